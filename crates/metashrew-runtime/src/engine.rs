@@ -1,0 +1,165 @@
+//! The two WebAssembly engines: one that indexes, one that answers views.
+//!
+//! Both give the same results for the same guest on every machine. They differ
+//! in epoch checks, which interrupt a view and would slow indexing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use wasmtime::{
+    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy,
+    PoolingAllocationConfig, WasmBacktraceDetails,
+};
+
+use crate::error::LoadError;
+use crate::limits::MAX_TABLE_ELEMENTS;
+use crate::options::ModuleCache;
+
+/// The wasm stack of a call, in bytes: the same on every host, so that a guest's
+/// recursion ends at the same depth.
+const WASM_STACK: usize = 1024 * 1024;
+
+/// The stack of a fibre, in bytes: the wasm stack, and room for host functions.
+const FIBRE_STACK: usize = 2 * 1024 * 1024;
+
+/// The time between two epoch ticks: how long a view runs before it gives way,
+/// and how late a deadline or a cancelled call is noticed.
+pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(2);
+
+/// Memory of a finished indexing instance that stays mapped for the next block,
+/// in bytes: page faults are a fifth of a block's time.
+const INDEX_KEEP_RESIDENT: usize = 512 * 1024 * 1024;
+
+/// The same for views, whose instances are many and touch little before they answer.
+const VIEW_KEEP_RESIDENT: usize = 4 * 1024 * 1024;
+
+/// Blocks that may be processed at a time.
+const INDEX_SLOTS: u32 = 8;
+
+const WASM32_MEMORY: usize = 1 << 32;
+
+/// The engine for indexing: no epoch checks.
+pub(crate) fn indexing(cache: &ModuleCache) -> Result<Engine, LoadError> {
+    build(cache, |config, pool| {
+        config.epoch_interruption(false);
+        pool.linear_memory_keep_resident(INDEX_KEEP_RESIDENT)
+            .max_unused_warm_slots(1);
+        slots(pool, INDEX_SLOTS);
+    })
+}
+
+/// The engine for views, with room for `instances` at a time.
+pub(crate) fn viewing(cache: &ModuleCache, instances: u32) -> Result<Engine, LoadError> {
+    build(cache, |config, pool| {
+        config.epoch_interruption(true);
+        pool.linear_memory_keep_resident(VIEW_KEEP_RESIDENT);
+        slots(pool, instances);
+    })
+}
+
+fn slots(pool: &mut PoolingAllocationConfig, count: u32) {
+    pool.total_core_instances(count)
+        .total_memories(count)
+        .total_tables(count)
+        .total_stacks(count);
+}
+
+fn build(
+    cache: &ModuleCache,
+    adapt: impl FnOnce(&mut Config, &mut PoolingAllocationConfig),
+) -> Result<Engine, LoadError> {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.max_memory_size(WASM32_MEMORY)
+        .max_core_instance_size(16 * 1024 * 1024)
+        .max_tables_per_module(1)
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = deterministic();
+    adapt(&mut config, &mut pool);
+    config.cache(open_cache(cache));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+        .or_else(|error| {
+            tracing::warn!("no pooling allocator on this machine, calls will be slower: {error:#}");
+            config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+            Engine::new(&config)
+        })
+        .map_err(|error| LoadError::Engine(format!("{error:#}")))
+}
+
+/// All that a guest can observe is fixed here.
+fn deterministic() -> Config {
+    let mut config = Config::new();
+    config
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(true)
+        .relaxed_simd_deterministic(true)
+        .wasm_simd(true)
+        .wasm_bulk_memory(true)
+        .wasm_multi_value(true)
+        .wasm_tail_call(true)
+        .wasm_extended_const(true)
+        .wasm_multi_memory(false)
+        .wasm_memory64(false)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(FIBRE_STACK)
+        .concurrency_support(false)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    config
+}
+
+/// A cache that cannot be had costs time at start-up, nothing else.
+fn open_cache(cache: &ModuleCache) -> Option<Cache> {
+    let mut config = CacheConfig::new();
+    match cache {
+        ModuleCache::Off => return None,
+        ModuleCache::User => {}
+        ModuleCache::At(directory) => {
+            config.with_directory(directory);
+        }
+    }
+    Cache::new(config)
+        .inspect_err(|error| tracing::warn!("compiled guests are not cached: {error:#}"))
+        .ok()
+}
+
+/// Advances an engine's epoch for as long as it lives.
+pub(crate) struct Ticker {
+    stop: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Ticker {
+    pub(crate) fn start(engine: &Engine) -> Result<Self, LoadError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, engine) = (Arc::clone(&stop), engine.weak());
+        let thread = thread::Builder::new()
+            .name("view-epoch".to_owned())
+            .spawn(move || {
+                while !stopped.load(Ordering::Relaxed) {
+                    thread::park_timeout(EPOCH_TICK);
+                    match engine.upgrade() {
+                        Some(engine) => engine.increment_epoch(),
+                        None => break,
+                    }
+                }
+            })
+            .map_err(|error| LoadError::Engine(format!("no epoch thread: {error}")))?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            thread.join().ok();
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What can go wrong, told apart by who is at fault and what to do about it.
+//!
+//! A *guest* fault comes out the same on every machine: stop, and fix the guest.
+//! A *host* fault (disk, memory) may be gone at the next try.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use metashrew_abi::flush::FlushError;
+use metashrew_store::{EntryTooLong, ReadError, ResolveError};
+
+/// A guest could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("the guest `{}` could not be read", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The bytes are not a WebAssembly module that this host can run.
+    #[error("the guest is not a WebAssembly module that can run here: {0}")]
+    Invalid(String),
+    /// An import has another type than the host's function of that name, or is not a function.
+    #[error("the guest's imports do not fit: {0}")]
+    Import(String),
+    /// An export that every guest needs is missing or has another type.
+    #[error("the guest does not export `{name}` as {expected}")]
+    MissingExport {
+        /// The export's name.
+        name: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// The WebAssembly engine could not be set up on this machine.
+    #[error("the WebAssembly engine could not be set up: {0}")]
+    Engine(String),
+}
+
+/// The frames of a guest at the moment it failed, innermost first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GuestBacktrace(pub(crate) Vec<String>);
+
+impl GuestBacktrace {
+    /// One line a frame: the function's name, or its index if the guest was
+    /// stripped of names, and the offset in the module.
+    pub fn frames(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for GuestBacktrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, frame) in self.0.iter().enumerate() {
+            write!(f, "\n  {index}: {frame}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The guest did something wrong; every host sees the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GuestFault {
+    /// A WebAssembly trap: unreachable code, division by zero, stack overflow…
+    #[error("the guest trapped: {trap}{backtrace}")]
+    Trap {
+        /// What the trap was.
+        trap: String,
+        /// Where.
+        backtrace: GuestBacktrace,
+    },
+    /// The guest called `abort`.
+    #[error("the guest aborted: {message} ({file}:{line}:{column})")]
+    Abort {
+        /// The guest's message.
+        message: String,
+        /// The guest's source file.
+        file: String,
+        /// Line in it.
+        line: u32,
+        /// Column in it.
+        column: u32,
+    },
+    /// A pointer or a length reaches outside the guest's memory.
+    #[error("the guest passed `{function}` a bad pointer: {pointer:#x}{backtrace}")]
+    BadPointer {
+        /// The host function, or the view whose answer it is.
+        function: String,
+        /// The pointer.
+        pointer: u32,
+        /// Where.
+        backtrace: GuestBacktrace,
+    },
+    /// The guest called an import that this host does not provide.
+    #[error("the guest called `{module}.{name}`, which this host does not provide{backtrace}")]
+    UnknownImport {
+        /// The import's module.
+        module: String,
+        /// The import's name.
+        name: String,
+        /// Where.
+        backtrace: GuestBacktrace,
+    },
+    /// `_start` returned without having called `__flush`.
+    #[error("the guest's `_start` returned without calling `__flush`")]
+    NoFlush,
+    /// What was flushed could not be read.
+    #[error(transparent)]
+    BadFlush(#[from] FlushError),
+    /// A flushed key or value is longer than the store holds.
+    #[error(transparent)]
+    TooLong(#[from] EntryTooLong),
+    /// The module has no memory, no `_start`, or not of the type expected.
+    #[error("the guest does not export `{name}` as {expected}")]
+    MissingExport {
+        /// The export's name.
+        name: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+}
+
+/// The machine failed, not the guest: the same call may succeed later.
+#[derive(Debug, thiserror::Error)]
+pub enum HostFault {
+    /// The store could not be read.
+    #[error("the store could not be read")]
+    Store(#[from] ReadError),
+    /// No instance could be made, or the guest's memory could not grow although it may.
+    #[error("the machine could not give the guest what it may have: {0}")]
+    Resources(String),
+    /// The host's own code panicked.
+    #[error("the host panicked: {0}")]
+    Panic(String),
+}
+
+/// A block could not be processed. Nothing of it remains.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockError {
+    /// Indexing must stop: every host fails on this block with this guest.
+    #[error(transparent)]
+    Guest(#[from] GuestFault),
+    /// The block may be tried again.
+    #[error(transparent)]
+    Host(#[from] HostFault),
+}
+
+/// A view call failed. Only this call is affected.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// The guest exports no view of that name.
+    #[error("the guest has no view `{name}`")]
+    NoSuchView {
+        /// The name asked for.
+        name: String,
+    },
+    /// The block named is not one that can be answered for.
+    #[error(transparent)]
+    Block(#[from] ResolveError),
+    /// The input is longer than `max_input`.
+    #[error("the input has {length} bytes, the limit is {limit}")]
+    InputTooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The answer is longer than `max_output`.
+    #[error("the answer has {length} bytes, the limit is {limit}")]
+    OutputTooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// All instances are busy and the queue is full.
+    #[error("busy: {queue} calls are waiting already; try again later")]
+    Busy {
+        /// How many calls may wait.
+        queue: usize,
+    },
+    /// The call ran longer than it may.
+    #[error("the view ran longer than {} ms{backtrace}", limit.as_millis())]
+    Timeout {
+        /// How long it may run.
+        limit: Duration,
+        /// Where it was.
+        backtrace: GuestBacktrace,
+    },
+    /// The call wanted more memory than one instance may have.
+    #[error("the view wanted {wanted} bytes of memory, the limit is {limit}{backtrace}")]
+    MemoryLimit {
+        /// How much memory it would have had, in bytes.
+        wanted: usize,
+        /// How much it may have, in bytes.
+        limit: usize,
+        /// Where it was.
+        backtrace: GuestBacktrace,
+    },
+    /// The guest failed.
+    #[error(transparent)]
+    Guest(#[from] GuestFault),
+    /// The machine failed; the call may be tried again.
+    #[error(transparent)]
+    Host(#[from] HostFault),
+}
+
+impl From<BlockError> for ViewError {
+    fn from(error: BlockError) -> Self {
+        match error {
+            BlockError::Guest(fault) => Self::Guest(fault),
+            BlockError::Host(fault) => Self::Host(fault),
+        }
+    }
+}

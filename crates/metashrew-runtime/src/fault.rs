@@ -1,0 +1,133 @@
+//! From wasmtime's errors to ours: every failed call of a guest passes here once.
+
+use std::any::Any;
+use std::fmt;
+
+use metashrew_store::ReadError;
+use wasmtime::{Trap, WasmBacktrace};
+
+use crate::error::{BlockError, GuestBacktrace, GuestFault, HostFault};
+
+/// Why one call of a guest ended, before it is known whose call it was.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Guest(GuestFault),
+    Host(HostFault),
+    /// The call's deadline passed.
+    Timeout(GuestBacktrace),
+    /// The instance wanted `wanted` bytes of memory where `limit` are allowed.
+    Memory {
+        wanted: usize,
+        limit: usize,
+        backtrace: GuestBacktrace,
+    },
+    /// The answer has `length` bytes where `limit` are allowed.
+    Output {
+        length: usize,
+        limit: usize,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Guest(fault) => fault.fmt(f),
+            Self::Host(fault) => fault.fmt(f),
+            Self::Timeout(_) => f.write_str("the call's deadline passed"),
+            Self::Memory { wanted, limit, .. } => {
+                write!(f, "{wanted} bytes of memory wanted, {limit} allowed")
+            }
+            Self::Output { length, limit } => {
+                write!(f, "an answer of {length} bytes, {limit} allowed")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl From<GuestFault> for Fault {
+    fn from(fault: GuestFault) -> Self {
+        Self::Guest(fault)
+    }
+}
+
+impl From<ReadError> for Fault {
+    fn from(error: ReadError) -> Self {
+        Self::Host(error.into())
+    }
+}
+
+impl Fault {
+    /// Classifies what wasmtime returned from a call.
+    pub(crate) fn of(error: wasmtime::Error) -> Self {
+        let frames = backtrace(&error);
+        match error.downcast::<Self>() {
+            Ok(fault) => fault.at(frames),
+            Err(error) => match error.downcast_ref::<Trap>() {
+                Some(trap) => Self::Guest(GuestFault::Trap {
+                    trap: trap.to_string(),
+                    backtrace: frames,
+                }),
+                None => Self::Host(HostFault::Resources(format!("{error:#}"))),
+            },
+        }
+    }
+
+    /// A panic of the host's own code, caught at the call.
+    pub(crate) fn panic(payload: &(dyn Any + Send)) -> Self {
+        let message = payload
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned());
+        Self::Host(HostFault::Panic(message))
+    }
+
+    /// The same fault, knowing where in the guest it happened.
+    fn at(mut self, frames: GuestBacktrace) -> Self {
+        match &mut self {
+            Self::Timeout(backtrace)
+            | Self::Memory { backtrace, .. }
+            | Self::Guest(
+                GuestFault::Trap { backtrace, .. }
+                | GuestFault::BadPointer { backtrace, .. }
+                | GuestFault::UnknownImport { backtrace, .. },
+            ) => *backtrace = frames,
+            _ => {}
+        }
+        self
+    }
+
+    /// This fault as that of a block: limits of time and memory are not set
+    /// while indexing, so those that a host has are the host's.
+    pub(crate) fn into_block_error(self) -> BlockError {
+        match self {
+            Self::Guest(fault) => BlockError::Guest(fault),
+            Self::Host(fault) => BlockError::Host(fault),
+            limit => BlockError::Host(HostFault::Resources(limit.to_string())),
+        }
+    }
+}
+
+fn backtrace(error: &wasmtime::Error) -> GuestBacktrace {
+    let Some(trace) = error.downcast_ref::<WasmBacktrace>() else {
+        return GuestBacktrace::default();
+    };
+    let frames = trace.frames().iter().map(|frame| {
+        let name = match frame.func_name() {
+            Some(name) => readable(name),
+            None => format!("function {}", frame.func_index()),
+        };
+        match frame.module_offset() {
+            Some(offset) => format!("{name} at {offset:#x}"),
+            None => name,
+        }
+    });
+    GuestBacktrace(frames.collect())
+}
+
+/// Names are kept as the module spells them, hashes of Rust's mangling removed.
+fn readable(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}

@@ -1,0 +1,97 @@
+//! A guest, compiled and checked: what it exports and how it is instantiated.
+
+use std::collections::BTreeMap;
+
+use metashrew_abi::imports;
+use sha2::{Digest, Sha256};
+use wasmtime::{Engine, ExternType, FuncType, InstancePre, Module};
+
+use crate::context::Context;
+use crate::error::{LoadError, ViewError};
+use crate::host;
+
+/// The export by which a guest says that its caches are partitioned by height,
+/// so that one instance may answer for every block.
+pub(crate) const HEIGHT_PARTITIONED: &str = "__metashrew_height_partitioned";
+
+/// One guest, compiled for indexing and, apart, for views.
+pub(crate) struct Guest {
+    pub(crate) sha256: [u8; 32],
+    pub(crate) indexing: InstancePre<Context>,
+    pub(crate) viewing: InstancePre<Context>,
+    pub(crate) height_partitioned: bool,
+    /// Views by name, numbered.
+    views: BTreeMap<String, usize>,
+}
+
+impl Guest {
+    pub(crate) fn compile(
+        wasm: &[u8],
+        indexing: &Engine,
+        viewing: &Engine,
+    ) -> Result<Self, LoadError> {
+        let module = compile(viewing, wasm)?;
+        if !matches!(
+            module.get_export(imports::MEMORY),
+            Some(ExternType::Memory(_))
+        ) {
+            return Err(LoadError::MissingExport {
+                name: imports::MEMORY,
+                expected: "a memory",
+            });
+        }
+        let views = view_names(&module)
+            .enumerate()
+            .map(|(index, name)| (name.to_owned(), index))
+            .collect();
+        Ok(Self {
+            sha256: Sha256::digest(wasm).into(),
+            indexing: link(indexing, &compile(indexing, wasm)?)?,
+            viewing: link(viewing, &module)?,
+            height_partitioned: module.get_export(HEIGHT_PARTITIONED).is_some(),
+            views,
+        })
+    }
+
+    /// The view called `name`.
+    pub(crate) fn view<'a>(&self, name: &'a str) -> Result<View<'a>, ViewError> {
+        match self.views.get(name) {
+            Some(&index) => Ok(View { name, index }),
+            None => Err(ViewError::NoSuchView {
+                name: name.to_owned(),
+            }),
+        }
+    }
+}
+
+/// A view that the guest has.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) name: &'a str,
+    /// Its number among the guest's views.
+    pub(crate) index: usize,
+}
+
+/// Compiles `wasm`, or takes it from the cache.
+pub(crate) fn compile(engine: &Engine, wasm: &[u8]) -> Result<Module, LoadError> {
+    Module::from_binary(engine, wasm).map_err(|error| LoadError::Invalid(format!("{error:#}")))
+}
+
+/// Every export that can be called as a view, `__meta` included.
+pub(crate) fn view_names(module: &Module) -> impl Iterator<Item = &str> {
+    module
+        .exports()
+        .filter(|export| matches!(export.ty(), ExternType::Func(ty) if is_view(&ty)))
+        .map(|export| export.name())
+}
+
+/// Whether a function is `() -> i32`.
+fn is_view(ty: &FuncType) -> bool {
+    ty.params().len() == 0 && ty.results().len() == 1 && ty.results().all(|ty| ty.is_i32())
+}
+
+pub(crate) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Context>, LoadError> {
+    host::linker(engine, module)?
+        .instantiate_pre(module)
+        .map_err(|error| LoadError::Import(format!("{error:#}")))
+}

@@ -1,0 +1,189 @@
+//! The host functions: one table for indexing, views and previews, which differ
+//! by the call in the [`Context`] only.
+
+use bytes::Bytes;
+use metashrew_abi::buffer::HEIGHT_BYTES;
+use metashrew_abi::{flush, imports};
+use wasmtime::{Caller, Engine, ExternType, Linker, Module};
+
+use crate::context::{Call, Context};
+use crate::error::{GuestBacktrace, GuestFault, HostFault, LoadError};
+use crate::fault::Fault;
+use crate::memory::GuestMemory;
+
+/// Longest text taken from one `__log` or `abort`, in bytes.
+const MAX_TEXT: usize = 64 * 1024;
+
+/// Links the host functions, and a trap that names itself for every other
+/// function that `module` imports.
+pub(crate) fn linker(engine: &Engine, module: &Module) -> Result<Linker<Context>, LoadError> {
+    let mut linker = Linker::new(engine);
+    provide(&mut linker).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+    for import in module.imports() {
+        if import.module() == imports::MODULE && imports::PROVIDED.contains(&import.name()) {
+            continue;
+        }
+        let ExternType::Func(ty) = import.ty() else {
+            return Err(LoadError::Import(format!(
+                "`{}.{}` is not a function; a guest has its own memory, tables and globals",
+                import.module(),
+                import.name()
+            )));
+        };
+        let (module, name) = (import.module().to_owned(), import.name().to_owned());
+        linker
+            .func_new(import.module(), import.name(), ty, move |_, _, _| {
+                Err(wasmtime::Error::new(Fault::Guest(
+                    GuestFault::UnknownImport {
+                        module: module.clone(),
+                        name: name.clone(),
+                        backtrace: GuestBacktrace::default(),
+                    },
+                )))
+            })
+            .ok(); // a name imported twice is linked already
+    }
+    Ok(linker)
+}
+
+fn provide(linker: &mut Linker<Context>) -> wasmtime::Result<()> {
+    let module = imports::MODULE;
+    linker.func_wrap(module, imports::HOST_LEN, |caller: Caller<'_, Context>| {
+        traps(host_len(&caller))
+    })?;
+    linker.func_wrap(
+        module,
+        imports::LOAD_INPUT,
+        |mut caller: Caller<'_, Context>, pointer: i32| traps(load_input(&mut caller, pointer)),
+    )?;
+    linker.func_wrap(
+        module,
+        imports::GET_LEN,
+        |mut caller: Caller<'_, Context>, key: i32| traps(get_len(&mut caller, key)),
+    )?;
+    linker.func_wrap(
+        module,
+        imports::GET,
+        |mut caller: Caller<'_, Context>, key: i32, pointer: i32| {
+            traps(get(&mut caller, key, pointer))
+        },
+    )?;
+    linker.func_wrap(
+        module,
+        imports::FLUSH,
+        |mut caller: Caller<'_, Context>, pointer: i32| traps(flush(&mut caller, pointer)),
+    )?;
+    linker.func_wrap(
+        module,
+        imports::LOG,
+        |mut caller: Caller<'_, Context>, pointer: i32| traps(log(&mut caller, pointer)),
+    )?;
+    linker.func_wrap(
+        module,
+        imports::ABORT,
+        |mut caller: Caller<'_, Context>, message: i32, file: i32, line: i32, column: i32| {
+            traps::<()>(Err(abort(&mut caller, message, file, line, column)))
+        },
+    )?;
+    Ok(())
+}
+
+fn traps<T>(result: Result<T, Fault>) -> wasmtime::Result<T> {
+    result.map_err(wasmtime::Error::new)
+}
+
+fn running(call: &mut Option<Call>) -> Result<&mut Call, Fault> {
+    call.as_mut().ok_or_else(idle)
+}
+
+/// Reached only if an instance ran outside a call, which would be our fault.
+fn idle() -> Fault {
+    Fault::Host(HostFault::Resources("no call is under way".to_owned()))
+}
+
+/// A length as wasm takes it: inputs and values are far below 2 GiB.
+fn wasm_length(length: usize) -> Result<i32, Fault> {
+    i32::try_from(length)
+        .map_err(|_| Fault::Host(HostFault::Resources(format!("{length} bytes do not fit"))))
+}
+
+fn host_len(caller: &Caller<'_, Context>) -> Result<i32, Fault> {
+    let call = caller.data().call.as_ref().ok_or_else(idle)?;
+    wasm_length(HEIGHT_BYTES + call.payload().len())
+}
+
+fn load_input(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {
+    let (mut memory, context) = GuestMemory::of(caller, imports::LOAD_INPUT)?;
+    let call = running(&mut context.call)?;
+    memory.write(pointer, &[&call.height().to_le_bytes(), call.payload()])
+}
+
+fn get_len(caller: &mut Caller<'_, Context>, key: i32) -> Result<i32, Fault> {
+    let (memory, context) = GuestMemory::of(caller, imports::GET_LEN)?;
+    let value = running(&mut context.call)?.read(memory.buffer(key)?)?;
+    wasm_length(value.len())
+}
+
+fn get(caller: &mut Caller<'_, Context>, key: i32, pointer: i32) -> Result<(), Fault> {
+    let (mut memory, context) = GuestMemory::of(caller, imports::GET)?;
+    let value = running(&mut context.call)?.read(memory.buffer(key)?)?;
+    memory.write(pointer, &[&value])
+}
+
+fn flush(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {
+    let (memory, context) = GuestMemory::of(caller, imports::FLUSH)?;
+    let call = running(&mut context.call)?;
+    if !call.collects_writes() {
+        return Ok(());
+    }
+    let message = Bytes::copy_from_slice(memory.buffer(pointer)?);
+    let pairs = flush::decode(message).map_err(|error| Fault::Guest(error.into()))?;
+    call.write(pairs)
+}
+
+fn log(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {
+    let (memory, context) = GuestMemory::of(caller, imports::LOG)?;
+    let text = memory.buffer(pointer)?;
+    let text = String::from_utf8_lossy(text.get(..MAX_TEXT).unwrap_or(text));
+    let height = running(&mut context.call)?.height();
+    tracing::info!(target: "metashrew::guest", height, "{}", text.trim_end());
+    Ok(())
+}
+
+fn abort(
+    caller: &mut Caller<'_, Context>,
+    message: i32,
+    file: i32,
+    line: i32,
+    column: i32,
+) -> Fault {
+    match GuestMemory::of(caller, imports::ABORT) {
+        Ok((memory, _)) => Fault::Guest(GuestFault::Abort {
+            message: utf16(&memory, message),
+            file: utf16(&memory, file),
+            line: line.cast_unsigned(),
+            column: column.cast_unsigned(),
+        }),
+        Err(fault) => fault,
+    }
+}
+
+/// AssemblyScript text; null is none, and what cannot be read is said to be so,
+/// since the guest is about to end anyway.
+fn utf16(memory: &GuestMemory<'_>, pointer: i32) -> String {
+    if pointer == 0 {
+        return String::new();
+    }
+    let Ok(bytes) = memory.buffer(pointer) else {
+        return format!("<no text at {pointer:#x}>");
+    };
+    let bytes = bytes.get(..MAX_TEXT).unwrap_or(bytes);
+    let units = bytes
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|unit| u16::from_le_bytes(*unit));
+    char::decode_utf16(units)
+        .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect()
+}

@@ -1,0 +1,148 @@
+//! What a module is, before it is trusted with a block.
+
+use bytes::Bytes;
+use metashrew_abi::imports;
+use metashrew_abi::proto::IndexerMetadata;
+use metashrew_store::Store;
+use prost::Message;
+use wasmtime::{ExternType, Module};
+
+use crate::context::Call;
+use crate::deadline::Deadline;
+use crate::engine::{self, Ticker};
+use crate::error::LoadError;
+use crate::fault::Fault;
+use crate::guest::{View, compile, link, view_names};
+use crate::instance::Instance;
+use crate::limits::Allowance;
+use crate::options::{ModuleCache, ViewOptions};
+
+/// A module's imports, exports and description of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModuleReport {
+    /// What it imports, in the module's order.
+    pub imports: Vec<Import>,
+    /// What it exports, in the module's order.
+    pub exports: Vec<Export>,
+    /// The exports that can be called as views, by name; `__meta` is not listed.
+    pub views: Vec<String>,
+    /// Its memory; none if it exports none, and so cannot be a guest.
+    pub memory: Option<MemorySize>,
+    /// Whether it can index: it exports `_start: () -> ()`.
+    pub indexes: bool,
+    /// What its `__meta` returned; none if it has none.
+    pub meta: Option<Result<IndexerMetadata, String>>,
+}
+
+/// Something a module imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The import's module.
+    pub module: String,
+    /// The import's name.
+    pub name: String,
+    /// Its kind, or its signature if it is a function.
+    pub ty: String,
+    /// Whether this host provides it; if not, calling it ends the call.
+    pub provided: bool,
+}
+
+/// Something a module exports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// The export's name.
+    pub name: String,
+    /// Its kind, or its signature if it is a function.
+    pub ty: String,
+}
+
+/// The size of a memory, in pages of 64 KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemorySize {
+    /// What it starts with.
+    pub minimum: u64,
+    /// What it may grow to; none stands for 4 GiB.
+    pub maximum: Option<u64>,
+}
+
+/// Reports what a module is. The module need not be a complete guest.
+///
+/// # Errors
+/// If the bytes are not a WebAssembly module that can run here.
+pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
+    let engine = engine::viewing(&ModuleCache::Off, 1)?;
+    let module = compile(&engine, wasm)?;
+    let exported = |name| module.get_export(name);
+    let memory = match exported(imports::MEMORY) {
+        Some(ExternType::Memory(memory)) => Some(MemorySize {
+            minimum: memory.minimum(),
+            maximum: memory.maximum(),
+        }),
+        _ => None,
+    };
+    let indexes = matches!(
+        exported(imports::START),
+        Some(ExternType::Func(ty)) if ty.params().len() == 0 && ty.results().len() == 0
+    );
+    let (meta, views): (Vec<&str>, Vec<&str>) =
+        view_names(&module).partition(|name| *name == imports::META);
+    let _epochs = Ticker::start(&engine)?;
+    Ok(ModuleReport {
+        imports: module.imports().map(|import| import_of(&import)).collect(),
+        exports: module
+            .exports()
+            .map(|export| Export {
+                name: export.name().to_owned(),
+                ty: describe(&export.ty()),
+            })
+            .collect(),
+        views: views.into_iter().map(str::to_owned).collect(),
+        memory,
+        indexes,
+        meta: (!meta.is_empty()).then(|| metadata(&module)),
+    })
+}
+
+fn import_of(import: &wasmtime::ImportType<'_>) -> Import {
+    Import {
+        module: import.module().to_owned(),
+        name: import.name().to_owned(),
+        ty: describe(&import.ty()),
+        provided: import.module() == imports::MODULE && imports::PROVIDED.contains(&import.name()),
+    }
+}
+
+fn describe(ty: &ExternType) -> String {
+    match ty {
+        ExternType::Func(ty) => {
+            let list = |types: Vec<String>| types.join(", ");
+            let params = list(ty.params().map(|ty| ty.to_string()).collect());
+            let results = list(ty.results().map(|ty| ty.to_string()).collect());
+            format!("({params}) -> ({results})")
+        }
+        ExternType::Global(_) => "global".to_owned(),
+        ExternType::Table(_) => "table".to_owned(),
+        ExternType::Memory(_) => "memory".to_owned(),
+        ExternType::Tag(_) => "tag".to_owned(),
+    }
+}
+
+/// Calls `__meta` over an empty state.
+fn metadata(module: &Module) -> Result<IndexerMetadata, String> {
+    let view = View {
+        name: imports::META,
+        index: 0,
+    };
+    let options = ViewOptions::default();
+    let guest = link(module.engine(), module).map_err(|error| error.to_string())?;
+    let call = Call::view(Store::in_memory().snapshot().latest(), 0, Bytes::new());
+    let answer = Instance::create(
+        &guest,
+        call,
+        Allowance::up_to(options.max_instance_memory),
+        Deadline::after(options.timeout, false),
+    )
+    .and_then(|mut instance| instance.view(view, options.max_output))
+    .map_err(|fault: Fault| fault.to_string())?;
+    IndexerMetadata::decode(answer).map_err(|error| format!("not an IndexerMetadata: {error}"))
+}

@@ -1,0 +1,214 @@
+//! One instance of a guest: made, called, and thrown away after a fault.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+use metashrew_abi::{buffer, imports};
+use metashrew_store::WriteSet;
+use wasmtime::{InstancePre, Memory, Store, StoreContextMut, TypedFunc};
+
+use crate::context::{Call, Context};
+use crate::deadline::{Deadline, TICKS_BETWEEN_CHECKS};
+use crate::error::GuestFault;
+use crate::fault::Fault;
+use crate::guest::View;
+use crate::limits::Allowance;
+use crate::memory::bad_pointer;
+
+/// A view's typed function.
+type ViewFunction = TypedFunc<(), i32>;
+
+/// A guest's instance, idle or running one call.
+pub(crate) struct Instance {
+    store: Store<Context>,
+    exports: wasmtime::Instance,
+    memory: Memory,
+    /// The guest's views by number, found at their first call.
+    views: Vec<Option<ViewFunction>>,
+}
+
+impl Instance {
+    /// A fresh instance that is about to run `call`.
+    pub(crate) fn create(
+        guest: &InstancePre<Context>,
+        call: Call,
+        allowance: Allowance,
+        deadline: Deadline,
+    ) -> Result<Self, Fault> {
+        let mut store = new_store(guest, call, allowance, deadline);
+        let instance = guarded(|| guest.instantiate(&mut store))?;
+        Self::complete(store, instance)
+    }
+
+    /// As [`Instance::create`], on a fibre: a start section that never ends can
+    /// be interrupted without holding up its thread.
+    pub(crate) async fn create_async(
+        guest: &InstancePre<Context>,
+        call: Call,
+        allowance: Allowance,
+        deadline: Deadline,
+    ) -> Result<Self, Fault> {
+        let mut store = new_store(guest, call, allowance, deadline);
+        let instance = guarded_async(guest.instantiate_async(&mut store)).await?;
+        Self::complete(store, instance)
+    }
+
+    fn complete(mut store: Store<Context>, instance: wasmtime::Instance) -> Result<Self, Fault> {
+        let memory = instance
+            .get_memory(&mut store, imports::MEMORY)
+            .ok_or_else(|| missing(imports::MEMORY, "a memory"))?;
+        store.data_mut().memory = Some(memory);
+        Ok(Self {
+            store,
+            exports: instance,
+            memory,
+            views: Vec::new(),
+        })
+    }
+
+    /// Gives an idle instance its next call.
+    pub(crate) fn prepare(&mut self, call: Call, deadline: Deadline) {
+        let context = self.store.data_mut();
+        context.call = Some(call);
+        context.deadline = deadline;
+        self.store.set_epoch_deadline(TICKS_BETWEEN_CHECKS);
+    }
+
+    /// Ends the call: what it read and was asked is gone from the instance.
+    pub(crate) fn finish(&mut self) {
+        self.store.data_mut().call = None;
+    }
+
+    /// Bytes of wasm memory that the instance has.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.store.data().allowance.reserved()
+    }
+
+    /// Runs `_start`, and returns what it flushed.
+    pub(crate) fn start(mut self) -> Result<WriteSet, Fault> {
+        let start = self.start_function()?;
+        guarded(|| start.call(&mut self.store, ()))?;
+        self.into_writes()
+    }
+
+    /// As [`Instance::start`], on a fibre.
+    pub(crate) async fn start_async(mut self) -> Result<WriteSet, Fault> {
+        let start = self.start_function()?;
+        guarded_async(start.call_async(&mut self.store, ())).await?;
+        self.into_writes()
+    }
+
+    /// Runs a view, and returns its answer of at most `max_output` bytes.
+    pub(crate) fn view(&mut self, view: View<'_>, max_output: usize) -> Result<Bytes, Fault> {
+        let function = self.view_function(view)?;
+        let pointer = guarded(|| function.call(&mut self.store, ()))?;
+        self.answer(view, pointer, max_output)
+    }
+
+    /// As [`Instance::view`], on a fibre that gives way at every epoch tick.
+    pub(crate) async fn view_async(
+        &mut self,
+        view: View<'_>,
+        max_output: usize,
+    ) -> Result<Bytes, Fault> {
+        let function = self.view_function(view)?;
+        let pointer = guarded_async(function.call_async(&mut self.store, ())).await?;
+        self.answer(view, pointer, max_output)
+    }
+
+    fn answer(&self, view: View<'_>, pointer: i32, max_output: usize) -> Result<Bytes, Fault> {
+        let pointer = pointer.cast_unsigned();
+        let answer = buffer::at(self.memory.data(&self.store), pointer)
+            .ok_or_else(|| bad_pointer(view.name, pointer))?;
+        if answer.len() > max_output {
+            return Err(Fault::Output {
+                length: answer.len(),
+                limit: max_output,
+            });
+        }
+        Ok(Bytes::copy_from_slice(answer))
+    }
+
+    fn start_function(&mut self) -> Result<TypedFunc<(), ()>, Fault> {
+        self.exports
+            .get_typed_func(&mut self.store, imports::START)
+            .map_err(|_| missing(imports::START, "a function `() -> ()`"))
+    }
+
+    fn view_function(&mut self, view: View<'_>) -> Result<ViewFunction, Fault> {
+        if let Some(Some(function)) = self.views.get(view.index) {
+            return Ok(function.clone());
+        }
+        let function: ViewFunction = self
+            .exports
+            .get_typed_func(&mut self.store, view.name)
+            .map_err(|_| missing(view.name, "a function `() -> i32`"))?;
+        if self.views.len() <= view.index {
+            self.views.resize_with(view.index + 1, || None);
+        }
+        if let Some(slot) = self.views.get_mut(view.index) {
+            *slot = Some(function.clone());
+        }
+        Ok(function)
+    }
+
+    fn into_writes(self) -> Result<WriteSet, Fault> {
+        self.store
+            .into_data()
+            .call
+            .and_then(Call::into_writes)
+            .ok_or(Fault::Guest(GuestFault::NoFlush))
+    }
+}
+
+fn new_store(
+    guest: &InstancePre<Context>,
+    call: Call,
+    allowance: Allowance,
+    deadline: Deadline,
+) -> Store<Context> {
+    let context = Context {
+        memory: None,
+        call: Some(call),
+        allowance,
+        deadline,
+    };
+    let mut store = Store::new(guest.module().engine(), context);
+    store.limiter(|context| &mut context.allowance);
+    store.epoch_deadline_callback(|store: StoreContextMut<'_, Context>| {
+        store.data().deadline.tick()
+    });
+    store.set_epoch_deadline(TICKS_BETWEEN_CHECKS);
+    store
+}
+
+fn missing(name: &str, expected: &'static str) -> Fault {
+    Fault::Guest(GuestFault::MissingExport {
+        name: name.to_owned(),
+        expected,
+    })
+}
+
+/// Runs a guest: traps and panics of host functions come back as faults, after
+/// either of which the instance must not be used again.
+fn guarded<T>(run: impl FnOnce() -> wasmtime::Result<T>) -> Result<T, Fault> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(result) => result.map_err(Fault::of),
+        Err(payload) => Err(Fault::panic(payload.as_ref())),
+    }
+}
+
+/// As [`guarded`], for a guest on a fibre.
+async fn guarded_async<T>(run: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Fault> {
+    let mut run = pin!(run);
+    std::future::poll_fn(
+        |task| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(task))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => Poll::Ready(result.map_err(Fault::of)),
+            Err(payload) => Poll::Ready(Err(Fault::panic(payload.as_ref()))),
+        },
+    )
+    .await
+}

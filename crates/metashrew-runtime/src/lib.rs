@@ -1,0 +1,27 @@
+//! Runs Metashrew guests: `_start` over every block, views over any height.
+//!
+//! [`MetashrewRuntime`] is the way in. A block's run returns its write set and
+//! commits nothing; a view reads one snapshot and writes nothing. Views run on
+//! instances that persist between calls (*stateful views*), with answers equal
+//! to those of fresh ones. This crate knows neither nodes nor servers.
+
+mod context;
+mod deadline;
+mod engine;
+mod error;
+mod fault;
+mod guest;
+mod host;
+mod inspect;
+mod instance;
+mod limits;
+mod memory;
+mod options;
+mod runtime;
+mod view;
+
+pub use error::{BlockError, GuestBacktrace, GuestFault, HostFault, LoadError, ViewError};
+pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
+pub use options::{ModuleCache, RuntimeOptions, Scope, ViewOptions};
+pub use runtime::{MetashrewRuntime, ViewAnswer};
+pub use view::ViewStats;

@@ -1,0 +1,115 @@
+//! How much memory an instance may have, and what happens when it wants more.
+
+use std::sync::{Arc, Weak};
+
+use wasmtime::ResourceLimiter;
+
+use crate::error::{GuestBacktrace, HostFault};
+use crate::fault::Fault;
+use crate::view::Budget;
+
+/// Elements a table may have, on every host alike: the pooling allocator
+/// reserves room for so many.
+pub(crate) const MAX_TABLE_ELEMENTS: usize = 1_000_000;
+
+/// What one instance may take.
+///
+/// A guest only ever sees `memory.grow` fail at its own declared maximum or at
+/// 4 GiB. Every other refusal ends the call.
+pub(crate) struct Allowance {
+    limit: usize,
+    budget: Option<Weak<Budget>>,
+    reserved: usize,
+    /// Whether the growth under way is within the guest's own maximum.
+    legal: bool,
+}
+
+impl Allowance {
+    /// As much as the guest's own maximum: for indexing.
+    pub(crate) fn unlimited() -> Self {
+        Self::up_to(usize::MAX)
+    }
+
+    /// At most `limit` bytes.
+    pub(crate) fn up_to(limit: usize) -> Self {
+        Self {
+            limit,
+            budget: None,
+            reserved: 0,
+            legal: false,
+        }
+    }
+
+    /// At most `limit` bytes, each taken from `budget` for as long as the instance lives.
+    pub(crate) fn within(limit: usize, budget: &Arc<Budget>) -> Self {
+        Self {
+            budget: Some(Arc::downgrade(budget)),
+            ..Self::up_to(limit)
+        }
+    }
+
+    /// Bytes of memory that the instance has.
+    pub(crate) fn reserved(&self) -> usize {
+        self.reserved
+    }
+}
+
+impl Drop for Allowance {
+    fn drop(&mut self) {
+        if let Some(budget) = self.budget.as_ref().and_then(Weak::upgrade) {
+            budget.give_back(self.reserved);
+        }
+    }
+}
+
+impl ResourceLimiter for Allowance {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.legal = maximum.is_none_or(|maximum| desired <= maximum);
+        if !self.legal {
+            return Ok(true); // wasmtime refuses it itself; the guest sees -1, as on every host
+        }
+        let delta = desired.saturating_sub(current);
+        let granted = desired <= self.limit
+            && self
+                .budget
+                .as_ref()
+                .and_then(Weak::upgrade)
+                .is_none_or(|budget| budget.take(delta));
+        if !granted {
+            return Err(wasmtime::Error::new(Fault::Memory {
+                wanted: desired,
+                limit: self.limit,
+                backtrace: GuestBacktrace::default(),
+            }));
+        }
+        self.reserved += delta;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        if self.legal {
+            let reason = format!("its memory could not grow: {error:#}");
+            return Err(wasmtime::Error::new(Fault::Host(HostFault::Resources(
+                reason,
+            ))));
+        }
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired
+            <= maximum
+                .unwrap_or(MAX_TABLE_ELEMENTS)
+                .min(MAX_TABLE_ELEMENTS))
+    }
+}

@@ -1,0 +1,85 @@
+//! Settings of a runtime.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+/// Settings of a [`MetashrewRuntime`](crate::MetashrewRuntime).
+#[derive(Debug, Clone, Default)]
+pub struct RuntimeOptions {
+    /// Where compiled guests are kept between runs.
+    pub cache: ModuleCache,
+    /// How views run.
+    pub views: ViewOptions,
+}
+
+/// Where compiled guests are kept, so that a guest is compiled once a machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ModuleCache {
+    /// In the user's cache directory. The default.
+    #[default]
+    User,
+    /// In this directory.
+    At(PathBuf),
+    /// Nowhere: every start compiles the guest, seconds for a large one.
+    Off,
+}
+
+/// Which instances may answer which calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// As [`Scope::Shared`] for a guest that says it keeps its caches apart by
+    /// height (it exports `__metashrew_height_partitioned`), else as
+    /// [`Scope::Block`]. The default.
+    #[default]
+    Auto,
+    /// An instance answers for the one block it first answered for. Right for any
+    /// guest whose answers depend on nothing but the state and the input.
+    Block,
+    /// An instance answers for every block. Right only if the guest never lets a
+    /// value read at one height into an answer at another.
+    Shared,
+}
+
+/// How views run. See `docs/views.md`.
+#[derive(Debug, Clone)]
+pub struct ViewOptions {
+    /// Whether instances persist between calls (stateful views). Default: true.
+    pub enabled: bool,
+    /// Calls that run at a time; 1 serialises them. Default: the number of cores.
+    pub instances: NonZeroUsize,
+    /// Calls that may wait for an instance; one more is refused as busy.
+    /// Default: 1,024.
+    pub queue: usize,
+    /// Which instances may answer which calls. Default: [`Scope::Auto`].
+    pub scope: Scope,
+    /// How long a call may run. Default: 10 seconds.
+    pub timeout: Duration,
+    /// Bytes of memory that all persistent instances may have together.
+    /// Default: 1 GiB.
+    pub memory_budget: usize,
+    /// Bytes of memory that one instance may have. Default: the budget.
+    pub max_instance_memory: usize,
+    /// Bytes of input that a call may have. Default: 16 MiB.
+    pub max_input: usize,
+    /// Bytes of answer that a call may give. Default: 64 MiB.
+    pub max_output: usize,
+}
+
+impl Default for ViewOptions {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            enabled: true,
+            instances: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            queue: 1024,
+            scope: Scope::Auto,
+            timeout: Duration::from_secs(10),
+            memory_budget: 1024 * MIB,
+            max_instance_memory: 1024 * MIB,
+            max_input: 16 * MIB,
+            max_output: 64 * MIB,
+        }
+    }
+}

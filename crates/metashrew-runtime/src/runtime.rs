@@ -1,0 +1,304 @@
+//! The public face: a guest over a store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use metashrew_store::{BlockId, BlockRecord, State, Store, WriteSet};
+
+use crate::context::Call;
+use crate::deadline::Deadline;
+use crate::engine::{self, Ticker};
+use crate::error::{BlockError, LoadError, ViewError};
+use crate::fault::Fault;
+use crate::guest::Guest;
+use crate::instance::Instance;
+use crate::limits::Allowance;
+use crate::options::RuntimeOptions;
+use crate::view::{Question, ViewEngine, ViewStats, engine_slots};
+
+/// A guest over a store: processes blocks, and answers views and previews.
+///
+/// Clones share everything. Stateful views are on unless the options say
+/// otherwise.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use metashrew_runtime::MetashrewRuntime;
+/// use metashrew_store::{BlockHash, BlockId, BlockRef, Store};
+///
+/// // A guest that writes "v" under the key "k" for every block, and a view that reads it.
+/// let wasm = wat::parse_str(r#"(module
+///   (import "env" "__flush" (func $flush (param i32)))
+///   (import "env" "__get_len" (func $get_len (param i32) (result i32)))
+///   (import "env" "__get" (func $get (param i32 i32)))
+///   (memory (export "memory") 1)
+///   (data (i32.const 0) "\06\00\00\00\0a\01k\0a\01v") ;; a `KeyValueFlush`, its length in front
+///   (data (i32.const 16) "\01\00\00\00k")
+///   (func (export "_start") (call $flush (i32.const 4)))
+///   (func (export "read") (result i32)
+///     (i32.store (i32.const 32) (call $get_len (i32.const 20)))
+///     (call $get (i32.const 20) (i32.const 36))
+///     (i32.const 36)))"#)?;
+///
+/// let store = Store::in_memory();
+/// let runtime = MetashrewRuntime::new(&wasm, store.clone())?;
+/// let writes = runtime.process_block(0, b"a block")?;
+/// let block = BlockRef { height: 0, hash: BlockHash::from_bytes([1; 32]), parent: BlockHash::from_bytes([0; 32]) };
+/// store.commit(&block, &writes)?;
+///
+/// let answer = runtime.view_sync("read", b"", &BlockId::Latest)?;
+/// assert_eq!(&answer.bytes[..], b"v");
+/// assert_eq!(answer.block.height, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct MetashrewRuntime {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    guest: Arc<Guest>,
+    views: ViewEngine,
+    _epochs: Ticker,
+}
+
+/// What a view answered, and the block it stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewAnswer {
+    /// The view's answer.
+    pub bytes: Bytes,
+    /// The block whose state was asked; for a preview, the one built upon.
+    pub block: BlockRecord,
+}
+
+impl MetashrewRuntime {
+    /// Loads the guest in the file at `path`.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no guest.
+    pub fn load(path: impl AsRef<Path>, store: Store) -> Result<Self, LoadError> {
+        Self::load_with_options(path, store, RuntimeOptions::default())
+    }
+
+    /// As [`MetashrewRuntime::load`], with other settings than the default ones.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no guest.
+    pub fn load_with_options(
+        path: impl AsRef<Path>,
+        store: Store,
+        options: RuntimeOptions,
+    ) -> Result<Self, LoadError> {
+        let path = path.as_ref();
+        let wasm = std::fs::read(path).map_err(|source| LoadError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::with_options(&wasm, store, options)
+    }
+
+    /// Loads a guest from the bytes of its module.
+    ///
+    /// # Errors
+    /// If the bytes are no guest.
+    pub fn new(wasm: &[u8], store: Store) -> Result<Self, LoadError> {
+        Self::with_options(wasm, store, RuntimeOptions::default())
+    }
+
+    /// As [`MetashrewRuntime::new`], with other settings than the default ones.
+    ///
+    /// # Errors
+    /// If the bytes are no guest.
+    pub fn with_options(
+        wasm: &[u8],
+        store: Store,
+        options: RuntimeOptions,
+    ) -> Result<Self, LoadError> {
+        let indexing = engine::indexing(&options.cache)?;
+        let viewing = engine::viewing(&options.cache, engine_slots(&options.views))?;
+        let guest = Arc::new(Guest::compile(wasm, &indexing, &viewing)?);
+        let enabled = options.views.enabled;
+        let runtime = Self {
+            shared: Arc::new(Shared {
+                store,
+                views: ViewEngine::new(Arc::clone(&guest), options.views),
+                guest,
+                _epochs: Ticker::start(&viewing)?,
+            }),
+        };
+        if enabled && let Err(error) = runtime.enable_stateful_views_sync() {
+            tracing::warn!("Failed to enable stateful views by default: {error}");
+        }
+        Ok(runtime)
+    }
+
+    /// The store that the guest's state lives in.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// SHA-256 of the guest's module.
+    pub fn guest_sha256(&self) -> [u8; 32] {
+        self.shared.guest.sha256
+    }
+
+    /// Runs the guest over `block` on top of the store's newest state, and returns
+    /// what it writes. Commits nothing.
+    ///
+    /// # Errors
+    /// If the guest fails or never flushes ([`BlockError::Guest`]), or if the machine
+    /// fails ([`BlockError::Host`]), in which case the block may be tried again.
+    pub fn process_block(&self, height: u32, block: &[u8]) -> Result<WriteSet, BlockError> {
+        self.process_block_on(self.shared.store.snapshot().latest(), height, block)
+    }
+
+    /// As [`MetashrewRuntime::process_block`], on top of `state`.
+    ///
+    /// # Errors
+    /// As [`MetashrewRuntime::process_block`].
+    pub fn process_block_on(
+        &self,
+        state: State,
+        height: u32,
+        block: &[u8],
+    ) -> Result<WriteSet, BlockError> {
+        let call = Call::index(state, height, Bytes::copy_from_slice(block));
+        Instance::create(
+            &self.shared.guest.indexing,
+            call,
+            Allowance::unlimited(),
+            Deadline::default(),
+        )
+        .and_then(Instance::start)
+        .map_err(Fault::into_block_error)
+    }
+
+    /// Asks the view `function` about the state after the block `at`.
+    ///
+    /// The call runs on the caller's task, in slices. Dropping the future ends it.
+    ///
+    /// # Errors
+    /// See [`ViewError`]. A failed call harms no other.
+    pub async fn view(
+        &self,
+        function: &str,
+        input: &[u8],
+        at: &BlockId,
+    ) -> Result<ViewAnswer, ViewError> {
+        let question = self.question(function, input, at)?;
+        let bytes = self.shared.views.ask(&question).await?;
+        Ok(ViewAnswer {
+            bytes,
+            block: question.block,
+        })
+    }
+
+    /// As [`MetashrewRuntime::view`], on the caller's thread, which waits.
+    ///
+    /// # Errors
+    /// As [`MetashrewRuntime::view`].
+    pub fn view_sync(
+        &self,
+        function: &str,
+        input: &[u8],
+        at: &BlockId,
+    ) -> Result<ViewAnswer, ViewError> {
+        let question = self.question(function, input, at)?;
+        let bytes = self.shared.views.ask_sync(&question)?;
+        Ok(ViewAnswer {
+            bytes,
+            block: question.block,
+        })
+    }
+
+    /// Runs the guest over `block` on top of the block `at`, then asks the view
+    /// `function` about the state after that. Nothing is kept.
+    ///
+    /// # Errors
+    /// See [`ViewError`]: what the block does wrong is told like what the view does.
+    pub async fn preview(
+        &self,
+        block: &[u8],
+        function: &str,
+        input: &[u8],
+        at: &BlockId,
+    ) -> Result<ViewAnswer, ViewError> {
+        let question = self.question(function, input, at)?;
+        let bytes = self.shared.views.preview(&question, block).await?;
+        Ok(ViewAnswer {
+            bytes,
+            block: question.block,
+        })
+    }
+
+    /// As [`MetashrewRuntime::preview`], on the caller's thread, which waits.
+    ///
+    /// # Errors
+    /// As [`MetashrewRuntime::preview`].
+    pub fn preview_sync(
+        &self,
+        block: &[u8],
+        function: &str,
+        input: &[u8],
+        at: &BlockId,
+    ) -> Result<ViewAnswer, ViewError> {
+        pollster::block_on(self.preview(block, function, input, at))
+    }
+
+    fn question<'a>(
+        &self,
+        function: &'a str,
+        input: &'a [u8],
+        at: &BlockId,
+    ) -> Result<Question<'a>, ViewError> {
+        let view = self.shared.guest.view(function)?;
+        let snapshot = self.shared.store.snapshot();
+        let block = snapshot.resolve(at)?;
+        Ok(Question {
+            view,
+            input,
+            snapshot,
+            block,
+        })
+    }
+
+    /// Whether instances persist between view calls.
+    pub fn is_stateful_views_enabled(&self) -> bool {
+        self.shared.views.is_enabled()
+    }
+
+    /// Makes every view call run on a fresh instance from now on. Answers stay the
+    /// same. Calls under way end as they would have.
+    pub fn disable_stateful_views(&self) {
+        self.shared.views.disable();
+        tracing::info!("stateful views disabled: every call runs on a fresh instance");
+    }
+
+    /// Makes view calls run on persistent instances again.
+    ///
+    /// # Errors
+    /// If no instance can be made within the memory budget; calls then run on
+    /// fresh instances, as before.
+    pub async fn enable_stateful_views(&self) -> Result<(), ViewError> {
+        std::future::ready(self.enable_stateful_views_sync()).await
+    }
+
+    /// As [`MetashrewRuntime::enable_stateful_views`], without a future.
+    ///
+    /// # Errors
+    /// As [`MetashrewRuntime::enable_stateful_views`].
+    pub fn enable_stateful_views_sync(&self) -> Result<(), ViewError> {
+        let state = self.shared.store.snapshot().latest();
+        self.shared.views.enable(state)?;
+        tracing::info!("stateful views enabled: instances persist between calls (stateful mode)");
+        Ok(())
+    }
+
+    /// What the view engine has counted, and what it does now.
+    pub fn view_stats(&self) -> ViewStats {
+        self.shared.views.stats()
+    }
+}

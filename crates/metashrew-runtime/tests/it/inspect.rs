@@ -1,0 +1,80 @@
+//! What a module says of itself.
+
+use std::fmt::Write;
+
+use metashrew_abi::proto::{IndexerMetadata, ViewFunction};
+use metashrew_runtime::{LoadError, MemorySize, inspect};
+use metashrew_testing::guests;
+use prost::Message;
+
+#[test]
+fn a_guest_is_reported_whole() {
+    let report = inspect(&guests::has_unknown_import()).unwrap();
+    let unknown: Vec<_> = report
+        .imports
+        .iter()
+        .filter(|import| !import.provided)
+        .map(|import| {
+            (
+                import.module.as_str(),
+                import.name.as_str(),
+                import.ty.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(unknown, [("env", "__mystery", "(i32) -> ()")]);
+    assert!(report.imports.len() > unknown.len());
+    assert!(report.indexes);
+    assert!(report.views.iter().any(|view| view == "echo"));
+    assert!(!report.views.iter().any(|view| view == "not_a_view"));
+    assert_eq!(
+        report.memory,
+        Some(MemorySize {
+            minimum: 2,
+            maximum: None
+        })
+    );
+    assert_eq!(report.meta, None);
+}
+
+#[test]
+fn a_guests_description_is_read() {
+    let meta = IndexerMetadata {
+        compiler_version: "none".into(),
+        rustc_version: "1.95".into(),
+        view_functions: vec![ViewFunction {
+            name: "balance".into(),
+            input_type: "A".into(),
+            output_type: "B".into(),
+        }],
+    };
+    let message = meta.encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_le_bytes();
+    let mut bytes = String::new();
+    for byte in length.iter().chain(&message) {
+        write!(bytes, "\\{byte:02x}").unwrap();
+    }
+    let wasm = wat::parse_str(format!(
+        r#"(module (memory (export "memory") 1 8) (data (i32.const 8) "{bytes}")
+             (func (export "__meta") (result i32) (i32.const 12)))"#
+    ));
+    let report = inspect(&wasm.unwrap()).unwrap();
+    assert_eq!(report.meta, Some(Ok(meta)));
+    assert!(report.views.is_empty());
+    assert!(!report.indexes);
+}
+
+#[test]
+fn a_broken_description_is_reported_not_hidden() {
+    let wasm = wat::parse_str(
+        r#"(module (memory (export "memory") 1)
+             (func (export "__meta") (result i32) (unreachable)))"#,
+    );
+    let report = inspect(&wasm.unwrap()).unwrap();
+    assert!(matches!(report.meta, Some(Err(text)) if text.contains("unreachable")));
+}
+
+#[test]
+fn what_is_no_module_is_refused() {
+    assert!(matches!(inspect(b"\0asm"), Err(LoadError::Invalid(_))));
+}

@@ -1,0 +1,110 @@
+//! The runtime through its public face, with guests good and bad.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails, and says where"
+)]
+
+mod blocks;
+mod concurrency;
+mod inspect;
+mod previews;
+mod views;
+
+use std::sync::Arc;
+
+use metashrew_runtime::{MetashrewRuntime, ModuleCache, RuntimeOptions, ViewOptions};
+use metashrew_store::{BlockHash, BlockId, BlockRecord, BlockRef, Store, WriteSet};
+
+/// A guest over a store in memory, and made-up blocks to feed it.
+struct Bench {
+    store: Store,
+    runtime: MetashrewRuntime,
+}
+
+impl Bench {
+    fn new(wasm: &[u8]) -> Self {
+        Self::with(wasm, |_| {})
+    }
+
+    fn with(wasm: &[u8], adapt: impl FnOnce(&mut ViewOptions)) -> Self {
+        Self::over(wasm, Store::in_memory(), adapt)
+    }
+
+    fn over(wasm: &[u8], store: Store, adapt: impl FnOnce(&mut ViewOptions)) -> Self {
+        let mut options = RuntimeOptions {
+            cache: ModuleCache::Off,
+            ..RuntimeOptions::default()
+        };
+        adapt(&mut options.views);
+        let runtime = MetashrewRuntime::with_options(wasm, store.clone(), options).unwrap();
+        Self { store, runtime }
+    }
+
+    /// Indexes blocks of `branch` up to `height`, from the tip on.
+    fn index_to(&self, height: u32, branch: u8) {
+        let first = self.store.snapshot().tip().map_or(0, |tip| tip.height + 1);
+        for height in first..=height {
+            self.index(height, branch);
+        }
+    }
+
+    fn index(&self, height: u32, branch: u8) -> BlockRecord {
+        let writes = self
+            .runtime
+            .process_block(height, &block(height, branch))
+            .unwrap();
+        self.commit(height, branch, &writes)
+    }
+
+    fn commit(&self, height: u32, branch: u8, writes: &WriteSet) -> BlockRecord {
+        let parent = self
+            .store
+            .snapshot()
+            .tip()
+            .map_or(hash(0, 0), |tip| tip.hash);
+        let block = BlockRef {
+            height,
+            hash: hash(height, branch),
+            parent,
+        };
+        self.store.commit(&block, writes).unwrap()
+    }
+
+    fn view(&self, name: &str, input: &[u8], at: &BlockId) -> Vec<u8> {
+        self.runtime
+            .view_sync(name, input, at)
+            .unwrap()
+            .bytes
+            .to_vec()
+    }
+
+    fn count(&self, at: &BlockId) -> u32 {
+        u32::from_le_bytes(self.view("counter", b"", at).try_into().unwrap())
+    }
+}
+
+/// A block's bytes: an 80-byte header and a little behind it.
+fn block(height: u32, branch: u8) -> Vec<u8> {
+    let mut block = vec![branch; 90];
+    block[36..40].copy_from_slice(&height.to_le_bytes());
+    block
+}
+
+fn hash(height: u32, branch: u8) -> BlockHash {
+    let mut bytes = [branch; 32];
+    bytes[..4].copy_from_slice(&height.to_le_bytes());
+    BlockHash::from_bytes(bytes)
+}
+
+/// What a fresh instance answers for every height, the reference for all views.
+fn fresh(wasm: &[u8], store: &Store) -> Arc<MetashrewRuntime> {
+    let options = RuntimeOptions {
+        cache: ModuleCache::Off,
+        views: ViewOptions {
+            enabled: false,
+            ..ViewOptions::default()
+        },
+    };
+    Arc::new(MetashrewRuntime::with_options(wasm, store.clone(), options).unwrap())
+}
