@@ -1,0 +1,242 @@
+//! Small guests in WebAssembly text: a well-behaved one, and one for each way
+//! to misbehave. Every function answers the compiled module.
+//!
+//! The well-behaved `_start` reads and writes, so that a host that mixes up
+//! states ends with other bytes: `acc` (8 bytes) becomes
+//! `acc * 6364136223846793005 + height + first 8 bytes of the merkle root`, all
+//! modulo 2^64 and little-endian; `acc/` and `hdr/` followed by the height (u32
+//! BE) keep that value and the block's header.
+
+const SHARED: &str = include_str!("guests.wat");
+const VIEWS: &str = include_str!("views.wat");
+const MEMORY: &str = r#"(memory (export "memory") 2)"#;
+
+/// The well-behaved guest, and a view for every behaviour, good and bad:
+/// `echo`, `height`, `get`, `counter`, `cached_get`, `trap`, `spin`, `overflow`,
+/// `abort_view`, `bad_key`, `bad_key_length`, `bad_out`, `bad_input`, `bad_log`,
+/// `bad_answer`, `bad_answer_length`, `null_answer`, `grow_4gib`, `leak`,
+/// `flushing_view`; and `not_a_view`, which takes a parameter. `views.wat`, beside
+/// this file, says what each does.
+pub fn chained() -> Vec<u8> {
+    started("(call $chain (call $load))")
+}
+
+/// The well-behaved guest, but it traps at a height.
+pub fn traps_at(height: u32) -> Vec<u8> {
+    started_but_at(height, "(unreachable)")
+}
+
+/// The well-behaved guest, but it aborts with "out of tea" at a height.
+pub fn aborts_at(height: u32) -> Vec<u8> {
+    started_but_at(height, "(drop (call $abort_with))")
+}
+
+/// The well-behaved guest, but it never returns at a height.
+pub fn spins_at(height: u32) -> Vec<u8> {
+    started_but_at(height, "(loop $again (br $again))")
+}
+
+/// The well-behaved guest, but it flushes nothing at a height.
+pub fn silent_at(height: u32) -> Vec<u8> {
+    started_but_at(height, "(return)")
+}
+
+/// The well-behaved guest, but it asks for memory without end at a height,
+/// touching all it gets, and traps when it gets no more.
+pub fn devours_memory_at(height: u32) -> Vec<u8> {
+    started_but_at(
+        height,
+        "(loop $again (drop (call $leak_pages)) (br $again))",
+    )
+}
+
+/// The well-behaved guest, but it takes about this many turns of an empty loop
+/// for each block.
+pub fn slow(turns: u32) -> Vec<u8> {
+    started(&format!(
+        "(local $left i32)
+         (local.set $left (i32.const {turns}))
+         (loop $again
+           (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+           (br_if $again (local.get $left)))
+         (call $chain (call $load))"
+    ))
+}
+
+/// Never flushes.
+pub fn silent() -> Vec<u8> {
+    started("(drop (call $load))")
+}
+
+/// Flushes an empty list: a block that writes nothing.
+pub fn empty_flush() -> Vec<u8> {
+    started("(drop (call $load)) (call $flush (i32.const 1796))")
+}
+
+/// Flushes a key without a value.
+pub fn odd_flush() -> Vec<u8> {
+    with_data(
+        "\\03\\00\\00\\00\\0a\\01k",
+        "(call $flush (i32.const 4000))",
+    )
+}
+
+/// Flushes what is not a `KeyValueFlush`: an element longer than the message.
+pub fn bad_flush() -> Vec<u8> {
+    with_data(
+        "\\03\\00\\00\\00\\0a\\7fk",
+        "(call $flush (i32.const 4000))",
+    )
+}
+
+/// Flushes from beyond its memory.
+pub fn bad_flush_pointer() -> Vec<u8> {
+    with_data("", "(call $flush (i32.const 0x7ffffff0))")
+}
+
+/// Flushes three times: `a`=1 `b`=1, then nothing, then `b`=2 `c`= (empty).
+pub fn many_flushes() -> Vec<u8> {
+    with_data(
+        "\\0c\\00\\00\\00\\0a\\01a\\0a\\011\\0a\\01b\\0a\\011\\00\\00\\00\\00\\0b\\00\\00\\00\\0a\\01b\\0a\\012\\0a\\01c\\0a\\00",
+        "(call $flush (i32.const 4000)) (call $flush (i32.const 4016)) (call $flush (i32.const 4020))",
+    )
+}
+
+/// Calls an import that no host provides.
+pub fn calls_unknown_import() -> Vec<u8> {
+    unknown_import("(call $mystery (i32.const 0))")
+}
+
+/// Imports what no host provides, and calls it in the view `mystery` only.
+pub fn has_unknown_import() -> Vec<u8> {
+    unknown_import("")
+}
+
+/// Has no `_start`.
+pub fn no_start() -> Vec<u8> {
+    module(MEMORY, VIEWS)
+}
+
+/// Does not export its memory.
+pub fn no_memory() -> Vec<u8> {
+    module(
+        "(memory 2)",
+        r#"(func (export "_start") (call $chain (call $load)))"#,
+    )
+}
+
+/// Has a `_start` that takes a parameter.
+pub fn odd_start() -> Vec<u8> {
+    module(MEMORY, r#"(func (export "_start") (param i32))"#)
+}
+
+/// Writes a number of new keys of 32 bytes with values of 32 bytes in every
+/// block, and reads nothing.
+pub fn flush_only(keys: u32) -> Vec<u8> {
+    flushing(keys, "(global.get $height)")
+}
+
+/// Writes the same keys of 32 bytes in every block, with new values of 32 bytes.
+pub fn rewriting(keys: u32) -> Vec<u8> {
+    flushing(keys, "(i32.const 0)")
+}
+
+fn flushing(keys: u32, salt: &str) -> Vec<u8> {
+    let length = u64::from(keys) * 68;
+    let body = format!(
+        r#"
+  (global $state (mut i64) (i64.const 0))
+
+  ;; The next 8 of a stream of mixed bytes (splitmix64).
+  (func $mixed (result i64)
+    (local $word i64)
+    (global.set $state (i64.add (global.get $state) (i64.const 0x9e3779b97f4a7c15)))
+    (local.set $word (global.get $state))
+    (local.set $word (i64.mul (i64.const 0xbf58476d1ce4e5b9)
+      (i64.xor (local.get $word) (i64.shr_u (local.get $word) (i64.const 30)))))
+    (local.set $word (i64.mul (i64.const 0x94d049bb133111eb)
+      (i64.xor (local.get $word) (i64.shr_u (local.get $word) (i64.const 27)))))
+    (i64.xor (local.get $word) (i64.shr_u (local.get $word) (i64.const 31))))
+
+  ;; Appends an element of 32 bytes.
+  (func $element (param $at i32)
+    (i32.store16 (local.get $at) (i32.const 0x200a))
+    (i64.store offset=2 (local.get $at) (call $mixed))
+    (i64.store offset=10 (local.get $at) (call $mixed))
+    (i64.store offset=18 (local.get $at) (call $mixed))
+    (i64.store offset=26 (local.get $at) (call $mixed)))
+
+  (func (export "_start")
+    (local $message i32) (local $at i32) (local $left i32) (local $values i64)
+    (local.set $message (i32.add (call $load) (i32.load (i32.const 65540))))
+    (local.set $message (i32.and (i32.add (local.get $message) (i32.const 8)) (i32.const -4)))
+    (call $reach (i32.add (local.get $message) (i32.const {length})))
+    (i32.store (i32.sub (local.get $message) (i32.const 4)) (i32.const {length}))
+    (local.set $at (local.get $message))
+    (local.set $left (i32.const {keys}))
+    (global.set $state (i64.shl (i64.extend_i32_u {salt}) (i64.const 32)))
+    (local.set $values (i64.add (i64.const 1) (i64.shl (i64.extend_i32_u (global.get $height)) (i64.const 33))))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $left)))
+        (call $element (local.get $at))
+        (i32.store16 offset=34 (local.get $at) (i32.const 0x200a))
+        (i64.store offset=36 (local.get $at) (i64.add (local.get $values) (i64.extend_i32_u (local.get $left))))
+        (i64.store offset=44 (local.get $at) (i64.load offset=2 (local.get $at)))
+        (i64.store offset=52 (local.get $at) (i64.load offset=10 (local.get $at)))
+        (i64.store offset=60 (local.get $at) (i64.load offset=18 (local.get $at)))
+        (local.set $at (i32.add (local.get $at) (i32.const 68)))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br $next)))
+    (call $flush (local.get $message)))
+{VIEWS}"#
+    );
+    module(MEMORY, &body)
+}
+
+fn unknown_import(start: &str) -> Vec<u8> {
+    let import = r#"(import "env" "__mystery" (func $mystery (param i32)))"#;
+    let body = format!(
+        r#"
+  (func (export "_start") {start} (call $chain (call $load)))
+  (func (export "mystery") (result i32) (call $mystery (i32.const 0)) (unreachable))
+{VIEWS}"#
+    );
+    compile(&format!("(module {import} {SHARED} {MEMORY} {body})"))
+}
+
+/// A guest with constant bytes at 3996, which runs `start` for every block.
+fn with_data(data: &str, start: &str) -> Vec<u8> {
+    let body = format!(
+        r#"
+  (data (i32.const 3996) "{data}")
+  (func (export "_start") (drop (call $load)) {start})
+{VIEWS}"#
+    );
+    module(MEMORY, &body)
+}
+
+fn started_but_at(height: u32, then: &str) -> Vec<u8> {
+    started(&format!(
+        "(local $block i32)
+         (local.set $block (call $load))
+         (if (i32.eq (global.get $height) (i32.const {height})) (then {then}))
+         (call $chain (local.get $block))"
+    ))
+}
+
+/// A guest with all the views, and a `_start` of that body.
+fn started(start: &str) -> Vec<u8> {
+    module(
+        MEMORY,
+        &format!(r#"(func (export "_start") {start}) {VIEWS}"#),
+    )
+}
+
+fn module(memory: &str, body: &str) -> Vec<u8> {
+    compile(&format!("(module {SHARED} {memory} {body})"))
+}
+
+fn compile(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("the guests of this file are valid")
+}
