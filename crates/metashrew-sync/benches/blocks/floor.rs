@@ -1,0 +1,144 @@
+//! The floor: a guest over hash maps.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use metashrew_abi::{buffer, flush, imports};
+use metashrew_store::Height;
+use wasmtime::{
+    Caller, Config, Engine, InstanceAllocationStrategy, InstancePre, Linker, Memory, Module,
+    PoolingAllocationConfig, Store,
+};
+
+/// What the guest runs over.
+#[derive(Default)]
+pub(crate) struct Host {
+    memory: Option<Memory>,
+    input: Vec<u8>,
+    state: HashMap<Bytes, Bytes>,
+    writes: Vec<(Bytes, Bytes)>,
+    /// The keys asked for, where they are wanted.
+    reads: Option<Vec<Bytes>>,
+}
+
+/// The time of a block: every block on a fresh instance, a first run thrown away.
+pub(crate) fn run(guest: &InstancePre<Host>, first: Height, blocks: &[Bytes]) -> Duration {
+    let last = blocks.last().expect("a workload has blocks");
+    block(guest, Host::default(), first, last);
+    let mut host = Host::default();
+    let begun = Instant::now();
+    for (height, bytes) in (first..).zip(blocks) {
+        host = block(guest, host, height, bytes);
+    }
+    begun.elapsed() / u32::try_from(blocks.len()).expect("few blocks")
+}
+
+/// The different keys that each block reads, in their order.
+pub(crate) fn reads(guest: &InstancePre<Host>, first: Height, blocks: &[Bytes]) -> Vec<Vec<Bytes>> {
+    let mut host = Host::default();
+    (first..)
+        .zip(blocks)
+        .map(|(height, bytes)| {
+            host.reads = Some(Vec::new());
+            host = block(guest, std::mem::take(&mut host), height, bytes);
+            let mut seen = HashSet::new();
+            let mut reads = host.reads.take().unwrap_or_default();
+            reads.retain(|key| seen.insert(key.clone()));
+            reads
+        })
+        .collect()
+}
+
+fn block(guest: &InstancePre<Host>, mut host: Host, height: Height, block: &[u8]) -> Host {
+    host.input = [&height.to_le_bytes(), block].concat();
+    let mut store = Store::new(guest.module().engine(), host);
+    let instance = guest.instantiate(&mut store).expect("it instantiates");
+    store.data_mut().memory = instance.get_memory(&mut store, imports::MEMORY);
+    instance
+        .get_typed_func::<(), ()>(&mut store, imports::START)
+        .expect("it has a start")
+        .call(&mut store, ())
+        .expect("it takes the block");
+    let mut host = store.into_data();
+    host.state.extend(host.writes.drain(..));
+    host
+}
+
+/// Compiles and links a guest.
+pub(crate) fn link(wasm: &[u8]) -> InstancePre<Host> {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.linear_memory_keep_resident(512 << 20)
+        .max_memory_size(1 << 32)
+        .table_elements(1_000_000)
+        .total_memories(4)
+        .total_tables(4)
+        .total_core_instances(4);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .concurrency_support(false);
+    let engine = Engine::new(&config).expect("an engine");
+    let module = Module::new(&engine, wasm).expect("a module");
+    let mut linker = Linker::new(&engine);
+    provide(&mut linker).expect("names are linked once");
+    linker
+        .define_unknown_imports_as_traps(&module)
+        .expect("only functions are missing");
+    linker.instantiate_pre(&module).expect("imports fit")
+}
+
+fn provide(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    let env = imports::MODULE;
+    linker.func_wrap(env, imports::HOST_LEN, |caller: Caller<'_, Host>| {
+        caller.data().input.len() as i32
+    })?;
+    linker.func_wrap(
+        env,
+        imports::LOAD_INPUT,
+        |mut caller: Caller<'_, Host>, at: i32| {
+            let (memory, host) = parts(&mut caller);
+            memory[at as usize..][..host.input.len()].copy_from_slice(&host.input);
+        },
+    )?;
+    linker.func_wrap(
+        env,
+        imports::GET_LEN,
+        |mut caller: Caller<'_, Host>, key: i32| {
+            let (memory, host) = parts(&mut caller);
+            let key = buffer::at(memory, key as u32).expect("a good pointer");
+            if let Some(reads) = &mut host.reads {
+                reads.push(Bytes::copy_from_slice(key));
+            }
+            host.state.get(key).map_or(0, |value| value.len() as i32)
+        },
+    )?;
+    linker.func_wrap(
+        env,
+        imports::GET,
+        |mut caller: Caller<'_, Host>, key: i32, at: i32| {
+            let (memory, host) = parts(&mut caller);
+            let key = buffer::at(memory, key as u32).expect("a good pointer");
+            if let Some(value) = host.state.get(key) {
+                memory[at as usize..][..value.len()].copy_from_slice(value);
+            }
+        },
+    )?;
+    linker.func_wrap(
+        env,
+        imports::FLUSH,
+        |mut caller: Caller<'_, Host>, at: i32| {
+            let (memory, host) = parts(&mut caller);
+            let message = buffer::at(memory, at as u32).expect("a good pointer");
+            let pairs = flush::decode(Bytes::copy_from_slice(message)).expect("a good flush");
+            host.writes.extend(pairs);
+        },
+    )?;
+    linker.func_wrap(env, imports::LOG, |_: Caller<'_, Host>, _: i32| {})?;
+    Ok(())
+}
+
+fn parts<'a>(caller: &'a mut Caller<'_, Host>) -> (&'a mut [u8], &'a mut Host) {
+    let memory = caller.data().memory.expect("the instance is complete");
+    memory.data_and_store_mut(caller)
+}

@@ -1,0 +1,90 @@
+//! Why indexing stopped before it was done.
+
+use metashrew_runtime::{GuestFault, HostFault};
+use metashrew_store::{BlockHash, CommitError, Height, ReadError, RollbackError};
+
+use crate::node::NodeError;
+
+/// Indexing cannot go on. Every block before the one named is committed, and
+/// views at all committed heights can be served.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The guest failed on a block; it will on every machine. A better guest
+    /// resumes from there.
+    #[error("the guest failed on block {height} ({hash})")]
+    Guest {
+        /// The block's height.
+        height: Height,
+        /// The block's hash.
+        hash: BlockHash,
+        /// What it did.
+        source: GuestFault,
+    },
+    /// The machine failed on a block, at every try.
+    #[error("block {height} ({hash}) could not be processed, after {tries} tries")]
+    Host {
+        /// The block's height.
+        height: Height,
+        /// The block's hash.
+        hash: BlockHash,
+        /// How often it was tried.
+        tries: u32,
+        /// What failed the last time.
+        source: HostFault,
+    },
+    /// The node failed for good.
+    #[error("blocks cannot be had")]
+    Node(#[from] NodeError),
+    /// Blocks could not be committed.
+    #[error("blocks {first} to {last} could not be committed")]
+    Commit {
+        /// The lowest of them.
+        first: Height,
+        /// The highest of them.
+        last: Height,
+        /// Why.
+        source: CommitError,
+    },
+    /// Blocks of a dead branch could not be undone.
+    #[error("the reorganisation could not be carried out")]
+    Rollback(#[from] RollbackError),
+    /// The database could not be read.
+    #[error("the database could not be read")]
+    Read(#[from] ReadError),
+    /// A block below the node's first one is needed.
+    #[error("block {height} is needed next, and the node's first block is {first}; {hint}")]
+    Gap {
+        /// The block needed.
+        height: Height,
+        /// The node's first block.
+        first: Height,
+        /// What can be done about it.
+        hint: &'static str,
+    },
+    /// The node's chain left the indexed one deeper than may be undone.
+    #[error(
+        "the node's chain differs from the indexed one in more than {horizon} blocks below block {tip}: if that is right, allow a deeper reorganisation, or index into a new database"
+    )]
+    TooDeep {
+        /// The indexed tip.
+        tip: Height,
+        /// How many blocks may be undone.
+        horizon: u32,
+    },
+    /// The node's chain and the indexed one have nothing in common.
+    #[error(
+        "the node's chain and the indexed one have no block in common from block {first} on: the database belongs to another chain, or the source does not reach down to where they part; use another database or another source"
+    )]
+    OtherChain {
+        /// The lowest indexed block.
+        first: Height,
+    },
+    /// A thread could not be started, or died.
+    #[error("the thread that {task} could not be started, or died")]
+    Thread {
+        /// What it does.
+        task: &'static str,
+        /// Why it could not be started.
+        source: Option<std::io::Error>,
+    },
+}

@@ -1,0 +1,162 @@
+//! Runs the guest over one block after the other, on the state that the blocks
+//! before leave, whether those are committed yet or not.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender};
+use metashrew_runtime::{BlockError, MetashrewRuntime};
+use metashrew_store::{BlockRef, Height, State, WriteSet};
+
+use crate::error::IndexError;
+use crate::fetch::{Causes, FetchEnd, Fetched};
+use crate::options::IndexOptions;
+use crate::progress::{Progress, Running, Span};
+use crate::queue::Queue;
+use crate::stop::Stop;
+
+/// What comes out of the executor: blocks to commit, and one end, unless a stop
+/// was requested or the queue of blocks was closed.
+pub(crate) enum Executed {
+    Block(Processed),
+    End(FetchEnd),
+    Failed(IndexError),
+}
+
+/// A block that the guest has processed.
+pub(crate) struct Processed {
+    pub(crate) block: BlockRef,
+    pub(crate) writes: Arc<WriteSet>,
+    /// Bytes of the block.
+    pub(crate) bytes: usize,
+}
+
+pub(crate) struct Executor {
+    pub(crate) runtime: MetashrewRuntime,
+    pub(crate) queue: Arc<Queue<Fetched>>,
+    pub(crate) executed: Sender<Executed>,
+    /// Says that something was committed.
+    pub(crate) committed: Receiver<()>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) stop: Stop,
+    pub(crate) options: IndexOptions,
+    /// The blocks above the store's tip, lowest first.
+    pub(crate) uncommitted: VecDeque<(Height, Arc<WriteSet>)>,
+}
+
+impl Executor {
+    /// Processes blocks until there is an end, a stop is requested, or the queue
+    /// is closed.
+    pub(crate) fn run(mut self) {
+        while !self.stop.is_requested() {
+            let waiting = Instant::now();
+            let fetched = self.queue.pop();
+            self.progress.spend(Span::Waiting, waiting);
+            let result = match fetched {
+                None => return,
+                Some(Fetched::End(end)) => Executed::End(end),
+                Some(Fetched::Block(block, bytes)) => match self.process(&block, &bytes) {
+                    None => return,
+                    Some(Ok(processed)) => Executed::Block(processed),
+                    Some(Err(error)) => Executed::Failed(error),
+                },
+            };
+            let ended = !matches!(result, Executed::Block(_));
+            if self.executed.send(result).is_err() || ended {
+                return;
+            }
+        }
+    }
+
+    /// None if nobody wants the block any more.
+    fn process(
+        &mut self,
+        block: &BlockRef,
+        bytes: &Bytes,
+    ) -> Option<Result<Processed, IndexError>> {
+        let state = self.state()?;
+        let mut tries = 0;
+        loop {
+            let since = Instant::now();
+            self.progress.set_running(Some(Running {
+                height: block.height,
+                hash: block.hash,
+                since,
+            }));
+            let result = self
+                .runtime
+                .process_block_on(state.clone(), block.height, bytes);
+            self.progress.set_running(None);
+            self.progress.spend(Span::Executing, since);
+            tries += 1;
+            let (height, hash) = (block.height, block.hash);
+            match result {
+                Ok(writes) => {
+                    let writes = Arc::new(writes);
+                    self.uncommitted.push_back((height, Arc::clone(&writes)));
+                    return Some(Ok(Processed {
+                        block: *block,
+                        writes,
+                        bytes: bytes.len(),
+                    }));
+                }
+                Err(BlockError::Guest(source)) => {
+                    return Some(Err(IndexError::Guest {
+                        height,
+                        hash,
+                        source,
+                    }));
+                }
+                Err(BlockError::Host(source)) if tries > self.options.host_retries => {
+                    return Some(Err(IndexError::Host {
+                        height,
+                        hash,
+                        tries,
+                        source,
+                    }));
+                }
+                Err(BlockError::Host(fault)) => {
+                    let pause = self.options.backoff.pause(tries);
+                    tracing::warn!(height, %hash, tries, "{}; trying again in {pause:?}", Causes(&fault));
+                    if self.queue.wait_closed(pause) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The state to run the next block on, once there is room for its writes.
+    /// None if nothing more will be committed.
+    fn state(&mut self) -> Option<State> {
+        let stalled = Instant::now();
+        loop {
+            let snapshot = self.runtime.store().snapshot();
+            let tip = snapshot.tip().map(|tip| tip.height);
+            self.uncommitted
+                .retain(|(height, _)| tip.is_none_or(|tip| *height > tip));
+            if self.has_room() {
+                self.progress.spend(Span::Stalled, stalled);
+                let state = snapshot.latest();
+                let layers = self.uncommitted.iter();
+                return Some(layers.fold(state, |state, (height, writes)| {
+                    state.with_block(*height, Arc::clone(writes))
+                }));
+            }
+            self.committed.recv().ok()?;
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let bytes: usize = self
+            .uncommitted
+            .iter()
+            .map(|(_, writes)| writes.bytes())
+            .sum();
+        self.uncommitted.is_empty()
+            || (self.uncommitted.len() < self.options.max_uncommitted_blocks
+                && bytes < self.options.max_uncommitted_bytes)
+    }
+}

@@ -1,0 +1,31 @@
+//! Follows a chain: an [`Indexer`] asks a [`Node`] for blocks, has the guest
+//! process them, and commits what it writes, through reorganisations, faults
+//! and restarts.
+//!
+//! The crate knows nothing of servers and command lines. It reads the clock only
+//! to report and to pause; no time reaches the state.
+
+mod bip34;
+mod block;
+mod error;
+mod execute;
+mod fetch;
+mod files;
+mod indexer;
+mod node;
+mod options;
+mod progress;
+mod queue;
+mod reorg;
+mod stop;
+mod watchdog;
+mod wire;
+
+pub use block::BlockFault;
+pub use error::IndexError;
+pub use files::{BlockFiles, FilesError};
+pub use indexer::{IndexEnd, Indexer};
+pub use node::{Node, NodeBlock, NodeError};
+pub use options::{Backoff, IndexOptions};
+pub use progress::{Progress, ProgressReport, Running};
+pub use stop::Stop;

@@ -1,0 +1,83 @@
+//! Where blocks come from: anything that knows a chain and hands out its blocks.
+
+use bytes::Bytes;
+use metashrew_store::{BlockHash, Height};
+
+use crate::block::BlockFault;
+use crate::files::FilesError;
+
+/// A block of a node's best chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeBlock {
+    /// Its height.
+    pub height: Height,
+    /// Its hash.
+    pub hash: BlockHash,
+}
+
+/// A source of blocks. Answers may change between two calls, and may be wrong:
+/// the indexer believes no block that does not hash to what it asked for and
+/// connect to the one before.
+///
+/// Calls block the caller; they come from several threads at once.
+pub trait Node: Send + Sync {
+    /// The last block of the best chain; none if there is no block at all.
+    fn tip(&self) -> Result<Option<NodeBlock>, NodeError>;
+
+    /// The lowest height whose block can be had; none if there is no block at all.
+    fn first(&self) -> Result<Option<Height>, NodeError>;
+
+    /// The hash of the best chain's block at a height; none above the tip, and
+    /// below the lowest height known.
+    fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, NodeError>;
+
+    /// The block of that hash, consensus-encoded.
+    fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError>;
+
+    /// Where a block lies, for messages, if the source is fixed: then asking
+    /// again for a bad block gives the same bytes, and the indexer gives up at
+    /// once. None (the default) for sources that are asked again until they give
+    /// a good one.
+    fn place(&self, hash: &BlockHash) -> Option<String> {
+        let _ = hash;
+        None
+    }
+}
+
+/// What a node failed to answer, told apart by what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The node could not be reached, or did not answer as it should: ask again later.
+    #[error("the node does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The node answered something that cannot be true: ask again later.
+    #[error("the node's answer is wrong: {what}")]
+    BadAnswer {
+        /// What it answered, and what is wrong with it.
+        what: String,
+    },
+    /// The node does not have the block: its chain may have changed meanwhile.
+    #[error("the node does not have block {hash}")]
+    NoBlock {
+        /// The hash asked for.
+        hash: BlockHash,
+    },
+    /// A block in a fixed source is damaged: asking again does not help.
+    #[error("the block in {place} is damaged")]
+    Damaged {
+        /// Where it lies.
+        place: String,
+        /// What is wrong with it.
+        source: BlockFault,
+    },
+    /// Block files could not be read.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+}
+
+impl NodeError {
+    /// Whether the same question may be answered later.
+    pub fn is_transient(&self) -> bool {
+        !matches!(self, Self::Damaged { .. } | Self::Files(_))
+    }
+}

@@ -1,0 +1,98 @@
+//! The settings of an indexer, and their bounds.
+
+use std::time::Duration;
+
+use metashrew_store::Height;
+
+/// What to index, and how much to have under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexOptions {
+    /// The first block of an empty database. Default: the first one the node has.
+    pub start_height: Option<Height>,
+    /// The last block to index. Default: none, all that the node has.
+    pub exit_at: Option<Height>,
+    /// How many blocks a reorganisation may undo. Default: 144, a day of Bitcoin.
+    pub reorg_horizon: u32,
+    /// Blocks fetched ahead, at most. Default: 64.
+    pub max_fetched_blocks: usize,
+    /// Bytes of blocks fetched ahead, at most. Default: 64 MiB.
+    pub max_fetched_bytes: usize,
+    /// Blocks processed and not committed yet, at most; so many may share one
+    /// commit. Default: 64.
+    pub max_uncommitted_blocks: usize,
+    /// Bytes of keys and values processed and not committed yet, at most.
+    /// Default: 128 MiB. A single block may be larger.
+    pub max_uncommitted_bytes: usize,
+    /// A block that runs this long is reported, and again each time it has run
+    /// twice as long. Default: 60 s.
+    pub slow_block: Duration,
+    /// How long a stop waits for the block at hand; then the block is abandoned,
+    /// uncommitted. Default: 5 s.
+    pub stop_grace: Duration,
+    /// How often a block is tried again when the machine failed, not the guest.
+    /// Default: 5.
+    pub host_retries: u32,
+    /// The pauses between tries, of a node or of a block.
+    pub backoff: Backoff,
+}
+
+impl Default for IndexOptions {
+    fn default() -> Self {
+        Self {
+            start_height: None,
+            exit_at: None,
+            reorg_horizon: 144,
+            max_fetched_blocks: 64,
+            max_fetched_bytes: 64 << 20,
+            max_uncommitted_blocks: 64,
+            max_uncommitted_bytes: 128 << 20,
+            slow_block: Duration::from_mins(1),
+            stop_grace: Duration::from_secs(5),
+            host_retries: 5,
+            backoff: Backoff::default(),
+        }
+    }
+}
+
+/// Pauses between tries, each twice as long as the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// The first pause. Default: 100 ms.
+    pub first: Duration,
+    /// The longest pause. Default: 10 s.
+    pub longest: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(100),
+            longest: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Backoff {
+    /// The pause after a number of failures in a row.
+    pub(crate) fn pause(&self, failures: u32) -> Duration {
+        let factor = 1_u32
+            .checked_shl(failures.saturating_sub(1))
+            .unwrap_or(u32::MAX);
+        self.first.saturating_mul(factor).min(self.longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let backoff = Backoff {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(6),
+        };
+        let pauses = [1, 2, 3, 4, 40, u32::MAX].map(|failures| backoff.pause(failures).as_secs());
+        assert_eq!(pauses, [1, 2, 4, 6, 6, 6]);
+    }
+}
