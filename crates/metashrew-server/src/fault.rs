@@ -1,0 +1,223 @@
+//! Failures as JSON-RPC errors: a code, a message, and structured `data`.
+//!
+//! `docs/rpc.md` lists them; codes and `kind`s are part of the contract.
+
+use std::error::Error;
+
+use jsonrpsee::types::ErrorObjectOwned;
+use metashrew_runtime::{GuestBacktrace, GuestFault, HostFault, ViewError};
+use metashrew_store::{BlockHash, ResolveError};
+use serde_json::{Value, json};
+
+const BLOCK_NOT_INDEXED: i32 = -32001;
+const BLOCK_NOT_IN_CHAIN: i32 = -32002;
+const NO_SUCH_VIEW: i32 = -32003;
+const GUEST_FAULT: i32 = -32004;
+const TIMEOUT: i32 = -32005;
+const BUSY: i32 = -32006;
+pub(crate) const INPUT_TOO_LONG: i32 = -32007;
+const ANSWER_TOO_LONG: i32 = -32008;
+const MEMORY_LIMIT: i32 = -32009;
+pub(crate) const BATCH_TOO_LONG: i32 = -32010;
+pub(crate) const BATCH_ANSWER_TOO_LONG: i32 = -32011;
+const HOST_FAULT: i32 = -32012;
+
+/// A view or preview that failed.
+pub(crate) fn of_view(error: &ViewError) -> ErrorObjectOwned {
+    let (code, data) = match error {
+        ViewError::Block(error) => return of_block(error),
+        ViewError::Guest(fault) => return of_guest(fault),
+        ViewError::Host(fault) => return of_host(fault),
+        ViewError::NoSuchView { name } => (
+            NO_SUCH_VIEW,
+            json!({ "kind": "no_such_view", "function": name }),
+        ),
+        ViewError::InputTooLong { length, limit } => (
+            INPUT_TOO_LONG,
+            json!({ "kind": "input_too_long", "length": length, "limit": limit }),
+        ),
+        ViewError::OutputTooLong { length, limit } => (
+            ANSWER_TOO_LONG,
+            json!({ "kind": "answer_too_long", "length": length, "limit": limit }),
+        ),
+        ViewError::Busy { queue } => (BUSY, json!({ "kind": "busy", "queue": queue })),
+        ViewError::Timeout { limit, backtrace } => {
+            let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+            let data = json!({ "kind": "timeout", "limit_ms": limit_ms });
+            return with_frames(TIMEOUT, error, data, backtrace);
+        }
+        ViewError::MemoryLimit {
+            wanted,
+            limit,
+            backtrace,
+        } => {
+            let data = json!({ "kind": "memory_limit", "wanted": wanted, "limit": limit });
+            return with_frames(MEMORY_LIMIT, error, data, backtrace);
+        }
+    };
+    object(code, chain(error), data)
+}
+
+/// A block that cannot be answered for.
+pub(crate) fn of_block(error: &ResolveError) -> ErrorObjectOwned {
+    let (code, data) = match error {
+        ResolveError::Empty => (BLOCK_NOT_INDEXED, json!({ "kind": "empty" })),
+        ResolveError::NotIndexed { height, tip } => (
+            BLOCK_NOT_INDEXED,
+            json!({ "kind": "not_indexed", "height": height, "tip": tip }),
+        ),
+        ResolveError::BelowFirst { height, first } => (
+            BLOCK_NOT_INDEXED,
+            json!({ "kind": "below_first", "height": height, "first": first }),
+        ),
+        ResolveError::UnknownHash { hash } => (
+            BLOCK_NOT_IN_CHAIN,
+            json!({ "kind": "unknown_hash", "hash": prefixed(hash) }),
+        ),
+        ResolveError::NotInChain {
+            height,
+            hash,
+            actual,
+        } => (
+            BLOCK_NOT_IN_CHAIN,
+            json!({
+                "kind": "not_in_chain",
+                "height": height,
+                "hash": prefixed(hash),
+                "actual": actual.as_ref().map(prefixed),
+            }),
+        ),
+        ResolveError::Backend(_) => (HOST_FAULT, json!({ "kind": "store" })),
+    };
+    object(code, chain(error), data)
+}
+
+fn of_guest(fault: &GuestFault) -> ErrorObjectOwned {
+    let data = match fault {
+        GuestFault::Trap { trap, backtrace } => {
+            let data = json!({ "kind": "trap", "trap": trap });
+            return with_frames(GUEST_FAULT, fault, data, backtrace);
+        }
+        GuestFault::BadPointer {
+            function,
+            pointer,
+            backtrace,
+        } => {
+            let data = json!({ "kind": "bad_pointer", "function": function, "pointer": pointer });
+            return with_frames(GUEST_FAULT, fault, data, backtrace);
+        }
+        GuestFault::UnknownImport {
+            module,
+            name,
+            backtrace,
+        } => {
+            let data = json!({ "kind": "unknown_import", "module": module, "name": name });
+            return with_frames(GUEST_FAULT, fault, data, backtrace);
+        }
+        GuestFault::Abort {
+            message,
+            file,
+            line,
+            column,
+        } => json!({
+            "kind": "abort", "message": message, "file": file, "line": line, "column": column,
+        }),
+        GuestFault::NoFlush => json!({ "kind": "no_flush" }),
+        GuestFault::BadFlush(_) => json!({ "kind": "bad_flush" }),
+        GuestFault::TooLong(_) => json!({ "kind": "entry_too_long" }),
+        GuestFault::MissingExport { name, expected } => {
+            json!({ "kind": "missing_export", "name": name, "expected": expected })
+        }
+    };
+    object(GUEST_FAULT, chain(fault), data)
+}
+
+fn of_host(fault: &HostFault) -> ErrorObjectOwned {
+    let kind = match fault {
+        HostFault::Store(_) => "store",
+        HostFault::Resources(_) => "resources",
+        HostFault::Panic(_) => "panic",
+    };
+    object(HOST_FAULT, chain(fault), json!({ "kind": kind }))
+}
+
+/// The guest's frames go into `data`, not into the message.
+fn with_frames(
+    code: i32,
+    error: &dyn Error,
+    mut data: Value,
+    backtrace: &GuestBacktrace,
+) -> ErrorObjectOwned {
+    if let Some(data) = data.as_object_mut() {
+        data.insert("backtrace".to_owned(), json!(backtrace.frames()));
+    }
+    let printed = error.to_string();
+    let message = printed
+        .strip_suffix(&backtrace.to_string())
+        .unwrap_or(&printed);
+    object(code, message.to_owned(), data)
+}
+
+/// The error and its causes on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(": ");
+        message.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    message
+}
+
+/// An error of ours.
+pub(crate) fn object(code: i32, message: String, data: Value) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(code, message, Some(data))
+}
+
+fn prefixed(hash: &BlockHash) -> String {
+    format!("0x{hash}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_documented() {
+        let document = include_str!("../../../docs/rpc.md");
+        for code in [
+            BLOCK_NOT_INDEXED,
+            BLOCK_NOT_IN_CHAIN,
+            NO_SUCH_VIEW,
+            GUEST_FAULT,
+            TIMEOUT,
+            BUSY,
+            INPUT_TOO_LONG,
+            ANSWER_TOO_LONG,
+            MEMORY_LIMIT,
+            BATCH_TOO_LONG,
+            BATCH_ANSWER_TOO_LONG,
+            HOST_FAULT,
+        ] {
+            assert!(document.contains(&format!("\n| {code} | ")), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_message_is_one_line_with_all_causes() {
+        let error = HostFault::Store(metashrew_store::ReadError::Corrupt {
+            what: "a record".to_owned(),
+        });
+        let object = of_view(&ViewError::Host(error));
+        assert_eq!(object.code(), HOST_FAULT);
+        assert_eq!(
+            object.message(),
+            "the store could not be read: the database is damaged: a record"
+        );
+        assert_eq!(
+            object.data().map(serde_json::value::RawValue::get),
+            Some(r#"{"kind":"store"}"#)
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! Starting and stopping the server.
+
+use std::net::SocketAddr;
+
+use jsonrpsee::server::middleware::rpc::RpcServiceBuilder;
+use jsonrpsee::server::{BatchRequestConfig, ServerConfig};
+use metashrew_runtime::MetashrewRuntime;
+use tower::ServiceBuilder;
+
+use crate::batch::Parallel;
+use crate::error::ServerError;
+use crate::method::{self, Context};
+use crate::options::ServerOptions;
+use crate::strict::Strict;
+
+/// The JSON-RPC server.
+#[derive(Debug)]
+pub struct Server;
+
+impl Server {
+    /// Listens on `address` (port 0: any free one) and answers with `runtime`
+    /// until the handle is stopped or dropped. Runs on the tokio runtime it is
+    /// called on.
+    pub async fn bind(
+        address: SocketAddr,
+        runtime: MetashrewRuntime,
+        options: ServerOptions,
+    ) -> Result<ServerHandle, ServerError> {
+        let failed = |source| ServerError::Bind { address, source };
+        let config = ServerConfig::builder()
+            .http_only()
+            .max_request_body_size(options.max_request)
+            .max_response_body_size(options.max_response)
+            .max_connections(options.max_connections)
+            // `Strict` counts the entries.
+            .set_batch_request_config(BatchRequestConfig::Unlimited)
+            .build();
+        let http = ServiceBuilder::new()
+            .layer(options.cors.layer())
+            .layer(Strict {
+                max_request: options.max_request,
+                max_batch: options.max_batch,
+            });
+        let rpc = RpcServiceBuilder::new().layer(Parallel {
+            calls: options.batch_parallel,
+            max_response: options.max_response,
+        });
+        let server = jsonrpsee::server::Server::builder()
+            .set_config(config)
+            .set_http_middleware(http)
+            .set_rpc_middleware(rpc)
+            .build(address)
+            .await
+            .map_err(failed)?;
+        let local_addr = server.local_addr().map_err(failed)?;
+        let methods = method::all(Context {
+            runtime,
+            height_compat: options.height_compat,
+        })
+        .expect("every method has a name of its own");
+        tracing::info!(address = %local_addr, "serving JSON-RPC");
+        Ok(ServerHandle {
+            local_addr,
+            handle: server.start(methods),
+        })
+    }
+}
+
+/// A running server; dropping it stops the server too.
+#[derive(Debug)]
+pub struct ServerHandle {
+    local_addr: SocketAddr,
+    handle: jsonrpsee::server::ServerHandle,
+}
+
+impl ServerHandle {
+    /// The address it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Accepts nothing more, and waits until the requests under way are answered.
+    /// A caller that won't wait so long drops the future.
+    pub async fn stop(self) {
+        // It fails only if the server has stopped already.
+        if self.handle.stop().is_ok() {
+            self.handle.stopped().await;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `metashrew_snapshot`: what is indexed, in one consistent answer.
+
+use jsonrpsee::types::{ErrorObjectOwned, Params};
+use metashrew_store::BlockRecord;
+use serde::Serialize;
+
+use super::Context;
+use crate::params::Arguments;
+
+/// `enabled`, `current_height` and `indexed_height` are named and meant as
+/// existing hosts do; nothing is `null` but what an empty index lacks.
+#[derive(Clone, Serialize)]
+pub(super) struct Answer {
+    enabled: bool,
+    /// The height that is indexed next.
+    current_height: Option<u64>,
+    /// The height of the last committed block.
+    indexed_height: Option<u32>,
+    /// The lowest height held.
+    first_height: Option<u32>,
+    block_hash: Option<String>,
+    history_root: Option<String>,
+    guest_sha256: String,
+}
+
+pub(super) fn call(params: &Params<'_>, context: &Context) -> Result<Answer, ErrorObjectOwned> {
+    Arguments::read(params, [])?;
+    let snapshot = context.runtime.store().snapshot();
+    let tip = snapshot.tip();
+    let of_tip = |text: fn(&BlockRecord) -> String| tip.map(text);
+    Ok(Answer {
+        enabled: true,
+        current_height: tip.map(|tip| u64::from(tip.height) + 1),
+        indexed_height: tip.map(|tip| tip.height),
+        first_height: snapshot.first(),
+        block_hash: of_tip(|tip| format!("0x{}", tip.hash)),
+        history_root: of_tip(|tip| format!("0x{}", tip.history_root)),
+        guest_sha256: hex::encode_prefixed(context.runtime.guest_sha256()),
+    })
+}

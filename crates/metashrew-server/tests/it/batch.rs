@@ -1,0 +1,108 @@
+//! Batches: order, concurrency, and what one bad call does to the others.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use jsonrpsee::core::client::ClientT;
+use jsonrpsee::core::params::BatchRequestBuilder;
+use jsonrpsee::rpc_params;
+use metashrew_runtime::ViewOptions;
+use metashrew_server::ServerOptions;
+use serde_json::{Value, json};
+
+use crate::harness::{Served, Setup};
+
+fn call(id: usize, params: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": "metashrew_view", "params": params })
+}
+
+#[test]
+fn answers_come_in_the_order_of_the_calls() {
+    let served = Served::new();
+    let calls: Vec<_> = (0..500)
+        .map(|id| call(id, &json!(["echo", format!("{id:08x}")])))
+        .collect();
+    let (_, body) = served.post(&Value::from(calls).to_string());
+    let answers: Vec<Value> = serde_json::from_str(&body).unwrap();
+    assert_eq!(answers.len(), 500);
+    for (id, answer) in answers.iter().enumerate() {
+        assert_eq!(answer["id"], id);
+        assert_eq!(answer["result"], format!("0x{id:08x}"));
+    }
+}
+
+#[test]
+fn calls_run_side_by_side_up_to_the_limit() {
+    let two = NonZeroUsize::new(2).unwrap();
+    let served = Setup {
+        views: ViewOptions {
+            instances: NonZeroUsize::new(4).unwrap(),
+            timeout: Duration::from_mins(1),
+            ..ViewOptions::default()
+        },
+        server: ServerOptions {
+            batch_parallel: two,
+            ..ServerOptions::default()
+        },
+        ..Setup::default()
+    }
+    .serve();
+    let calls: Vec<_> = (0..5).map(|id| call(id, &json!(["spin"]))).collect();
+    let body = Value::from(calls).to_string();
+    let mut stream = served.open("POST", &[("content-type", "application/json")], body.len());
+    std::io::Write::write_all(&mut stream, body.as_bytes()).unwrap();
+    // Endless views: both places are taken, and no third call is let in.
+    while served.runtime.view_stats().busy < two.get() {
+        std::thread::yield_now();
+    }
+    let stats = served.runtime.view_stats();
+    assert_eq!((stats.busy, stats.waiting), (2, 0));
+    drop(stream);
+    while served.runtime.view_stats().busy > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_bad_call_harms_no_other() {
+    let served = Served::new();
+    let batch = json!([
+        call(1, &json!(["echo", "01"])),
+        call(2, &json!(["trap"])),
+        call(3, &json!(["echo", "0x0"])),
+        call(4, &json!(["echo", "04", 9_999_999])),
+        call(5, &json!(["echo", "05"])),
+    ]);
+    let (_, body) = served.post(&batch.to_string());
+    let answers: Vec<Value> = serde_json::from_str(&body).unwrap();
+    let codes: Vec<_> = answers
+        .iter()
+        .map(|answer| answer["error"]["code"].as_i64())
+        .collect();
+    assert_eq!(
+        codes,
+        [None, Some(-32004), Some(-32602), Some(-32001), None]
+    );
+    assert_eq!(answers[0]["result"], "0x01");
+    assert_eq!(answers[4]["result"], "0x05");
+}
+
+#[test]
+fn a_real_client_batches() {
+    let served = Served::new();
+    let client = served.client();
+    let mut batch = BatchRequestBuilder::new();
+    for height in 100..105 {
+        batch
+            .insert("metashrew_view", rpc_params!["height", "", height])
+            .unwrap();
+    }
+    let answers = served
+        .block_on(client.batch_request::<String>(batch))
+        .unwrap();
+    let heights: Vec<_> = answers.into_ok().unwrap().collect();
+    let expect: Vec<_> = (100_u32..105)
+        .map(|height| hex::encode_prefixed(height.to_le_bytes()))
+        .collect();
+    assert_eq!(heights, expect);
+}

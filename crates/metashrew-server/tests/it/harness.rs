@@ -1,0 +1,198 @@
+//! A served runtime over a chain of generated blocks, and ways to ask it.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use bitcoin::hashes::Hash;
+use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
+use metashrew_runtime::{MetashrewRuntime, ModuleCache, RuntimeOptions, ViewOptions};
+use metashrew_server::{Server, ServerHandle, ServerOptions};
+use metashrew_store::{BlockHash, BlockRecord, BlockRef, Store};
+use metashrew_testing::chain::{Chain, Mined};
+use serde_json::{Value, json};
+
+/// The height of the first block of the chain.
+pub(crate) const FIRST: u32 = 100;
+
+pub(crate) struct Served {
+    pub(crate) chain: Chain,
+    pub(crate) runtime: MetashrewRuntime,
+    pub(crate) handle: ServerHandle,
+    pub(crate) tokio: tokio::runtime::Runtime,
+}
+
+/// How a test wants the server.
+pub(crate) struct Setup {
+    pub(crate) wasm: Vec<u8>,
+    pub(crate) blocks: usize,
+    pub(crate) views: ViewOptions,
+    pub(crate) server: ServerOptions,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            wasm: metashrew_testing::guests::chained(),
+            blocks: 5,
+            views: ViewOptions::default(),
+            server: ServerOptions::default(),
+        }
+    }
+}
+
+impl Setup {
+    pub(crate) fn serve(self) -> Served {
+        let tokio = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let store = Store::in_memory();
+        let options = RuntimeOptions {
+            cache: ModuleCache::User,
+            views: self.views,
+        };
+        let runtime = MetashrewRuntime::with_options(&self.wasm, store, options).unwrap();
+        let bound = Server::bind(
+            SocketAddr::from(([127, 0, 0, 1], 0)),
+            runtime.clone(),
+            self.server,
+        );
+        let handle = tokio.block_on(bound).unwrap();
+        let mut served = Served {
+            chain: Chain::new(7).start(FIRST),
+            runtime,
+            handle,
+            tokio,
+        };
+        served.grow(self.blocks);
+        served
+    }
+}
+
+impl Served {
+    pub(crate) fn new() -> Self {
+        Setup::default().serve()
+    }
+
+    /// Mines and commits blocks.
+    pub(crate) fn grow(&mut self, blocks: usize) {
+        let mined = self.chain.mine(blocks).to_vec();
+        for block in &mined {
+            self.commit(block);
+        }
+    }
+
+    pub(crate) fn commit(&self, block: &Mined) -> BlockRecord {
+        let writes = self
+            .runtime
+            .process_block(block.height, &block.bytes)
+            .unwrap();
+        self.runtime
+            .store()
+            .commit(&block_ref(block), &writes)
+            .unwrap()
+    }
+
+    pub(crate) fn tip(&self) -> BlockRecord {
+        *self.runtime.store().snapshot().tip().unwrap()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.handle.local_addr())
+    }
+
+    /// Runs a test's future where the server runs.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.tokio.block_on(future)
+    }
+
+    pub(crate) fn client(&self) -> HttpClient {
+        HttpClientBuilder::default().build(self.url()).unwrap()
+    }
+
+    /// The whole answer to one call.
+    pub(crate) fn answer(&self, method: &str, params: &Value) -> Value {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let (status, body) = self.post(&request.to_string());
+        assert_eq!(status, 200, "{body}");
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(answer["jsonrpc"], "2.0");
+        assert_eq!(answer["id"], 1);
+        answer
+    }
+
+    /// The result of one call that must succeed.
+    pub(crate) fn result(&self, method: &str, params: &Value) -> Value {
+        let answer = self.answer(method, params);
+        assert_eq!(answer.get("error"), None, "{method} {params}");
+        answer["result"].clone()
+    }
+
+    /// The error of one call that must fail.
+    pub(crate) fn error(&self, method: &str, params: &Value) -> Value {
+        let answer = self.answer(method, params);
+        assert_eq!(answer.get("result"), None, "{method} {params}");
+        answer["error"].clone()
+    }
+
+    /// Status and body of the answer to a JSON body.
+    pub(crate) fn post(&self, body: &str) -> (u16, String) {
+        let (head, body) = self.send("POST", &[("content-type", "application/json")], body);
+        (status(&head), body)
+    }
+
+    /// Head and body of the answer to a request.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (String, String) {
+        let mut stream = self.open(method, headers, body.len());
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_ascii_lowercase(), body.to_owned())
+    }
+
+    /// A connection on which the head of a request was sent.
+    pub(crate) fn open(&self, method: &str, headers: &[(&str, &str)], length: usize) -> TcpStream {
+        let address = self.handle.local_addr();
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        let head = format!(
+            "{method} / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{}content-length: {length}\r\n\r\n",
+            headers.concat()
+        );
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    }
+}
+
+pub(crate) fn status(head: &str) -> u16 {
+    head.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+pub(crate) fn block_ref(block: &Mined) -> BlockRef {
+    BlockRef {
+        height: block.height,
+        hash: BlockHash::from_bytes(block.hash.to_byte_array()),
+        parent: BlockHash::from_bytes(block.parent.to_byte_array()),
+    }
+}
+
+/// The key under which the guest keeps a block's header, as hex.
+pub(crate) fn header_key(height: u32) -> String {
+    let mut key = b"hdr/".to_vec();
+    key.extend_from_slice(&height.to_be_bytes());
+    hex::encode_prefixed(key)
+}
+
+/// The header of a block, as hex.
+pub(crate) fn header(block: &Mined) -> String {
+    hex::encode_prefixed(&block.bytes[..80])
+}

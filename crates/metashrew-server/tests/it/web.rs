@@ -1,0 +1,68 @@
+//! Calls from web pages.
+
+use metashrew_server::{Cors, ServerOptions};
+
+use crate::harness::{Served, Setup, status};
+
+const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"metashrew_height"}"#;
+
+fn with(cors: &str) -> Served {
+    Setup {
+        server: ServerOptions {
+            cors: cors.parse::<Cors>().unwrap(),
+            ..ServerOptions::default()
+        },
+        ..Setup::default()
+    }
+    .serve()
+}
+
+/// The origin that the server allows to a page of `origin`.
+fn allowed(served: &Served, origin: &str) -> Option<String> {
+    let headers = [("content-type", "application/json"), ("origin", origin)];
+    let (head, body) = served.send("POST", &headers, BODY);
+    assert_eq!(status(&head), 200);
+    assert!(body.contains("104"));
+    head.lines()
+        .find_map(|line| line.strip_prefix("access-control-allow-origin: "))
+        .map(str::to_owned)
+}
+
+#[test]
+fn pages_of_the_origins_allowed_may_read() {
+    let check = |cors: &str, origin: &str, expect: Option<&str>| {
+        let served = with(cors);
+        assert_eq!(allowed(&served, origin).as_deref(), expect, "{cors}");
+    };
+    check("*", "https://a.example", Some("*"));
+    check("off", "http://localhost:3000", None);
+    check(
+        "localhost",
+        "http://localhost:3000",
+        Some("http://localhost:3000"),
+    );
+    check("localhost", "https://a.example", None);
+    let two = "https://a.example,https://b.example";
+    check(two, "https://b.example", Some("https://b.example"));
+    check(two, "https://c.example", None);
+}
+
+#[test]
+fn a_preflight_request_is_answered() {
+    let served = with("*");
+    let headers = [
+        ("origin", "https://a.example"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "content-type"),
+    ];
+    let (head, _) = served.send("OPTIONS", &headers, "");
+    assert_eq!(status(&head), 200);
+    assert!(
+        head.contains("access-control-allow-methods: post"),
+        "{head}"
+    );
+    assert!(
+        head.contains("access-control-allow-headers: content-type"),
+        "{head}"
+    );
+}
