@@ -1,0 +1,169 @@
+//! `metashrew inspect`: what a guest is.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::{Context, Result};
+use metashrew_runtime::ModuleReport;
+use serde_json::{Value, json};
+
+use super::{Output, database};
+use crate::cli::Inspect;
+
+const PAGE: u64 = 64 * 1024;
+
+pub(super) fn run(args: &Inspect) -> Result<()> {
+    let wasm = database::read_guest(&args.indexer)?;
+    let report = metashrew_runtime::inspect(&wasm)
+        .with_context(|| format!("`{}` is no guest", args.indexer.display()))?;
+    let text = if args.json {
+        format!("{:#}\n", as_json(&report))
+    } else {
+        as_text(&report)
+    };
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| Output(error).into())
+}
+
+fn as_json(report: &ModuleReport) -> Value {
+    let imports: Vec<_> = report
+        .imports
+        .iter()
+        .map(|import| {
+            json!({
+                "module": import.module,
+                "name": import.name,
+                "type": import.ty,
+                "provided": import.provided,
+            })
+        })
+        .collect();
+    let exports: Vec<_> = report
+        .exports
+        .iter()
+        .map(|export| json!({ "name": export.name, "type": export.ty }))
+        .collect();
+    let memory = report.memory.map(|memory| {
+        json!({
+            "minimum": memory.minimum * PAGE,
+            "maximum": memory.maximum.map(|pages| pages * PAGE),
+        })
+    });
+    let meta = report.meta.as_ref().map(|meta| match meta {
+        Ok(meta) => json!({
+            "compiler_version": meta.compiler_version,
+            "rustc_version": meta.rustc_version,
+            "view_functions": meta.view_functions.iter().map(|view| json!({
+                "name": view.name,
+                "input_type": view.input_type,
+                "output_type": view.output_type,
+            })).collect::<Vec<_>>(),
+        }),
+        Err(error) => json!({ "error": error }),
+    });
+    json!({
+        "indexes": report.indexes,
+        "imports": imports,
+        "exports": exports,
+        "views": report.views,
+        "memory": memory,
+        "meta": meta,
+    })
+}
+
+/// Sections, each with a line an entry.
+fn as_text(report: &ModuleReport) -> String {
+    let mut text = String::new();
+    let mut line = |line: String| {
+        text.push_str(&line);
+        text.push('\n');
+    };
+    line(format!(
+        "indexes: {}",
+        if report.indexes {
+            "yes"
+        } else {
+            "no, `_start: () -> ()` is missing"
+        }
+    ));
+    line(match report.memory {
+        Some(memory) => format!(
+            "memory: {} MiB at first, {} MiB at most",
+            in_mib(memory.minimum),
+            in_mib(memory.maximum.unwrap_or(65_536))
+        ),
+        None => "memory: none is exported, so it is no guest".to_owned(),
+    });
+    line("imports:".to_owned());
+    for import in &report.imports {
+        let remark = if import.provided {
+            ""
+        } else {
+            "  not provided: a call of it fails"
+        };
+        line(format!(
+            "  {}.{} {}{remark}",
+            import.module, import.name, import.ty
+        ));
+    }
+    line("views:".to_owned());
+    for view in &report.views {
+        line(format!("  {view}"));
+    }
+    line("other exports:".to_owned());
+    for export in &report.exports {
+        if !report.views.contains(&export.name) {
+            line(format!("  {} {}", export.name, export.ty));
+        }
+    }
+    text.push_str(&meta(report));
+    text
+}
+
+fn meta(report: &ModuleReport) -> String {
+    match &report.meta {
+        None => "__meta: none\n".to_owned(),
+        Some(Err(error)) => format!("__meta: fails: {error}\n"),
+        Some(Ok(meta)) => {
+            let mut text = format!(
+                "__meta:\n  compiler {}\n  rustc {}\n",
+                meta.compiler_version, meta.rustc_version
+            );
+            for view in &meta.view_functions {
+                writeln!(
+                    text,
+                    "  {}: {} -> {}",
+                    view.name, view.input_type, view.output_type
+                )
+                .expect("a String takes every line");
+            }
+            text
+        }
+    }
+}
+
+/// Pages as MiB, with a fraction only where there is one.
+fn in_mib(pages: u64) -> String {
+    let sixteenths = pages % 16;
+    if sixteenths == 0 {
+        (pages / 16).to_string()
+    } else {
+        format!("{}.{:04}", pages / 16, sixteenths * 625)
+            .trim_end_matches('0')
+            .to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_sixteenths_of_a_mib() {
+        assert_eq!(in_mib(0), "0");
+        assert_eq!(in_mib(1), "0.0625");
+        assert_eq!(in_mib(24), "1.5");
+        assert_eq!(in_mib(65_536), "4096");
+    }
+}

@@ -1,0 +1,58 @@
+//! The subcommands, one file each, and how any of them ends.
+
+mod database;
+mod inspect;
+mod keys;
+mod rollback;
+mod start;
+mod verify;
+mod view;
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::console::Console;
+use crate::report;
+
+/// Runs the subcommand. Exit codes: 0 done, 1 failed; 2, for a mistake in the
+/// command line, is given before.
+pub(crate) fn run(cli: &Cli) -> ExitCode {
+    let done = Console::log(&cli.log).and_then(|console| match &cli.command {
+        Command::Start(start) => start::run(start, &console),
+        Command::View(view) => view::run(view),
+        Command::Inspect(inspect) => inspect::run(inspect),
+        Command::Keys(keys) => keys::run(keys),
+        Command::Verify(verify) => verify::run(verify, &console),
+        Command::Rollback(rollback) => rollback::run(rollback),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has had enough of it: that is no failure.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::print(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether writing to stdout failed because nobody reads it. Commands mark such
+/// errors with [`Output`].
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<Output>()
+        .is_some_and(|output| output.0.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Writing to stdout failed.
+#[derive(Debug)]
+struct Output(io::Error);
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "writing to standard output failed: {}", self.0)
+    }
+}
+
+impl std::error::Error for Output {}

@@ -1,0 +1,250 @@
+//! `metashrew start`: indexes on a thread of its own, and serves meanwhile.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use indicatif::ProgressBar;
+use metashrew_runtime::MetashrewRuntime;
+use metashrew_server::{Server, ServerHandle};
+use metashrew_sync::{BlockFiles, IndexEnd, IndexError, Indexer, Progress, Stop};
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::database;
+use crate::cli::Start;
+use crate::console::{self, Console};
+use crate::meter::Meter;
+use crate::report;
+use crate::signals::Signals;
+
+/// How often the bar moves.
+const BAR_EVERY: Duration = Duration::from_millis(200);
+
+/// How often a log line tells the progress where there is no bar.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// How long requests under way may hold up the end.
+const SERVER_GRACE: Duration = Duration::from_secs(5);
+
+/// How long the indexer may hold up the end. It gives up its block by itself
+/// before; what is left to wait for is a commit.
+const INDEXER_GRACE: Duration = Duration::from_secs(30);
+
+pub(super) fn run(args: &Start, console: &Console) -> Result<()> {
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the server's threads cannot be started")?;
+    let done = tokio.block_on(serve(args, console));
+    console.hide_bar();
+    // A view under way would hold up the end until its deadline.
+    tokio.shutdown_background();
+    done
+}
+
+async fn serve(args: &Start, console: &Console) -> Result<()> {
+    let mut signals = Signals::catch().context("signals cannot be caught")?;
+    let address = args.serving.address()?;
+    let blocks =
+        BlockFiles::open(&args.blocks, args.start_height).context("the blocks cannot be had")?;
+    let runtime = load(args)?;
+    let server = Server::bind(address, runtime.clone(), args.serving.options(&args.views)).await?;
+    tracing::info!(
+        blocks = %args.blocks.display(),
+        from = blocks.first_height(),
+        to = blocks.last_height(),
+        resuming_after = runtime.store().snapshot().tip().map(|tip| tip.height),
+        "indexing"
+    );
+    let mut indexing = Indexing::start(Indexer::new(
+        runtime,
+        Arc::new(blocks),
+        args.index_options(),
+    ))?;
+    let outcome = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!("{signal}: stopping");
+            None
+        }
+        ended = indexing.watch(console) => Some(ended),
+    };
+    console.hide_bar();
+    let done = match outcome {
+        None => Ok(()),
+        Some(ended) => {
+            let halted = after_indexing(args, &indexing.progress, ended)?;
+            if halted == Halted::Serving {
+                let signal = signals.next().await;
+                tracing::info!("{signal}: stopping");
+            }
+            Ok(())
+        }
+    };
+    tokio::select! {
+        () = end(server, indexing) => {}
+        signal = signals.next() => tracing::warn!("{signal} again: leaving at once"),
+    }
+    done
+}
+
+/// Opens the database and compiles the guest.
+fn load(args: &Start) -> Result<MetashrewRuntime> {
+    let wasm = database::read_guest(&args.indexer)?;
+    let store = database::open_or_create(&args.db)?;
+    compile(&args.indexer, &wasm, store, args)
+}
+
+fn compile(
+    path: &Path,
+    wasm: &[u8],
+    store: metashrew_store::Store,
+    args: &Start,
+) -> Result<MetashrewRuntime> {
+    MetashrewRuntime::with_options(wasm, store, args.runtime_options())
+        .with_context(|| format!("`{}` is no guest", path.display()))
+}
+
+/// What to do once indexing is over.
+#[derive(Debug, PartialEq, Eq)]
+enum Halted {
+    /// End.
+    Done,
+    /// Go on serving.
+    Serving,
+}
+
+fn after_indexing(
+    args: &Start,
+    progress: &Progress,
+    ended: Result<IndexEnd, IndexError>,
+) -> Result<Halted> {
+    let report = progress.report();
+    match ended {
+        Ok(IndexEnd::Exit) => {
+            tracing::info!(height = report.height, "indexed up to --exit-at");
+            Ok(Halted::Done)
+        }
+        Ok(IndexEnd::Stopped) => Ok(Halted::Done),
+        Ok(IndexEnd::Tip) => {
+            if let Some(exit_at) = args.exit_at {
+                bail!(
+                    "the blocks end at {}, below --exit-at {exit_at}",
+                    report
+                        .height
+                        .map_or_else(|| "none".to_owned(), |height| height.to_string())
+                );
+            }
+            tracing::info!(
+                height = report.height,
+                blocks = report.blocks,
+                took = console::duration(report.elapsed),
+                "all blocks are indexed; serving goes on"
+            );
+            Ok(Halted::Serving)
+        }
+        Err(error) if args.exit_at.is_some() => Err(error.into()),
+        Err(error) => {
+            report::print(&error.into());
+            tracing::warn!(
+                height = report.height,
+                "indexing has halted; views go on being served"
+            );
+            Ok(Halted::Serving)
+        }
+    }
+}
+
+/// Ends server and indexer, within bounds: commits are atomic, and nothing else
+/// is lost by leaving.
+async fn end(server: ServerHandle, mut indexing: Indexing) {
+    indexing.stop.request();
+    let ended = async {
+        if timeout(INDEXER_GRACE, indexing.ended()).await.is_err() {
+            tracing::warn!("leaving although the indexer has not stopped");
+        }
+    };
+    let answered = async {
+        if timeout(SERVER_GRACE, server.stop()).await.is_err() {
+            tracing::warn!("leaving although requests are under way");
+        }
+    };
+    tokio::join!(ended, answered);
+}
+
+/// The indexer on its thread.
+struct Indexing {
+    stop: Stop,
+    progress: Arc<Progress>,
+    /// Taken once it has told.
+    end: Option<oneshot::Receiver<Result<IndexEnd, IndexError>>>,
+}
+
+impl Indexing {
+    fn start(indexer: Indexer) -> Result<Self> {
+        let stop = Stop::new();
+        let progress = indexer.progress();
+        let (tell, end) = oneshot::channel();
+        let told = stop.clone();
+        std::thread::Builder::new()
+            .name("metashrew-commit".to_owned())
+            .spawn(move || {
+                // Nobody listens any more if the process is about to end.
+                let _ = tell.send(indexer.run(&told));
+            })
+            .context("the indexer's thread cannot be started")?;
+        Ok(Self {
+            stop,
+            progress,
+            end: Some(end),
+        })
+    }
+
+    /// Waits for the end; a thread that died without a word counts as one.
+    async fn ended(&mut self) -> Result<IndexEnd, IndexError> {
+        let Some(end) = &mut self.end else {
+            return Ok(IndexEnd::Stopped);
+        };
+        let told = end.await;
+        self.end = None;
+        told.unwrap_or(Err(IndexError::Thread {
+            task: "commits blocks",
+            source: None,
+        }))
+    }
+
+    /// Shows the progress until the end.
+    async fn watch(&mut self, console: &Console) -> Result<IndexEnd, IndexError> {
+        let progress = Arc::clone(&self.progress);
+        let bar = Console::is_terminal()
+            .then(|| console.show_bar(0, "{wide_bar:.cyan/dim} {percent}%  {msg}"));
+        let mut ticks = interval(if bar.is_some() { BAR_EVERY } else { LINE_EVERY });
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut meter = Meter::default();
+        // The first tick comes at once, when there is nothing to tell yet.
+        ticks.tick().await;
+        loop {
+            tokio::select! {
+                ended = self.ended() => return ended,
+                _ = ticks.tick() => show(&mut meter, &progress, bar.as_ref()),
+            }
+        }
+    }
+}
+
+fn show(meter: &mut Meter, progress: &Progress, bar: Option<&ProgressBar>) {
+    let report = progress.report();
+    let reading = meter.read(&report);
+    let Some(bar) = bar else {
+        tracing::info!("{reading}");
+        return;
+    };
+    let left = report
+        .target
+        .zip(report.height)
+        .map_or(1, |(target, height)| target.saturating_sub(height));
+    bar.set_length(report.blocks + u64::from(left));
+    bar.set_position(report.blocks);
+    bar.set_message(reading.to_string());
+}

@@ -1,0 +1,131 @@
+//! Errors on stderr: what failed, why, and what to do about it.
+
+use std::io::Write;
+
+use anyhow::Error;
+use metashrew_runtime::{GuestFault, LoadError, ViewError};
+use metashrew_server::ServerError;
+use metashrew_store::{OpenError, ResolveError};
+use metashrew_sync::IndexError;
+
+/// Prints `error:`, its causes, and a `hint:` if there is one.
+pub(crate) fn print(error: &Error) {
+    let mut stderr = anstream::stderr().lock();
+    // Nothing is left to be done if stderr is gone.
+    let _ = write!(stderr, "{}", render(error));
+}
+
+fn render(error: &Error) -> String {
+    let red = clap::builder::styling::AnsiColor::Red.on_default().bold();
+    let cyan = clap::builder::styling::AnsiColor::Cyan.on_default().bold();
+    let mut lines = vec![format!("{red}error{red:#}: {error}\n")];
+    for cause in error.chain().skip(1) {
+        lines.push(format!("  caused by: {cause}\n"));
+    }
+    if let Some(hint) = hint(error) {
+        lines.push(format!("\n{cyan}hint{cyan:#}: {hint}\n"));
+    }
+    lines.concat()
+}
+
+/// Advice, for the errors that a user can do something about.
+fn hint(error: &Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        cause
+            .downcast_ref()
+            .and_then(of_open)
+            .or_else(|| cause.downcast_ref().and_then(of_server))
+            .or_else(|| cause.downcast_ref().and_then(of_load))
+            .or_else(|| cause.downcast_ref().and_then(of_view))
+            .or_else(|| cause.downcast_ref().and_then(of_block_name))
+            .or_else(|| cause.downcast_ref().and_then(of_indexing))
+            .map(str::to_owned)
+    })
+}
+
+fn of_open(error: &OpenError) -> Option<&'static str> {
+    match error {
+        OpenError::Locked { .. } => Some(
+            "ask the server that holds it, with `metashrew view --url`, or stop that process first",
+        ),
+        OpenError::NotFound { .. } => {
+            Some("`metashrew start` creates a database; is --db the one it was given?")
+        }
+        _ => None,
+    }
+}
+
+fn of_server(error: &ServerError) -> Option<&'static str> {
+    let ServerError::Bind { source, .. } = error;
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            Some("another process listens there: choose another address with --listen or --port")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            Some("ports below 1024 need a privilege: choose a higher one with --listen or --port")
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            Some("this machine has no such address: 0.0.0.0 stands for all that it has")
+        }
+        _ => None,
+    }
+}
+
+fn of_load(error: &LoadError) -> Option<&'static str> {
+    match error {
+        LoadError::Invalid(_) | LoadError::MissingExport { .. } | LoadError::Import(_) => {
+            Some("`metashrew inspect` tells what the file is")
+        }
+        _ => None,
+    }
+}
+
+fn of_view(error: &ViewError) -> Option<&'static str> {
+    match error {
+        ViewError::NoSuchView { .. } => Some("`metashrew inspect` lists the guest's views"),
+        // It stands in for its cause, which is therefore not met by itself.
+        ViewError::Block(error) => of_block_name(error),
+        _ => None,
+    }
+}
+
+fn of_block_name(error: &ResolveError) -> Option<&'static str> {
+    match error {
+        ResolveError::Empty => Some("`metashrew start` indexes blocks into a database"),
+        _ => None,
+    }
+}
+
+fn of_indexing(error: &IndexError) -> Option<&'static str> {
+    match error {
+        IndexError::Guest {
+            source: GuestFault::NoFlush,
+            ..
+        } => Some(
+            "a guest must call `__flush` for every block, with an empty list if there is nothing to write",
+        ),
+        IndexError::Guest { .. } => Some(
+            "every machine fails here with this guest: fix the guest, and `metashrew start` goes on from this block",
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_and_hints_follow_the_error() {
+        let error = Error::new(ResolveError::Empty).context("the view cannot be asked");
+        let plain = anstream::adapter::strip_str(&render(&error)).to_string();
+        assert_eq!(
+            plain,
+            "error: the view cannot be asked\n  caused by: no block is indexed yet\n\n\
+             hint: `metashrew start` indexes blocks into a database\n"
+        );
+        let error = Error::msg("plain");
+        let plain = anstream::adapter::strip_str(&render(&error)).to_string();
+        assert_eq!(plain, "error: plain\n");
+    }
+}

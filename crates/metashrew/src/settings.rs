@@ -1,0 +1,183 @@
+//! What the command line means to the libraries.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use metashrew_runtime::{ModuleCache, RuntimeOptions, ViewOptions};
+use metashrew_server::ServerOptions;
+use metashrew_sync::IndexOptions;
+
+use crate::cli::{HeightCompat, Scope, Serving, Start, Views};
+
+impl Start {
+    pub(crate) fn index_options(&self) -> IndexOptions {
+        IndexOptions {
+            start_height: self.start_height,
+            exit_at: self.exit_at,
+            ..IndexOptions::default()
+        }
+    }
+
+    pub(crate) fn runtime_options(&self) -> RuntimeOptions {
+        RuntimeOptions {
+            cache: ModuleCache::User,
+            views: self.views.options(),
+        }
+    }
+}
+
+impl Views {
+    fn options(&self) -> ViewOptions {
+        let default = ViewOptions::default();
+        ViewOptions {
+            enabled: !self.no_stateful_views,
+            instances: self.view_instances.unwrap_or(default.instances),
+            queue: self.view_queue,
+            scope: match self.view_scope {
+                Scope::Auto => metashrew_runtime::Scope::Auto,
+                Scope::Block => metashrew_runtime::Scope::Block,
+                Scope::Shared => metashrew_runtime::Scope::Shared,
+            },
+            timeout: Duration::from_millis(self.view_timeout_ms),
+            memory_budget: self.view_memory_budget.0,
+            max_instance_memory: self
+                .view_max_instance_memory
+                .unwrap_or(self.view_memory_budget)
+                .0,
+            max_input: self.view_max_input.0,
+            max_output: self.view_max_output.0,
+        }
+    }
+}
+
+impl Serving {
+    /// Where to listen: `--listen`, with `--host` and `--port` in place of its parts.
+    pub(crate) fn address(&self) -> Result<SocketAddr> {
+        let (host, port) = self
+            .listen
+            .rsplit_once(':')
+            .with_context(|| format!("`{}` is not HOST:PORT", self.listen))?;
+        let host = self.host.as_deref().unwrap_or(host);
+        let port = match self.port {
+            Some(port) => port,
+            None => port
+                .parse()
+                .with_context(|| format!("`{port}` is no port"))?,
+        };
+        let unbracketed = host.trim_start_matches('[').trim_end_matches(']');
+        (unbracketed, port)
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut addresses| addresses.next())
+            .with_context(|| format!("the host `{host}` has no address"))
+    }
+
+    /// The longest answer follows from the longest answer of a view, in hex.
+    pub(crate) fn options(&self, views: &Views) -> ServerOptions {
+        const REST: usize = 64 * 1024;
+        let bytes = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        ServerOptions {
+            cors: self.cors.clone(),
+            height_compat: match self.height_compat {
+                HeightCompat::Last => metashrew_server::HeightCompat::Last,
+                HeightCompat::Next => metashrew_server::HeightCompat::Next,
+            },
+            max_request: bytes(self.max_request.0),
+            max_response: bytes(
+                views
+                    .view_max_output
+                    .0
+                    .saturating_mul(2)
+                    .saturating_add(REST),
+            ),
+            max_batch: self.max_batch,
+            ..ServerOptions::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn start(flags: &[&str]) -> Start {
+        let needed = [
+            "metashrew",
+            "start",
+            "--indexer",
+            "g",
+            "--blocks",
+            "b",
+            "--db",
+            "d",
+        ];
+        let Command::Start(start) = Cli::parse_from(needed.iter().chain(flags)).command else {
+            panic!("not start");
+        };
+        *start
+    }
+
+    #[test]
+    fn without_flags_the_libraries_defaults_hold() {
+        let start = start(&[]);
+        assert_eq!(start.index_options(), IndexOptions::default());
+        let views = format!("{:?}", start.runtime_options());
+        assert_eq!(views, format!("{:?}", RuntimeOptions::default()));
+        let server = start.serving.options(&start.views);
+        let default = ServerOptions::default();
+        assert_eq!(server.max_request, default.max_request);
+        assert_eq!(server.max_batch, default.max_batch);
+        assert_eq!(server.cors, default.cors);
+        assert_eq!(server.height_compat, default.height_compat);
+    }
+
+    #[test]
+    fn flags_reach_the_libraries() {
+        let start = start(&[
+            "--start-block",
+            "7",
+            "--exit-at",
+            "9",
+            "--no-stateful-views",
+            "--view-instances",
+            "3",
+            "--view-timeout-ms",
+            "250",
+            "--view-memory-budget",
+            "64MiB",
+            "--view-max-output",
+            "1KiB",
+        ]);
+        let index = start.index_options();
+        assert_eq!((index.start_height, index.exit_at), (Some(7), Some(9)));
+        let views = start.runtime_options().views;
+        assert!(!views.enabled);
+        assert_eq!(views.instances.get(), 3);
+        assert_eq!(views.timeout, Duration::from_millis(250));
+        assert_eq!(views.memory_budget, 64 << 20);
+        assert_eq!(views.max_instance_memory, 64 << 20);
+        let server = start.serving.options(&start.views);
+        assert_eq!(server.max_response, 2 * 1024 + 64 * 1024);
+    }
+
+    #[test]
+    fn host_and_port_replace_parts_of_the_address() {
+        let check = |flags: &[&str], expect: &str| {
+            let address = start(flags).serving.address().unwrap();
+            assert_eq!(address.to_string(), expect, "{flags:?}");
+        };
+        check(&[], "127.0.0.1:8080");
+        check(&["--listen", "0.0.0.0:1"], "0.0.0.0:1");
+        check(&["--listen", "[::1]:1"], "[::1]:1");
+        check(&["--port", "9"], "127.0.0.1:9");
+        check(&["--host", "0.0.0.0"], "0.0.0.0:8080");
+        check(&["--host", "::1", "--port", "9"], "[::1]:9");
+        for bad in ["nonsense", "127.0.0.1:x", "127.0.0.1:99999"] {
+            assert!(start(&["--listen", bad]).serving.address().is_err());
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What `--help` says. `UPDATE_SNAPSHOTS=1 cargo test -p metashrew help` rewrites
+//! the snapshots after a change that is meant.
+
+use std::path::Path;
+
+use crate::harness::{fail, metashrew, succeed};
+
+fn check(name: &str, args: &[&str]) {
+    let help = succeed(metashrew().args(args));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/snapshots")
+        .join(format!("{name}.txt"));
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, &help).unwrap();
+    }
+    let expect = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(help, expect, "{} is not up to date", path.display());
+}
+
+#[test]
+fn every_command_explains_itself() {
+    check("help", &["--help"]);
+    for command in ["start", "view", "inspect", "keys", "verify", "rollback"] {
+        check(command, &[command, "--help"]);
+    }
+}
+
+/// Every flag tells its variable, and its default where it is not required.
+#[test]
+fn every_flag_has_a_variable_and_a_default() {
+    let help = succeed(metashrew().args(["start", "--help"]));
+    let (_, flags) = help.split_once("Options:").unwrap();
+    let required = ["--indexer", "--blocks", "--db "];
+    let without_default = ["--host", "--port", "--no-stateful-views"];
+    let without_variable = ["--help", "--version"];
+    for flag in flags.split("\n      --").skip(1) {
+        let flag = format!("--{flag}");
+        let is_one_of = |names: &[&str]| names.iter().any(|name| flag.starts_with(name));
+        if is_one_of(&without_variable) {
+            continue;
+        }
+        assert!(flag.contains("[env: "), "{flag}");
+        assert!(
+            flag.contains("default: ") || is_one_of(&required) || is_one_of(&without_default),
+            "{flag}"
+        );
+    }
+}
+
+#[test]
+fn the_version_is_the_crates() {
+    let version = succeed(metashrew().arg("--version"));
+    assert_eq!(
+        version,
+        format!("metashrew {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn mistakes_in_the_command_line_end_with_2() {
+    for args in [
+        &[][..],
+        &["no-such-command"],
+        &["start"],
+        &["start", "--no-such-flag"],
+        &[
+            "start",
+            "--indexer",
+            "g",
+            "--blocks",
+            "b",
+            "--db",
+            "d",
+            "--exit-at",
+            "x",
+        ],
+        &[
+            "start",
+            "--indexer",
+            "g",
+            "--blocks",
+            "b",
+            "--db",
+            "d",
+            "--cors",
+            "nonsense",
+        ],
+        &["view", "name"],
+        &["view", "name", "--db", "d"],
+        &["view", "name", "--indexer", "g"],
+        &["view", "name", "--url", "u", "--height", "nonsense"],
+        &["keys", "--db", "d", "--prefix", "0x0"],
+        &["rollback", "--db", "d"],
+    ] {
+        let stderr = fail(metashrew().args(args), 2);
+        assert!(
+            stderr.contains("Usage:") || stderr.starts_with("error: "),
+            "{args:?}: {stderr}"
+        );
+    }
+}

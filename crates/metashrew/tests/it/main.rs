@@ -1,0 +1,21 @@
+//! The command from outside: its flags, its output, its exit codes, its server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod crash;
+mod failures;
+mod guests;
+mod harness;
+mod help;
+mod inspect;
+mod keys;
+mod mainnet;
+mod offline;
+mod serving;
+mod signals;
+mod start;
+mod view;
