@@ -1,0 +1,87 @@
+//! The host's functions, safe and without a cache.
+//!
+//! A guest that reads each key once a block, and writes all of it at the end,
+//! needs no cache between: [`read`] and [`flush`] are what it wants. They know
+//! nothing of what [`set`](crate::set) holds back.
+#![allow(unsafe_code, reason = "imported functions are unsafe to call")]
+
+use crate::buffers::{to_arraybuffer_layout, to_passback_ptr};
+use crate::flush::FlushBuffer;
+use crate::imports;
+
+/// Bytes of the length word in front of a buffer.
+const LENGTH_BYTES: usize = 4;
+
+/// The call's input: the height (u32, little-endian) and the payload.
+pub fn load_input() -> Vec<u8> {
+    // SAFETY: takes nothing.
+    let length = unsafe { imports::__host_len() };
+    let mut buffer = room(length);
+    let pointer = to_passback_ptr(&mut buffer);
+    // SAFETY: the buffer has the room that the host asked for.
+    unsafe { imports::__load_input(pointer) };
+    data(buffer)
+}
+
+/// The value of `key` in the host's state; empty if there is none.
+///
+/// While a block is indexed, that is the state before the block, whatever was
+/// flushed in it.
+pub fn read(key: &[u8]) -> Vec<u8> {
+    let mut key = to_arraybuffer_layout(key);
+    let key = to_passback_ptr(&mut key);
+    // SAFETY: the key is a buffer that lives to the end of this function.
+    let length = unsafe { imports::__get_len(key) };
+    if length == 0 {
+        return Vec::new();
+    }
+    let mut buffer = room(length);
+    let pointer = to_passback_ptr(&mut buffer);
+    // SAFETY: both are living buffers; the second has room for the value.
+    unsafe { imports::__get(key, pointer) };
+    data(buffer)
+}
+
+/// Hands the host what this block writes. Every block needs one, if only an
+/// empty one; several add up, and the last value of a key wins.
+pub fn flush<K: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: impl IntoIterator<Item = (K, V)> + Clone) {
+    let sizes = pairs.clone().into_iter();
+    let (count, bytes) = sizes.fold((0, 0), |(count, bytes), (key, value)| {
+        (count + 1, bytes + key.as_ref().len() + value.as_ref().len())
+    });
+    let mut buffer = FlushBuffer::with_capacity(count, bytes);
+    for (key, value) in pairs {
+        buffer.push(key.as_ref(), value.as_ref());
+    }
+    let mut buffer = buffer.finish();
+    let pointer = to_passback_ptr(&mut buffer);
+    // SAFETY: the buffer lives until the host has read it.
+    unsafe { imports::__flush(pointer) };
+    if cfg!(feature = "debug-log") {
+        log(&format!("flushed {count} pairs of {bytes} bytes"));
+    }
+}
+
+/// Logs a line of text at the host.
+pub fn log(text: &str) {
+    let mut buffer = to_arraybuffer_layout(text);
+    let pointer = to_passback_ptr(&mut buffer);
+    // SAFETY: the buffer lives until the host has read it.
+    unsafe { imports::__log(pointer) };
+}
+
+/// An empty buffer for `length` bytes from the host.
+fn room(length: i32) -> Vec<u8> {
+    let length = usize::try_from(length).expect("the host's lengths are below 2 GiB");
+    let mut buffer = vec![0; LENGTH_BYTES + length];
+    if let Some(word) = buffer.first_chunk_mut() {
+        *word = u32::try_from(length).expect("checked above").to_le_bytes();
+    }
+    buffer
+}
+
+/// A buffer's data, without the length in front.
+fn data(mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.drain(..LENGTH_BYTES);
+    buffer
+}

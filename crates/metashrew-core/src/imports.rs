@@ -1,0 +1,160 @@
+//! The functions a guest imports from its host, as the host names them.
+//!
+//! Pointers name the data of buffers in `ArrayBuffer` layout
+//! (`metashrew_support::compat`). Natively, and in wasm with the feature
+//! `test-utils`, they are those of a host in this thread's memory
+//! ([`test_utils`](crate::test_utils)).
+#![allow(unsafe_code, reason = "the host reads and writes the guest's memory")]
+
+#[cfg(all(target_arch = "wasm32", not(feature = "test-utils")))]
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    /// Bytes of the input: four of height, and the payload.
+    pub fn __host_len() -> i32;
+    /// Hands over a `KeyValueFlush`.
+    pub fn __flush(ptr: i32);
+    /// Writes the value of the key at `ptr` to `v`.
+    pub fn __get(ptr: i32, v: i32);
+    /// Bytes of the value of the key at `ptr`, 0 if it has none.
+    pub fn __get_len(ptr: i32) -> i32;
+    /// Writes the input at `ptr`.
+    pub fn __load_input(ptr: i32);
+    /// Logs UTF-8 text.
+    pub fn __log(ptr: i32);
+    /// Ends the call with a message; the strings are UTF-16.
+    pub fn abort(message: i32, file: i32, line: i32, column: i32);
+}
+
+#[cfg(any(feature = "test-utils", not(target_arch = "wasm32")))]
+pub use stubs::{
+    __flush, __get, __get_len, __host_len, __load_input, __log, __now, __set_input, abort,
+};
+
+/// The same functions, over the host in this thread's memory.
+#[cfg(any(feature = "test-utils", not(target_arch = "wasm32")))]
+mod stubs {
+    use crate::buffers::{read_buffer, write_buffer};
+    use crate::test_utils::host;
+
+    /// Sets what the next `__load_input` writes: height and payload.
+    #[allow(clippy::used_underscore_items, reason = "the name is fixed")]
+    pub fn __set_input(v: Vec<u8>) {
+        host::with(|host| host.set_input(v));
+    }
+
+    /// Milliseconds since 1970; 0 in wasm, which has no clock of its own.
+    pub fn __now() -> u64 {
+        if cfg!(target_arch = "wasm32") {
+            return 0;
+        }
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Bytes of the input: four of height, and the payload.
+    ///
+    /// # Safety
+    /// None needed here; the host's is unsafe to call.
+    pub unsafe extern "C-unwind" fn __host_len() -> i32 {
+        length(host::with(|host| host.input().len()))
+    }
+
+    /// Writes the input at `ptr`.
+    ///
+    /// # Safety
+    /// `ptr` names a living buffer of that size, which nothing borrows.
+    pub unsafe extern "C-unwind" fn __load_input(ptr: i32) {
+        let input = host::with(|host| host.input().to_vec());
+        // SAFETY: the caller's promise.
+        let written = unsafe { write_buffer(ptr, &input) };
+        assert!(
+            written,
+            "__load_input: no buffer for {} bytes at {ptr:#x}",
+            input.len()
+        );
+    }
+
+    /// Bytes of the value of the key at `ptr`, 0 if it has none.
+    ///
+    /// # Safety
+    /// `ptr` names a living buffer.
+    pub unsafe extern "C-unwind" fn __get_len(ptr: i32) -> i32 {
+        // SAFETY: the caller's promise.
+        let key = unsafe { buffer("__get_len", ptr) };
+        length(host::with(|host| host.get(&key).len()))
+    }
+
+    /// Writes the value of the key at `ptr` to `v`.
+    ///
+    /// # Safety
+    /// Both name living buffers; nothing borrows the second.
+    pub unsafe extern "C-unwind" fn __get(ptr: i32, v: i32) {
+        // SAFETY: the caller's promise.
+        let key = unsafe { buffer("__get", ptr) };
+        let value = host::with(|host| host.get(&key).to_vec());
+        // SAFETY: the caller's promise.
+        let written = unsafe { write_buffer(v, &value) };
+        assert!(
+            written,
+            "__get: no buffer for {} bytes at {v:#x}",
+            value.len()
+        );
+    }
+
+    /// Hands over a `KeyValueFlush`.
+    ///
+    /// # Safety
+    /// `ptr` names a living buffer.
+    pub unsafe extern "C-unwind" fn __flush(ptr: i32) {
+        // SAFETY: the caller's promise.
+        let message = unsafe { buffer("__flush", ptr) };
+        host::with(|host| host.flush(message));
+    }
+
+    /// Logs UTF-8 text.
+    ///
+    /// # Safety
+    /// `ptr` names a living buffer.
+    pub unsafe extern "C-unwind" fn __log(ptr: i32) {
+        // SAFETY: the caller's promise.
+        let text = unsafe { buffer("__log", ptr) };
+        host::with(|host| host.log(&text));
+    }
+
+    /// Logs the message and panics, as the host ends the call; a panic that is
+    /// under way already goes on.
+    ///
+    /// # Safety
+    /// `message` and `file` name living buffers.
+    pub unsafe extern "C-unwind" fn abort(message: i32, file: i32, line: i32, column: i32) {
+        // SAFETY: the caller's promise.
+        let [message, file] = [message, file].map(|text| unsafe { buffer("abort", text) });
+        let (message, file) = (utf16(&message), utf16(&file));
+        let text = format!("abort: {message} at {file}:{line}:{column}");
+        host::with(|host| host.log(text.as_bytes()));
+        assert!(std::thread::panicking(), "{text}");
+    }
+
+    /// # Safety
+    /// `ptr` names a living buffer.
+    unsafe fn buffer(function: &str, ptr: i32) -> Vec<u8> {
+        // SAFETY: the caller's promise.
+        let data = unsafe { read_buffer(ptr) };
+        data.unwrap_or_else(|| panic!("{function}: no buffer at {ptr:#x}"))
+    }
+
+    fn length(bytes: usize) -> i32 {
+        i32::try_from(bytes).expect("a guest's buffer is below 2 GiB")
+    }
+
+    fn utf16(bytes: &[u8]) -> String {
+        let units = bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|unit| u16::from_le_bytes(*unit));
+        char::decode_utf16(units)
+            .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect()
+    }
+}

@@ -1,0 +1,239 @@
+//! Pointers into the guest's state, plain ones and ones that can take back what
+//! was written.
+
+use crate::{get, set};
+use metashrew_support::index_pointer::KeyValuePointer;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A pointer that reads and writes the guest's state at once.
+#[derive(Debug, Clone, Default)]
+pub struct IndexPointer(Arc<Vec<u8>>);
+
+impl KeyValuePointer for IndexPointer {
+    fn wrap(word: &Vec<u8>) -> Self {
+        Self(Arc::new(word.clone()))
+    }
+
+    fn unwrap(&self) -> Arc<Vec<u8>> {
+        self.0.clone()
+    }
+
+    fn set(&mut self, v: Arc<Vec<u8>>) {
+        set(self.unwrap(), v);
+    }
+
+    fn get(&self) -> Arc<Vec<u8>> {
+        get(self.unwrap())
+    }
+
+    fn inherits(&mut self, _from: &Self) {}
+}
+
+/// What was written since a checkpoint.
+#[derive(Clone, Default, Debug)]
+pub struct IndexCheckpoint(pub HashMap<Arc<Vec<u8>>, Arc<Vec<u8>>>);
+
+/// Open checkpoints, the innermost last; it starts with one.
+#[derive(Clone, Debug)]
+pub struct IndexCheckpointStack(pub Arc<Mutex<Vec<IndexCheckpoint>>>);
+
+impl Default for IndexCheckpointStack {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(vec![IndexCheckpoint::default()])))
+    }
+}
+
+impl IndexCheckpointStack {
+    /// How many checkpoints are open.
+    pub fn depth(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<IndexCheckpoint>> {
+        // A panic elsewhere leaves the list of maps whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A pointer whose writes wait in the innermost open checkpoint.
+///
+/// All pointers that come from one share its checkpoints.
+#[derive(Clone, Debug, Default)]
+pub struct AtomicPointer {
+    pointer: IndexPointer,
+    store: IndexCheckpointStack,
+}
+
+impl KeyValuePointer for AtomicPointer {
+    fn wrap(word: &Vec<u8>) -> Self {
+        Self {
+            pointer: IndexPointer::wrap(word),
+            store: IndexCheckpointStack::default(),
+        }
+    }
+
+    fn unwrap(&self) -> Arc<Vec<u8>> {
+        self.pointer.unwrap()
+    }
+
+    /// # Panics
+    /// If no checkpoint is open.
+    fn set(&mut self, v: Arc<Vec<u8>>) {
+        let mut checkpoints = self.store.lock();
+        let innermost = checkpoints.last_mut();
+        let innermost = innermost.expect("set() called without checkpoints in memory");
+        innermost.0.insert(self.pointer.unwrap(), v);
+    }
+
+    fn get(&self) -> Arc<Vec<u8>> {
+        let key = self.pointer.unwrap();
+        let waiting = self
+            .store
+            .lock()
+            .iter()
+            .rev()
+            .find_map(|checkpoint| checkpoint.0.get(&key).cloned());
+        waiting.unwrap_or_else(|| get(key))
+    }
+
+    fn inherits(&mut self, from: &Self) {
+        self.store = from.store.clone();
+    }
+}
+
+impl AtomicPointer {
+    /// Opens a checkpoint: what is written from now on can be taken back.
+    pub fn checkpoint(&mut self) {
+        self.store.lock().push(IndexCheckpoint::default());
+    }
+
+    /// Keeps what was written since the innermost checkpoint: in the one around
+    /// it, or, in the last, in the guest's state. The last one stays open.
+    ///
+    /// # Panics
+    /// If no checkpoint is open.
+    pub fn commit(&mut self) {
+        let mut checkpoints = self.store.lock();
+        let innermost = checkpoints.pop();
+        let written = innermost
+            .expect("commit() called without checkpoints in memory")
+            .0;
+        if let Some(outer) = checkpoints.last_mut() {
+            outer.0.extend(written);
+            return;
+        }
+        checkpoints.push(IndexCheckpoint::default());
+        // In order, so that the same block makes the same flush on every run.
+        let mut written: Vec<_> = written.into_iter().collect();
+        written.sort_unstable();
+        for (key, value) in written {
+            set(key, value);
+        }
+    }
+
+    /// Takes back what was written since the innermost checkpoint, and closes it.
+    pub fn rollback(&mut self) {
+        self.store.lock().pop();
+    }
+
+    /// A pointer to another key, with these checkpoints.
+    #[must_use]
+    pub fn derive(&self, pointer: &IndexPointer) -> Self {
+        Self {
+            pointer: pointer.clone(),
+            store: self.store.clone(),
+        }
+    }
+
+    /// The same key, past all checkpoints.
+    pub fn get_pointer(&self) -> IndexPointer {
+        self.pointer.clone()
+    }
+
+    /// How many checkpoints are open.
+    pub fn checkpoint_depth(&self) -> usize {
+        self.store.depth()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pointer(word: &str) -> AtomicPointer {
+        crate::test_utils::reset();
+        AtomicPointer::from_keyword(word)
+    }
+
+    fn stored(pointer: &AtomicPointer) -> u32 {
+        pointer.get_pointer().get_value()
+    }
+
+    #[test]
+    fn writes_wait_for_the_last_commit() {
+        let mut p = pointer("/a");
+        p.set_value(1u32);
+        assert_eq!((p.get_value::<u32>(), stored(&p)), (1, 0));
+        p.checkpoint();
+        p.set_value(2u32);
+        p.commit();
+        assert_eq!((p.get_value::<u32>(), stored(&p)), (2, 0));
+        p.commit();
+        assert_eq!((p.get_value::<u32>(), stored(&p)), (2, 2));
+        assert_eq!(p.checkpoint_depth(), 1);
+    }
+
+    #[test]
+    fn a_rollback_takes_back_one_checkpoint() {
+        let mut p = pointer("/a");
+        p.set_value(1u32);
+        p.checkpoint();
+        p.set_value(2u32);
+        p.checkpoint();
+        p.set_value(3u32);
+        p.rollback();
+        assert_eq!(p.get_value::<u32>(), 2);
+        p.rollback();
+        assert_eq!(p.get_value::<u32>(), 1);
+        assert_eq!(p.checkpoint_depth(), 1);
+    }
+
+    #[test]
+    fn an_empty_value_hides_an_older_one() {
+        let mut p = pointer("/a");
+        p.get_pointer().set_value(5u32);
+        p.set(Arc::default());
+        assert_eq!(p.get_value::<u32>(), 0);
+        assert_eq!(stored(&p), 5);
+    }
+
+    #[test]
+    fn pointers_of_one_family_share_checkpoints() {
+        let mut p = pointer("/a");
+        p.checkpoint();
+        p.keyword("/list").append_value(7u32);
+        let derived = p.derive(&IndexPointer::from_keyword("/a/list"));
+        assert_eq!(derived.get_list_values::<u32>(), [7]);
+        assert_eq!(derived.checkpoint_depth(), 2);
+        p.rollback();
+        assert_eq!(derived.length(), 0);
+        assert_eq!(AtomicPointer::from_keyword("/a/list").checkpoint_depth(), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "without checkpoints")]
+    fn a_write_with_no_checkpoint_panics() {
+        let mut p = pointer("/a");
+        p.rollback();
+        p.set_value(1u8);
+    }
+
+    #[test]
+    #[should_panic(expected = "commit() called without checkpoints")]
+    fn a_commit_with_no_checkpoint_panics() {
+        let mut p = pointer("/a");
+        p.rollback();
+        p.commit();
+    }
+}

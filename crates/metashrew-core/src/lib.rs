@@ -1,0 +1,74 @@
+//! What a guest is written with: its host's functions, a cache in front of
+//! them, pointers, output, and the exports its host calls.
+//!
+//! A guest is a WebAssembly module that a Metashrew host runs once per block
+//! and once per view call. The shortest one:
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::sync::Arc;
+//!
+//! fn index(height: u32, block: &[u8]) -> Result<(), Infallible> {
+//!     let key = format!("/size/{height}").into_bytes();
+//!     metashrew_core::set(Arc::new(key), Arc::new(block.len().to_string().into_bytes()));
+//!     Ok(())
+//! }
+//!
+//! fn size(height: u32, _input: &[u8]) -> Result<Vec<u8>, Infallible> {
+//!     let key = format!("/size/{height}").into_bytes();
+//!     Ok(metashrew_core::get(Arc::new(key)).to_vec())
+//! }
+//!
+//! metashrew_core::export! {
+//!     start: index,
+//!     views: { size: "nothing" => "bytes of the block, decimal" },
+//! }
+//!
+//! // A native test, with the feature `test-utils`:
+//! use metashrew_core::test_utils;
+//! test_utils::index_block(7, b"block", index);
+//! assert_eq!(test_utils::view(7, b"", size), b"5");
+//! ```
+//!
+//! Natively, the imports are those of a host in the thread's memory, so a
+//! guest's logic runs in plain tests ([`test_utils`]).
+
+mod cache;
+#[cfg(feature = "panic-hook")]
+pub mod compat;
+pub mod entry;
+mod flush;
+pub mod host;
+pub mod imports;
+pub mod index_pointer;
+pub mod macros;
+pub mod proto;
+pub mod stdio;
+#[cfg(any(feature = "test-utils", not(target_arch = "wasm32")))]
+pub mod test_utils;
+
+pub use cache::{clear, flush, get, get_cache, initialize, input, reset, set};
+pub use stdio::stdout;
+
+use metashrew_support::compat as buffers;
+
+/// Hands `bytes` to the host: a pointer to their *length word*, four bytes
+/// before the data.
+///
+/// A view returns a pointer to the data: that is
+/// [`metashrew_support::compat::export_bytes`], or this plus four. The buffer
+/// stays in memory until the next one takes its place.
+pub fn export_bytes(bytes: Vec<u8>) -> i32 {
+    buffers::export_bytes(bytes).wrapping_sub(4)
+}
+
+/// The height and what follows it in the call's input: the block in `_start`,
+/// the caller's bytes in a view.
+///
+/// # Panics
+/// If the input has no height, which no host does.
+pub fn height_and_payload() -> (u32, Vec<u8>) {
+    let input = input();
+    let (height, payload) = entry::parts(&input);
+    (height, payload.to_vec())
+}

@@ -1,0 +1,175 @@
+//! `println!`, `print!`, `export!` and `declare_indexer!`.
+
+#[doc(hidden)]
+pub use prost::Message;
+
+/// A block as `declare_indexer!` hands it to `index_block`.
+pub trait DecodeBlock: Sized {
+    /// Reads the block as the host gives it.
+    ///
+    /// # Errors
+    /// A text that says what is wrong with it.
+    fn decode_block(bytes: &[u8]) -> Result<Self, String>;
+}
+
+impl DecodeBlock for Vec<u8> {
+    fn decode_block(bytes: &[u8]) -> Result<Self, String> {
+        Ok(bytes.to_vec())
+    }
+}
+
+#[cfg(feature = "bitcoin")]
+impl DecodeBlock for bitcoin::Block {
+    fn decode_block(bytes: &[u8]) -> Result<Self, String> {
+        bitcoin::consensus::deserialize(bytes).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(feature = "bitcoin")]
+impl DecodeBlock for metashrew_support::block::AuxpowBlock {
+    fn decode_block(bytes: &[u8]) -> Result<Self, String> {
+        let mut cursor = std::io::Cursor::new(bytes.to_vec());
+        Self::parse(&mut cursor).map_err(|error| error.to_string())
+    }
+}
+
+/// Logs formatted text at the host, as one message.
+#[macro_export]
+macro_rules! print {
+    ($($argument:tt)*) => {
+        $crate::host::log(&::std::format!($($argument)*))
+    };
+}
+
+/// Logs formatted text at the host, as one message that ends in a line break.
+#[macro_export]
+macro_rules! println {
+    () => {
+        $crate::host::log("\n")
+    };
+    ($($argument:tt)*) => {
+        $crate::host::log(&(::std::format!($($argument)*) + "\n"))
+    };
+}
+
+/// Exports what the host calls: `_start`, the views, and `__meta`, which
+/// describes them.
+///
+/// `start` is a `fn(u32, &[u8]) -> Result<(), E>` over height and block; each
+/// view is a `fn(u32, &[u8]) -> Result<Vec<u8>, E>` over the height it stands on
+/// and the caller's bytes, named as it is exported, with a text about its input
+/// and one about its answer. An error ends the call with its text.
+///
+/// The symbols exist in wasm only; natively, tests call the functions
+/// ([`test_utils`](crate::test_utils)).
+#[macro_export]
+macro_rules! export {
+    (
+        start: $start:path,
+        views: { $($view:ident: $input:literal => $output:literal),* $(,)? } $(,)?
+    ) => {
+        const _: () = {
+            #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "_start"))]
+            #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
+            extern "C" fn __start() {
+                $crate::entry::start($start);
+            }
+            #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "__meta"))]
+            #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
+            extern "C" fn __meta() -> i32 {
+                $crate::entry::meta(&[$((::core::stringify!($view), $input, $output)),*])
+            }
+        };
+        $(const _: () = {
+            #[cfg_attr(target_arch = "wasm32", unsafe(export_name = ::core::stringify!($view)))]
+            #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
+            extern "C" fn __view() -> i32 {
+                $crate::entry::view($view)
+            }
+        };)*
+    };
+}
+
+/// Declares an indexer whose views speak protobuf.
+///
+/// `index_block` gets the height and the decoded block ([`DecodeBlock`](crate::macros::DecodeBlock));
+/// a `#[view]` takes a `prost` message and answers with one. The macro exports
+/// `_start` (which flushes at the end), every view (-1 on an error, which is
+/// logged) and `__meta`.
+///
+/// ```
+/// # mod proto {
+/// #     #[derive(Clone, PartialEq, prost::Message)]
+/// #     pub struct Question { #[prost(uint32, tag = "1")] pub height: u32 }
+/// #     #[derive(Clone, PartialEq, prost::Message)]
+/// #     pub struct Answer { #[prost(uint64, tag = "1")] pub bytes: u64 }
+/// # }
+/// use metashrew_core::index_pointer::IndexPointer;
+/// use metashrew_support::index_pointer::KeyValuePointer;
+///
+/// struct Sizes;
+///
+/// metashrew_core::declare_indexer! {
+///     impl Sizes {
+///         fn index_block(height: u32, block: Vec<u8>) {
+///             let size = u64::try_from(block.len()).expect("a length fits");
+///             IndexPointer::from_keyword("/size/").select_value(height).set_value(size);
+///         }
+///
+///         #[view]
+///         fn size(question: proto::Question) -> Result<proto::Answer, String> {
+///             let size = IndexPointer::from_keyword("/size/").select_value(question.height);
+///             Ok(proto::Answer { bytes: size.get_value() })
+///         }
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! declare_indexer {
+    (
+        impl $indexer:ident {
+            fn index_block($height:ident: u32, $block:ident: $block_type:ty) $index:block
+            $(
+                #[view]
+                fn $view:ident($request:ident: $request_type:ty) -> Result<$response_type:ty, $error_type:ty $(,)?> $answer:block
+            )*
+        }
+    ) => {
+        impl $indexer {
+            /// Indexes one block.
+            pub fn index_block($height: u32, $block: $block_type) $index
+            $(
+                /// Answers a request.
+                pub fn $view($request: $request_type) -> Result<$response_type, $error_type> $answer
+            )*
+        }
+
+        const _: () = {
+            #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "_start"))]
+            #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
+            extern "C" fn __start() {
+                $crate::entry::start(|height, block| {
+                    let block = <$block_type as $crate::macros::DecodeBlock>::decode_block(block)?;
+                    $indexer::index_block(height, block);
+                    ::core::result::Result::<(), ::std::string::String>::Ok(())
+                });
+            }
+            #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "__meta"))]
+            #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
+            extern "C" fn __meta() -> i32 {
+                $crate::entry::meta(&[$((
+                    ::core::stringify!($view),
+                    ::core::stringify!($request_type),
+                    ::core::stringify!($response_type),
+                )),*])
+            }
+        };
+        $(const _: () = {
+            #[cfg_attr(target_arch = "wasm32", unsafe(export_name = ::core::stringify!($view)))]
+            #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
+            extern "C" fn __view() -> i32 {
+                $crate::entry::message_view($indexer::$view)
+            }
+        };)*
+    };
+}

@@ -1,0 +1,97 @@
+//! Runs a guest natively, over a host in this thread's memory.
+//!
+//! The host keeps every version of every value by height, as the real one does:
+//! [`index_block`] sees the state before its block, [`view`] the state after the
+//! height it names, and what a view sets stays where it is. Each thread has a
+//! host of its own, and so has each test.
+//!
+//! The guest's memory persists from call to call, as in stateful views;
+//! [`clear`](crate::clear) gives it a fresh start, as the real host does for
+//! every block.
+
+pub(crate) mod host;
+
+use crate::entry;
+use crate::imports::__set_input;
+use host::Access;
+use metashrew_support::compat::read_buffer;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+/// Indexes a block with a guest's function, as `_start` does.
+///
+/// # Panics
+/// If the function fails or panics.
+pub fn index_block<E: Display>(
+    height: u32,
+    block: &[u8],
+    index: impl FnOnce(u32, &[u8]) -> Result<(), E>,
+) {
+    index_export(height, block, || entry::start(index));
+}
+
+/// Indexes a block with an exported `_start`.
+///
+/// # Panics
+/// If it panics, or returns without a flush.
+pub fn index_export(height: u32, block: &[u8], start: impl FnOnce()) {
+    call(Access::Index, height, block, start);
+    let flushed = host::with(|host| host.flushed());
+    assert!(flushed, "block {height}: the guest did not flush");
+}
+
+/// Calls a guest's view at a height: its answer.
+///
+/// # Panics
+/// If the view fails or panics.
+pub fn view<E: Display>(
+    height: u32,
+    input: &[u8],
+    answer: impl FnOnce(u32, &[u8]) -> Result<Vec<u8>, E>,
+) -> Vec<u8> {
+    view_export(height, input, || entry::view(answer))
+}
+
+/// Calls an exported view at a height: what its pointer points at.
+///
+/// # Panics
+/// If the view panics, or answers with a pointer to no buffer.
+#[allow(
+    unsafe_code,
+    reason = "an answer is read through its pointer, as the host reads it"
+)]
+pub fn view_export(height: u32, input: &[u8], export: impl FnOnce() -> i32) -> Vec<u8> {
+    let pointer = call(Access::View, height, input, export);
+    // SAFETY: an answer's buffer lives until the guest's next answer.
+    let answer = unsafe { read_buffer(pointer) };
+    answer.unwrap_or_else(|| panic!("the view answered {pointer:#x}, where no buffer is"))
+}
+
+/// The state after a height: every key's newest value at or below it.
+pub fn state(height: u32) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    host::with(|host| host.state(height))
+}
+
+/// What the block at a height wrote.
+pub fn written(height: u32) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    host::with(|host| host.written(height))
+}
+
+/// What the guest logged since this was last asked.
+pub fn take_log() -> Vec<String> {
+    host::with(host::Host::take_log)
+}
+
+/// Forgets everything: the host's state and the guest's cache.
+pub fn reset() {
+    crate::clear();
+    host::with(|host| *host = host::Host::default());
+}
+
+fn call<T>(access: Access, height: u32, payload: &[u8], run: impl FnOnce() -> T) -> T {
+    __set_input([&height.to_le_bytes()[..], payload].concat());
+    host::with(|host| host.enter(access));
+    let result = run();
+    host::with(|host| host.enter(Access::Newest));
+    result
+}

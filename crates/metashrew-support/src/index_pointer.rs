@@ -1,0 +1,343 @@
+//! Pointers into a key-value space: values, lists and linked lists under keys
+//! that grow by appending.
+//!
+//! A list lives under `key/length` (u32) and `key/0`, `key/1`…; a linked list
+//! adds `key/head` and `key/next` ++ index (u32), where 0 says "the end".
+#![allow(clippy::ptr_arg, reason = "the signatures are fixed")]
+
+use crate::byte_view::ByteView;
+use std::sync::Arc;
+
+/// A key, and what guests do with it.
+///
+/// An absent value reads as an empty one. Nothing is ever deleted: to
+/// [`nullify`](KeyValuePointer::nullify) writes a zero byte.
+pub trait KeyValuePointer {
+    /// The pointer to the key `word`.
+    fn wrap(word: &Vec<u8>) -> Self;
+    /// The key.
+    fn unwrap(&self) -> Arc<Vec<u8>>;
+    /// Writes the value.
+    fn set(&mut self, v: Arc<Vec<u8>>);
+    /// Reads the value; empty if absent.
+    fn get(&self) -> Arc<Vec<u8>>;
+    /// Takes over what `from` has besides its key, such as open checkpoints.
+    fn inherits(&mut self, from: &Self);
+
+    /// The pointer to this key and `word` behind it.
+    #[must_use]
+    fn select(&self, word: &Vec<u8>) -> Self
+    where
+        Self: Sized,
+    {
+        at(self, &[self.unwrap().as_slice(), word])
+    }
+
+    /// The pointer to the key `word`.
+    fn from_keyword(word: &str) -> Self
+    where
+        Self: Sized,
+    {
+        Self::wrap(&word.as_bytes().to_vec())
+    }
+
+    /// The pointer to this key and `word` behind it.
+    #[must_use]
+    fn keyword(&self, word: &str) -> Self
+    where
+        Self: Sized,
+    {
+        at(self, &[self.unwrap().as_slice(), word.as_bytes()])
+    }
+
+    /// Writes a number.
+    fn set_value<T: ByteView>(&mut self, v: T) {
+        self.set(Arc::new(v.to_bytes()));
+    }
+
+    /// Reads a number; zero if absent.
+    fn get_value<T: ByteView>(&self) -> T {
+        let bytes = self.get();
+        if bytes.is_empty() {
+            T::zero()
+        } else {
+            T::from_bytes(Arc::unwrap_or_clone(bytes))
+        }
+    }
+
+    /// The pointer to this key and the bytes of `key` behind it.
+    #[must_use]
+    fn select_value<T: ByteView>(&self, key: T) -> Self
+    where
+        Self: Sized,
+    {
+        self.select(&key.to_bytes())
+    }
+
+    /// Where a list keeps its length.
+    #[must_use]
+    fn length_key(&self) -> Self
+    where
+        Self: Sized,
+    {
+        self.keyword("/length")
+    }
+
+    /// Where a linked list keeps the index of its first item.
+    #[must_use]
+    fn head_key(&self) -> Self
+    where
+        Self: Sized,
+    {
+        self.keyword("/head")
+    }
+
+    /// Where a linked list keeps the index after `i`.
+    #[must_use]
+    fn next_key(&self, i: u32) -> Self
+    where
+        Self: Sized,
+    {
+        self.keyword("/next").select_value(i)
+    }
+
+    /// The length of the list here.
+    fn length(&self) -> u32
+    where
+        Self: Sized,
+    {
+        self.length_key().get_value()
+    }
+
+    /// The pointer to an item of the list here.
+    #[must_use]
+    fn select_index(&self, index: u32) -> Self
+    where
+        Self: Sized,
+    {
+        self.keyword(&format!("/{index}"))
+    }
+
+    /// Nullifies an item of the list here; the length stays.
+    fn drop_index(&self, index: u32)
+    where
+        Self: Sized,
+    {
+        self.select_index(index).nullify();
+    }
+
+    /// All items of the list here.
+    fn get_list(&self) -> Vec<Arc<Vec<u8>>>
+    where
+        Self: Sized,
+    {
+        (0..self.length())
+            .map(|i| self.select_index(i).get())
+            .collect()
+    }
+
+    /// All items of the list here, as numbers.
+    fn get_list_values<T: ByteView>(&self) -> Vec<T>
+    where
+        Self: Sized,
+    {
+        (0..self.length())
+            .map(|i| self.select_index(i).get_value())
+            .collect()
+    }
+
+    /// Writes a single zero byte.
+    fn nullify(&mut self) {
+        self.set(Arc::new(vec![0]));
+    }
+
+    /// Writes `v`, or nullifies if `v` holds nothing but zeros.
+    fn set_or_nullify(&mut self, v: Arc<Vec<u8>>) {
+        if v.iter().all(|&byte| byte == 0) {
+            self.nullify();
+        } else {
+            self.set(v);
+        }
+    }
+
+    /// Takes the last item off the list here; empty if there is none.
+    fn pop(&self) -> Arc<Vec<u8>>
+    where
+        Self: Sized,
+    {
+        shorten(self).map(|last| last.get()).unwrap_or_default()
+    }
+
+    /// Takes the last number off the list here; zero if there is none.
+    fn pop_value<T: ByteView>(&self) -> T
+    where
+        Self: Sized,
+    {
+        shorten(self).map_or_else(T::zero, |last| last.get_value())
+    }
+
+    /// Adds an item to the list here.
+    fn append(&self, v: Arc<Vec<u8>>)
+    where
+        Self: Sized,
+    {
+        self.extend().set(v);
+    }
+
+    /// Adds a number to the list here.
+    fn append_value<T: ByteView>(&self, v: T)
+    where
+        Self: Sized,
+    {
+        self.extend().set_value(v);
+    }
+
+    /// Adds an item to the linked list here.
+    fn append_ll(&self, v: Arc<Vec<u8>>)
+    where
+        Self: Sized,
+    {
+        self.extend_ll().set(v);
+    }
+
+    /// Makes the list here one longer: the pointer to its new item.
+    #[allow(clippy::return_self_not_must_use, reason = "it writes the length")]
+    fn extend(&self) -> Self
+    where
+        Self: Sized,
+    {
+        let length = self.length();
+        self.length_key().set_value(length + 1);
+        self.select_index(length)
+    }
+
+    /// Makes the linked list here one longer: the pointer to its new item.
+    #[allow(clippy::return_self_not_must_use, reason = "it writes the length")]
+    fn extend_ll(&self) -> Self
+    where
+        Self: Sized,
+    {
+        let length = self.length();
+        if let Some(last) = length.checked_sub(1) {
+            self.set_next_for(last, length);
+        }
+        self.length_key().set_value(length + 1);
+        self.select_index(length)
+    }
+
+    /// The pointer to this key and `keyword` before it.
+    #[must_use]
+    fn prefix(&self, keyword: &str) -> Self
+    where
+        Self: Sized,
+    {
+        at(self, &[keyword.as_bytes(), self.unwrap().as_slice()])
+    }
+
+    /// Says that `v` comes after `i` in the linked list here.
+    fn set_next_for(&self, i: u32, v: u32)
+    where
+        Self: Sized,
+    {
+        self.next_key(i).set_value(v);
+    }
+
+    /// Takes item `i` out of the linked list here; nothing happens if it is not
+    /// in it. It costs a walk from the head to `i`.
+    ///
+    /// Removing the last item shortens the list to the one before it, so that
+    /// what is appended next follows an item that is still there.
+    fn delete_value(&self, i: u32)
+    where
+        Self: Sized,
+    {
+        let Some(link) = link_to(self, i) else {
+            return;
+        };
+        let next: u32 = self.next_key(i).get_value();
+        let length_without_it = match link {
+            Link::Head => {
+                self.head_key().set_value(next);
+                0
+            }
+            Link::Item(previous) => {
+                self.set_next_for(previous, next);
+                previous + 1
+            }
+        };
+        if next == 0 {
+            self.length_key().set_value(length_without_it);
+        } else {
+            self.set_next_for(i, 0);
+        }
+        self.drop_index(i);
+    }
+
+    /// Calls `f` with the pointer and the index of every item of the linked
+    /// list here, in its order.
+    fn map_ll<T>(&self, mut f: impl FnMut(&mut Self, u32) -> T) -> Vec<T>
+    where
+        Self: Sized + Clone,
+    {
+        let length = self.length();
+        let mut results = Vec::new();
+        let mut index: u32 = self.head_key().get_value();
+        while index < length {
+            results.push(f(&mut self.select_index(index), index));
+            index = self.next_key(index).get_value();
+            if index == 0 {
+                break;
+            }
+        }
+        results
+    }
+}
+
+/// The pointer to the joined `parts`, with what `origin` has besides its key.
+fn at<P: KeyValuePointer>(origin: &P, parts: &[&[u8]]) -> P {
+    let mut joined = P::wrap(&parts.concat());
+    joined.inherits(origin);
+    joined
+}
+
+/// Makes a list one shorter: the pointer to what was its last item.
+fn shorten<P: KeyValuePointer>(list: &P) -> Option<P> {
+    let shorter = list.length().checked_sub(1)?;
+    list.length_key().set_value(shorter);
+    Some(list.select_index(shorter))
+}
+
+/// What leads to an item of a linked list.
+enum Link {
+    Head,
+    /// The item at this index.
+    Item(u32),
+}
+
+/// What leads to item `i` of a linked list; `None` if `i` is not in it.
+fn link_to<P: KeyValuePointer>(list: &P, i: u32) -> Option<Link> {
+    let length = list.length();
+    let mut index: u32 = list.head_key().get_value();
+    if i >= length || index >= length {
+        return None;
+    }
+    if index == i {
+        return Some(Link::Head);
+    }
+    // A list has at most `length` items, so a damaged one cannot loop for ever.
+    for _ in 0..length {
+        let next: u32 = list.next_key(index).get_value();
+        if next == i {
+            return Some(Link::Item(index));
+        }
+        if next == 0 {
+            return None;
+        }
+        index = next;
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "index_pointer_tests.rs"]
+mod tests;
