@@ -1,0 +1,27 @@
+//! The blocks of a chain: hash, time, transactions, size, weight and fees by
+//! height.
+//!
+//! Indexing may start at any height; a block that spends an output from before
+//! then has unknown fees.
+
+mod block;
+mod fees;
+mod keys;
+mod record;
+mod views;
+
+use block::index;
+use views::{block, range, tip};
+
+metashrew_core::export! {
+    start: index,
+    views: {
+        block: r#"{"height"}|{"hash"}"#
+            => r#"{"height","hash","previous","time","txs","size","weight","fees"}"#,
+        tip: r"{}" => "as `block`",
+        range: r#"{"from","to","limit"}"# => r#"{"height","blocks":[as `block`],"next"}"#,
+    },
+}
+
+#[cfg(test)]
+mod tests;
