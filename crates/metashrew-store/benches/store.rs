@@ -1,0 +1,215 @@
+//! The store on disk: reads, commits beside the raw engine's, rollbacks.
+#![allow(missing_docs, reason = "criterion's macros make public items")]
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use fjall::{Database, KeyspaceCreateOptions, PersistMode};
+use metashrew_store::{BlockHash, BlockRef, Height, Store, StoreOptions, WriteSet};
+use tempfile::TempDir;
+
+const KEYS_PER_BLOCK: usize = 5_000;
+const LEN: usize = 32;
+/// Blocks of the database that is read; every second key of a block is an old one.
+const READ_BLOCKS: Height = 200;
+/// Keys that every block of that database overwrites.
+const HOT_KEYS: u64 = 100;
+
+/// A sequence of bytes that no compression makes smaller.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn bytes(&mut self) -> Bytes {
+        let mut bytes = Vec::with_capacity(LEN);
+        while bytes.len() < LEN {
+            bytes.extend_from_slice(&self.next().to_be_bytes());
+        }
+        Bytes::from(bytes)
+    }
+}
+
+fn key(number: u64) -> Bytes {
+    Noise(number.wrapping_mul(0x1234_5678_9abc_def1)).bytes()
+}
+
+fn next_block(store: &Store) -> BlockRef {
+    let tip = store.snapshot().tip().copied();
+    let height = tip.map_or(0, |tip| tip.height + 1);
+    let mut hash = [7; 32];
+    hash[..4].copy_from_slice(&height.to_be_bytes());
+    BlockRef {
+        height,
+        hash: BlockHash::from_bytes(hash),
+        parent: tip.map_or(BlockHash::from_bytes([0; 32]), |tip| tip.hash),
+    }
+}
+
+fn open() -> (TempDir, Store) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let store = Store::open(directory.path(), StoreOptions::default()).expect("a new database");
+    (directory, store)
+}
+
+fn writes(keys: impl Iterator<Item = Bytes>, noise: &mut Noise) -> WriteSet {
+    let mut writes = WriteSet::default();
+    for key in keys {
+        writes.insert(key, noise.bytes()).expect("short entries");
+    }
+    writes
+}
+
+/// Some 600,000 keys, and a hundred of them overwritten in every block.
+fn filled() -> (TempDir, Store) {
+    let (directory, store) = open();
+    let mut noise = Noise(1);
+    for height in 0..u64::from(READ_BLOCKS) {
+        let new = height * 3_000..(height + 1) * 3_000;
+        let old = (0..1_900).map(|step| (height * 7_919 + step * 104_729) % (height * 3_000 + 1));
+        let hot = 0..HOT_KEYS;
+        let set = writes(hot.chain(old).chain(new).map(key), &mut noise);
+        store
+            .commit(&next_block(&store), &set)
+            .expect("the next block");
+    }
+    (directory, store)
+}
+
+fn reads(criterion: &mut Criterion) {
+    let (_directory, store) = filled();
+    let snapshot = store.snapshot();
+    let keys = u64::from(READ_BLOCKS) * 3_000;
+    let mut noise = Noise(2);
+    let mut group = criterion.benchmark_group("read");
+    let latest = snapshot.latest();
+    group.bench_function("at the tip", |bencher| {
+        bencher.iter_batched(
+            || key(noise.next() % keys),
+            |key| latest.get(black_box(&key)).expect("a read").is_some(),
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("missing", |bencher| {
+        bencher.iter_batched(
+            || key(keys + noise.next() % keys),
+            |key| latest.get(black_box(&key)).expect("a read").is_some(),
+            BatchSize::SmallInput,
+        );
+    });
+    let deep = snapshot.at(READ_BLOCKS / 2);
+    group.bench_function("100 versions deep", |bencher| {
+        bencher.iter_batched(
+            || key(noise.next() % HOT_KEYS),
+            |key| deep.get(black_box(&key)).expect("a read").is_some(),
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("any key, 100 blocks deep", |bencher| {
+        bencher.iter_batched(
+            || key(noise.next() % keys),
+            |key| deep.get(black_box(&key)).expect("a read").is_some(),
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("snapshot", |bencher| {
+        bencher.iter(|| store.snapshot().latest());
+    });
+    group.finish();
+}
+
+fn commits(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("commit");
+    group.throughput(Throughput::Elements(KEYS_PER_BLOCK as u64));
+    group.sample_size(60);
+
+    let mut noise = Noise(3);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let database = Database::builder(&directory)
+        .cache_size(StoreOptions::default().cache_bytes)
+        .open()
+        .expect("a new database");
+    let raw = database
+        .keyspace("raw", KeyspaceCreateOptions::default)
+        .expect("a new keyspace");
+    group.bench_function("raw engine, same bytes", |bencher| {
+        bencher.iter_batched(
+            || {
+                let keys: Vec<_> = (0..KEYS_PER_BLOCK).map(|_| noise.bytes()).collect();
+                writes(keys.into_iter(), &mut noise)
+            },
+            |writes| {
+                let mut batch = database.batch().durability(Some(PersistMode::SyncAll));
+                for (key, value) in writes.sorted() {
+                    batch.insert(&raw, key.clone(), value.clone());
+                }
+                batch.commit().expect("a commit");
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    drop((raw, database));
+
+    for (name, remembers) in [
+        ("5,000 new keys", false),
+        ("5,000 new keys, read before", true),
+    ] {
+        let (_directory, store) = open();
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(
+                || {
+                    let keys: Vec<_> = (0..KEYS_PER_BLOCK).map(|_| noise.bytes()).collect();
+                    let mut writes = writes(keys.iter().cloned(), &mut noise);
+                    if remembers {
+                        for key in keys {
+                            writes.remember(key, None);
+                        }
+                    }
+                    writes
+                },
+                |writes| {
+                    store
+                        .commit(&next_block(&store), &writes)
+                        .expect("a commit")
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+fn rollbacks(criterion: &mut Criterion) {
+    let (_directory, store) = filled();
+    let mut noise = Noise(4);
+    let keys = u64::from(READ_BLOCKS) * 3_000;
+    let mut group = criterion.benchmark_group("rollback");
+    group.throughput(Throughput::Elements(KEYS_PER_BLOCK as u64));
+    group.sample_size(30);
+    group.bench_function("one block of 5,000 keys, half of them old", |bencher| {
+        bencher.iter_batched(
+            || {
+                let mixed: Vec<_> = (0..KEYS_PER_BLOCK as u64)
+                    .map(|number| key(noise.next() % keys + number % 2 * keys))
+                    .collect();
+                let writes = writes(mixed.into_iter(), &mut noise);
+                let block = next_block(&store);
+                store.commit(&block, &writes).expect("a commit");
+                block.height - 1
+            },
+            |keep| store.rollback(Some(keep)).expect("a rollback"),
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, reads, commits, rollbacks);
+criterion_main!(benches);

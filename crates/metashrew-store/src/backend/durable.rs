@@ -1,0 +1,124 @@
+//! A small file beside the engine that remembers the last durable batch.
+//!
+//! It is written after the engine's sync and never synced itself: after a power
+//! cut it may name an earlier batch, which is harmless, but never a later one.
+//! So an engine that stands below it has lost what was durable.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::disk::io;
+use crate::error::OpenError;
+
+const FILE: &str = "durable";
+const NUMBER_LEN: usize = 8;
+const SLOT_LEN: usize = NUMBER_LEN + 8;
+/// Batches take turns, so that a torn write spares the record before it.
+const SLOTS: u64 = 2;
+
+const HINT: &str = "a disk or a copy of the directory dropped data; what is left is whole, \
+     so open it once accepting lost commits, or restore a copy, or index again";
+
+#[derive(Debug)]
+pub(super) struct DurableRecord {
+    file: File,
+}
+
+impl DurableRecord {
+    /// Opens the record in the directory `path` of an engine whose last batch is `stamp`.
+    pub(super) fn open(path: &Path, stamp: u64, accept_lost: bool) -> Result<Self, OpenError> {
+        let mut file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path.join(FILE))
+            .map_err(io("opening the record of durable batches"))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)
+            .map_err(io("reading the record of durable batches"))?;
+        let recorded = bytes.chunks(SLOT_LEN).filter_map(decode).max().unwrap_or(0);
+        if recorded > stamp {
+            let lost = recorded - stamp;
+            if !accept_lost {
+                return Err(OpenError::Corrupt {
+                    what: format!("the last {lost} commits that were durable are gone"),
+                    hint: HINT,
+                });
+            }
+            tracing::warn!(lost, "opening a database that lost durable commits");
+            file.set_len(0)
+                .map_err(io("clearing the record of durable batches"))?;
+        }
+        let mut record = Self { file };
+        record.advance(stamp);
+        Ok(record)
+    }
+
+    /// Notes that batch `number` is durable. A failure only makes the check weaker.
+    pub(super) fn advance(&mut self, number: u64) {
+        let slot = SeekFrom::Start(number % SLOTS * SLOT_LEN as u64);
+        let written = self
+            .file
+            .seek(slot)
+            .and_then(|_| self.file.write_all(&encode(number)));
+        if let Err(error) = written {
+            tracing::warn!(%error, number, "cannot note that a batch is durable");
+        }
+    }
+}
+
+fn encode(number: u64) -> [u8; SLOT_LEN] {
+    let mut slot = [0; SLOT_LEN];
+    let (bytes, checksum) = slot.split_at_mut(NUMBER_LEN);
+    bytes.copy_from_slice(&number.to_be_bytes());
+    let digest = Sha256::digest(&*bytes);
+    for (target, source) in checksum.iter_mut().zip(digest) {
+        *target = source;
+    }
+    slot
+}
+
+fn decode(slot: &[u8]) -> Option<u64> {
+    let number = u64::from_be_bytes(*slot.first_chunk::<NUMBER_LEN>()?);
+    (slot == encode(number)).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_is_reported_until_it_is_accepted() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut record = DurableRecord::open(directory.path(), 3, false).unwrap();
+        record.advance(4);
+        record.advance(5);
+        drop(record);
+        for _ in 0..2 {
+            let error = DurableRecord::open(directory.path(), 4, false).unwrap_err();
+            assert!(error.to_string().contains("the last 1 commits"), "{error}");
+        }
+        DurableRecord::open(directory.path(), 5, false).unwrap();
+        DurableRecord::open(directory.path(), 4, true).unwrap();
+        DurableRecord::open(directory.path(), 4, false).unwrap();
+    }
+
+    #[test]
+    fn a_torn_slot_leaves_the_one_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut record = DurableRecord::open(directory.path(), 0, false).unwrap();
+        record.advance(6);
+        record.advance(7);
+        drop(record);
+        let file = directory.path().join(FILE);
+        let mut bytes = std::fs::read(&file).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&file, &bytes).unwrap();
+        assert!(DurableRecord::open(directory.path(), 5, false).is_err());
+        DurableRecord::open(directory.path(), 6, false).unwrap();
+    }
+}

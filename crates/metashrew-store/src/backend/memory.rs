@@ -1,0 +1,130 @@
+//! The engine that keeps everything in memory, in persistent maps: a view is a
+//! handful of reference counts, and a write never disturbs one.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rpds::RedBlackTreeMapSync;
+
+use super::{Backend, BackendError, Batch, Durability, Scan, Space, View};
+
+type Map = RedBlackTreeMapSync<Bytes, Bytes>;
+
+/// How many entries a scan copies at a time.
+const SCAN_CHUNK: usize = 64;
+
+#[derive(Debug, Clone, Default)]
+struct Maps([Map; Space::ALL.len()]);
+
+impl Maps {
+    fn get(&self, space: Space) -> &Map {
+        self.0
+            .get(space as usize)
+            .expect("there is a map for every space")
+    }
+
+    fn get_mut(&mut self, space: Space) -> &mut Map {
+        self.0
+            .get_mut(space as usize)
+            .expect("there is a map for every space")
+    }
+}
+
+/// The in-memory engine.
+#[derive(Debug, Default)]
+pub struct MemoryBackend {
+    maps: Mutex<Maps>,
+}
+
+impl Backend for MemoryBackend {
+    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
+        Ok(Arc::new(self.maps.lock().clone()))
+    }
+
+    fn write(&self, batch: Batch, _durability: Durability) -> Result<(), BackendError> {
+        let mut maps = self.maps.lock();
+        for operation in batch.into_operations() {
+            let map = maps.get_mut(operation.space);
+            match operation.value {
+                Some(value) => map.insert_mut(operation.key, value),
+                None => {
+                    map.remove_mut(&operation.key);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl View for Maps {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
+        Ok(Maps::get(self, space).get(key).cloned())
+    }
+
+    fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        Box::new(MapScan {
+            map: Maps::get(self, space).clone(),
+            start: start.map(Bytes::copy_from_slice),
+            end: end.map(Bytes::copy_from_slice),
+            chunk: Vec::new().into_iter(),
+            done: false,
+        })
+    }
+}
+
+/// A scan that owns its map and walks it in chunks.
+struct MapScan {
+    map: Map,
+    start: Bound<Bytes>,
+    end: Bound<Bytes>,
+    chunk: std::vec::IntoIter<(Bytes, Bytes)>,
+    done: bool,
+}
+
+impl MapScan {
+    fn refill(&mut self) {
+        if self.done || is_empty(&self.start, &self.end) {
+            return;
+        }
+        let bounds = (
+            self.start.as_ref().map(Bytes::as_ref),
+            self.end.as_ref().map(Bytes::as_ref),
+        );
+        let chunk: Vec<_> = self
+            .map
+            .range::<[u8], _>(bounds)
+            .take(SCAN_CHUNK)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        match chunk.last() {
+            Some((key, _)) if chunk.len() == SCAN_CHUNK => {
+                self.start = Bound::Excluded(key.clone());
+            }
+            _ => self.done = true,
+        }
+        self.chunk = chunk.into_iter();
+    }
+}
+
+/// Whether no key can lie between the bounds; the map refuses such ranges.
+fn is_empty(start: &Bound<Bytes>, end: &Bound<Bytes>) -> bool {
+    match (start, end) {
+        (Bound::Included(start), Bound::Included(end)) => start > end,
+        (Bound::Included(start) | Bound::Excluded(start), Bound::Excluded(end))
+        | (Bound::Excluded(start), Bound::Included(end)) => start >= end,
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+    }
+}
+
+impl Iterator for MapScan {
+    type Item = Result<(Bytes, Bytes), BackendError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.chunk.as_slice().is_empty() {
+            self.refill();
+        }
+        self.chunk.next().map(Ok)
+    }
+}

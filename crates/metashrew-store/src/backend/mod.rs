@@ -1,0 +1,149 @@
+//! What the store asks of an engine: a view, a point read, an ordered scan, an atomic batch.
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+mod disk;
+mod durable;
+mod journals;
+mod memory;
+
+pub(crate) use disk::Disk;
+pub use memory::MemoryBackend;
+
+/// The ordered key spaces of the store, each with keys of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Space {
+    /// A user key to the height and value of its newest version.
+    KeyToNewest,
+    /// An escaped user key and a complemented height to a superseded value.
+    KeyHeightToOlder,
+    /// A height and a chunk number to the keys that block wrote.
+    HeightToKeys,
+    /// A height to its block's record.
+    HeightToBlock,
+    /// A block hash to its height.
+    HashToHeight,
+    /// The format version and the tip.
+    Meta,
+}
+
+impl Space {
+    /// Every space.
+    pub const ALL: [Self; 6] = [
+        Self::KeyToNewest,
+        Self::KeyHeightToOlder,
+        Self::HeightToKeys,
+        Self::HeightToBlock,
+        Self::HashToHeight,
+        Self::Meta,
+    ];
+}
+
+/// One change of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// The key space.
+    pub space: Space,
+    /// The key; may be empty, at most 65,000 bytes.
+    pub key: Bytes,
+    /// The value to set, or none to delete the key.
+    pub value: Option<Bytes>,
+}
+
+/// Changes that happen together or not at all. No key of a space occurs twice.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    operations: Vec<Operation>,
+}
+
+impl Batch {
+    /// Sets `key` to `value`.
+    pub fn put(&mut self, space: Space, key: Bytes, value: Bytes) {
+        self.operations.push(Operation {
+            space,
+            key,
+            value: Some(value),
+        });
+    }
+
+    /// Deletes `key`, if it is there.
+    pub fn delete(&mut self, space: Space, key: Bytes) {
+        self.operations.push(Operation {
+            space,
+            key,
+            value: None,
+        });
+    }
+
+    /// How many changes the batch holds.
+    pub fn len(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// Whether the batch changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+    }
+
+    /// The changes, in the order in which they were added.
+    pub fn into_operations(self) -> Vec<Operation> {
+        self.operations
+    }
+}
+
+/// What has to be true when a write returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It survives the end of the process.
+    Buffered,
+    /// It survives a power cut.
+    Synced,
+}
+
+/// A failure inside an engine.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} failed")]
+pub struct BackendError {
+    /// What the engine was doing.
+    pub operation: &'static str,
+    /// What it said.
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+impl BackendError {
+    /// A failure of `operation` with `source` as its cause.
+    pub fn new(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            operation,
+            source: source.into(),
+        }
+    }
+}
+
+/// Entries in key order.
+pub type Scan = Box<dyn Iterator<Item = Result<(Bytes, Bytes), BackendError>> + Send>;
+
+/// The content of an engine at one moment; unchanged for as long as it is held.
+pub trait View: Debug + Send + Sync {
+    /// The value at `key`.
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError>;
+
+    /// The entries from `start` to `end`, in key order.
+    fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan;
+}
+
+/// An ordered key-value engine.
+pub trait Backend: Debug + Send + Sync {
+    /// The content as of the last write that returned.
+    fn view(&self) -> Result<Arc<dyn View>, BackendError>;
+
+    /// Applies `batch` atomically. After an error nothing of it may be visible.
+    ///
+    /// The store never calls this from two threads at once.
+    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError>;
+}

@@ -1,0 +1,195 @@
+//! Names and records of blocks: heights, hashes, roots.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A block's distance from the chain's genesis block, which has height 0.
+pub type Height = u32;
+
+/// A block's hash in consensus (internal) byte order.
+///
+/// `Display`, `Debug` and `FromStr` use the customary form: hex, bytes reversed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockHash([u8; 32]);
+
+impl BlockHash {
+    /// The hash whose bytes, in consensus order, are `bytes`.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes in consensus order.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for BlockHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(formatter, self.0.iter().rev())
+    }
+}
+
+impl fmt::Debug for BlockHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// A text that is not a block hash.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a block hash: 64 hex digits expected")]
+pub struct ParseHashError {
+    /// The text as it was given.
+    pub text: String,
+}
+
+impl FromStr for BlockHash {
+    type Err = ParseHashError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = parse_hex32(text).ok_or_else(|| ParseHashError {
+            text: text.to_owned(),
+        })?;
+        bytes.reverse();
+        Ok(Self(bytes))
+    }
+}
+
+/// The commitment to everything written up to and including one block.
+///
+/// Two stores with the same root at the same height hold the same history.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HistoryRoot([u8; 32]);
+
+impl HistoryRoot {
+    /// The root below the first block: 32 zero bytes.
+    pub const EMPTY: Self = Self([0; 32]);
+
+    /// The root whose bytes are `bytes`.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, in the order in which `Display` prints them.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for HistoryRoot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(formatter, self.0.iter())
+    }
+}
+
+impl fmt::Debug for HistoryRoot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// A block about to be committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BlockRef {
+    /// The block's height.
+    pub height: Height,
+    /// The block's own hash.
+    pub hash: BlockHash,
+    /// The hash of the block below it.
+    pub parent: BlockHash,
+}
+
+/// A committed block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BlockRecord {
+    /// The block's height.
+    pub height: Height,
+    /// The block's own hash.
+    pub hash: BlockHash,
+    /// The hash of the block below it.
+    pub parent: BlockHash,
+    /// The commitment to all writes up to and including this block's.
+    pub history_root: HistoryRoot,
+}
+
+impl BlockRecord {
+    /// The block without what the store derived from it.
+    pub fn block_ref(&self) -> BlockRef {
+        BlockRef {
+            height: self.height,
+            hash: self.hash,
+            parent: self.parent,
+        }
+    }
+}
+
+/// Prints bytes as hex, in their order.
+pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(formatter, self.0.iter())
+    }
+}
+
+fn write_hex<'a>(
+    formatter: &mut fmt::Formatter<'_>,
+    bytes: impl Iterator<Item = &'a u8>,
+) -> fmt::Result {
+    for byte in bytes {
+        write!(formatter, "{byte:02x}")?;
+    }
+    Ok(())
+}
+
+/// The 32 bytes that `text` spells in exactly 64 hex digits.
+pub(crate) fn parse_hex32(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let mut value = 0;
+        for digit in pair {
+            value = value * 16 + char::from(*digit).to_digit(16)?;
+        }
+        *byte = u8::try_from(value).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_prints_reversed_and_parses_back() {
+        let text = "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f";
+        let hash: BlockHash = text.parse().unwrap();
+        assert_eq!(hash.as_bytes()[0], 0x6f);
+        assert_eq!(hash.as_bytes()[31], 0);
+        assert_eq!(hash.to_string(), text);
+        assert_eq!(text.to_uppercase().parse(), Ok(hash));
+    }
+
+    #[test]
+    fn what_is_no_hash_is_refused_by_name() {
+        for text in ["", "00", &"g".repeat(64), &"0".repeat(63), &"é".repeat(32)] {
+            let error = text.parse::<BlockHash>().unwrap_err();
+            assert_eq!(error.text, text);
+        }
+    }
+
+    #[test]
+    fn a_root_prints_in_order() {
+        let mut bytes = [0; 32];
+        bytes[0] = 0xab;
+        assert!(
+            HistoryRoot::from_bytes(bytes)
+                .to_string()
+                .starts_with("ab00")
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! Reading the records of the committed blocks.
+
+use std::ops::Bound;
+
+use crate::backend::{Space, View};
+use crate::block::{BlockHash, Height};
+use crate::error::ReadError;
+use crate::keys::{StoredBlock, TIP_KEY, corrupt, leading_height};
+
+/// The last committed block, as the tip record names it.
+pub(crate) fn tip(view: &dyn View) -> Result<Option<StoredBlock>, ReadError> {
+    view.get(Space::Meta, TIP_KEY)?
+        .map(|bytes| StoredBlock::decode(&bytes))
+        .transpose()
+}
+
+/// The block at `height`.
+pub(crate) fn block(view: &dyn View, height: Height) -> Result<Option<StoredBlock>, ReadError> {
+    let Some(bytes) = view.get(Space::HeightToBlock, &height.to_be_bytes())? else {
+        return Ok(None);
+    };
+    let stored = StoredBlock::decode(&bytes)?;
+    if stored.record.height != height {
+        return Err(corrupt(format!(
+            "the record of block {height} says it is block {}",
+            stored.record.height
+        )));
+    }
+    Ok(Some(stored))
+}
+
+/// The block at `height`, which must be there.
+pub(crate) fn held_block(view: &dyn View, height: Height) -> Result<StoredBlock, ReadError> {
+    block(view, height)?.ok_or_else(|| corrupt(format!("the record of block {height} is missing")))
+}
+
+/// The lowest height held.
+pub(crate) fn first(view: &dyn View) -> Result<Option<Height>, ReadError> {
+    view.scan(Space::HeightToBlock, Bound::Unbounded, Bound::Unbounded)
+        .next()
+        .map(|entry| leading_height(&entry?.0))
+        .transpose()
+}
+
+/// The height of the block with this hash.
+pub(crate) fn height_of(view: &dyn View, hash: &BlockHash) -> Result<Option<Height>, ReadError> {
+    view.get(Space::HashToHeight, hash.as_bytes())?
+        .map(|bytes| leading_height(&bytes))
+        .transpose()
+}

@@ -1,0 +1,251 @@
+//! Committing blocks: all of a call's blocks in one atomic batch.
+
+use std::collections::HashMap;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::backend::{Batch, Space, View};
+use crate::block::{BlockRecord, BlockRef, Height, HistoryRoot};
+use crate::error::{CommitError, ReadError};
+use crate::history;
+use crate::keys::{StoredBlock, TIP_KEY, encode_version, history_key, history_prefix};
+use crate::root::history_root;
+use crate::store::Store;
+use crate::touched::put_keys;
+use crate::write_set::{Version, WriteSet};
+
+impl Store {
+    /// Commits one block on top of the tip; returns once it is durable.
+    ///
+    /// The first block of an empty store may have any height and any parent.
+    pub fn commit(&self, block: &BlockRef, writes: &WriteSet) -> Result<BlockRecord, CommitError> {
+        let records = self.commit_all(&[(*block, writes)])?;
+        Ok(*records.last().expect("a committed block has a record"))
+    }
+
+    /// Commits several blocks, each on top of the one before it, in one atomic
+    /// batch: all of them become visible together, or none does.
+    pub fn commit_batch(
+        &self,
+        blocks: &[(BlockRef, Arc<WriteSet>)],
+    ) -> Result<Vec<BlockRecord>, CommitError> {
+        let blocks: Vec<_> = blocks
+            .iter()
+            .map(|(block, writes)| (*block, writes.as_ref()))
+            .collect();
+        self.commit_all(&blocks)
+    }
+
+    fn commit_all(
+        &self,
+        blocks: &[(BlockRef, &WriteSet)],
+    ) -> Result<Vec<BlockRecord>, CommitError> {
+        let (mut writer, published) = self.begin_write().map_err(|source| CommitError::Read {
+            height: blocks.first().map_or(0, |(block, _)| block.height),
+            source,
+        })?;
+        let mut commit = Commit {
+            view: published.view.as_ref(),
+            readers: self.inner.readers,
+            batch: Batch::default(),
+            pending: HashMap::new(),
+            tip: published.tip,
+        };
+        let mut records = Vec::with_capacity(blocks.len());
+        for (index, (block, writes)) in blocks.iter().enumerate() {
+            check_connects(commit.tip.as_ref(), block)?;
+            let record = commit
+                .add_block(block, writes, index + 1 == blocks.len())
+                .map_err(|source| CommitError::Read {
+                    height: block.height,
+                    source,
+                })?;
+            records.push(record);
+        }
+        let Some(tip) = commit.tip.filter(|_| !records.is_empty()) else {
+            return Ok(records);
+        };
+        let first = published
+            .first
+            .or(records.first().map(|record| record.height));
+        let batch = commit.finish(&tip);
+        self.write_and_publish(&mut writer, batch, Some(tip), first)
+            .map_err(|source| CommitError::Backend {
+                height: tip.record.height,
+                source,
+            })?;
+        Ok(records)
+    }
+}
+
+fn check_connects(tip: Option<&StoredBlock>, block: &BlockRef) -> Result<(), CommitError> {
+    let Some(tip) = tip else {
+        return Ok(());
+    };
+    if tip.record.height.checked_add(1) != Some(block.height) {
+        return Err(CommitError::NotNext {
+            tip: tip.record.height,
+            height: block.height,
+        });
+    }
+    if tip.record.hash != block.parent {
+        return Err(CommitError::NotConnected {
+            height: block.height,
+            parent: block.parent,
+            tip: tip.record.hash,
+        });
+    }
+    Ok(())
+}
+
+/// Another thread pays once it has this many keys to read.
+const KEYS_PER_READER: usize = 500;
+
+/// The batch of one call to commit, while it is being made.
+struct Commit<'a> {
+    view: &'a dyn View,
+    /// How many threads may read at once.
+    readers: usize,
+    batch: Batch,
+    /// The newest versions as the blocks added so far leave them. They are put
+    /// into the batch by the last block or after it, since a batch may name each
+    /// key but once.
+    pending: HashMap<&'a Bytes, (Height, &'a Bytes)>,
+    tip: Option<StoredBlock>,
+}
+
+impl<'a> Commit<'a> {
+    fn add_block(
+        &mut self,
+        block: &BlockRef,
+        writes: &'a WriteSet,
+        is_last: bool,
+    ) -> Result<BlockRecord, ReadError> {
+        let sorted = writes.sorted();
+        let superseded = self.superseded(&sorted, block.height, writes)?;
+        for ((key, value), old) in sorted.iter().zip(superseded) {
+            if let Some(old) = old {
+                self.batch.put(
+                    Space::KeyHeightToOlder,
+                    history_key(&history_prefix(key), old.height),
+                    old.value,
+                );
+            }
+            if is_last {
+                self.pending.remove(key);
+                self.put_newest(key, block.height, value);
+            } else {
+                self.pending.insert(key, (block.height, value));
+            }
+        }
+        put_keys(
+            &mut self.batch,
+            block.height,
+            sorted.iter().map(|(key, _)| *key),
+        );
+        Ok(self.put_block(block, &sorted))
+    }
+
+    fn put_block(&mut self, block: &BlockRef, sorted: &[(&Bytes, &Bytes)]) -> BlockRecord {
+        let below = self
+            .tip
+            .map_or(HistoryRoot::EMPTY, |tip| tip.record.history_root);
+        let record = BlockRecord {
+            height: block.height,
+            hash: block.hash,
+            parent: block.parent,
+            history_root: history_root(&below, block.height, &block.hash, sorted),
+        };
+        let stored = StoredBlock {
+            record,
+            keys: u32::try_from(sorted.len()).expect("a guest's memory holds far fewer keys"),
+        };
+        let height = Bytes::copy_from_slice(&block.height.to_be_bytes());
+        self.batch
+            .put(Space::HeightToBlock, height.clone(), stored.encode());
+        self.batch.put(
+            Space::HashToHeight,
+            Bytes::copy_from_slice(block.hash.as_bytes()),
+            height,
+        );
+        self.tip = Some(stored);
+        record
+    }
+
+    /// The newest version below `height` of each key of `sorted`: from the blocks
+    /// before it in this batch, from what was remembered, or else from the store.
+    fn superseded(
+        &self,
+        sorted: &[(&Bytes, &Bytes)],
+        height: Height,
+        writes: &WriteSet,
+    ) -> Result<Vec<Option<Version>>, ReadError> {
+        let mut versions = Vec::with_capacity(sorted.len());
+        let mut unknown = Vec::new();
+        for (key, _) in sorted {
+            let known = match (self.pending.get(key), writes.remembered(key)) {
+                (Some((height, value)), _) => Some(Some(Version {
+                    height: *height,
+                    value: (*value).clone(),
+                })),
+                // A version from this height or above was read from another chain.
+                (None, Some(Some(old))) if old.height >= height => None,
+                (None, remembered) => remembered.cloned(),
+            };
+            if known.is_none() {
+                unknown.push((versions.len(), *key));
+            }
+            versions.push(known.flatten());
+        }
+        for ((index, _), found) in unknown.iter().zip(self.read_newest(&unknown)?) {
+            if let Some(version) = versions.get_mut(*index) {
+                *version = found;
+            }
+        }
+        Ok(versions)
+    }
+
+    /// The newest stored version of each of these keys, in their order. Long
+    /// lists are shared out among threads, since this is most of a commit's time.
+    fn read_newest(&self, keys: &[(usize, &Bytes)]) -> Result<Vec<Option<Version>>, ReadError> {
+        let view = self.view;
+        let read = |keys: &[(usize, &Bytes)]| -> Result<Vec<_>, ReadError> {
+            keys.iter()
+                .map(|(_, key)| history::newest(view, key))
+                .collect()
+        };
+        let threads = self.readers.min(keys.len() / KEYS_PER_READER);
+        if threads < 2 {
+            return read(keys);
+        }
+        let shares = std::thread::scope(|scope| {
+            let readers: Vec<_> = keys
+                .chunks(keys.len().div_ceil(threads))
+                .map(|share| scope.spawn(|| read(share)))
+                .collect();
+            readers
+                .into_iter()
+                .map(|reader| reader.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        Ok(shares.into_iter().flatten().collect())
+    }
+
+    fn put_newest(&mut self, key: &Bytes, height: Height, value: &[u8]) {
+        let record = encode_version(height, value);
+        self.batch.put(Space::KeyToNewest, key.clone(), record);
+    }
+
+    fn finish(mut self, tip: &StoredBlock) -> Batch {
+        let mut pending: Vec<_> = std::mem::take(&mut self.pending).into_iter().collect();
+        pending.sort_unstable_by_key(|(key, _)| *key);
+        for (key, (height, value)) in pending {
+            self.put_newest(key, height, value);
+        }
+        self.batch
+            .put(Space::Meta, Bytes::from_static(TIP_KEY), tip.encode());
+        self.batch
+    }
+}

@@ -1,0 +1,232 @@
+//! The errors of the store, one enum for each operation.
+
+use std::path::PathBuf;
+
+use crate::backend::BackendError;
+use crate::block::{BlockHash, Height};
+use crate::keys::{MAX_KEY_LEN, MAX_VALUE_LEN};
+
+/// A key or value beyond what the store takes: a fault of the guest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EntryTooLong {
+    /// The key is too long.
+    #[error("a key of {len} bytes is longer than the {MAX_KEY_LEN} allowed")]
+    Key {
+        /// The key's length in bytes.
+        len: usize,
+    },
+    /// The value is too long.
+    #[error("a value of {len} bytes is longer than the {MAX_VALUE_LEN} allowed")]
+    Value {
+        /// The value's length in bytes.
+        len: usize,
+    },
+}
+
+/// A read that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The backend could not read.
+    #[error("reading the database failed")]
+    Backend(#[from] BackendError),
+    /// The backend returned bytes the store never wrote.
+    #[error("the database is damaged: {what}")]
+    Corrupt {
+        /// Which record, and what is wrong with it.
+        what: String,
+    },
+}
+
+/// A database that could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process, or another store in this one, has it open.
+    #[error(
+        "the database at `{}` is in use by another process; stop that process, or ask it through its server", path.display()
+    )]
+    Locked {
+        /// The database's directory.
+        path: PathBuf,
+    },
+    /// There is no database at that path.
+    #[error("there is no database at `{}`", path.display())]
+    NotFound {
+        /// The path that was asked for.
+        path: PathBuf,
+    },
+    /// The database was written in another format.
+    #[error(
+        "the database has format {found}, this program reads format {supported}: use the program that wrote it, or index again into an empty directory"
+    )]
+    Format {
+        /// The format found.
+        found: u32,
+        /// The format this program reads and writes.
+        supported: u32,
+    },
+    /// What is stored contradicts itself.
+    #[error("the database is damaged: {what}; {hint}")]
+    Corrupt {
+        /// What was found, and where.
+        what: String,
+        /// What can be done about it.
+        hint: &'static str,
+    },
+    /// The backend failed.
+    #[error("opening the database failed")]
+    Backend(#[from] BackendError),
+}
+
+/// A commit that failed. Readers see what they saw before.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The block is not the one after the tip.
+    #[error("block {height} cannot be committed: the tip is {tip}, so the next block is {}", u64::from(*tip) + 1)]
+    NotNext {
+        /// The height of the last committed block.
+        tip: Height,
+        /// The height of the refused block.
+        height: Height,
+    },
+    /// The block does not build on the tip.
+    #[error("block {height} cannot be committed: its parent is {parent}, but the tip is {tip}")]
+    NotConnected {
+        /// The height of the refused block.
+        height: Height,
+        /// The parent it names.
+        parent: BlockHash,
+        /// The hash of the block at the tip.
+        tip: BlockHash,
+    },
+    /// The old values could not be read.
+    #[error("reading the values before block {height} failed")]
+    Read {
+        /// The height of the refused block.
+        height: Height,
+        /// What failed.
+        source: ReadError,
+    },
+    /// The batch could not be written.
+    ///
+    /// An engine may have it all the same, as a whole: the next commit or
+    /// rollback looks, and builds on what is there.
+    #[error("writing block {height} failed")]
+    Backend {
+        /// The height of the last block of the batch.
+        height: Height,
+        /// What failed.
+        source: BackendError,
+    },
+}
+
+/// A rollback that failed. The store stands at a committed block: the old tip,
+/// or, in a rollback too large for one batch, one between it and the aim.
+#[derive(Debug, thiserror::Error)]
+pub enum RollbackError {
+    /// The block to keep lies below the lowest block held.
+    #[error("cannot roll back to block {keep}: the lowest block held is {first}")]
+    BelowFirst {
+        /// The height to keep.
+        keep: Height,
+        /// The lowest height held.
+        first: Height,
+    },
+    /// What the dropped blocks wrote could not be read.
+    #[error("reading what block {height} wrote failed")]
+    Read {
+        /// The height of the block to drop.
+        height: Height,
+        /// What failed.
+        source: ReadError,
+    },
+    /// The batch could not be written.
+    #[error("writing the rollback to below block {height} failed")]
+    Backend {
+        /// The lowest height dropped by the batch.
+        height: Height,
+        /// What failed.
+        source: BackendError,
+    },
+}
+
+/// A database whose stored versions do not give its history roots.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// What is stored contradicts itself.
+    #[error("the database is damaged: {what}")]
+    Corrupt {
+        /// What was found, and where.
+        what: String,
+    },
+    /// The database could not be read.
+    #[error("the database cannot be verified")]
+    Read(#[source] ReadError),
+}
+
+impl From<ReadError> for VerifyError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Corrupt { what } => Self::Corrupt { what },
+            ReadError::Backend(_) => Self::Read(error),
+        }
+    }
+}
+
+impl From<BackendError> for VerifyError {
+    fn from(error: BackendError) -> Self {
+        Self::Read(error.into())
+    }
+}
+
+/// A block name that stands for no block held.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// No block is committed yet.
+    #[error("no block is indexed yet")]
+    Empty,
+    /// The height lies above the tip.
+    #[error("block {height} is not indexed yet: the last one is {tip}")]
+    NotIndexed {
+        /// The height asked for.
+        height: Height,
+        /// The height of the last committed block.
+        tip: Height,
+    },
+    /// The height lies below the lowest block held.
+    #[error("block {height} is not held: the first one is {first}")]
+    BelowFirst {
+        /// The height asked for.
+        height: Height,
+        /// The lowest height held.
+        first: Height,
+    },
+    /// No block in the chain has this hash.
+    #[error("no block {hash} is in the indexed chain")]
+    UnknownHash {
+        /// The hash asked for.
+        hash: BlockHash,
+    },
+    /// The block at this height has another hash, or the chain ends below it.
+    #[error(
+        "block {hash} is not, or no longer, in the chain: {}",
+        at_height(*height, actual.as_ref())
+    )]
+    NotInChain {
+        /// The height asked for.
+        height: Height,
+        /// The hash asked for.
+        hash: BlockHash,
+        /// The hash of the block at that height; none if it is above the tip.
+        actual: Option<BlockHash>,
+    },
+    /// The database could not be read.
+    #[error("looking up the block failed")]
+    Backend(#[from] ReadError),
+}
+
+fn at_height(height: Height, actual: Option<&BlockHash>) -> String {
+    match actual {
+        Some(actual) => format!("block {height} is {actual}"),
+        None => format!("there is no block {height}"),
+    }
+}

@@ -1,0 +1,243 @@
+//! The layouts of all keys and records (`docs/storage.md` shows them).
+//!
+//! Invariant: the encoding of a user key in the history is order-preserving and
+//! prefix-free, so no key's versions can lie among another's.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::block::{BlockHash, BlockRecord, Height, HistoryRoot};
+use crate::error::ReadError;
+use crate::write_set::Version;
+
+/// The longest key a guest may write, in bytes.
+///
+/// In the history every byte may need an escape, and the engines take keys of
+/// at most 65,535 bytes; the rest is room for the height and for their own tags.
+pub const MAX_KEY_LEN: usize = 32_000;
+
+/// The longest value a guest may write, in bytes: 256 MiB.
+pub const MAX_VALUE_LEN: usize = 1 << 28;
+
+/// The format this program writes, and the only one it reads.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Where the format version lies in [`Space::Meta`](crate::Space::Meta).
+pub(crate) const FORMAT_KEY: &[u8] = b"format";
+
+/// Where the tip's record lies in [`Space::Meta`](crate::Space::Meta).
+pub(crate) const TIP_KEY: &[u8] = b"tip";
+
+const ESCAPED_ZERO: [u8; 2] = [0x00, 0xff];
+const TERMINATOR: [u8; 2] = [0x00, 0x01];
+const HEIGHT_LEN: usize = 4;
+
+const _: () = assert!(
+    MAX_KEY_LEN * ESCAPED_ZERO.len() + TERMINATOR.len() + HEIGHT_LEN < 65_000,
+    "the longest history key must fit every engine"
+);
+
+/// The part of a history key that all versions of `key` share.
+pub(crate) fn history_prefix(key: &[u8]) -> BytesMut {
+    let mut prefix = BytesMut::with_capacity(key.len() + TERMINATOR.len() + HEIGHT_LEN + 2);
+    for (number, part) in key.split(|byte| *byte == 0).enumerate() {
+        if number > 0 {
+            prefix.extend_from_slice(&ESCAPED_ZERO);
+        }
+        prefix.extend_from_slice(part);
+    }
+    prefix.extend_from_slice(&TERMINATOR);
+    prefix
+}
+
+/// The history key of the version of `prefix`'s key that `height` wrote.
+///
+/// Heights are complemented, so that newer versions come first.
+pub(crate) fn history_key(prefix: &[u8], height: Height) -> Bytes {
+    let mut key = BytesMut::with_capacity(prefix.len() + HEIGHT_LEN);
+    key.extend_from_slice(prefix);
+    key.put_u32(!height);
+    key.freeze()
+}
+
+/// The height in a history key.
+pub(crate) fn height_of_history_key(key: &[u8]) -> Result<Height, ReadError> {
+    key.last_chunk::<HEIGHT_LEN>()
+        .map(|bytes| !Height::from_be_bytes(*bytes))
+        .ok_or_else(|| corrupt("a history key is too short"))
+}
+
+/// The value stored for a newest version.
+pub(crate) fn encode_version(height: Height, value: &[u8]) -> Bytes {
+    let mut record = BytesMut::with_capacity(HEIGHT_LEN + value.len());
+    record.put_u32(height);
+    record.extend_from_slice(value);
+    record.freeze()
+}
+
+/// The newest version that `record` holds; its value shares the record's memory.
+pub(crate) fn decode_version(record: &Bytes) -> Result<Version, ReadError> {
+    let height = record
+        .first_chunk::<HEIGHT_LEN>()
+        .ok_or_else(|| corrupt("a newest version is too short"))?;
+    Ok(Version {
+        height: Height::from_be_bytes(*height),
+        value: record.slice(HEIGHT_LEN..),
+    })
+}
+
+/// A block's record as it is stored: the record, and how many keys the block wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoredBlock {
+    pub(crate) record: BlockRecord,
+    pub(crate) keys: u32,
+}
+
+const BLOCK_LEN: usize = HEIGHT_LEN + 32 + 32 + 32 + 4;
+
+impl StoredBlock {
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(BLOCK_LEN);
+        bytes.put_u32(self.record.height);
+        bytes.extend_from_slice(self.record.hash.as_bytes());
+        bytes.extend_from_slice(self.record.parent.as_bytes());
+        bytes.extend_from_slice(self.record.history_root.as_bytes());
+        bytes.put_u32(self.keys);
+        bytes.freeze()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, ReadError> {
+        Self::try_decode(bytes).ok_or_else(|| corrupt("a block record has the wrong length"))
+    }
+
+    fn try_decode(bytes: &[u8]) -> Option<Self> {
+        let (height, rest) = bytes.split_first_chunk::<4>()?;
+        let (hash, rest) = rest.split_first_chunk::<32>()?;
+        let (parent, rest) = rest.split_first_chunk::<32>()?;
+        let (history_root, rest) = rest.split_first_chunk::<32>()?;
+        let (keys, rest) = rest.split_first_chunk::<4>()?;
+        rest.is_empty().then(|| Self {
+            record: BlockRecord {
+                height: Height::from_be_bytes(*height),
+                hash: BlockHash::from_bytes(*hash),
+                parent: BlockHash::from_bytes(*parent),
+                history_root: HistoryRoot::from_bytes(*history_root),
+            },
+            keys: u32::from_be_bytes(*keys),
+        })
+    }
+}
+
+/// The key of one chunk of the list of keys that `height` wrote.
+pub(crate) fn touched_key(height: Height, chunk: u32) -> Bytes {
+    let mut key = BytesMut::with_capacity(2 * HEIGHT_LEN);
+    key.put_u32(height);
+    key.put_u32(chunk);
+    key.freeze()
+}
+
+/// The height that starts `key`, a key ordered by height.
+pub(crate) fn leading_height(key: &[u8]) -> Result<Height, ReadError> {
+    key.first_chunk::<HEIGHT_LEN>()
+        .map(|bytes| Height::from_be_bytes(*bytes))
+        .ok_or_else(|| corrupt("a key that starts with a height is too short"))
+}
+
+/// The smallest key above every key that starts with `prefix`; none if there is none.
+pub(crate) fn prefix_end(prefix: &[u8]) -> Option<Bytes> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut end = BytesMut::from(prefix.get(..=last)?);
+    if let Some(byte) = end.last_mut() {
+        *byte += 1;
+    }
+    Some(end.freeze())
+}
+
+pub(crate) fn corrupt(what: impl Into<String>) -> ReadError {
+    ReadError::Corrupt { what: what.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_key() -> impl Strategy<Value = Vec<u8>> {
+        proptest::collection::vec(
+            prop_oneof![
+                Just(0u8),
+                Just(1u8),
+                Just(0xfeu8),
+                Just(0xffu8),
+                any::<u8>()
+            ],
+            0..6,
+        )
+    }
+
+    #[test]
+    fn history_keys_are_as_documented() {
+        let prefix = history_prefix(&[b'a', 0, 0xff]);
+        assert_eq!(
+            history_key(&prefix, 1).as_ref(),
+            [b'a', 0, 0xff, 0xff, 0, 1, 0xff, 0xff, 0xff, 0xfe]
+        );
+        assert_eq!(history_prefix(&[]).as_ref(), [0, 1]);
+    }
+
+    #[test]
+    fn the_end_of_a_prefix() {
+        for (prefix, expect) in [
+            (&b""[..], None),
+            (b"a", Some(&b"b"[..])),
+            (b"a\xff\xff", Some(b"b")),
+            (b"\xff", None),
+            (b"\x00", Some(b"\x01")),
+        ] {
+            assert_eq!(prefix_end(prefix).as_deref(), expect, "{prefix:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn history_keys_sort_by_key_then_newest_first(
+            left in any_key(), right in any_key(), low in any::<u32>(), high in any::<u32>()
+        ) {
+            let (left_prefix, right_prefix) = (history_prefix(&left), history_prefix(&right));
+            let left_key = history_key(&left_prefix, low);
+            let right_key = history_key(&right_prefix, high);
+            prop_assert_eq!(
+                left_key.cmp(&right_key),
+                left.cmp(&right).then(high.cmp(&low))
+            );
+            prop_assert_eq!(right_key.starts_with(&left_prefix), left == right);
+            prop_assert_eq!(height_of_history_key(&left_key).unwrap(), low);
+        }
+
+        #[test]
+        fn versions_survive(height in any::<u32>(), value in any::<Vec<u8>>()) {
+            let value = Bytes::from(value);
+            let record = encode_version(height, &value);
+            prop_assert_eq!(decode_version(&record).unwrap(), Version { height, value });
+        }
+
+        #[test]
+        fn block_records_survive(
+            height in any::<u32>(), hash in any::<[u8; 32]>(), parent in any::<[u8; 32]>(),
+            root in any::<[u8; 32]>(), keys in any::<u32>(), cut in 0..BLOCK_LEN,
+        ) {
+            let stored = StoredBlock {
+                record: BlockRecord {
+                    height,
+                    hash: BlockHash::from_bytes(hash),
+                    parent: BlockHash::from_bytes(parent),
+                    history_root: HistoryRoot::from_bytes(root),
+                },
+                keys,
+            };
+            let bytes = stored.encode();
+            prop_assert_eq!(StoredBlock::decode(&bytes).unwrap(), stored);
+            prop_assert!(StoredBlock::decode(&bytes[..cut]).is_err());
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Values by height: what a guest wrote, readable at every block it was written in.
+//!
+//! A [`Store`] holds a chain of committed blocks and, for every key, each value
+//! it ever had together with the height that wrote it. Blocks are committed and
+//! rolled back atomically; a [`Snapshot`] stays as it was for as long as it is
+//! held; a [`State`] is what a guest reads: one snapshot at one height, possibly
+//! under blocks that are not committed yet. The bytes on disk are described in
+//! `docs/storage.md`.
+
+mod backend;
+mod block;
+mod block_id;
+mod chain;
+mod commit;
+mod error;
+mod history;
+mod keys;
+mod open;
+mod rollback;
+mod root;
+mod snapshot;
+mod state;
+mod store;
+mod touched;
+mod verify;
+mod write_set;
+
+pub use backend::{
+    Backend, BackendError, Batch, Durability, MemoryBackend, Operation, Scan, Space, View,
+};
+pub use block::{BlockHash, BlockRecord, BlockRef, Height, HistoryRoot, ParseHashError};
+pub use block_id::{BlockId, ParseBlockIdError};
+pub use error::{
+    CommitError, EntryTooLong, OpenError, ReadError, ResolveError, RollbackError, VerifyError,
+};
+pub use keys::{MAX_KEY_LEN, MAX_VALUE_LEN};
+pub use open::StoreOptions;
+pub use snapshot::Snapshot;
+pub use state::{PrefixScan, State};
+pub use store::Store;
+pub use verify::VerifyReport;
+pub use write_set::{Version, WriteSet};

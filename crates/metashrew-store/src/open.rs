@@ -1,0 +1,202 @@
+//! Opening a database: the format gate, and the check that what is stored agrees.
+
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::backend::{Backend, Batch, Disk, Durability, MemoryBackend, Space, View};
+use crate::block::Height;
+use crate::chain;
+use crate::error::{OpenError, ReadError};
+use crate::keys::{FORMAT, FORMAT_KEY, StoredBlock, corrupt};
+use crate::store::Store;
+use crate::verify::{tip_disagrees, verify_block};
+
+/// How many blocks below the tip are recomputed on opening, at most.
+const CHECKED_BLOCKS: u32 = 6;
+
+/// Further blocks are left out once those recomputed wrote this many keys.
+const CHECKED_KEYS: u64 = 50_000;
+
+/// What to do about a damaged database. A rollback is no help: it relies on the
+/// very records that disagree.
+pub(crate) const HINT: &str = "restore a copy of the directory, or index again into an empty one";
+
+/// How to open a database on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// The memory for blocks of the database's files, in bytes. Default: 128 MiB.
+    ///
+    /// More makes reads of old keys faster, up to the size of the database.
+    pub cache_bytes: u64,
+    /// What a commit survives when it returns. Default: a power cut.
+    ///
+    /// With [`Durability::Buffered`] a power cut may cost the last seconds'
+    /// blocks, and the database then opens at an earlier block.
+    pub durability: Durability,
+    /// Open a database that lost its last commits although they had been made
+    /// durable, as long as what is left is whole. Default: no.
+    ///
+    /// Such a loss means that the disk or a copy of the directory dropped data.
+    pub accept_lost_commits: bool,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 128 << 20,
+            durability: Durability::Synced,
+            accept_lost_commits: false,
+        }
+    }
+}
+
+impl Store {
+    /// Opens the database in the directory `path`; creates it if it is missing.
+    ///
+    /// One store at a time may have it open. It is let go when the store and all
+    /// its snapshots are dropped, or the process ends in whatever way.
+    ///
+    /// Tip, block records and the history roots of the last few blocks are
+    /// checked, which reads at most some tens of thousands of values.
+    pub fn open(path: &Path, options: StoreOptions) -> Result<Self, OpenError> {
+        let disk = Disk::open(path, &options)?;
+        Self::check_and_open(Arc::new(disk), options.durability)
+    }
+
+    /// Opens the database in the directory `path`, which must be there.
+    pub fn open_existing(path: &Path, options: StoreOptions) -> Result<Self, OpenError> {
+        if !Disk::exists(path) {
+            return Err(OpenError::NotFound {
+                path: path.to_owned(),
+            });
+        }
+        Self::open(path, options)
+    }
+
+    /// An empty store that lives in memory, for tests and small uses.
+    pub fn in_memory() -> Self {
+        Self::with_backend(Arc::new(MemoryBackend::default()))
+            .expect("an empty engine in memory neither fails nor disagrees")
+    }
+
+    /// Opens the database that `backend` holds; an empty one is initialised.
+    pub fn with_backend(backend: Arc<dyn Backend>) -> Result<Self, OpenError> {
+        Self::check_and_open(backend, Durability::Synced)
+    }
+
+    fn check_and_open(
+        backend: Arc<dyn Backend>,
+        durability: Durability,
+    ) -> Result<Self, OpenError> {
+        let view = backend.view()?;
+        match format(view.as_ref())? {
+            Some(FORMAT) => check(view.as_ref())?,
+            Some(found) => {
+                return Err(OpenError::Format {
+                    found,
+                    supported: FORMAT,
+                });
+            }
+            None => {
+                check_empty(view.as_ref(), &Space::ALL)?;
+                let mut batch = Batch::default();
+                batch.put(
+                    Space::Meta,
+                    Bytes::from_static(FORMAT_KEY),
+                    Bytes::copy_from_slice(&FORMAT.to_be_bytes()),
+                );
+                backend.write(batch, durability)?;
+            }
+        }
+        Ok(Self::over(backend, durability)?)
+    }
+}
+
+impl From<ReadError> for OpenError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Corrupt { what } => Self::Corrupt { what, hint: HINT },
+            ReadError::Backend(error) => Self::Backend(error),
+        }
+    }
+}
+
+fn format(view: &dyn View) -> Result<Option<u32>, ReadError> {
+    let Some(bytes) = view.get(Space::Meta, FORMAT_KEY)? else {
+        return Ok(None);
+    };
+    let bytes = <[u8; 4]>::try_from(bytes.as_ref())
+        .map_err(|_| corrupt("the format version has the wrong length"))?;
+    Ok(Some(u32::from_be_bytes(bytes)))
+}
+
+/// Checks, with a bounded number of reads, that the chain ends where its tip says
+/// and that its last blocks are whole.
+fn check(view: &dyn View) -> Result<(), ReadError> {
+    let Some(tip) = chain::tip(view)? else {
+        let all_but_meta: Vec<_> = Space::ALL
+            .into_iter()
+            .filter(|space| *space != Space::Meta)
+            .collect();
+        return check_empty(view, &all_but_meta);
+    };
+    if chain::held_block(view, tip.record.height)? != tip {
+        return Err(corrupt(tip_disagrees(&tip)));
+    }
+    if let Some(above) = tip.record.height.checked_add(1) {
+        check_nothing_from(view, Space::HeightToBlock, above)?;
+        check_nothing_from(view, Space::HeightToKeys, above)?;
+    }
+    check_last_blocks(view, &tip)
+}
+
+fn check_last_blocks(view: &dyn View, tip: &StoredBlock) -> Result<(), ReadError> {
+    let first = chain::first(view)?.unwrap_or(tip.record.height);
+    let mut keys = 0;
+    let mut height = tip.record.height;
+    for _ in 0..CHECKED_BLOCKS {
+        let below = if height > first {
+            Some(chain::held_block(view, height - 1)?)
+        } else {
+            None
+        };
+        keys += u64::from(verify_block(view, height, below.as_ref())?.keys);
+        let Some(below) = below.filter(|below| keys + u64::from(below.keys) <= CHECKED_KEYS) else {
+            break;
+        };
+        height = below.record.height;
+    }
+    Ok(())
+}
+
+fn check_nothing_from(view: &dyn View, space: Space, above: Height) -> Result<(), ReadError> {
+    let start = above.to_be_bytes();
+    match view
+        .scan(space, Bound::Included(&start), Bound::Unbounded)
+        .next()
+    {
+        None => Ok(()),
+        Some(entry) => {
+            entry?;
+            Err(corrupt(format!(
+                "there are entries above the tip, block {}, in {space:?}",
+                above - 1
+            )))
+        }
+    }
+}
+
+fn check_empty(view: &dyn View, spaces: &[Space]) -> Result<(), ReadError> {
+    for space in spaces {
+        if let Some(entry) = view.scan(*space, Bound::Unbounded, Bound::Unbounded).next() {
+            entry?;
+            return Err(corrupt(format!(
+                "there is no tip, but {space:?} holds entries"
+            )));
+        }
+    }
+    Ok(())
+}

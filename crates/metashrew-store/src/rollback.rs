@@ -1,0 +1,257 @@
+//! Dropping the blocks above a height, at the cost of what they wrote.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use crate::backend::{Batch, Space, View};
+use crate::block::{BlockRecord, Height};
+use crate::chain;
+use crate::error::{ReadError, RollbackError};
+use crate::keys::{
+    StoredBlock, TIP_KEY, encode_version, height_of_history_key, history_key, history_prefix,
+};
+use crate::store::Store;
+use crate::touched::read_keys;
+
+/// A rollback whose blocks wrote more keys than this takes several batches, to
+/// bound its memory; each of them ends on a block.
+const MAX_BATCH_KEYS: u64 = 500_000;
+
+impl Store {
+    /// Drops every block above `keep`, or all of them; returns the new tip.
+    ///
+    /// Up to 500,000 keys written by the dropped blocks, this is one atomic
+    /// batch. Beyond that it goes down in several, each ending on a block: a
+    /// crash in between leaves a committed block above `keep`.
+    pub fn rollback(&self, keep: Option<Height>) -> Result<Option<BlockRecord>, RollbackError> {
+        self.rollback_in_batches(keep, MAX_BATCH_KEYS)
+    }
+
+    fn rollback_in_batches(
+        &self,
+        keep: Option<Height>,
+        max_batch_keys: u64,
+    ) -> Result<Option<BlockRecord>, RollbackError> {
+        let (mut writer, _) = self.begin_write().map_err(|source| RollbackError::Read {
+            height: keep.map_or(0, |keep| keep.saturating_add(1)),
+            source,
+        })?;
+        loop {
+            let published = self.published();
+            let (Some(tip), Some(first)) = (published.tip, published.first) else {
+                return Ok(None);
+            };
+            if let Some(keep) = keep
+                && keep < first
+            {
+                return Err(RollbackError::BelowFirst { keep, first });
+            }
+            if keep.is_some_and(|keep| keep >= tip.record.height) {
+                return Ok(Some(tip.record));
+            }
+            let view = published.view.as_ref();
+            let lowest = keep.map_or(first, |keep| keep + 1);
+            let mut rollback = Rollback::plan(view, tip, lowest, first, max_batch_keys)?;
+            rollback.collect().map_err(|source| RollbackError::Read {
+                height: rollback.from,
+                source,
+            })?;
+            let (batch, new_tip) = (rollback.batch, rollback.new_tip);
+            self.write_and_publish(&mut writer, batch, new_tip, new_tip.map(|_| first))
+                .map_err(|source| RollbackError::Backend {
+                    height: rollback.from,
+                    source,
+                })?;
+        }
+    }
+}
+
+/// One batch of a rollback: it drops the blocks `from` to `tip`.
+struct Rollback<'a> {
+    view: &'a dyn View,
+    from: Height,
+    tip: StoredBlock,
+    new_tip: Option<StoredBlock>,
+    batch: Batch,
+}
+
+impl<'a> Rollback<'a> {
+    /// Takes as many blocks from the tip down to `lowest` as fit into one batch.
+    fn plan(
+        view: &'a dyn View,
+        tip: StoredBlock,
+        lowest: Height,
+        first: Height,
+        max_keys: u64,
+    ) -> Result<Self, RollbackError> {
+        let read = |height| {
+            chain::held_block(view, height).map_err(|source| RollbackError::Read { height, source })
+        };
+        let mut from = tip.record.height;
+        let mut keys = u64::from(tip.keys);
+        let new_tip = loop {
+            if from == first {
+                break None;
+            }
+            let below = read(from - 1)?;
+            keys += u64::from(below.keys);
+            if from == lowest || keys > max_keys {
+                break Some(below);
+            }
+            from -= 1;
+        };
+        Ok(Self {
+            view,
+            from,
+            tip,
+            new_tip,
+            batch: Batch::default(),
+        })
+    }
+
+    fn collect(&mut self) -> Result<(), ReadError> {
+        let mut keys = BTreeSet::new();
+        for height in self.from..=self.tip.record.height {
+            let batch = &mut self.batch;
+            let touched = read_keys(self.view, height, |chunk_key| {
+                batch.delete(Space::HeightToKeys, chunk_key.clone());
+            })?;
+            keys.extend(touched);
+            let block = chain::held_block(self.view, height)?;
+            self.batch.delete(
+                Space::HashToHeight,
+                Bytes::copy_from_slice(block.record.hash.as_bytes()),
+            );
+            self.batch.delete(
+                Space::HeightToBlock,
+                Bytes::copy_from_slice(&height.to_be_bytes()),
+            );
+        }
+        for key in keys {
+            self.restore(key)?;
+        }
+        let tip_key = Bytes::from_static(TIP_KEY);
+        match &self.new_tip {
+            Some(tip) => self.batch.put(Space::Meta, tip_key, tip.encode()),
+            None => self.batch.delete(Space::Meta, tip_key),
+        }
+        Ok(())
+    }
+
+    /// Makes the newest version below `from` the newest of all; without one the
+    /// key vanishes.
+    fn restore(&mut self, key: Bytes) -> Result<(), ReadError> {
+        let prefix = history_prefix(&key);
+        let start = history_key(&prefix, self.tip.record.height);
+        let end = history_key(&prefix, 0);
+        let history = self.view.scan(
+            Space::KeyHeightToOlder,
+            Bound::Included(&start),
+            Bound::Included(&end),
+        );
+        for entry in history {
+            let (history_key, value) = entry?;
+            let height = height_of_history_key(&history_key)?;
+            self.batch.delete(Space::KeyHeightToOlder, history_key);
+            if height < self.from {
+                self.batch
+                    .put(Space::KeyToNewest, key, encode_version(height, &value));
+                return Ok(());
+            }
+        }
+        self.batch.delete(Space::KeyToNewest, key);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::backend::{Backend, BackendError, Durability, MemoryBackend};
+    use crate::block::{BlockHash, BlockRef};
+    use crate::write_set::WriteSet;
+
+    /// An engine that takes a number of writes and fails from then on.
+    #[derive(Debug)]
+    struct Limited {
+        memory: MemoryBackend,
+        writes_left: AtomicU32,
+    }
+
+    impl Backend for Limited {
+        fn view(&self) -> Result<Arc<dyn View>, BackendError> {
+            self.memory.view()
+        }
+
+        fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
+            let left = self.writes_left.load(Ordering::Relaxed);
+            if left == 0 {
+                return Err(BackendError::new("writing", "no space left"));
+            }
+            self.writes_left.store(left - 1, Ordering::Relaxed);
+            self.memory.write(batch, durability)
+        }
+    }
+
+    /// Twenty blocks of four keys each: three that all of them write, one of its own.
+    fn twenty_blocks(store: &Store) {
+        let mut parent = BlockHash::from_bytes([0; 32]);
+        for height in 0..20u8 {
+            let mut writes = WriteSet::default();
+            for key in [b"a", b"b", b"c", &[height]] {
+                let (key, value) = (Bytes::copy_from_slice(key), Bytes::from(vec![height]));
+                writes.insert(key, value).unwrap();
+            }
+            let hash = BlockHash::from_bytes([height + 1; 32]);
+            let block = BlockRef {
+                height: height.into(),
+                hash,
+                parent,
+            };
+            store.commit(&block, &writes).unwrap();
+            parent = hash;
+        }
+    }
+
+    #[test]
+    fn a_rollback_of_many_batches_ends_where_one_of_a_single_batch_does() {
+        for keep in [None, Some(0), Some(7), Some(18)] {
+            let (stepwise, at_once) = (Store::in_memory(), Store::in_memory());
+            twenty_blocks(&stepwise);
+            twenty_blocks(&at_once);
+            let tip = stepwise.rollback_in_batches(keep, 10).unwrap();
+            assert_eq!(at_once.rollback(keep).unwrap(), tip);
+            assert_eq!(tip.map(|tip| tip.height), keep);
+            let report = stepwise.verify(|_, _| ()).unwrap();
+            assert_eq!(report, at_once.verify(|_, _| ()).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_rollback_that_fails_between_batches_stands_at_a_block() {
+        let backend = Arc::new(Limited {
+            memory: MemoryBackend::default(),
+            writes_left: AtomicU32::new(u32::MAX),
+        });
+        let store = Store::with_backend(backend.clone()).unwrap();
+        twenty_blocks(&store);
+        // Two blocks of four keys fit into a batch of ten.
+        backend.writes_left.store(3, Ordering::Relaxed);
+        let error = store.rollback_in_batches(Some(2), 10).unwrap_err();
+        assert!(
+            matches!(error, RollbackError::Backend { height: 12, .. }),
+            "{error}"
+        );
+        assert_eq!(store.snapshot().tip().unwrap().height, 13);
+        store.verify(|_, _| ()).unwrap();
+        backend.writes_left.store(u32::MAX, Ordering::Relaxed);
+        let tip = store.rollback_in_batches(Some(2), 10).unwrap();
+        assert_eq!(tip.unwrap().height, 2);
+        store.verify(|_, _| ()).unwrap();
+    }
+}

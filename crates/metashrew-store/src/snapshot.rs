@@ -1,0 +1,145 @@
+//! The chain as it stood after one commit.
+
+use std::sync::Arc;
+
+use crate::backend::View;
+use crate::block::{BlockHash, BlockRecord, Height};
+use crate::block_id::BlockId;
+use crate::chain;
+use crate::error::{ReadError, ResolveError};
+use crate::keys::StoredBlock;
+use crate::state::State;
+
+/// What readers see: one view of the backend, and the ends of its chain.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) view: Arc<dyn View>,
+    pub(crate) tip: Option<StoredBlock>,
+    pub(crate) first: Option<Height>,
+    /// How many rollbacks there were since the store was opened.
+    pub(crate) generation: u64,
+}
+
+/// A consistent view of the store, unchanged for as long as it is held.
+///
+/// Cloning one is cheap. The engine keeps what a snapshot may still read, so one
+/// held for ever keeps old data from being compacted away.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    published: Arc<Published>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(published: Arc<Published>) -> Self {
+        Self { published }
+    }
+
+    pub(crate) fn view(&self) -> &dyn View {
+        self.published.view.as_ref()
+    }
+
+    /// The last committed block.
+    pub fn tip(&self) -> Option<&BlockRecord> {
+        self.published.tip.as_ref().map(|tip| &tip.record)
+    }
+
+    /// The lowest height held.
+    pub fn first(&self) -> Option<Height> {
+        self.published.first
+    }
+
+    /// Which generation of the chain this is: every rollback starts a new one.
+    /// Counted from the opening of the store; what was derived from a snapshot of an
+    /// older generation may belong to blocks that are gone.
+    pub fn generation(&self) -> u64 {
+        self.published.generation
+    }
+
+    /// The block at `height`, if it is held.
+    pub fn block(&self, height: Height) -> Result<Option<BlockRecord>, ReadError> {
+        match self.tip() {
+            Some(tip) if tip.height == height => Ok(Some(*tip)),
+            _ => Ok(chain::block(self.view(), height)?.map(|stored| stored.record)),
+        }
+    }
+
+    /// The height of the block with this hash, if it is in the chain.
+    pub fn height_of(&self, hash: &BlockHash) -> Result<Option<Height>, ReadError> {
+        chain::height_of(self.view(), hash)
+    }
+
+    /// The block that `id` names.
+    pub fn resolve(&self, id: &BlockId) -> Result<BlockRecord, ResolveError> {
+        let (Some(tip), Some(first)) = (self.tip(), self.first()) else {
+            return Err(ResolveError::Empty);
+        };
+        match *id {
+            BlockId::Latest => Ok(*tip),
+            BlockId::Height(height) => self.resolve_height(height, first, tip),
+            BlockId::Hash(hash) => {
+                let height = self
+                    .height_of(&hash)?
+                    .ok_or(ResolveError::UnknownHash { hash })?;
+                self.resolve_height(height, first, tip)
+            }
+            BlockId::Anchored { height, hash } if height > tip.height => {
+                Err(ResolveError::NotInChain {
+                    height,
+                    hash,
+                    actual: None,
+                })
+            }
+            BlockId::Anchored { height, hash } => {
+                let record = self.resolve_height(height, first, tip)?;
+                if record.hash == hash {
+                    Ok(record)
+                } else {
+                    Err(ResolveError::NotInChain {
+                        height,
+                        hash,
+                        actual: Some(record.hash),
+                    })
+                }
+            }
+        }
+    }
+
+    fn resolve_height(
+        &self,
+        height: Height,
+        first: Height,
+        tip: &BlockRecord,
+    ) -> Result<BlockRecord, ResolveError> {
+        if height > tip.height {
+            return Err(ResolveError::NotIndexed {
+                height,
+                tip: tip.height,
+            });
+        }
+        if height < first {
+            return Err(ResolveError::BelowFirst { height, first });
+        }
+        if height == tip.height {
+            return Ok(*tip);
+        }
+        Ok(chain::held_block(self.view(), height)?.record)
+    }
+
+    /// The state after the last committed block.
+    pub fn latest(&self) -> State {
+        State::new(self.clone(), self.tip().map(|tip| tip.height))
+    }
+
+    /// The state after the block at `height`.
+    ///
+    /// Above the tip that is the state after the tip; below the lowest block held
+    /// it is the empty state.
+    pub fn at(&self, height: Height) -> State {
+        let tip = self.tip().map(|tip| tip.height);
+        let held = self.first().is_some_and(|first| first <= height);
+        State::new(
+            self.clone(),
+            tip.filter(|_| held).map(|tip| tip.min(height)),
+        )
+    }
+}

@@ -1,0 +1,139 @@
+//! The store: one writer, any number of readers.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use parking_lot::{Mutex, MutexGuard, RwLock};
+
+use crate::backend::BackendError;
+use crate::backend::{Backend, Batch, Durability, View};
+use crate::block::Height;
+use crate::chain;
+use crate::error::ReadError;
+use crate::keys::StoredBlock;
+use crate::snapshot::{Published, Snapshot};
+
+/// The most threads that a commit reads with.
+const MAX_READERS: usize = 4;
+
+/// A database of values by height. Cloning one is cheap; clones share the database.
+///
+/// Readers take [`snapshot`](Self::snapshot)s and never wait for a writer. A
+/// commit or rollback becomes visible when, and only when, it is durable.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) durability: Durability,
+    /// How many threads a commit may read with.
+    pub(crate) readers: usize,
+    published: RwLock<Arc<Published>>,
+    writer: Mutex<Writer>,
+}
+
+/// What whoever changes the store holds.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    /// Whether a write failed, so that the engine may hold what is not published.
+    in_doubt: bool,
+}
+
+impl Store {
+    /// A store over `backend`, whose chain has been checked, as it stands.
+    pub(crate) fn over(
+        backend: Arc<dyn Backend>,
+        durability: Durability,
+    ) -> Result<Self, ReadError> {
+        let view = backend.view()?;
+        let published = Published {
+            tip: chain::tip(view.as_ref())?,
+            first: chain::first(view.as_ref())?,
+            view,
+            generation: 0,
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                backend,
+                durability,
+                readers: available_parallelism().map_or(1, |cores| cores.get().min(MAX_READERS)),
+                published: RwLock::new(Arc::new(published)),
+                writer: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The state of the store as of the last commit or rollback.
+    ///
+    /// This is one reference count: it asks nothing of the engine.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self.published())
+    }
+
+    pub(crate) fn published(&self) -> Arc<Published> {
+        Arc::clone(&self.inner.published.read())
+    }
+
+    /// Waits until no one else changes the store, and shows the chain as it then is.
+    ///
+    /// After a write that failed, nobody knows whether the engine has it: the
+    /// next writer looks before it builds on what it sees.
+    pub(crate) fn begin_write(
+        &self,
+    ) -> Result<(MutexGuard<'_, Writer>, Arc<Published>), ReadError> {
+        let mut writer = self.inner.writer.lock();
+        if writer.in_doubt {
+            let view = self.inner.backend.view()?;
+            let tip = chain::tip(view.as_ref())?;
+            let first = chain::first(view.as_ref())?;
+            let extends = match self.published().tip {
+                Some(tip) => chain::block(view.as_ref(), tip.record.height)? == Some(tip),
+                None => true,
+            };
+            self.publish(view, tip, first, extends);
+            writer.in_doubt = false;
+        }
+        Ok((writer, self.published()))
+    }
+
+    /// Writes `batch` and then shows readers the chain that it leaves.
+    pub(crate) fn write_and_publish(
+        &self,
+        writer: &mut Writer,
+        batch: Batch,
+        tip: Option<StoredBlock>,
+        first: Option<Height>,
+    ) -> Result<(), BackendError> {
+        writer.in_doubt = true;
+        self.inner.backend.write(batch, self.inner.durability)?;
+        let view = self.inner.backend.view()?;
+        let height = |tip: Option<StoredBlock>| tip.map(|tip| tip.record.height);
+        let extends = height(tip) >= height(self.published().tip);
+        self.publish(view, tip, first, extends);
+        writer.in_doubt = false;
+        Ok(())
+    }
+
+    /// Shows readers `view`; `extends` says that it holds every block they saw.
+    fn publish(
+        &self,
+        view: Arc<dyn View>,
+        tip: Option<StoredBlock>,
+        first: Option<Height>,
+        extends: bool,
+    ) {
+        let generation = self.published().generation + u64::from(!extends);
+        let published = Arc::new(Published {
+            view,
+            tip,
+            first,
+            generation,
+        });
+        let superseded = std::mem::replace(&mut *self.inner.published.write(), published);
+        // The engine may have work to do when a view goes; readers need not wait.
+        drop(superseded);
+    }
+}

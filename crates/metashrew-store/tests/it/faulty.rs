@@ -1,0 +1,194 @@
+//! An engine that fails: the store stays as it was, and can go on.
+
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use metashrew_store::{
+    Backend, BackendError, Batch, CommitError, Durability, MemoryBackend, RollbackError, Scan,
+    Space, Store, View,
+};
+
+use crate::chain::{self, writes};
+
+#[derive(Debug, Default)]
+struct Faulty {
+    memory: MemoryBackend,
+    fails: AtomicBool,
+    /// Writes, and says that it failed.
+    lies: AtomicBool,
+}
+
+impl Backend for Faulty {
+    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
+        self.memory.view()
+    }
+
+    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(BackendError::new("writing a batch", "no space left"));
+        }
+        self.memory.write(batch, durability)?;
+        if self.lies.load(Ordering::Relaxed) {
+            return Err(BackendError::new("writing a batch", "connection lost"));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_write_that_fails_changes_nothing() {
+    let backend = Arc::new(Faulty::default());
+    let store = Store::with_backend(backend.clone()).unwrap();
+    let tip = chain::commit_standard(&store, 10, 1);
+    let before: Vec<_> = store
+        .snapshot()
+        .latest()
+        .scan_prefix(b"")
+        .map(Result::unwrap)
+        .collect();
+
+    backend.fails.store(true, Ordering::Relaxed);
+    let block = chain::next(Some(&tip), 0, 0);
+    let set = writes(&[("/old/1", "lost")]);
+    let error = store.commit(&block, &set).unwrap_err();
+    assert!(
+        matches!(error, CommitError::Backend { height: 11, .. }),
+        "{error}"
+    );
+    let error = store.rollback(Some(4)).unwrap_err();
+    assert!(
+        matches!(error, RollbackError::Backend { height: 5, .. }),
+        "{error}"
+    );
+
+    let after: Vec<_> = store
+        .snapshot()
+        .latest()
+        .scan_prefix(b"")
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(before, after);
+    assert_eq!(store.snapshot().tip(), Some(&tip));
+    store.verify(|_, _| ()).unwrap();
+
+    backend.fails.store(false, Ordering::Relaxed);
+    store.commit(&block, &set).unwrap();
+    assert_eq!(store.rollback(Some(4)).unwrap().unwrap().height, 4);
+    store.verify(|_, _| ()).unwrap();
+}
+
+#[test]
+fn a_write_that_happened_though_it_failed_is_found_by_the_next() {
+    let backend = Arc::new(Faulty::default());
+    let store = Store::with_backend(backend.clone()).unwrap();
+    let tip = chain::commit_standard(&store, 10, 1);
+    let generation = store.snapshot().generation();
+    let block = chain::next(Some(&tip), 0, 0);
+    let set = writes(&[("/old/1", "new")]);
+
+    backend.lies.store(true, Ordering::Relaxed);
+    store.commit(&block, &set).unwrap_err();
+    assert_eq!(store.snapshot().tip(), Some(&tip));
+    backend.lies.store(false, Ordering::Relaxed);
+    let error = store.commit(&block, &set).unwrap_err();
+    assert!(
+        matches!(error, CommitError::NotNext { tip: 11, .. }),
+        "{error}"
+    );
+    assert_eq!(store.snapshot().tip().unwrap().height, 11);
+    assert_eq!(store.snapshot().generation(), generation);
+    store.verify(|_, _| ()).unwrap();
+
+    backend.lies.store(true, Ordering::Relaxed);
+    store.rollback(Some(8)).unwrap_err();
+    assert_eq!(store.snapshot().tip().unwrap().height, 11);
+    backend.lies.store(false, Ordering::Relaxed);
+    assert_eq!(store.rollback(Some(8)).unwrap().unwrap().height, 8);
+    assert_ne!(store.snapshot().generation(), generation);
+    store.verify(|_, _| ()).unwrap();
+}
+
+#[derive(Debug, Default)]
+struct Unreadable {
+    memory: MemoryBackend,
+    fails: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct UnreadableView {
+    view: Arc<dyn View>,
+    fails: Arc<AtomicBool>,
+}
+
+fn unreadable() -> BackendError {
+    BackendError::new("reading", "input/output error")
+}
+
+impl Backend for Unreadable {
+    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
+        Ok(Arc::new(UnreadableView {
+            view: self.memory.view()?,
+            fails: Arc::clone(&self.fails),
+        }))
+    }
+
+    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
+        self.memory.write(batch, durability)
+    }
+}
+
+impl View for UnreadableView {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(unreadable());
+        }
+        self.view.get(space, key)
+    }
+
+    fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        if self.fails.load(Ordering::Relaxed) {
+            return Box::new(std::iter::once(Err(unreadable())));
+        }
+        self.view.scan(space, start, end)
+    }
+}
+
+#[test]
+fn a_read_that_fails_is_told_and_changes_nothing() {
+    let backend = Arc::new(Unreadable::default());
+    let store = Store::with_backend(backend.clone()).unwrap();
+    let tip = chain::commit_standard(&store, 10, 1);
+    let block = chain::next(Some(&tip), 0, 0);
+    let few = writes(&[("/old/1", "new")]);
+    let many = writes(
+        &(0..2_000u32)
+            .map(|number| (number.to_be_bytes(), "new"))
+            .collect::<Vec<_>>(),
+    );
+
+    backend.fails.store(true, Ordering::Relaxed);
+    for set in [&few, &many] {
+        let error = store.commit(&block, set).unwrap_err();
+        assert!(
+            matches!(error, CommitError::Read { height: 11, .. }),
+            "{error}"
+        );
+    }
+    assert!(matches!(
+        store.rollback(Some(4)).unwrap_err(),
+        RollbackError::Read { .. }
+    ));
+    let state = store.snapshot().latest();
+    assert!(state.get(b"/old/1").is_err());
+    let scanned: Vec<_> = state.scan_prefix(b"").collect();
+    assert!(matches!(scanned.as_slice(), [Err(_)]), "{scanned:?}");
+    assert!(store.verify(|_, _| ()).is_err());
+    assert!(Store::with_backend(backend.clone()).is_err());
+
+    backend.fails.store(false, Ordering::Relaxed);
+    assert_eq!(store.snapshot().tip(), Some(&tip));
+    store.commit(&block, &many).unwrap();
+    store.verify(|_, _| ()).unwrap();
+}

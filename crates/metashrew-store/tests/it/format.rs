@@ -1,0 +1,119 @@
+//! Format 1, byte for byte. A change here is a new format, and `docs/storage.md`
+//! changes with it.
+
+use std::fmt::Write;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use metashrew_store::{Backend, BlockHash, BlockRef, MemoryBackend, Space, Store};
+
+use crate::chain::writes;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn check(backend: &MemoryBackend, space: Space, expect: &[(&str, &str)]) {
+    let found: Vec<_> = backend
+        .view()
+        .unwrap()
+        .scan(space, Bound::Unbounded, Bound::Unbounded)
+        .map(|entry| entry.unwrap())
+        .map(|(key, value)| (hex(&key), hex(&value)))
+        .collect();
+    let expect: Vec<_> = expect
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    assert_eq!(found, expect, "{space:?}");
+}
+
+fn records() -> [String; 2] {
+    let record = |height: &str, hash: &str, parent: &str, root: &str, keys: &str| {
+        [height, &hash.repeat(32), &parent.repeat(32), root, keys].concat()
+    };
+    [
+        record(
+            "00000007",
+            "a1",
+            "a0",
+            "42eded726adb373fcaf8a53ea107bd6e2bf08cfad15799980e21b426e164513b",
+            "00000003",
+        ),
+        record(
+            "00000008",
+            "a2",
+            "a1",
+            "150545ded76a4c8088dfa8880fbd237eeea9b069ffa99f1d1fb5e40433a4c621",
+            "00000002",
+        ),
+    ]
+}
+
+fn hash(byte: u8) -> BlockHash {
+    BlockHash::from_bytes([byte; 32])
+}
+
+#[test]
+fn two_blocks_are_stored_as_documented() {
+    let backend = Arc::new(MemoryBackend::default());
+    let store = Store::with_backend(backend.clone()).unwrap();
+    let first = BlockRef {
+        height: 7,
+        hash: hash(0xa1),
+        parent: hash(0xa0),
+    };
+    let second = BlockRef {
+        height: 8,
+        hash: hash(0xa2),
+        parent: hash(0xa1),
+    };
+    let written = writes(&[(&b"ab"[..], "1"), (b"a\0", "2"), (b"", "")]);
+    store.commit(&first, &written).unwrap();
+    let written = writes(&[(&b"abc"[..], "3"), (b"a\0", "")]);
+    store.commit(&second, &written).unwrap();
+
+    check(
+        &backend,
+        Space::KeyToNewest,
+        &[
+            ("", "00000007"),
+            ("6100", "00000008"),
+            ("6162", "0000000731"),
+            ("616263", "0000000833"),
+        ],
+    );
+    check(
+        &backend,
+        Space::KeyHeightToOlder,
+        &[("6100ff0001fffffff8", "32")],
+    );
+    check(
+        &backend,
+        Space::HeightToKeys,
+        &[
+            ("0000000700000000", "000000026100010162"),
+            ("0000000800000000", "0002610001026263"),
+        ],
+    );
+    let records = records();
+    check(
+        &backend,
+        Space::HeightToBlock,
+        &[("00000007", &records[0]), ("00000008", &records[1])],
+    );
+    let hashes = ["a1".repeat(32), "a2".repeat(32)];
+    check(
+        &backend,
+        Space::HashToHeight,
+        &[(&hashes[0], "00000007"), (&hashes[1], "00000008")],
+    );
+    check(
+        &backend,
+        Space::Meta,
+        &[("666f726d6174", "00000001"), ("746970", &records[1])],
+    );
+}

@@ -1,0 +1,17 @@
+//! The store through its public door, over both of its engines.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod chain;
+mod commit;
+mod crash;
+mod damage;
+mod faulty;
+mod format;
+mod model;
+mod open;
+mod property;
