@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use crate::backend::{Batch, Space, View};
 use crate::block::{BlockRecord, BlockRef, Height, HistoryRoot};
@@ -50,7 +51,7 @@ impl Store {
             view: published.view.as_ref(),
             readers: self.inner.readers,
             batch: Batch::default(),
-            pending: HashMap::new(),
+            pending: HashMap::default(),
             tip: published.tip,
         };
         let mut records = Vec::with_capacity(blocks.len());
@@ -112,7 +113,7 @@ struct Commit<'a> {
     /// The newest versions as the blocks added so far leave them. They are put
     /// into the batch by the last block or after it, since a batch may name each
     /// key but once.
-    pending: HashMap<&'a Bytes, (Height, &'a Bytes)>,
+    pending: HashMap<&'a Bytes, (Height, &'a Bytes), RandomState>,
     tip: Option<StoredBlock>,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use crate::block::Height;
 use crate::error::EntryTooLong;
@@ -24,8 +25,10 @@ pub struct Version {
 /// that the guest has read anyway.
 #[derive(Debug, Clone, Default)]
 pub struct WriteSet {
-    writes: HashMap<Bytes, Bytes>,
-    reads: HashMap<Bytes, Option<Version>>,
+    // Every read of a guest looks here, in each block not committed yet: hashing is
+    // what it costs. Seeds are random, so a chain cannot aim at collisions.
+    writes: HashMap<Bytes, Bytes, RandomState>,
+    reads: HashMap<Bytes, Option<Version>, RandomState>,
     bytes: usize,
 }
 

@@ -32,6 +32,8 @@ const UNFINISHED: &str = "engine.new";
 const LOCK: &str = "lock";
 const STAMP_KEY: [u8; 1] = [0];
 const ENTRY_TAG: u8 = 1;
+/// A key below this length is read without an allocation.
+const SHORT_KEY_LEN: usize = 128;
 /// Journals beyond this are got rid of by writing out the small key spaces whose
 /// records they hold; opening replays what journals there are.
 const MAX_JOURNAL_BYTES: u64 = 128 << 20;
@@ -317,11 +319,19 @@ impl Backend for Disk {
 
 impl View for DiskView {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
-        let value = self
-            .snapshot
-            .get(self.engine.space(space), tagged(key))
-            .map_err(backend_error("reading a key"))?;
-        Ok(value.map(Bytes::from))
+        let space = self.engine.space(space);
+        let mut buffer = [ENTRY_TAG; SHORT_KEY_LEN];
+        let value = match buffer.get_mut(1..=key.len()) {
+            Some(tail) => {
+                tail.copy_from_slice(key);
+                let tagged = buffer.get(..=key.len()).unwrap_or_default();
+                self.snapshot.get(space, tagged)
+            }
+            None => self.snapshot.get(space, tagged(key)),
+        };
+        Ok(value
+            .map_err(backend_error("reading a key"))?
+            .map(Bytes::from))
     }
 
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
