@@ -72,6 +72,14 @@ pub enum OpenError {
         /// What can be done about it.
         hint: &'static str,
     },
+    /// The last commits are gone although they had been made durable: the disk, or a
+    /// copy of the directory, dropped data. What is left ends on a block and may be
+    /// whole; see [`accept_lost_commits`](crate::StoreOptions::accept_lost_commits).
+    #[error("the last {lost} commits that were durable are gone")]
+    LostCommits {
+        /// How many.
+        lost: u64,
+    },
     /// The backend failed.
     #[error("opening the database failed")]
     Backend(#[from] BackendError),

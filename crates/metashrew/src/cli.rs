@@ -322,6 +322,11 @@ pub(crate) struct Keys {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) database: Database,
+
+    /// Accept that the last commits are gone although they had been durable, so that `start` goes
+    /// on from the last block that is left
+    #[arg(long)]
+    pub(crate) accept_lost_commits: bool,
 }
 
 /// Drop the blocks above a height from a database that no process holds open

@@ -51,6 +51,9 @@ fn of_open(error: &OpenError) -> Option<&'static str> {
         OpenError::NotFound { .. } => {
             Some("`metashrew start` creates a database; is --db the one it was given?")
         }
+        OpenError::LostCommits { .. } => Some(
+            "the disk or a copy lost data: `metashrew verify --accept-lost-commits` checks what is left, and lets `metashrew start` go on from there",
+        ),
         _ => None,
     }
 }

@@ -19,9 +19,6 @@ const SLOT_LEN: usize = NUMBER_LEN + 8;
 /// Batches take turns, so that a torn write spares the record before it.
 const SLOTS: u64 = 2;
 
-const HINT: &str = "a disk or a copy of the directory dropped data; what is left is whole, \
-     so open it once accepting lost commits, or restore a copy, or index again";
-
 #[derive(Debug)]
 pub(super) struct DurableRecord {
     file: File,
@@ -44,10 +41,7 @@ impl DurableRecord {
         if recorded > stamp {
             let lost = recorded - stamp;
             if !accept_lost {
-                return Err(OpenError::Corrupt {
-                    what: format!("the last {lost} commits that were durable are gone"),
-                    hint: HINT,
-                });
+                return Err(OpenError::LostCommits { lost });
             }
             tracing::warn!(lost, "opening a database that lost durable commits");
             file.set_len(0)

@@ -10,6 +10,15 @@ pub(super) fn open_existing(path: &Path) -> Result<Store> {
     explain(Store::open_existing(path, StoreOptions::default()), path)
 }
 
+/// As [`open_existing`], accepting that durable commits are gone if asked to.
+pub(super) fn open_to_verify(path: &Path, accept_lost_commits: bool) -> Result<Store> {
+    let options = StoreOptions {
+        accept_lost_commits,
+        ..StoreOptions::default()
+    };
+    explain(Store::open_existing(path, options), path)
+}
+
 /// The database in the directory `path`, created if there is none.
 pub(super) fn open_or_create(path: &Path) -> Result<Store> {
     explain(Store::open(path, StoreOptions::default()), path)

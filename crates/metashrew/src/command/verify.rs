@@ -9,7 +9,7 @@ use crate::cli::Verify;
 use crate::console::Console;
 
 pub(super) fn run(args: &Verify, console: &Console) -> Result<()> {
-    let store = database::open_existing(&args.database.db)?;
+    let store = database::open_to_verify(&args.database.db, args.accept_lost_commits)?;
     let bar = console.show_bar(0, "{wide_bar} {pos}/{len} blocks, {eta} left");
     let verified = store.verify(|height, tip| {
         let first = store.snapshot().first().unwrap_or(0);

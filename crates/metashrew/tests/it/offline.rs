@@ -24,6 +24,34 @@ fn verify_recomputes_the_roots() {
 }
 
 #[test]
+fn commits_that_a_disk_lost_are_told_and_can_be_made_up_for() {
+    let place = Place::new(6);
+    place.index();
+    let tip = place.stored_tip();
+    for entry in std::fs::read_dir(place.path("db/engine")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "jnl") {
+            let journal = std::fs::read(&path).unwrap();
+            let end = journal.iter().rposition(|byte| *byte != 0).unwrap();
+            std::fs::write(&path, &journal[..end - 10]).unwrap();
+        }
+    }
+    let verify = |flags: &[&str]| {
+        let mut command = place.metashrew(&["verify", "--db", "db"]);
+        command.args(flags);
+        command
+    };
+    let stderr = fail(&mut verify(&[]), 1);
+    assert!(
+        stderr.contains("durable are gone") && stderr.contains("--accept-lost-commits"),
+        "{stderr}"
+    );
+    succeed(&mut verify(&["--accept-lost-commits"]));
+    place.index();
+    assert_eq!(place.stored_tip(), tip);
+}
+
+#[test]
 fn rollback_goes_back_and_indexing_goes_on() {
     let place = Place::new(6);
     place.index();
