@@ -8,6 +8,7 @@
 mod blocks;
 mod concurrency;
 mod inspect;
+mod logs;
 mod previews;
 mod views;
 

@@ -1,0 +1,70 @@
+//! What the runtime says of stateful views, as users look for it.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use metashrew_store::BlockId;
+use metashrew_testing::guests;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::Bench;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// What is logged, down to `debug`, while `run` runs.
+fn logged(run: impl FnOnce()) -> String {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(lines.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, run);
+    let bytes = lines.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_failed_initialisation_is_a_warning() {
+    let text = logged(|| {
+        Bench::with(&guests::chained(), |views| views.memory_budget = 1);
+    });
+    let warning = "WARN metashrew_runtime::runtime: Failed to enable stateful views by default: ";
+    assert!(text.contains(warning), "{text}");
+}
+
+#[test]
+fn calls_say_whether_they_run_in_stateful_mode() {
+    let bench = Bench::new(&guests::chained());
+    bench.index_to(0, 1);
+    let call = || {
+        logged(|| {
+            bench.view("echo", b"", &BlockId::Latest);
+        })
+    };
+    assert!(call().contains("view runs in stateful mode, on a new instance"));
+    assert!(call().contains("view runs in stateful mode view=\"echo\""));
+    bench.runtime.disable_stateful_views();
+    assert!(call().contains("view runs on a fresh instance"));
+    let text = logged(|| bench.runtime.enable_stateful_views_sync().unwrap());
+    assert!(text.contains("stateful views enabled"), "{text}");
+}
