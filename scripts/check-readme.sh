@@ -22,7 +22,7 @@ main_job() {
     local command log server
     command=$(block main-job)
     [[ -n $command ]] || { echo "README.md has no main job" >&2; exit 1; }
-    rm -rf db
+    [[ ! -e db ]] || { echo "there is a database at ./db already, which README's command would go on with; move it away" >&2; exit 1; }
     log=$(mktemp)
     echo "+ $command"
     setsid bash -c "$command" >"$log" 2>&1 &
