@@ -74,6 +74,15 @@ pub struct ViewAnswer {
     pub block: BlockRecord,
 }
 
+impl Question<'_> {
+    fn answered(&self, bytes: Bytes) -> ViewAnswer {
+        ViewAnswer {
+            bytes,
+            block: self.block,
+        }
+    }
+}
+
 impl MetashrewRuntime {
     /// Loads the guest in the file at `path`.
     ///
@@ -190,10 +199,7 @@ impl MetashrewRuntime {
     ) -> Result<ViewAnswer, ViewError> {
         let question = self.question(function, input, at)?;
         let bytes = self.shared.views.ask(&question).await?;
-        Ok(ViewAnswer {
-            bytes,
-            block: question.block,
-        })
+        Ok(question.answered(bytes))
     }
 
     /// As [`MetashrewRuntime::view`], on the caller's thread, which waits.
@@ -208,10 +214,7 @@ impl MetashrewRuntime {
     ) -> Result<ViewAnswer, ViewError> {
         let question = self.question(function, input, at)?;
         let bytes = self.shared.views.ask_sync(&question)?;
-        Ok(ViewAnswer {
-            bytes,
-            block: question.block,
-        })
+        Ok(question.answered(bytes))
     }
 
     /// Runs the guest over `block` on top of the block `at`, then asks the view
@@ -228,10 +231,7 @@ impl MetashrewRuntime {
     ) -> Result<ViewAnswer, ViewError> {
         let question = self.question(function, input, at)?;
         let bytes = self.shared.views.preview(&question, block).await?;
-        Ok(ViewAnswer {
-            bytes,
-            block: question.block,
-        })
+        Ok(question.answered(bytes))
     }
 
     /// As [`MetashrewRuntime::preview`], on the caller's thread, which waits.

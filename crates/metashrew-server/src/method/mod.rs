@@ -9,14 +9,29 @@ mod view;
 
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::RegisterMethodError;
+use jsonrpsee::types::{ErrorObjectOwned, Params};
 use metashrew_runtime::MetashrewRuntime;
+use metashrew_store::BlockRecord;
 
+use crate::fault;
 use crate::options::HeightCompat;
+use crate::params::Arguments;
 
 /// What the methods work on.
 pub(crate) struct Context {
     pub(crate) runtime: MetashrewRuntime,
     pub(crate) height_compat: HeightCompat,
+}
+
+impl Context {
+    /// The record of the block that the only parameter names.
+    fn block(&self, params: &Params<'_>) -> Result<BlockRecord, ErrorObjectOwned> {
+        let block = Arguments::read(params, ["block"])?.block("block")?;
+        let snapshot = self.runtime.store().snapshot();
+        snapshot
+            .resolve(&block)
+            .map_err(|error| fault::of_block(&error))
+    }
 }
 
 /// All methods over `context`.

@@ -73,19 +73,25 @@ fn chain() -> Chain {
     chain
 }
 
+/// A store over the backend, which has indexed the first five blocks.
+fn holding_five(backend: &Arc<Faulty>, node: &Arc<FakeNode>, options: IndexOptions) -> Store {
+    let store = Store::with_backend(Arc::clone(backend) as Arc<dyn Backend>).unwrap();
+    let options = IndexOptions {
+        exit_at: Some(5),
+        ..options
+    };
+    indexer(&guests::chained(), &store, node, options)
+        .run(&Stop::new())
+        .unwrap();
+    store
+}
+
 #[test]
 fn a_block_is_tried_again_when_the_machine_failed() {
     let chain = chain();
     let node = FakeNode::new(&chain);
     let backend = Arc::new(Faulty::default());
-    let store = Store::with_backend(Arc::clone(&backend) as Arc<dyn Backend>).unwrap();
-    let first = IndexOptions {
-        exit_at: Some(5),
-        ..options()
-    };
-    indexer(&guests::chained(), &store, &node, first)
-        .run(&Stop::new())
-        .unwrap();
+    let store = holding_five(&backend, &node, options());
 
     let indexer = indexer(&guests::chained(), &store, &node, options());
     backend.reads.store(3, Ordering::SeqCst);
@@ -99,14 +105,7 @@ fn a_machine_that_goes_on_failing_ends_it_with_that_error() {
     let chain = chain();
     let node = FakeNode::new(&chain);
     let backend = Arc::new(Faulty::default());
-    let store = Store::with_backend(Arc::clone(&backend) as Arc<dyn Backend>).unwrap();
-    let first = IndexOptions {
-        exit_at: Some(5),
-        ..close_options()
-    };
-    indexer(&guests::chained(), &store, &node, first)
-        .run(&Stop::new())
-        .unwrap();
+    let store = holding_five(&backend, &node, close_options());
 
     backend.reads.store(u32::MAX, Ordering::SeqCst);
     let options = IndexOptions {
