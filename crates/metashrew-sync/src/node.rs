@@ -31,6 +31,20 @@ pub trait Node: Send + Sync {
     /// below the lowest height known.
     fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, NodeError>;
 
+    /// The hashes of the best chain from a height on, at most `count`; fewer at
+    /// the tip's end. One answer may span a reorganisation: the caller checks
+    /// that the blocks connect. By default asked one by one.
+    fn hashes(&self, from: Height, count: usize) -> Result<Vec<BlockHash>, NodeError> {
+        let mut hashes = Vec::new();
+        for height in (from..=Height::MAX).take(count) {
+            match self.hash_at(height)? {
+                Some(hash) => hashes.push(hash),
+                None => break,
+            }
+        }
+        Ok(hashes)
+    }
+
     /// The block of that hash, consensus-encoded.
     fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError>;
 
@@ -54,6 +68,12 @@ pub enum NodeError {
     #[error("the node's answer is wrong: {what}")]
     BadAnswer {
         /// What it answered, and what is wrong with it.
+        what: String,
+    },
+    /// The node has fewer blocks than were indexed, or none: ask again later.
+    #[error("the node is behind: {what}")]
+    Behind {
+        /// What it has, and what was indexed.
         what: String,
     },
     /// The node does not have the block: its chain may have changed meanwhile.

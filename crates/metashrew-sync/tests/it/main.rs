@@ -10,9 +10,11 @@
 mod block_files;
 mod ends;
 mod faults;
+mod following;
 mod guests;
 mod indexing;
 mod lies;
 mod recount;
 mod reorgs;
+mod simulation;
 mod support;
