@@ -37,10 +37,10 @@ pub trait Node: Send + Sync {
     fn hashes(&self, from: Height, count: usize) -> Result<Vec<BlockHash>, NodeError> {
         let mut hashes = Vec::new();
         for height in (from..=Height::MAX).take(count) {
-            match self.hash_at(height)? {
-                Some(hash) => hashes.push(hash),
-                None => break,
-            }
+            let Some(hash) = self.hash_at(height)? else {
+                break;
+            };
+            hashes.push(hash);
         }
         Ok(hashes)
     }
@@ -82,6 +82,17 @@ pub enum NodeError {
         /// The hash asked for.
         hash: BlockHash,
     },
+    /// The node once had the block and has deleted it.
+    #[error(
+        "the node has pruned block {hash}: have it fetch the block again (`getblockfrompeer`), or use a node that keeps all blocks"
+    )]
+    Pruned {
+        /// The hash asked for.
+        hash: BlockHash,
+    },
+    /// The node is not one to follow: asking again does not help.
+    #[error("the node cannot be used")]
+    Unusable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A block in a fixed source is damaged: asking again does not help.
     #[error("the block in {place} is damaged")]
     Damaged {
@@ -98,6 +109,9 @@ pub enum NodeError {
 impl NodeError {
     /// Whether the same question may be answered later.
     pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Damaged { .. } | Self::Files(_))
+        !matches!(
+            self,
+            Self::Damaged { .. } | Self::Files(_) | Self::Unusable(_)
+        )
     }
 }
