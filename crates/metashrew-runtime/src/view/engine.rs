@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use metashrew_store::{BlockRecord, Height, ResolveError, State, Store};
 use parking_lot::RwLock;
+use tracing::Instrument;
 
 use super::call::{Route, ViewAnswer, ViewAt, ViewCall};
 use super::desk::{Desk, Wanted};
@@ -128,8 +129,9 @@ impl ViewEngine {
         call: ViewCall<'_>,
         yields: bool,
     ) -> Result<ViewAnswer, ViewError> {
-        let mut visit = Visit::new(self, yields);
-        let answer = visit.ask(call).await;
+        let mut visit = Visit::new(self, call.function, yields);
+        let span = visit.span();
+        let answer = visit.ask(call).instrument(span).await;
         visit.end(answer, false)
     }
 
@@ -141,8 +143,9 @@ impl ViewEngine {
         call: ViewCall<'_>,
         yields: bool,
     ) -> Result<ViewAnswer, ViewError> {
-        let mut visit = Visit::new(self, yields);
-        let answer = visit.preview(block, call).await;
+        let mut visit = Visit::new(self, call.function, yields);
+        let span = visit.span();
+        let answer = visit.preview(block, call).instrument(span).await;
         visit.end(answer, true)
     }
 
