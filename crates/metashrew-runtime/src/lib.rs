@@ -22,8 +22,13 @@ mod runtime;
 mod view;
 
 pub use assemble::{AssembleError, BlockFrame, assemble_block};
-pub use error::{BlockError, GuestBacktrace, GuestFault, HostFault, LoadError, ViewError};
+pub use error::{
+    BlockError, GuestBacktrace, GuestFault, HostFault, LoadError, SessionLoss, ViewError,
+};
 pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
 pub use options::{ModuleCache, RuntimeOptions, Scope, ViewOptions};
-pub use runtime::{MetashrewRuntime, ViewAnswer};
-pub use view::ViewStats;
+pub use runtime::MetashrewRuntime;
+pub use view::{
+    CallCounts, DropCounts, ErrorCounts, LatencyHistogram, PendingBlock, Route, ViewAnswer, ViewAt,
+    ViewCall, ViewStats,
+};

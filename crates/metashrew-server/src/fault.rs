@@ -21,6 +21,8 @@ const MEMORY_LIMIT: i32 = -32009;
 pub(crate) const BATCH_TOO_LONG: i32 = -32010;
 pub(crate) const BATCH_ANSWER_TOO_LONG: i32 = -32011;
 const HOST_FAULT: i32 = -32012;
+const SESSION: i32 = -32013;
+const NO_PENDING: i32 = -32014;
 
 /// A view or preview that failed.
 pub(crate) fn of_view(error: &ViewError) -> ErrorObjectOwned {
@@ -40,6 +42,16 @@ pub(crate) fn of_view(error: &ViewError) -> ErrorObjectOwned {
             ANSWER_TOO_LONG,
             json!({ "kind": "answer_too_long", "length": length, "limit": limit }),
         ),
+        ViewError::SessionLost { session, reason } => (
+            SESSION,
+            json!({ "kind": "session_lost", "session": session, "reason": reason.kind() }),
+        ),
+        ViewError::SessionUnavailable => (SESSION, json!({ "kind": "session_unavailable" })),
+        ViewError::SessionName { length, limit } => (
+            SESSION,
+            json!({ "kind": "session_name", "length": length, "limit": limit }),
+        ),
+        ViewError::NoPending => (NO_PENDING, json!({ "kind": "no_pending" })),
         ViewError::Busy { queue } => (BUSY, json!({ "kind": "busy", "queue": queue })),
         ViewError::Timeout { limit, backtrace } => {
             let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);

@@ -1,6 +1,7 @@
 //! `metashrew_preview`: one view's answer as if a block were on top of another.
 
 use jsonrpsee::types::{ErrorObjectOwned, Params};
+use metashrew_runtime::ViewCall;
 
 use super::Context;
 use crate::fault;
@@ -22,7 +23,13 @@ pub(super) async fn call(
     };
     let answer = context
         .runtime
-        .preview(&raw_block, &function, &input, &block)
+        .preview_call(
+            raw_block,
+            ViewCall {
+                at: block.into(),
+                ..ViewCall::new(&function, &input)
+            },
+        )
         .await
         .map_err(|error| fault::of_view(&error))?;
     Ok(hex::encode_prefixed(&answer.bytes))
