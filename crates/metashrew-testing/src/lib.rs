@@ -4,6 +4,7 @@
 
 pub mod census;
 pub mod chain;
+pub mod floor;
 pub mod frames;
 pub mod guests;
 pub mod model;
