@@ -90,7 +90,7 @@ impl Executor {
             }));
             let result = self
                 .runtime
-                .process_block_on(state.clone(), block.height, bytes);
+                .process_block_on(state.clone(), block.height, bytes.clone());
             self.progress.set_running(None);
             self.progress.spend(Span::Executing, since);
             tries += 1;
