@@ -136,7 +136,10 @@ impl CoreNode {
     /// What the node would put into the next block.
     pub fn block_template(&self) -> Result<BlockTemplate, NodeError> {
         self.check_network()?;
-        self.ask("getblocktemplate", &json!([{"rules": ["segwit", "signet"]}]))
+        self.ask(
+            "getblocktemplate",
+            &json!([{"rules": ["segwit", "signet"]}]),
+        )
     }
 
     fn ask<T: DeserializeOwned>(&self, method: &str, params: &Value) -> Result<T, NodeError> {
