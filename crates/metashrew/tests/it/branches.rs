@@ -106,16 +106,19 @@ fn a_reorganisation_during_the_initial_sync_is_followed() {
     let node = Arc::new(Bitcoind::start());
     node.mine(200);
     let proxy = Proxy::start(node.address());
+    let done = Arc::new(AtomicUsize::new(0));
     for (after, fork) in [(40, 190), (120, 60)] {
-        let node = Arc::clone(&node);
+        let (node, done) = (Arc::clone(&node), Arc::clone(&done));
         proxy.before_block(after, move || {
             node.reorganise(fork, 150);
+            done.fetch_add(1, Ordering::SeqCst);
         });
     }
     let desk = Desk::with(&guests::chained());
     let url = node.rpc_url_at(proxy.address());
-    let running = Running::spawn(&mut desk.follow("db", &url, &["--rest"]));
-    wait_until("both have happened", || proxy.actions_left() == 0);
+    let flags = ["--rest", "--reorg-horizon", "500"];
+    let running = Running::spawn(&mut desk.follow("db", &url, &flags));
+    wait_until("both have happened", || done.load(Ordering::SeqCst) == 2);
     running.wait_for_tip(&node);
     running.end();
     assert_eq!(desk.records("db"), desk.fresh(&node, "fresh", &[]));

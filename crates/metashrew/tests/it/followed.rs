@@ -96,7 +96,8 @@ impl Running {
     /// Waits until the node's chain is served.
     pub(crate) fn wait_for_tip(&self, node: &Bitcoind) {
         let (height, hash) = (node.height(), node.tip().to_string());
-        wait_until("the node's tip is served", || {
+        let told = || format!("block {height} ({hash}) is served: {}", self.indexing());
+        wait_until_or(told, || {
             self.hash_at(height).as_ref() == Some(&hash) && self.served_height() == Some(height)
         });
     }
@@ -126,10 +127,14 @@ impl Running {
 
 /// Waits until something is so. It must come to be so sooner or later; the
 /// deadline only turns a test that would hang into one that fails.
-pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    wait_until_or(|| what.to_owned(), is_so);
+}
+
+fn wait_until_or(what: impl Fn() -> String, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_mins(2);
     while !is_so() {
-        assert!(Instant::now() < deadline, "not so: {what}");
+        assert!(Instant::now() < deadline, "not so: {}", what());
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -105,8 +105,7 @@ fn new_blocks_come_by_zmq_without_any_poll() {
     let zmq = node.zmq_endpoint();
     let mut start = desk.start("db", &["--rpc-url", &node.rpc_url()]);
     start.args(["--zmq", &zmq, "--poll-interval-ms", "86400000"]);
-    let mut running = Running::spawn(&mut start);
-    running.wait_for("listening for new blocks");
+    let running = Running::spawn(&mut start);
     running.wait_for_tip(&node);
     for count in [1, 1, 5] {
         node.mine(count);
