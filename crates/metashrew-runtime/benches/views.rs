@@ -51,9 +51,8 @@ fn one_caller(criterion: &mut Criterion, subject: &Subject, place: &str) {
                 bencher.iter(|| black_box(runtime.call_sync(call)).expect("it answers"));
             });
             criterion.bench_function(&format!("{name}/{place}/{mode} async"), |bencher| {
-                bencher.iter(|| {
-                    black_box(executor.block_on(runtime.call(call))).expect("it answers")
-                });
+                bencher
+                    .iter(|| black_box(executor.block_on(runtime.call(call))).expect("it answers"));
             });
         }
     }

@@ -31,7 +31,12 @@ pub(crate) fn table() {
                 subject.calls.fetch_add(1, Ordering::Relaxed);
             }
         });
-        row(&format!("`{name}` by one thread"), views, nothing.0, counting.0);
+        row(
+            &format!("`{name}` by one thread"),
+            views,
+            nothing.0,
+            counting.0,
+        );
     }
 }
 
@@ -52,16 +57,15 @@ pub(crate) struct Beside<'a> {
 }
 
 fn median(beside: impl Fn(&Beside<'_>, &AtomicBool) + Sync) -> (Duration, f64) {
-    let mut runs: Vec<_> = (0..RUNS).map(|_| run(&Disk::new().subject, &beside)).collect();
+    let mut runs: Vec<_> = (0..RUNS)
+        .map(|_| run(&Disk::new().subject, &beside))
+        .collect();
     runs.sort_by_key(|run| run.0);
     runs[RUNS / 2]
 }
 
 /// The time of a block, and the calls a second meanwhile.
-fn run(
-    subject: &Subject,
-    beside: &(impl Fn(&Beside<'_>, &AtomicBool) + Sync),
-) -> (Duration, f64) {
+fn run(subject: &Subject, beside: &(impl Fn(&Beside<'_>, &AtomicBool) + Sync)) -> (Duration, f64) {
     let done = AtomicBool::new(false);
     let other = Beside {
         runtime: &subject.runtime,

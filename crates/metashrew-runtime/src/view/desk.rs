@@ -331,6 +331,14 @@ impl Desk {
         .await
     }
 
+    /// To be called at every epoch tick.
+    pub(crate) fn tick(&self) {
+        let next = self.inner.lock().places.nudge();
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+
     /// What the call wants, which has a place already.
     pub(super) fn pick(&self, wanted: &Wanted<'_>, generation: u64) -> Picked {
         let mut inner = self.inner.lock();

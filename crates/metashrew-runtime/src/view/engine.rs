@@ -79,6 +79,16 @@ impl ViewEngine {
         }
     }
 
+    /// What is to be done at every epoch tick.
+    pub(crate) fn at_tick(&self) -> impl Fn() + Send + use<> {
+        let desk = Arc::downgrade(&self.desk);
+        move || {
+            if let Some(desk) = desk.upgrade() {
+                desk.tick();
+            }
+        }
+    }
+
     pub(crate) fn is_enabled(&self) -> bool {
         self.desk.is_enabled()
     }
