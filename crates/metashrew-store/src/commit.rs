@@ -12,6 +12,7 @@ use crate::block::{BlockRecord, BlockRef, Height, HistoryRoot};
 use crate::error::{CommitError, ReadError};
 use crate::history;
 use crate::keys::{StoredBlock, TIP_KEY, encode_version, history_key, history_prefix};
+use crate::read_cache::ReadCache;
 use crate::root::history_root;
 use crate::store::Store;
 use crate::touched::put_keys;
@@ -49,6 +50,7 @@ impl Store {
         })?;
         let mut commit = Commit {
             view: published.view.as_ref(),
+            cache: self.inner.cache.as_deref(),
             readers: self.inner.readers,
             batch: Batch::default(),
             pending: HashMap::default(),
@@ -107,6 +109,7 @@ const KEYS_PER_READER: usize = 500;
 /// The batch of one call to commit, while it is being made.
 struct Commit<'a> {
     view: &'a dyn View,
+    cache: Option<&'a ReadCache>,
     /// How many threads may read at once.
     readers: usize,
     batch: Batch,
@@ -193,7 +196,8 @@ impl<'a> Commit<'a> {
                 })),
                 // A version from this height or above was read from another chain.
                 (None, Some(Some(old))) if old.height >= height => None,
-                (None, remembered) => remembered.cloned(),
+                (None, Some(remembered)) => Some(remembered.clone()),
+                (None, None) => self.cache.and_then(|cache| cache.newest(key)),
             };
             if known.is_none() {
                 unknown.push((versions.len(), *key));

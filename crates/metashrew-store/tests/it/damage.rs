@@ -9,6 +9,7 @@ use crate::chain::commit_standard;
 
 const SYNCED: StoreOptions = StoreOptions {
     cache_bytes: 8 << 20,
+    read_cache_bytes: 1 << 20,
     durability: Durability::Synced,
     accept_lost_commits: false,
 };
