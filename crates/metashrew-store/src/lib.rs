@@ -18,6 +18,7 @@ mod history;
 mod keys;
 mod open;
 mod read_cache;
+mod readers;
 mod rollback;
 mod root;
 mod snapshot;

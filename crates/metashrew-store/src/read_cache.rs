@@ -19,6 +19,7 @@
 //! that the fact holds in, or (G = g) it is an older one of the same chain: then no
 //! later block wrote the key, so no earlier one can have written a newer version.
 
+use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use bytes::Bytes;
@@ -144,7 +145,6 @@ impl Weighter<FactKey, Fact> for FactBytes {
 }
 
 /// Which publication last wrote a key.
-#[derive(Debug)]
 struct Written {
     /// Any key may have been written by the publications up to this one.
     all: u64,
@@ -154,7 +154,6 @@ struct Written {
 type Facts = Cache<FactKey, Fact, FactBytes, RandomState>;
 
 /// The cache of one store.
-#[derive(Debug)]
 pub(crate) struct ReadCache {
     facts: Facts,
     written: RwLock<Written>,
@@ -346,5 +345,14 @@ impl ReadCache {
         let mut written = self.written.write();
         written.all = publication;
         self.facts.clear();
+    }
+}
+
+impl fmt::Debug for ReadCache {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ReadCache")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }

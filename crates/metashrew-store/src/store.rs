@@ -1,7 +1,6 @@
 //! The store: one writer, any number of readers.
 
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -13,10 +12,8 @@ use crate::chain;
 use crate::error::ReadError;
 use crate::keys::StoredBlock;
 use crate::read_cache::{CacheStats, ReadCache};
+use crate::readers;
 use crate::snapshot::{Published, Snapshot};
-
-/// The most threads that a commit reads with.
-const MAX_READERS: usize = 4;
 
 /// A database of values by height. Cloning one is cheap; clones share the database.
 ///
@@ -31,7 +28,7 @@ pub struct Store {
 pub(crate) struct Inner {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) durability: Durability,
-    /// How many threads a commit may read with.
+    /// How many threads a commit or rollback may read with.
     pub(crate) readers: usize,
     /// None if it is switched off.
     pub(crate) cache: Option<Arc<ReadCache>>,
@@ -67,7 +64,7 @@ impl Store {
             inner: Arc::new(Inner {
                 backend,
                 durability,
-                readers: available_parallelism().map_or(1, |cores| cores.get().min(MAX_READERS)),
+                readers: readers::count(),
                 cache,
                 published: RwLock::new(Arc::new(published)),
                 writer: Mutex::default(),
