@@ -11,7 +11,7 @@ use crate::block::{BlockRecord, BlockRef, Height, HistoryRoot};
 use crate::error::{CommitError, ReadError};
 use crate::history;
 use crate::keys::{StoredBlock, TIP_KEY, encode_version, history_key, history_prefix};
-use crate::read_cache::ReadCache;
+use crate::read_cache::{Known, ReadCache};
 use crate::readers;
 use crate::root::history_root;
 use crate::store::Store;
@@ -187,19 +187,22 @@ impl<'a> Commit<'a> {
         let mut unknown = Vec::new();
         for (key, _) in sorted {
             let known = match (self.pending.get(key), writes.remembered(key)) {
-                (Some((height, value)), _) => Some(Some(Version {
+                (Some((height, value)), _) => Known::Yes(Some(Version {
                     height: *height,
                     value: (*value).clone(),
                 })),
                 // A version from this height or above was read from another chain.
-                (None, Some(Some(old))) if old.height >= height => None,
-                (None, Some(remembered)) => Some(remembered.clone()),
-                (None, None) => self.cache.and_then(|cache| cache.newest(key)),
+                (None, Some(Some(old))) if old.height >= height => Known::No,
+                (None, Some(remembered)) => Known::Yes(remembered.clone()),
+                (None, None) => self.cache.map_or(Known::No, |cache| cache.newest(key)),
             };
-            if known.is_none() {
-                unknown.push((versions.len(), *key));
-            }
-            versions.push(known.flatten());
+            versions.push(match known {
+                Known::Yes(version) => version,
+                Known::No => {
+                    unknown.push((versions.len(), *key));
+                    None
+                }
+            });
         }
         let found = readers::read_all(&unknown, self.readers, |(_, key)| {
             history::newest(self.view, key)

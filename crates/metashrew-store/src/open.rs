@@ -32,7 +32,7 @@ pub struct StoreOptions {
     /// More makes reads of old keys faster, up to the size of the database.
     pub cache_bytes: u64,
     /// The memory for single values that were read, in bytes; 0 for none. Default:
-    /// 64 MiB, some 200,000 short values.
+    /// 64 MiB, some 180,000 short values.
     ///
     /// Reads of keys that are read again and again are answered from it, at every
     /// height, more than ten times as fast as from the engine.

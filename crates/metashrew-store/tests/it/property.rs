@@ -94,12 +94,11 @@ fn options(read_cache_bytes: u64) -> StoreOptions {
 
 impl Run {
     fn new(first: Height, directory: Option<TempDir>, read_cache_bytes: u64) -> Self {
-        let store = match &directory {
-            Some(directory) => Store::open(directory.path(), options(read_cache_bytes)).unwrap(),
-            None => {
-                let memory = Arc::new(MemoryBackend::default());
-                Store::with_backend_and_cache(memory, read_cache_bytes).unwrap()
-            }
+        let store = if let Some(directory) = &directory {
+            Store::open(directory.path(), options(read_cache_bytes)).unwrap()
+        } else {
+            let memory = Arc::new(MemoryBackend::default());
+            Store::with_backend_and_cache(memory, read_cache_bytes).unwrap()
         };
         Self {
             store: Some(store),

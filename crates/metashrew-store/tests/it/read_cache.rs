@@ -66,16 +66,22 @@ fn cached() -> (Arc<Counting>, Store) {
     (backend, store)
 }
 
-/// The value of `key` at `height`, and how many reads of the engine it took.
-fn read(backend: &Counting, store: &Store, height: u32, key: &str) -> (Option<String>, u64) {
+/// Asserts what `key` is at `height`, and how many reads of the engine it takes to tell.
+fn check(backend: &Counting, store: &Store, at: (u32, &str), expect: Option<&str>, reads: u64) {
+    let (height, key) = at;
     let before = backend.reads.load(Ordering::Relaxed);
     let version = store.snapshot().at(height).get(key.as_bytes()).unwrap();
-    let value = version.map(|version| String::from_utf8(version.value.to_vec()).unwrap());
-    (value, backend.reads.load(Ordering::Relaxed) - before)
-}
-
-fn some(value: &str) -> Option<String> {
-    Some(value.to_owned())
+    let found = version.map(|version| version.value);
+    assert_eq!(
+        found,
+        expect.map(|value| Bytes::from(value.to_owned())),
+        "{at:?}"
+    );
+    assert_eq!(
+        backend.reads.load(Ordering::Relaxed) - before,
+        reads,
+        "{at:?}"
+    );
 }
 
 #[test]
@@ -85,18 +91,18 @@ fn a_second_read_asks_nothing_of_the_engine_at_any_height() {
     chain::commit(&store, &[("a", "2")]);
     chain::commit(&store, &[("a", "3")]);
     for (height, key, value, reads) in [
-        (102, "a", some("3"), 1),
-        (101, "a", some("2"), 1),
-        (100, "a", some("1"), 1),
-        (101, "b", some("1"), 1),
-        (100, "b", some("1"), 0),
-        (102, "b", some("1"), 0),
+        (102, "a", Some("3"), 1),
+        (101, "a", Some("2"), 1),
+        (100, "a", Some("1"), 1),
+        (101, "b", Some("1"), 1),
+        (100, "b", Some("1"), 0),
+        (102, "b", Some("1"), 0),
         (101, "c", None, 1),
         (102, "c", None, 0),
         (99, "a", None, 0),
     ] {
-        assert_eq!(read(&backend, &store, height, key), (value.clone(), reads));
-        assert_eq!(read(&backend, &store, height, key), (value, 0));
+        check(&backend, &store, (height, key), value, reads);
+        check(&backend, &store, (height, key), value, 0);
     }
     let stats = store.cache_stats();
     assert_eq!((stats.hits, stats.misses), (11, 5));
@@ -108,30 +114,30 @@ fn a_second_read_asks_nothing_of_the_engine_at_any_height() {
 fn commits_and_rollbacks_keep_the_cache_and_replace_what_they_change() {
     let (backend, store) = cached();
     chain::commit(&store, &[("a", "1"), ("b", "1")]);
-    for key in ["a", "b", "c"] {
-        read(&backend, &store, 100, key);
+    for (key, value) in [("a", Some("1")), ("b", Some("1")), ("c", None)] {
+        check(&backend, &store, (100, key), value, 1);
     }
     chain::commit(&store, &[("a", "2"), ("c", "2")]);
     let old = store.snapshot();
-    for (key, value) in [("a", some("2")), ("b", some("1")), ("c", some("2"))] {
-        assert_eq!(read(&backend, &store, 101, key), (value, 0));
+    for (key, value) in [("a", Some("2")), ("b", Some("1")), ("c", Some("2"))] {
+        check(&backend, &store, (101, key), value, 0);
     }
     store.rollback(Some(100)).unwrap();
-    for (key, value) in [("a", some("1")), ("b", some("1")), ("c", None)] {
-        assert_eq!(read(&backend, &store, 100, key), (value, 0));
+    for (key, value) in [("a", Some("1")), ("b", Some("1")), ("c", None)] {
+        check(&backend, &store, (100, key), value, 0);
     }
     // A snapshot of the dead block sees what it saw.
     let dead = old.latest().get(b"c").unwrap().unwrap();
     assert_eq!(dead.value, "2");
-    assert_eq!(read(&backend, &store, 100, "c"), (None, 0));
+    check(&backend, &store, (100, "c"), None, 0);
 }
 
 #[test]
 fn a_commit_takes_the_old_values_from_the_cache() {
     let (backend, store) = cached();
     chain::commit(&store, &[("a", "1"), ("b", "1")]);
-    for key in ["a", "b", "c"] {
-        read(&backend, &store, 100, key);
+    for (key, value) in [("a", Some("1")), ("b", Some("1")), ("c", None)] {
+        check(&backend, &store, (100, key), value, 1);
     }
     let before = backend.reads.load(Ordering::Relaxed);
     chain::commit(&store, &[("a", "2"), ("b", "2"), ("c", "2")]);
@@ -143,15 +149,15 @@ fn a_commit_takes_the_old_values_from_the_cache() {
 fn a_write_in_doubt_empties_the_cache() {
     let (backend, store) = cached();
     let tip = chain::commit(&store, &[("a", "1")]);
-    assert_eq!(read(&backend, &store, 100, "a").0, some("1"));
+    check(&backend, &store, (100, "a"), Some("1"), 1);
     backend.lies.store(true, Ordering::Relaxed);
     let block = chain::next(Some(&tip), 0, 0);
     store.commit(&block, &writes(&[("a", "2")])).unwrap_err();
-    assert_eq!(read(&backend, &store, 101, "a").0, some("1"));
+    check(&backend, &store, (101, "a"), Some("1"), 0);
     backend.lies.store(false, Ordering::Relaxed);
     // Whoever writes next finds the block, and shows it.
     store.commit(&block, &writes(&[("a", "2")])).unwrap_err();
-    assert_eq!(read(&backend, &store, 101, "a"), (some("2"), 1));
+    check(&backend, &store, (101, "a"), Some("2"), 1);
 }
 
 #[test]
@@ -166,13 +172,13 @@ fn the_cache_keeps_within_its_bytes() {
         .collect();
     chain::commit(&store, &entries);
     chain::commit(&store, &[("longer than all of it", &"v".repeat(1 << 20))]);
-    let state = store.snapshot().latest();
+    let latest = store.snapshot().latest();
     for key in keys
         .iter()
         .map(String::as_str)
         .chain(["longer than all of it"])
     {
-        assert!(state.get(key.as_bytes()).unwrap().is_some());
+        assert!(latest.get(key.as_bytes()).unwrap().is_some());
     }
     let stats = store.cache_stats();
     assert!(stats.entries > 50, "{stats:?}");
