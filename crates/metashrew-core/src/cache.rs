@@ -104,8 +104,9 @@ impl Call {
     }
 
     /// Ends a block's call that left nothing to do: the host has all its writes.
-    pub(crate) fn indexed(self) {
+    pub(crate) fn indexed(call: Self) {
         with(Memory::indexed);
+        drop(call);
     }
 }
 

@@ -4,6 +4,10 @@
 //!
 //! So it makes no promise to its host (`metashrew_core::memory!`): that gives each
 //! block an instance of its own, and the answers are right.
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "the SDK takes functions that may fail"
+)]
 
 #[path = "../../ledger/src/state.rs"]
 mod state;
