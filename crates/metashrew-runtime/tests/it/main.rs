@@ -10,6 +10,7 @@ mod concurrency;
 mod inspect;
 mod logs;
 mod previews;
+mod sdk_guests;
 mod views;
 
 use std::sync::Arc;
