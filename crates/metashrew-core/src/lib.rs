@@ -47,7 +47,14 @@ pub mod stdio;
 #[cfg(any(feature = "test-utils", not(target_arch = "wasm32")))]
 pub mod test_utils;
 
-pub use cache::{clear, flush, get, get_cache, initialize, input, reset, set};
+pub use cache::{
+    __metashrew_cache_limit, cache_get, cache_remove, cache_set, clear, clear_view_cache, flush,
+    flush_to_lru, get, get_actual_cache_memory_limit, get_cache, get_cache_mode,
+    get_min_cache_memory_limit, initialize, input, is_cache_below_minimum, is_lru_cache_available,
+    lru_cache_memory_usage, lru_cache_stats, reset, set, set_cache_memory_limit, set_cache_mode,
+    set_view_for_height,
+};
+pub use metashrew_support::lru_cache::{CacheAllocationMode, CacheStats};
 pub use stdio::stdout;
 
 use metashrew_support::compat as buffers;
