@@ -7,10 +7,16 @@
 
 mod blocks;
 mod callers;
+mod cancel;
 mod concurrency;
+mod faults;
+mod independence;
 mod inspect;
 mod logs;
+mod order;
 mod previews;
+mod reorg;
+mod stage;
 mod views;
 
 use std::path::Path;
