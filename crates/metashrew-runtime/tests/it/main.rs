@@ -9,14 +9,18 @@ mod blocks;
 mod callers;
 mod cancel;
 mod concurrency;
+mod errors;
 mod faults;
 mod independence;
 mod inspect;
 mod logs;
 mod order;
+mod pending;
 mod previews;
 mod reorg;
+mod sessions;
 mod stage;
+mod switching;
 mod views;
 
 use std::path::Path;
