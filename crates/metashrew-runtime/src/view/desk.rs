@@ -333,8 +333,9 @@ impl Desk {
 
     /// To be called at every epoch tick.
     pub(crate) fn tick(&self) {
-        let next = self.inner.lock().places.nudge();
-        if let Some(next) = next {
+        loop {
+            let next = self.inner.lock().places.nudge();
+            let Some(next) = next else { return };
             next.wake();
         }
     }

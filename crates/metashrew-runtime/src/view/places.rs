@@ -136,10 +136,14 @@ impl Places {
         let longest = self.queue.iter_mut().find(|waiter| !waiter.has_place)?;
         longest.has_place = true;
         self.free -= 1;
+        if longest.woken {
+            // It was on its way to another free place: that one is for the next.
+            return self.wake_next();
+        }
         Some(longest.waker.clone())
     }
 
-    /// To be called every now and then; answers whom to wake.
+    /// To be called every now and then, until there is nobody to wake.
     pub(super) fn nudge(&mut self) -> Option<Waker> {
         self.wake_next()
     }
@@ -241,6 +245,8 @@ mod tests {
         Look(usize),
         Leave,
         GiveUp(usize),
+        /// So much time passes that a place is handed over next.
+        Wait,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -249,6 +255,7 @@ mod tests {
             3 => any::<usize>().prop_map(Step::Look),
             3 => Just(Step::Leave),
             1 => any::<usize>().prop_map(Step::GiveUp),
+            1 => Just(Step::Wait),
         ];
         proptest::collection::vec(step, 0..200)
     }
@@ -280,14 +287,17 @@ mod tests {
                     Step::GiveUp(which) if !waiting.is_empty() => {
                         places.leave_queue(waiting.remove(which % waiting.len()));
                     }
+                    Step::Wait => places.next_hand_over = None,
                     _ => {}
                 }
                 prop_assert!(running <= count);
                 prop_assert_eq!(places.waiting(), waiting.len());
-                // Whenever a place is free, somebody who waits knows after a nudge.
-                let mut nudged = places.nudge().is_some();
-                nudged |= places.queue.iter().any(|waiter| waiter.woken || waiter.has_place);
-                prop_assert!(places.free == 0 || waiting.is_empty() || nudged);
+                // After nudges, for every free place somebody who waits is on the way, or
+                // nobody is left.
+                while places.nudge().is_some() {}
+                let without = || places.queue.iter().filter(|waiter| !waiter.has_place);
+                let on_the_way = without().filter(|waiter| waiter.woken).count();
+                prop_assert!(on_the_way >= places.free.min(without().count()));
             }
             // Everybody gets a turn in the end.
             while !waiting.is_empty() || running > 0 {
