@@ -142,7 +142,10 @@ mod tests {
         };
         assert_eq!("c0c0c0c1".parse(), Ok(custom));
         assert_eq!(custom.to_string(), "c0c0c0c1");
-        assert_eq!((custom.magic(), custom.genesis()), ([0xc0, 0xc0, 0xc0, 0xc1], None));
+        assert_eq!(
+            (custom.magic(), custom.genesis()),
+            ([0xc0, 0xc0, 0xc0, 0xc1], None)
+        );
         for text in ["", "mainnet4", "c0c0c0", "c0c0c0c1c1", "c0c0c0cz"] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }

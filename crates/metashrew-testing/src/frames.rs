@@ -120,12 +120,7 @@ pub struct GrowingDirectory {
 impl GrowingDirectory {
     /// Begins the first file, with its key in `xor.dat`; files grow by `reserve` bytes
     /// at a time.
-    pub fn begin(
-        directory: &Path,
-        magic: [u8; 4],
-        key: [u8; 8],
-        reserve: u64,
-    ) -> io::Result<Self> {
+    pub fn begin(directory: &Path, magic: [u8; 4], key: [u8; 8], reserve: u64) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         fs::write(directory.join("xor.dat"), key)?;
         let growing = Self {

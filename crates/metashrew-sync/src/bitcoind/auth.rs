@@ -142,6 +142,9 @@ mod tests {
         std::fs::write(&path, "__cookie__:2\n").unwrap();
         assert_eq!(login.header().unwrap(), first);
         assert!(login.refused(first.as_deref()).unwrap());
-        assert_eq!(login.header().unwrap().as_deref(), Some("Basic X19jb29raWVfXzoy"));
+        assert_eq!(
+            login.header().unwrap().as_deref(),
+            Some("Basic X19jb29raWVfXzoy")
+        );
     }
 }

@@ -19,9 +19,7 @@ pub(super) enum NodeFault {
         "{address} refuses the login (HTTP 401): give user and password, or the node's cookie file"
     )]
     Unauthorized { address: String },
-    #[error(
-        "{address} forbids it (HTTP 403): its `rpcallowip` or `rpcwhitelist` leaves us out"
-    )]
+    #[error("{address} forbids it (HTTP 403): its `rpcallowip` or `rpcwhitelist` leaves us out")]
     Forbidden { address: String },
     #[error("{address} is overloaded (HTTP 503): {said}")]
     Busy { address: String, said: String },

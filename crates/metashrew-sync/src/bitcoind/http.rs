@@ -75,12 +75,18 @@ impl Http {
     ) -> Result<Reply, NodeFault> {
         let read = |mut response: ureq::http::Response<ureq::Body>| {
             let status = response.status().as_u16();
-            let body = response.body_mut().with_config().limit(limit).read_to_vec()?;
+            let body = response
+                .body_mut()
+                .with_config()
+                .limit(limit)
+                .read_to_vec()?;
             Ok(Reply { status, body })
         };
-        response.and_then(read).map_err(|source| NodeFault::Transport {
-            address: self.address.clone(),
-            source,
-        })
+        response
+            .and_then(read)
+            .map_err(|source| NodeFault::Transport {
+                address: self.address.clone(),
+                source,
+            })
     }
 }

@@ -35,10 +35,12 @@ impl Rest {
 
     /// The block of that hash.
     pub(super) fn block(&self, hash: &BlockHash) -> Result<Option<Bytes>, NodeFault> {
-        let block = self.get(&format!("/rest/block/{hash}.bin"), u64::from(block::MAX_LEN))?;
-        let block = block.filter(|block| {
-            Header::read(block).is_some_and(|header| header.hash == *hash)
-        });
+        let block = self.get(
+            &format!("/rest/block/{hash}.bin"),
+            u64::from(block::MAX_LEN),
+        )?;
+        let block =
+            block.filter(|block| Header::read(block).is_some_and(|header| header.hash == *hash));
         Ok(block.map(Bytes::from))
     }
 

@@ -64,7 +64,10 @@ impl CoreSettings {
         }
         let host = url.host_str().ok_or_else(|| bad("no host".to_owned()))?;
         // The parser leaves out a port that is the scheme's own, 80.
-        let named = with_scheme.trim_end_matches('/').ends_with(":80").then_some(80);
+        let named = with_scheme
+            .trim_end_matches('/')
+            .ends_with(":80")
+            .then_some(80);
         let usual = self.network.unwrap_or(Network::Main).rpc_port();
         let port = url.port().or(named).unwrap_or(usual);
         let auth = match (&self.auth, url.username()) {
@@ -143,8 +146,18 @@ mod tests {
             assert_eq!(target, expected, "{url}");
         };
         check("http://u:p@h:1234", "h:1234", "/", Some("u:p"));
-        check("http://u:p%40%2F=@127.0.0.1:80/", "127.0.0.1:80", "/", Some("u:p@/="));
-        check("http://[::1]:18443/wallet/x", "[::1]:18443", "/wallet/x", None);
+        check(
+            "http://u:p%40%2F=@127.0.0.1:80/",
+            "127.0.0.1:80",
+            "/",
+            Some("u:p@/="),
+        );
+        check(
+            "http://[::1]:18443/wallet/x",
+            "[::1]:18443",
+            "/wallet/x",
+            None,
+        );
         check("localhost", "localhost:8332", "/", None);
         check("u:p@localhost:1", "localhost:1", "/", Some("u:p"));
     }
@@ -163,7 +176,12 @@ mod tests {
 
     #[test]
     fn what_is_no_url_of_a_node_is_refused_without_its_password() {
-        for url in ["https://u:secret@h", "http://u:secret@", "ftp://u:secret@h", "http://u:secret@h:99999"] {
+        for url in [
+            "https://u:secret@h",
+            "http://u:secret@",
+            "ftp://u:secret@h",
+            "http://u:secret@h:99999",
+        ] {
             let error = CoreSettings::new(url).target().unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");
         }

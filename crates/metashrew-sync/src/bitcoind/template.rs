@@ -42,7 +42,6 @@ struct Transaction {
     data: String,
 }
 
-
 fn from_hex_number<'a, D: Deserializer<'a>>(deserializer: D) -> Result<u32, D::Error> {
     let text = String::deserialize(deserializer)?;
     u32::from_str_radix(&text, 16).map_err(D::Error::custom)

@@ -234,7 +234,9 @@ impl<'a> Frames<'a> {
         };
         let found = Found::new(place, &start);
         match found {
-            Some(found) if found.named_height.is_none() && auxpow::is_marked(found.header.version) => {
+            Some(found)
+                if found.named_height.is_none() && auxpow::is_marked(found.header.version) =>
+            {
                 // The coinbase of a merged-mined block may stand anywhere.
                 self.move_to(offset)?;
                 let mut block = self.read(u64::from(length))?;

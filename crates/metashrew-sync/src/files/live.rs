@@ -250,7 +250,11 @@ impl Scan {
 
     /// Adds the files that the node has begun since. It numbers them.
     fn add_new(&mut self) {
-        while let Some(next) = self.files.last().and_then(|last| block_file::after(last.path())) {
+        while let Some(next) = self
+            .files
+            .last()
+            .and_then(|last| block_file::after(last.path()))
+        {
             if !next.is_file() || self.add(next).is_err() {
                 return;
             }

@@ -8,11 +8,15 @@
 )]
 
 mod block_files;
+mod core_node;
 mod ends;
 mod faults;
 mod guests;
 mod indexing;
 mod lies;
+mod live_files;
+mod new_blocks;
+mod node_faults;
 mod recount;
 mod reorgs;
 mod support;
