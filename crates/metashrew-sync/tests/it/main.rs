@@ -15,6 +15,7 @@ mod guests;
 mod indexing;
 mod lies;
 mod live_files;
+mod merged_mined;
 mod new_blocks;
 mod node_faults;
 mod recount;
