@@ -45,7 +45,7 @@ fn remade(start: Height, version: i32, encode: impl Fn(&Block) -> Vec<u8>) -> Ve
 /// A block with a proof of another chain's work, of a length of its own.
 fn merged(block: &Block) -> Vec<u8> {
     let other = genesis_block(Network::Bitcoin);
-    let steps = block.header.time as u8 % 30;
+    let steps = u8::try_from(block.header.time / 600 % 30).unwrap();
     let branch = |steps: u8| {
         let hashes = vec![steps; 32 * usize::from(steps)];
         [&[steps][..], &hashes, &5_i32.to_le_bytes()].concat()
