@@ -18,14 +18,42 @@ pub(crate) struct Context {
     pub(crate) memory: Option<Memory>,
     /// The call being run.
     pub(crate) call: Option<Call>,
+    pub(crate) buffers: Buffers,
     pub(crate) allowance: Allowance,
     pub(crate) deadline: Deadline,
+}
+
+/// Buffers that a view's calls use one after the other, so that a call allocates
+/// nothing for them. Each call writes them before it reads them.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    /// The call's input.
+    input: Vec<u8>,
+    /// The key of the last read.
+    last_key: Vec<u8>,
+}
+
+/// Bytes that an idle instance's buffer may hold on to.
+const MAX_KEPT_BUFFER: usize = 64 * 1024;
+
+impl Buffers {
+    pub(crate) fn set_input(&mut self, input: &[u8]) {
+        self.input.clear();
+        self.input.extend_from_slice(input);
+    }
+
+    /// Forgets what a call left.
+    pub(crate) fn clear(&mut self) {
+        for buffer in [&mut self.input, &mut self.last_key] {
+            buffer.clear();
+            buffer.shrink_to(MAX_KEPT_BUFFER);
+        }
+    }
 }
 
 /// One call: what it was asked, and what it reads and writes.
 pub(crate) struct Call {
     height: u32,
-    payload: Bytes,
     state: State,
     role: Role,
 }
@@ -33,12 +61,15 @@ pub(crate) struct Call {
 enum Role {
     /// Runs `_start`: collects what is flushed, and remembers what was read, so
     /// that the commit need not read it again.
-    Index { writes: WriteSet, flushed: bool },
-    /// Runs a view: flushes nothing. The last read is kept, because a guest asks
-    /// for a value's length and then for the value.
-    View {
-        last: Option<(Vec<u8>, Option<Bytes>)>,
+    Index {
+        block: Bytes,
+        writes: WriteSet,
+        flushed: bool,
     },
+    /// Runs a view on the input in the buffers: flushes nothing. The value read last
+    /// is kept (the buffers have its key), because a guest asks for a value's length
+    /// and then for the value.
+    View { last: Option<Bytes> },
 }
 
 impl Call {
@@ -46,9 +77,9 @@ impl Call {
     pub(crate) fn index(state: State, height: u32, block: Bytes) -> Self {
         Self {
             height,
-            payload: block,
             state,
             role: Role::Index {
+                block,
                 writes: WriteSet::default(),
                 flushed: false,
             },
@@ -56,10 +87,9 @@ impl Call {
     }
 
     /// A view of `state` at `height`.
-    pub(crate) fn view(state: State, height: u32, input: Bytes) -> Self {
+    pub(crate) fn view(state: State, height: u32) -> Self {
         Self {
             height,
-            payload: input,
             state,
             role: Role::View { last: None },
         }
@@ -69,12 +99,16 @@ impl Call {
         self.height
     }
 
-    pub(crate) fn payload(&self) -> &Bytes {
-        &self.payload
+    /// The block, or the view's input.
+    pub(crate) fn payload<'a>(&'a self, buffers: &'a Buffers) -> &'a [u8] {
+        match &self.role {
+            Role::Index { block, .. } => block,
+            Role::View { .. } => &buffers.input,
+        }
     }
 
     /// The value of `key`; an absent key and an empty value are the same to a guest.
-    pub(crate) fn read(&mut self, key: &[u8]) -> Result<Bytes, Fault> {
+    pub(crate) fn read(&mut self, key: &[u8], buffers: &mut Buffers) -> Result<Bytes, Fault> {
         match &mut self.role {
             Role::Index { writes, .. } => {
                 if let Some(known) = writes.remembered(key) {
@@ -86,17 +120,16 @@ impl Call {
                 Ok(value)
             }
             Role::View { last } => {
-                if let Some((known, value)) = last
-                    && known == key
+                if let Some(value) = last
+                    && buffers.last_key == key
                 {
-                    return Ok(value.clone().unwrap_or_default());
+                    return Ok(value.clone());
                 }
-                let value = self.state.get(key)?.map(|version| version.value);
-                let (known, slot) = last.get_or_insert_with(Default::default);
-                known.clear();
-                known.extend_from_slice(key);
-                slot.clone_from(&value);
-                Ok(value.unwrap_or_default())
+                let value = value_of(self.state.get(key)?.as_ref());
+                buffers.last_key.clear();
+                buffers.last_key.extend_from_slice(key);
+                *last = Some(value.clone());
+                Ok(value)
             }
         }
     }
@@ -111,7 +144,10 @@ impl Call {
         &mut self,
         pairs: impl Iterator<Item = (Bytes, Bytes)>,
     ) -> Result<(), Fault> {
-        if let Role::Index { writes, flushed } = &mut self.role {
+        if let Role::Index {
+            writes, flushed, ..
+        } = &mut self.role
+        {
             for (key, value) in pairs {
                 writes
                     .insert(key, value)
@@ -128,6 +164,7 @@ impl Call {
             Role::Index {
                 writes,
                 flushed: true,
+                ..
             } => Some(writes),
             _ => None,
         }

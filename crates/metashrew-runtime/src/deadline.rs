@@ -11,7 +11,7 @@ use crate::fault::Fault;
 pub(crate) const TICKS_BETWEEN_CHECKS: u64 = 1;
 
 /// When a call must have ended, and what it does at a tick until then.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Deadline {
     end: Option<Instant>,
     yields: bool,

@@ -16,6 +16,7 @@ use wasmtime::{
 use crate::error::LoadError;
 use crate::limits::MAX_TABLE_ELEMENTS;
 use crate::options::ModuleCache;
+use crate::view::Room;
 
 /// The wasm stack of a call, in bytes: the same on every host, so that a guest's
 /// recursion ends at the same depth.
@@ -32,9 +33,6 @@ pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(2);
 /// in bytes: page faults are a fifth of a block's time.
 const INDEX_KEEP_RESIDENT: usize = 512 * 1024 * 1024;
 
-/// The same for views, whose instances are many and touch little before they answer.
-const VIEW_KEEP_RESIDENT: usize = 4 * 1024 * 1024;
-
 /// Blocks that may be processed at a time.
 const INDEX_SLOTS: u32 = 8;
 
@@ -50,12 +48,12 @@ pub(crate) fn indexing(cache: &ModuleCache) -> Result<Engine, LoadError> {
     })
 }
 
-/// The engine for views, with room for `instances` at a time.
-pub(crate) fn viewing(cache: &ModuleCache, instances: u32) -> Result<Engine, LoadError> {
+/// The engine for views.
+pub(crate) fn viewing(cache: &ModuleCache, room: &Room) -> Result<Engine, LoadError> {
     build(cache, |config, pool| {
         config.epoch_interruption(true);
-        pool.linear_memory_keep_resident(VIEW_KEEP_RESIDENT);
-        slots(pool, instances);
+        pool.linear_memory_keep_resident(room.keep_resident);
+        slots(pool, room.slots);
     })
 }
 

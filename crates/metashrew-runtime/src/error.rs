@@ -149,6 +149,50 @@ pub enum BlockError {
     Host(#[from] HostFault),
 }
 
+/// Why a session's instance is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionLoss {
+    /// Its last call failed.
+    Fault,
+    /// The caller of its last call went away before the answer.
+    Cancelled,
+    /// It had grown too large, or others needed the memory.
+    Memory,
+    /// Blocks were undone since.
+    Reorg,
+    /// It held another block's state, and the guest does not keep blocks apart.
+    Block,
+    /// Stateful views were turned off meanwhile.
+    Disabled,
+}
+
+impl SessionLoss {
+    /// A fixed word for it.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Fault => "fault",
+            Self::Cancelled => "cancelled",
+            Self::Memory => "memory",
+            Self::Reorg => "reorg",
+            Self::Block => "block",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+impl fmt::Display for SessionLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fault => "its last call failed",
+            Self::Cancelled => "the caller of its last call went away",
+            Self::Memory => "its memory was needed",
+            Self::Reorg => "blocks were undone",
+            Self::Block => "it stood on another block",
+            Self::Disabled => "stateful views were turned off",
+        })
+    }
+}
+
 /// A view call failed. Only this call is affected.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
@@ -177,6 +221,29 @@ pub enum ViewError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The session's instance is gone, with all it held. The next call of the session
+    /// starts it anew.
+    #[error("the session `{session}` is lost: {reason}")]
+    SessionLost {
+        /// The session's name.
+        session: String,
+        /// Why.
+        reason: SessionLoss,
+    },
+    /// There are no sessions, because no instance persists between calls.
+    #[error("stateful views are off, so there are no sessions")]
+    SessionUnavailable,
+    /// The session's name is empty or too long.
+    #[error("a session's name has 1 to {limit} bytes, this one has {length}")]
+    SessionName {
+        /// Its length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// There is no pending block, or not on the last block of the chain.
+    #[error("there is no pending block on the last block")]
+    NoPending,
     /// All instances are busy and the queue is full.
     #[error("busy: {queue} calls are waiting already; try again later")]
     Busy {

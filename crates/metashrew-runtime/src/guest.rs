@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use metashrew_abi::imports;
 use sha2::{Digest, Sha256};
-use wasmtime::{Engine, ExternType, FuncType, InstancePre, Module};
+use wasmtime::{Engine, ExternType, FuncType, InstancePre, Module, ModuleExport};
 
 use crate::context::Context;
 use crate::error::{LoadError, ViewError};
@@ -14,12 +14,18 @@ use crate::host;
 /// so that one instance may answer for every block.
 pub(crate) const HEIGHT_PARTITIONED: &str = "__metashrew_height_partitioned";
 
+/// The export by which a guest takes the number of bytes that its own caches may
+/// have: `(i32) -> ()`. Called once on an instance that answers views.
+const CACHE_LIMIT: &str = "__metashrew_cache_limit";
+
 /// One guest, compiled for indexing and, apart, for views.
 pub(crate) struct Guest {
     pub(crate) sha256: [u8; 32],
     pub(crate) indexing: InstancePre<Context>,
     pub(crate) viewing: InstancePre<Context>,
     pub(crate) height_partitioned: bool,
+    /// The function that takes the limit of the guest's caches.
+    pub(crate) cache_limit: Option<ModuleExport>,
     /// Views by name, numbered.
     views: BTreeMap<String, usize>,
 }
@@ -49,6 +55,9 @@ impl Guest {
             indexing: link(indexing, &compile(indexing, wasm)?)?,
             viewing: link(viewing, &module)?,
             height_partitioned: module.get_export(HEIGHT_PARTITIONED).is_some(),
+            cache_limit: takes_cache_limit(&module)
+                .then(|| module.get_export_index(CACHE_LIMIT))
+                .flatten(),
             views,
         })
     }
@@ -83,6 +92,14 @@ pub(crate) fn view_names(module: &Module) -> impl Iterator<Item = &str> {
         .exports()
         .filter(|export| matches!(export.ty(), ExternType::Func(ty) if is_view(&ty)))
         .map(|export| export.name())
+}
+
+fn takes_cache_limit(module: &Module) -> bool {
+    matches!(
+        module.get_export(CACHE_LIMIT),
+        Some(ExternType::Func(ty))
+            if ty.results().len() == 0 && ty.params().len() == 1 && ty.params().all(|ty| ty.is_i32())
+    )
 }
 
 /// Whether a function is `() -> i32`.

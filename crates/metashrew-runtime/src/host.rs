@@ -108,25 +108,27 @@ fn wasm_length(length: usize) -> Result<i32, Fault> {
 }
 
 fn host_len(caller: &Caller<'_, Context>) -> Result<i32, Fault> {
-    let call = caller.data().call.as_ref().ok_or_else(idle)?;
-    wasm_length(HEIGHT_BYTES + call.payload().len())
+    let context = caller.data();
+    let call = context.call.as_ref().ok_or_else(idle)?;
+    wasm_length(HEIGHT_BYTES + call.payload(&context.buffers).len())
 }
 
 fn load_input(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {
     let (mut memory, context) = GuestMemory::of(caller, imports::LOAD_INPUT)?;
     let call = running(&mut context.call)?;
-    memory.write(pointer, &[&call.height().to_le_bytes(), call.payload()])
+    let payload = call.payload(&context.buffers);
+    memory.write(pointer, &[&call.height().to_le_bytes(), payload])
 }
 
 fn get_len(caller: &mut Caller<'_, Context>, key: i32) -> Result<i32, Fault> {
     let (memory, context) = GuestMemory::of(caller, imports::GET_LEN)?;
-    let value = running(&mut context.call)?.read(memory.buffer(key)?)?;
+    let value = running(&mut context.call)?.read(memory.buffer(key)?, &mut context.buffers)?;
     wasm_length(value.len())
 }
 
 fn get(caller: &mut Caller<'_, Context>, key: i32, pointer: i32) -> Result<(), Fault> {
     let (mut memory, context) = GuestMemory::of(caller, imports::GET)?;
-    let value = running(&mut context.call)?.read(memory.buffer(key)?)?;
+    let value = running(&mut context.call)?.read(memory.buffer(key)?, &mut context.buffers)?;
     memory.write(pointer, &[&value])
 }
 

@@ -1,6 +1,5 @@
 //! What a module is, before it is trusted with a block.
 
-use bytes::Bytes;
 use metashrew_abi::imports;
 use metashrew_abi::proto::IndexerMetadata;
 use metashrew_store::Store;
@@ -16,6 +15,7 @@ use crate::guest::{View, compile, link, view_names};
 use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::options::{ModuleCache, ViewOptions};
+use crate::view::Room;
 
 /// A module's imports, exports and description of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +70,7 @@ pub struct MemorySize {
 /// # Errors
 /// If the bytes are not a WebAssembly module that can run here.
 pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
-    let engine = engine::viewing(&ModuleCache::Off, 1)?;
+    let engine = engine::viewing(&ModuleCache::Off, &Room::of(&ViewOptions::default()))?;
     let module = compile(&engine, wasm)?;
     let exported = |name| module.get_export(name);
     let memory = match exported(imports::MEMORY) {
@@ -135,7 +135,7 @@ fn metadata(module: &Module) -> Result<IndexerMetadata, String> {
     };
     let options = ViewOptions::default();
     let guest = link(module.engine(), module).map_err(|error| error.to_string())?;
-    let call = Call::view(Store::in_memory().snapshot().latest(), 0, Bytes::new());
+    let call = Call::view(Store::in_memory().snapshot().latest(), 0);
     let answer = Instance::create(
         &guest,
         call,

@@ -4,16 +4,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use metashrew_abi::{buffer, imports};
 use metashrew_store::WriteSet;
-use wasmtime::{InstancePre, Memory, Store, StoreContextMut, TypedFunc};
+use wasmtime::{Extern, InstancePre, Memory, Store, StoreContextMut, TypedFunc};
 
-use crate::context::{Call, Context};
+use crate::context::{Buffers, Call, Context};
 use crate::deadline::{Deadline, TICKS_BETWEEN_CHECKS};
 use crate::error::GuestFault;
 use crate::fault::Fault;
-use crate::guest::View;
+use crate::guest::{Guest, View};
 use crate::limits::Allowance;
 use crate::memory::bad_pointer;
 
@@ -27,7 +27,13 @@ pub(crate) struct Instance {
     memory: Memory,
     /// The guest's views by number, found at their first call.
     views: Vec<Option<ViewFunction>>,
+    /// Where answers are copied to. Its memory is used again once the callers have let
+    /// go of theirs.
+    answers: BytesMut,
 }
+
+/// Bytes that an idle instance may hold on to for its next answer.
+const MAX_KEPT_ANSWER: usize = 64 * 1024;
 
 impl Instance {
     /// A fresh instance that is about to run `call`.
@@ -65,7 +71,37 @@ impl Instance {
             exports: instance,
             memory,
             views: Vec::new(),
+            answers: BytesMut::new(),
         })
+    }
+
+    /// Tells a guest that wants to know it how many bytes its own caches may have.
+    /// On a fibre if the call `yields`.
+    pub(crate) async fn set_cache_limit(
+        &mut self,
+        guest: &Guest,
+        bytes: usize,
+        yields: bool,
+    ) -> Result<(), Fault> {
+        let Some(export) = &guest.cache_limit else {
+            return Ok(());
+        };
+        let Some(Extern::Func(function)) = self.exports.get_module_export(&mut self.store, export)
+        else {
+            return Ok(());
+        };
+        let function = function.typed::<i32, ()>(&self.store).map_err(Fault::of)?;
+        let limit = i32::try_from(bytes).unwrap_or(i32::MAX);
+        if yields {
+            guarded_async(function.call_async(&mut self.store, limit)).await
+        } else {
+            guarded(|| function.call(&mut self.store, limit))
+        }
+    }
+
+    /// Gives the call its input.
+    pub(crate) fn set_input(&mut self, input: &[u8]) {
+        self.store.data_mut().buffers.set_input(input);
     }
 
     /// Gives an idle instance its next call.
@@ -78,7 +114,12 @@ impl Instance {
 
     /// Ends the call: what it read and was asked is gone from the instance.
     pub(crate) fn finish(&mut self) {
-        self.store.data_mut().call = None;
+        let context = self.store.data_mut();
+        context.call = None;
+        context.buffers.clear();
+        if self.answers.capacity() > MAX_KEPT_ANSWER {
+            self.answers = BytesMut::new();
+        }
     }
 
     /// Bytes of wasm memory that the instance has.
@@ -87,17 +128,17 @@ impl Instance {
     }
 
     /// Runs `_start`, and returns what it flushed.
-    pub(crate) fn start(mut self) -> Result<WriteSet, Fault> {
+    pub(crate) fn start(&mut self) -> Result<WriteSet, Fault> {
         let start = self.start_function()?;
         guarded(|| start.call(&mut self.store, ()))?;
-        self.into_writes()
+        self.take_writes()
     }
 
     /// As [`Instance::start`], on a fibre.
-    pub(crate) async fn start_async(mut self) -> Result<WriteSet, Fault> {
+    pub(crate) async fn start_async(&mut self) -> Result<WriteSet, Fault> {
         let start = self.start_function()?;
         guarded_async(start.call_async(&mut self.store, ())).await?;
-        self.into_writes()
+        self.take_writes()
     }
 
     /// Runs a view, and returns its answer of at most `max_output` bytes.
@@ -118,7 +159,7 @@ impl Instance {
         self.answer(view, pointer, max_output)
     }
 
-    fn answer(&self, view: View<'_>, pointer: i32, max_output: usize) -> Result<Bytes, Fault> {
+    fn answer(&mut self, view: View<'_>, pointer: i32, max_output: usize) -> Result<Bytes, Fault> {
         let pointer = pointer.cast_unsigned();
         let answer = buffer::at(self.memory.data(&self.store), pointer)
             .ok_or_else(|| bad_pointer(view.name, pointer))?;
@@ -128,7 +169,8 @@ impl Instance {
                 limit: max_output,
             });
         }
-        Ok(Bytes::copy_from_slice(answer))
+        self.answers.extend_from_slice(answer);
+        Ok(self.answers.split().freeze())
     }
 
     fn start_function(&mut self) -> Result<TypedFunc<(), ()>, Fault> {
@@ -154,10 +196,11 @@ impl Instance {
         Ok(function)
     }
 
-    fn into_writes(self) -> Result<WriteSet, Fault> {
+    fn take_writes(&mut self) -> Result<WriteSet, Fault> {
         self.store
-            .into_data()
+            .data_mut()
             .call
+            .take()
             .and_then(Call::into_writes)
             .ok_or(Fault::Guest(GuestFault::NoFlush))
     }
@@ -172,6 +215,7 @@ fn new_store(
     let context = Context {
         memory: None,
         call: Some(call),
+        buffers: Buffers::default(),
         allowance,
         deadline,
     };

@@ -5,6 +5,7 @@
 //! instances that persist between calls (*stateful views*), with answers equal
 //! to those of fresh ones. This crate knows neither nodes nor servers.
 
+mod assemble;
 mod context;
 mod deadline;
 mod engine;
@@ -20,8 +21,14 @@ mod options;
 mod runtime;
 mod view;
 
-pub use error::{BlockError, GuestBacktrace, GuestFault, HostFault, LoadError, ViewError};
+pub use assemble::{AssembleError, BlockFrame, assemble_block};
+pub use error::{
+    BlockError, GuestBacktrace, GuestFault, HostFault, LoadError, SessionLoss, ViewError,
+};
 pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
 pub use options::{ModuleCache, RuntimeOptions, Scope, ViewOptions};
-pub use runtime::{MetashrewRuntime, ViewAnswer};
-pub use view::ViewStats;
+pub use runtime::MetashrewRuntime;
+pub use view::{
+    CallCounts, DropCounts, ErrorCounts, LatencyHistogram, PendingBlock, Route, ViewAnswer, ViewAt,
+    ViewCall, ViewStats,
+};

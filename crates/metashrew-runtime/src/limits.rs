@@ -6,7 +6,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::error::{GuestBacktrace, HostFault};
 use crate::fault::Fault;
-use crate::view::Budget;
+use crate::view::Desk;
 
 /// Elements a table may have, on every host alike: the pooling allocator
 /// reserves room for so many.
@@ -18,7 +18,9 @@ pub(crate) const MAX_TABLE_ELEMENTS: usize = 1_000_000;
 /// 4 GiB. Every other refusal ends the call.
 pub(crate) struct Allowance {
     limit: usize,
-    budget: Option<Weak<Budget>>,
+    budget: Option<Weak<Desk>>,
+    /// Whether the budget may be exceeded.
+    overdraws: bool,
     reserved: usize,
     /// Whether the growth under way is within the guest's own maximum.
     legal: bool,
@@ -35,17 +37,19 @@ impl Allowance {
         Self {
             limit,
             budget: None,
+            overdraws: false,
             reserved: 0,
             legal: false,
         }
     }
 
-    /// At most `limit` bytes, each taken from `budget` for as long as the instance lives.
-    pub(crate) fn within(limit: usize, budget: &Arc<Budget>) -> Self {
-        Self {
-            budget: Some(Arc::downgrade(budget)),
-            ..Self::up_to(limit)
-        }
+    /// At most `limit` bytes, each taken from the budget of `desk` for as long as the
+    /// instance lives. If it `overdraws`, it gets them even if the budget is used up.
+    pub(crate) fn within(limit: usize, desk: &Arc<Desk>, overdraws: bool) -> Self {
+        let mut allowance = Self::up_to(limit);
+        allowance.budget = Some(Arc::downgrade(desk));
+        allowance.overdraws = overdraws;
+        allowance
     }
 
     /// Bytes of memory that the instance has.
@@ -57,7 +61,7 @@ impl Allowance {
 impl Drop for Allowance {
     fn drop(&mut self) {
         if let Some(budget) = self.budget.as_ref().and_then(Weak::upgrade) {
-            budget.give_back(self.reserved);
+            budget.give_back_memory(self.reserved);
         }
     }
 }
@@ -79,7 +83,7 @@ impl ResourceLimiter for Allowance {
                 .budget
                 .as_ref()
                 .and_then(Weak::upgrade)
-                .is_none_or(|budget| budget.take(delta));
+                .is_none_or(|budget| budget.take_memory(delta, self.overdraws));
         if !granted {
             return Err(wasmtime::Error::new(Fault::Memory {
                 wanted: desired,

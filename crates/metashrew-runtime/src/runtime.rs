@@ -1,10 +1,12 @@
 //! The public face: a guest over a store.
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use metashrew_store::{BlockId, BlockRecord, State, Store, WriteSet};
+use metashrew_store::{BlockId, State, Store, WriteSet};
 
 use crate::context::Call;
 use crate::deadline::Deadline;
@@ -15,7 +17,7 @@ use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::options::RuntimeOptions;
-use crate::view::{Question, ViewEngine, ViewStats, engine_slots};
+use crate::view::{PendingBlock, Room, ViewAnswer, ViewCall, ViewEngine, ViewStats};
 
 /// A guest over a store: processes blocks, and answers views and previews.
 ///
@@ -65,24 +67,6 @@ struct Shared {
     _epochs: Ticker,
 }
 
-/// What a view answered, and the block it stands on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ViewAnswer {
-    /// The view's answer.
-    pub bytes: Bytes,
-    /// The block whose state was asked; for a preview, the one built upon.
-    pub block: BlockRecord,
-}
-
-impl Question<'_> {
-    fn answered(&self, bytes: Bytes) -> ViewAnswer {
-        ViewAnswer {
-            bytes,
-            block: self.block,
-        }
-    }
-}
-
 impl MetashrewRuntime {
     /// Loads the guest in the file at `path`.
     ///
@@ -127,13 +111,13 @@ impl MetashrewRuntime {
         options: RuntimeOptions,
     ) -> Result<Self, LoadError> {
         let indexing = engine::indexing(&options.cache)?;
-        let viewing = engine::viewing(&options.cache, engine_slots(&options.views))?;
+        let viewing = engine::viewing(&options.cache, &Room::of(&options.views))?;
         let guest = Arc::new(Guest::compile(wasm, &indexing, &viewing)?);
         let enabled = options.views.enabled;
         let runtime = Self {
             shared: Arc::new(Shared {
+                views: ViewEngine::new(Arc::clone(&guest), store.clone(), options.views),
                 store,
-                views: ViewEngine::new(Arc::clone(&guest), options.views),
                 guest,
                 _epochs: Ticker::start(&viewing)?,
             }),
@@ -161,6 +145,7 @@ impl MetashrewRuntime {
     /// If the guest fails or never flushes ([`BlockError::Guest`]), or if the machine
     /// fails ([`BlockError::Host`]), in which case the block may be tried again.
     pub fn process_block(&self, height: u32, block: &[u8]) -> Result<WriteSet, BlockError> {
+        let block = Bytes::copy_from_slice(block);
         self.process_block_on(self.shared.store.snapshot().latest(), height, block)
     }
 
@@ -172,16 +157,16 @@ impl MetashrewRuntime {
         &self,
         state: State,
         height: u32,
-        block: &[u8],
+        block: Bytes,
     ) -> Result<WriteSet, BlockError> {
-        let call = Call::index(state, height, Bytes::copy_from_slice(block));
+        let call = Call::index(state, height, block);
         Instance::create(
             &self.shared.guest.indexing,
             call,
             Allowance::unlimited(),
             Deadline::default(),
         )
-        .and_then(Instance::start)
+        .and_then(|mut instance| instance.start())
         .map_err(Fault::into_block_error)
     }
 
@@ -197,9 +182,7 @@ impl MetashrewRuntime {
         input: &[u8],
         at: &BlockId,
     ) -> Result<ViewAnswer, ViewError> {
-        let question = self.question(function, input, at)?;
-        let bytes = self.shared.views.ask(&question).await?;
-        Ok(question.answered(bytes))
+        self.call(about(function, input, at)).await
     }
 
     /// As [`MetashrewRuntime::view`], on the caller's thread, which waits.
@@ -212,9 +195,23 @@ impl MetashrewRuntime {
         input: &[u8],
         at: &BlockId,
     ) -> Result<ViewAnswer, ViewError> {
-        let question = self.question(function, input, at)?;
-        let bytes = self.shared.views.ask_sync(&question)?;
-        Ok(question.answered(bytes))
+        self.call_sync(about(function, input, at))
+    }
+
+    /// As [`MetashrewRuntime::view`], with everything that a call can say.
+    ///
+    /// # Errors
+    /// See [`ViewError`]. A failed call harms no other.
+    pub async fn call(&self, call: ViewCall<'_>) -> Result<ViewAnswer, ViewError> {
+        self.shared.views.ask(call, true).await
+    }
+
+    /// As [`MetashrewRuntime::call`], on the caller's thread, which waits.
+    ///
+    /// # Errors
+    /// As [`MetashrewRuntime::call`].
+    pub fn call_sync(&self, call: ViewCall<'_>) -> Result<ViewAnswer, ViewError> {
+        wait(self.shared.views.ask(call, false))
     }
 
     /// Runs the guest over `block` on top of the block `at`, then asks the view
@@ -229,9 +226,8 @@ impl MetashrewRuntime {
         input: &[u8],
         at: &BlockId,
     ) -> Result<ViewAnswer, ViewError> {
-        let question = self.question(function, input, at)?;
-        let bytes = self.shared.views.preview(&question, block).await?;
-        Ok(question.answered(bytes))
+        let block = Bytes::copy_from_slice(block);
+        self.preview_call(block, about(function, input, at)).await
     }
 
     /// As [`MetashrewRuntime::preview`], on the caller's thread, which waits.
@@ -245,24 +241,33 @@ impl MetashrewRuntime {
         input: &[u8],
         at: &BlockId,
     ) -> Result<ViewAnswer, ViewError> {
-        pollster::block_on(self.preview(block, function, input, at))
+        let (block, call) = (Bytes::copy_from_slice(block), about(function, input, at));
+        wait(self.shared.views.preview(block, call, false))
     }
 
-    fn question<'a>(
+    /// As [`MetashrewRuntime::preview`], with everything that a call can say, except
+    /// that its route does not matter.
+    ///
+    /// # Errors
+    /// As [`MetashrewRuntime::preview`].
+    pub async fn preview_call(
         &self,
-        function: &'a str,
-        input: &'a [u8],
-        at: &BlockId,
-    ) -> Result<Question<'a>, ViewError> {
-        let view = self.shared.guest.view(function)?;
-        let snapshot = self.shared.store.snapshot();
-        let block = snapshot.resolve(at)?;
-        Ok(Question {
-            view,
-            input,
-            snapshot,
-            block,
-        })
+        block: impl Into<Bytes>,
+        call: ViewCall<'_>,
+    ) -> Result<ViewAnswer, ViewError> {
+        self.shared.views.preview(block.into(), call, true).await
+    }
+
+    /// Executes the block that may come next, once, so that calls about
+    /// [`ViewAt::Pending`](crate::ViewAt::Pending) are answered as if it were there;
+    /// none takes it away. It counts for as long as the tip is its parent. Takes the
+    /// time of a block, on the caller's thread.
+    ///
+    /// # Errors
+    /// If the tip is not the block's parent ([`ViewError::NoPending`]), or the guest
+    /// fails on it: an earlier pending block then stays.
+    pub fn set_pending(&self, block: Option<PendingBlock>) -> Result<(), ViewError> {
+        self.shared.views.set_pending(block)
     }
 
     /// Whether instances persist between view calls.
@@ -291,8 +296,7 @@ impl MetashrewRuntime {
     /// # Errors
     /// As [`MetashrewRuntime::enable_stateful_views`].
     pub fn enable_stateful_views_sync(&self) -> Result<(), ViewError> {
-        let state = self.shared.store.snapshot().latest();
-        self.shared.views.enable(state)?;
+        self.shared.views.enable()?;
         tracing::info!("stateful views enabled: instances persist between calls (stateful mode)");
         Ok(())
     }
@@ -300,5 +304,24 @@ impl MetashrewRuntime {
     /// What the view engine has counted, and what it does now.
     pub fn view_stats(&self) -> ViewStats {
         self.shared.views.stats()
+    }
+}
+
+fn about<'a>(function: &'a str, input: &'a [u8], at: &BlockId) -> ViewCall<'a> {
+    ViewCall {
+        at: (*at).into(),
+        ..ViewCall::new(function, input)
+    }
+}
+
+/// Runs a future that hardly ever has to wait.
+fn wait<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(output) => output,
+        Poll::Pending => pollster::block_on(future),
     }
 }

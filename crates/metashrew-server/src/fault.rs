@@ -19,8 +19,10 @@ pub(crate) const INPUT_TOO_LONG: i32 = -32007;
 const ANSWER_TOO_LONG: i32 = -32008;
 const MEMORY_LIMIT: i32 = -32009;
 pub(crate) const BATCH_TOO_LONG: i32 = -32010;
-pub(crate) const BATCH_ANSWER_TOO_LONG: i32 = -32011;
+const BATCH_ANSWER_TOO_LONG: i32 = -32011;
 const HOST_FAULT: i32 = -32012;
+const SESSION: i32 = -32013;
+pub(crate) const NO_PENDING: i32 = -32014;
 
 /// A view or preview that failed.
 pub(crate) fn of_view(error: &ViewError) -> ErrorObjectOwned {
@@ -40,6 +42,16 @@ pub(crate) fn of_view(error: &ViewError) -> ErrorObjectOwned {
             ANSWER_TOO_LONG,
             json!({ "kind": "answer_too_long", "length": length, "limit": limit }),
         ),
+        ViewError::SessionLost { session, reason } => (
+            SESSION,
+            json!({ "kind": "session_lost", "session": session, "reason": reason.kind() }),
+        ),
+        ViewError::SessionUnavailable => (SESSION, json!({ "kind": "session_unavailable" })),
+        ViewError::SessionName { length, limit } => (
+            SESSION,
+            json!({ "kind": "session_name", "length": length, "limit": limit }),
+        ),
+        ViewError::NoPending => (NO_PENDING, json!({ "kind": "no_pending" })),
         ViewError::Busy { queue } => (BUSY, json!({ "kind": "busy", "queue": queue })),
         ViewError::Timeout { limit, backtrace } => {
             let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
@@ -159,7 +171,7 @@ fn with_frames(
 }
 
 /// The error and its causes on one line.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -168,6 +180,24 @@ fn chain(error: &dyn Error) -> String {
         source = cause.source();
     }
     message
+}
+
+/// A batch or a multicall of too many calls.
+pub(crate) fn batch_too_long(what: &str, length: usize, limit: usize) -> ErrorObjectOwned {
+    object(
+        BATCH_TOO_LONG,
+        format!("the {what} has {length} entries, the limit is {limit}"),
+        json!({ "kind": "batch_too_long", "length": length, "limit": limit }),
+    )
+}
+
+/// A batch or a multicall whose answers are too long together.
+pub(crate) fn batch_answer_too_long(limit: usize) -> ErrorObjectOwned {
+    object(
+        BATCH_ANSWER_TOO_LONG,
+        format!("the answers are longer than the limit of {limit} bytes together"),
+        json!({ "kind": "batch_answer_too_long", "limit": limit }),
+    )
 }
 
 /// An error of ours.
@@ -199,6 +229,8 @@ mod tests {
             BATCH_TOO_LONG,
             BATCH_ANSWER_TOO_LONG,
             HOST_FAULT,
+            SESSION,
+            NO_PENDING,
         ] {
             assert!(document.contains(&format!("\n| {code} | ")), "{code}");
         }

@@ -70,6 +70,12 @@ pub enum NodeError {
         /// What it answered, and what is wrong with it.
         what: String,
     },
+    /// The node has fewer blocks than were indexed, or none: ask again later.
+    #[error("the node is behind: {what}")]
+    Behind {
+        /// What it has, and what was indexed.
+        what: String,
+    },
     /// The node does not have the block: its chain may have changed meanwhile.
     #[error("the node does not have block {hash}")]
     NoBlock {

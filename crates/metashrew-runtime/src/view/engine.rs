@@ -1,17 +1,21 @@
-//! Runs views: on instances that persist, on fresh ones when those are off, and
-//! on top of blocks that are only tried (previews).
+//! Answers view calls: who may run, on which instance, and what becomes of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
-use metashrew_store::{BlockRecord, Height, Snapshot, State};
+use metashrew_store::{BlockRecord, Height, ResolveError, State, Store};
+use parking_lot::RwLock;
+use tracing::Instrument;
 
-use tokio::sync::SemaphorePermit;
-
-use super::admission::Admission;
-use super::pool::{MAX_IDLE, Pin, Pool};
-use super::stats::{Counters, ViewStats};
+use super::call::{Route, ViewAnswer, ViewAt, ViewCall};
+use super::desk::{Desk, Wanted};
+use super::idle::{Pin, PinnedTo};
+use super::pending::{Pending, PendingBlock};
+use super::room::Room;
+use super::session::{Session, Sessions};
+use super::stats::ViewStats;
+use super::visit::Visit;
 use crate::context::Call;
 use crate::deadline::Deadline;
 use crate::error::ViewError;
@@ -21,244 +25,265 @@ use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::options::{Scope, ViewOptions};
 
-/// Instances that may exist at a time: idle ones, busy ones, and those on their
-/// way from one to the other.
-pub(crate) fn engine_slots(options: &ViewOptions) -> u32 {
-    let instances = options.instances.get().saturating_mul(2);
-    u32::try_from(instances.saturating_add(MAX_IDLE)).unwrap_or(u32::MAX)
-}
-
 /// All that views need. Shared by every caller; holds no call's context.
 pub(crate) struct ViewEngine {
-    guest: Arc<Guest>,
-    options: ViewOptions,
-    admission: Admission,
-    pool: Arc<Pool>,
-    enabled: AtomicBool,
-    /// The newest chain generation that a call has seen.
-    generation: AtomicU64,
-    counters: Counters,
+    pub(super) guest: Arc<Guest>,
+    pub(super) store: Store,
+    pub(super) options: ViewOptions,
+    pub(super) room: Room,
+    pub(super) desk: Arc<Desk>,
+    pub(super) sessions: Sessions,
+    pending: RwLock<Option<Arc<Pending>>>,
 }
 
-/// One question to a view: it belongs to its caller.
-pub(crate) struct Question<'a> {
-    pub(crate) view: View<'a>,
-    pub(crate) input: &'a [u8],
-    pub(crate) snapshot: Snapshot,
-    pub(crate) block: BlockRecord,
+/// What a call asks, looked up in one snapshot.
+pub(super) struct Question<'a> {
+    pub(super) view: View<'a>,
+    pub(super) input: &'a [u8],
+    pub(super) state: State,
+    pub(super) height: Height,
+    pub(super) block: BlockRecord,
+    pub(super) tip: BlockRecord,
+    pub(super) pin: Pin,
 }
 
 impl Question<'_> {
-    fn call(&self) -> Call {
-        let height = self.block.height;
-        let input = Bytes::copy_from_slice(self.input);
-        Call::view(self.snapshot.at(height), height, input)
+    pub(super) fn call(&self) -> Call {
+        Call::view(self.state.clone(), self.height)
+    }
+
+    pub(super) fn answered(&self, bytes: Bytes, session_call: Option<u64>) -> ViewAnswer {
+        ViewAnswer {
+            bytes,
+            block: self.block,
+            tip: self.tip,
+            session_call,
+            pending: matches!(self.pin.to, PinnedTo::Pending(_)),
+        }
     }
 }
 
 impl ViewEngine {
     /// An engine with stateful views off; [`ViewEngine::enable`] turns them on.
-    pub(crate) fn new(guest: Arc<Guest>, options: ViewOptions) -> Self {
+    pub(crate) fn new(guest: Arc<Guest>, store: Store, options: ViewOptions) -> Self {
+        let room = Room::of(&options);
+        let instances = options.instances.get();
         Self {
             guest,
-            admission: Admission::new(options.instances.get(), options.queue),
-            pool: Arc::new(Pool::new(options.memory_budget)),
+            store,
+            desk: Arc::new(Desk::new(instances, options.queue, room.all_instances)),
+            sessions: Sessions::new(instances, options.queue),
+            pending: RwLock::default(),
+            room,
             options,
-            enabled: AtomicBool::new(false),
-            generation: AtomicU64::new(0),
-            counters: Counters::default(),
         }
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
-        self.enabled.load(Ordering::Acquire)
+        self.desk.is_enabled()
     }
 
-    /// Makes calls run on persistent instances from now on, if one can be made.
-    pub(crate) fn enable(&self, state: State) -> Result<(), ViewError> {
-        let call = Call::view(state, 0, Bytes::new());
-        Instance::create(
-            &self.guest.viewing,
-            call,
-            self.persistent_allowance(),
-            self.deadline(false),
-        )
-        .map_err(|fault| self.error(fault))?;
-        self.enabled.store(true, Ordering::Release);
+    /// Makes calls run on persistent instances from now on, if one can be made and
+    /// kept.
+    pub(crate) fn enable(&self) -> Result<(), ViewError> {
+        let call = Call::view(self.store.snapshot().latest(), 0);
+        let deadline = self.deadline(None, false);
+        let mut instance =
+            Instance::create(&self.guest.viewing, call, self.allowance(true), deadline)
+                .map_err(|fault| self.error(fault, self.options.timeout))?;
+        let told = instance.set_cache_limit(&self.guest, self.room.guest_caches, false);
+        pollster::block_on(told).map_err(|fault| self.error(fault, self.options.timeout))?;
+        let (wanted, limit) = (instance.memory_bytes(), self.room.kept_instance);
+        if wanted > limit {
+            return Err(ViewError::MemoryLimit {
+                wanted,
+                limit,
+                backtrace: crate::error::GuestBacktrace::default(),
+            });
+        }
+        self.desk.enable();
         Ok(())
     }
 
     /// Makes calls run on fresh instances from now on. Calls under way end as
     /// they would have.
     pub(crate) fn disable(&self) {
-        self.enabled.store(false, Ordering::Release);
-        self.pool.clear();
+        self.desk.disable();
     }
 
     pub(crate) fn stats(&self) -> ViewStats {
+        let stats = self.desk.stats();
         ViewStats {
-            answered: self.counters.answered.get(),
-            failed: self.counters.failed.get(),
-            reused: self.counters.reused.get(),
-            created: self.counters.created.get(),
-            dropped_faulty: self.counters.dropped_faulty.get(),
-            dropped_large: self.counters.dropped_large.get(),
-            dropped_reorg: self.counters.dropped_reorg.get(),
-            idle: self.pool.idle(),
-            busy: self.admission.busy(),
-            waiting: self.admission.waiting(),
-            memory: self.pool.used(),
+            instances: self.options.instances.get(),
+            sessions: self.sessions.len(),
+            waiting: stats.waiting + self.sessions.waiting(),
+            ..stats
         }
     }
 
-    /// Answers on the caller's thread, which waits.
-    pub(crate) fn ask_sync(&self, question: &Question<'_>) -> Result<Bytes, ViewError> {
-        let _place = pollster::block_on(self.admit(question.input))?;
-        let mut lease = self.lease(question);
-        let instance = match lease.reused(question, self.deadline(false)) {
-            Some(instance) => instance,
-            None => lease.fresh(Instance::create(
-                &self.guest.viewing,
-                question.call(),
-                lease.allowance(),
-                self.deadline(false),
-            ))?,
-        };
-        let answer = instance.view(question.view, self.options.max_output);
-        lease.end(answer)
+    /// Answers a call. With `yields` the guest runs on a fibre that gives way to other
+    /// tasks at every epoch tick; else it keeps the thread to its end. Dropping the
+    /// future ends the call.
+    pub(crate) async fn ask(
+        &self,
+        call: ViewCall<'_>,
+        yields: bool,
+    ) -> Result<ViewAnswer, ViewError> {
+        let mut visit = Visit::new(self, call.function, yields);
+        let span = visit.span();
+        let answer = visit.ask(call).instrument(span).await;
+        visit.end(answer, false)
     }
 
-    /// Answers on the caller's task, which gives way to others at every epoch
-    /// tick. Dropping the future ends the call at its next tick.
-    pub(crate) async fn ask(&self, question: &Question<'_>) -> Result<Bytes, ViewError> {
-        let _place = self.admit(question.input).await?;
-        let mut lease = self.lease(question);
-        let instance = if let Some(instance) = lease.reused(question, self.deadline(true)) {
-            instance
-        } else {
-            let made = Instance::create_async(
-                &self.guest.viewing,
-                question.call(),
-                lease.allowance(),
-                self.deadline(true),
-            );
-            let made = made.await;
-            lease.fresh(made)?
-        };
-        let answer = instance
-            .view_async(question.view, self.options.max_output)
-            .await;
-        lease.end(answer)
-    }
-
-    /// Runs `block` on top of the question's block, then the view on that, both
-    /// on instances of their own; nothing is kept.
+    /// Runs `block` on top of the call's block, then the view on that, both on
+    /// instances of their own; nothing is kept.
     pub(crate) async fn preview(
         &self,
-        question: &Question<'_>,
-        block: &[u8],
-    ) -> Result<Bytes, ViewError> {
-        let _place = self.admit(question.input).await?;
-        let base = question.snapshot.at(question.block.height);
-        let height = question.block.height.saturating_add(1);
-        let answer = self
-            .preview_on(base, height, block, question.view, question.input)
-            .await
-            .map_err(|fault| self.error(fault));
-        self.count(&answer);
-        answer
+        block: Bytes,
+        call: ViewCall<'_>,
+        yields: bool,
+    ) -> Result<ViewAnswer, ViewError> {
+        let mut visit = Visit::new(self, call.function, yields);
+        let span = visit.span();
+        let answer = visit.preview(block, call).instrument(span).await;
+        visit.end(answer, true)
     }
 
-    async fn preview_on(
-        &self,
-        base: State,
-        height: Height,
-        block: &[u8],
-        view: View<'_>,
-        input: &[u8],
-    ) -> Result<Bytes, Fault> {
-        let indexing = Call::index(base.clone(), height, Bytes::copy_from_slice(block));
-        let writes = self.single_use(indexing).await?.start_async().await?;
-        let state = base.with_block(height, Arc::new(writes));
-        let viewing = Call::view(state, height, Bytes::copy_from_slice(input));
-        let mut instance = self.single_use(viewing).await?;
-        instance.view_async(view, self.options.max_output).await
-    }
-
-    async fn single_use(&self, call: Call) -> Result<Instance, Fault> {
-        Instance::create_async(
-            &self.guest.viewing,
-            call,
-            Allowance::up_to(self.options.max_instance_memory),
-            self.deadline(true),
-        )
-        .await
-    }
-
-    async fn admit(&self, input: &[u8]) -> Result<SemaphorePermit<'_>, ViewError> {
-        let limit = self.options.max_input;
-        let admitted = if input.len() > limit {
-            Err(ViewError::InputTooLong {
-                length: input.len(),
-                limit,
-            })
-        } else {
-            self.admission.enter().await
+    /// Executes a pending block and has views of it answer from now on; none takes
+    /// the pending block away.
+    pub(crate) fn set_pending(&self, block: Option<PendingBlock>) -> Result<(), ViewError> {
+        let Some(PendingBlock { parent, block }) = block else {
+            *self.pending.write() = None;
+            return Ok(());
         };
-        if admitted.is_err() {
-            self.counters.failed.add(1);
+        let snapshot = self.store.snapshot();
+        let tip = *snapshot.tip().ok_or(ResolveError::Empty)?;
+        if tip.hash != parent {
+            return Err(ViewError::NoPending);
         }
-        admitted
+        let height = tip.height.saturating_add(1);
+        let call = Call::index(snapshot.latest(), height, block);
+        let deadline = self.deadline(None, false);
+        let writes = Instance::create(&self.guest.viewing, call, self.allowance(false), deadline)
+            .and_then(|mut instance| instance.start())
+            .map_err(|fault| self.error(fault, self.options.timeout))?;
+        let number = {
+            let mut pending = self.pending.write();
+            let number = pending.as_ref().map_or(0, |pending| pending.number) + 1;
+            *pending = Some(Arc::new(Pending {
+                number,
+                parent,
+                height,
+                writes: Arc::new(writes),
+            }));
+            number
+        };
+        self.desk.see_pending(number);
+        Ok(())
     }
 
-    fn lease(&self, question: &Question<'_>) -> Lease<'_> {
-        let generation = question.snapshot.generation();
-        if self.generation.fetch_max(generation, Ordering::AcqRel) < generation {
-            let dropped = self.pool.retain_generation(generation);
-            self.counters.dropped_reorg.add(dropped);
-        }
-        let shared = match self.options.scope {
+    /// Looks up what a call asks.
+    pub(super) fn question<'a>(&self, call: &ViewCall<'a>) -> Result<Question<'a>, ViewError> {
+        let view = self.guest.view(call.function)?;
+        let newest;
+        let snapshot = match call.snapshot {
+            Some(snapshot) => snapshot,
+            None => {
+                newest = self.store.snapshot();
+                &newest
+            }
+        };
+        let tip = *snapshot.tip().ok_or(ResolveError::Empty)?;
+        let (state, height, block, to) = match call.at {
+            ViewAt::Block(id) => {
+                let block = snapshot.resolve(&id)?;
+                let to = self.pinned_to(&block);
+                (snapshot.at(block.height), block.height, block, to)
+            }
+            ViewAt::Pending => {
+                let pending = self.pending.read().clone().ok_or(ViewError::NoPending)?;
+                let state = pending.on(snapshot).ok_or(ViewError::NoPending)?;
+                (
+                    state,
+                    pending.height,
+                    tip,
+                    PinnedTo::Pending(pending.number),
+                )
+            }
+        };
+        Ok(Question {
+            view,
+            input: call.input,
+            state,
+            height,
+            block,
+            tip,
+            pin: Pin {
+                generation: snapshot.generation(),
+                to,
+            },
+        })
+    }
+
+    fn pinned_to(&self, block: &BlockRecord) -> PinnedTo {
+        let any_block = match self.options.scope {
             Scope::Auto => self.guest.height_partitioned,
             Scope::Block => false,
             Scope::Shared => true,
         };
-        let pin = if shared {
-            Pin::Generation(generation)
+        if any_block {
+            PinnedTo::Chain
         } else {
-            Pin::Block {
-                generation,
-                height: question.block.height,
-                hash: question.block.hash,
+            PinnedTo::Block {
+                height: block.height,
+                hash: block.hash,
             }
-        };
-        Lease {
-            engine: self,
-            pin: self.is_enabled().then_some(pin),
-            instance: None,
         }
     }
 
-    fn persistent_allowance(&self) -> Allowance {
-        Allowance::within(self.options.max_instance_memory, &self.pool)
-    }
-
-    fn deadline(&self, yields: bool) -> Deadline {
-        Deadline::after(self.options.timeout, yields)
-    }
-
-    fn count(&self, answer: &Result<Bytes, ViewError>) {
-        match answer {
-            Ok(_) => self.counters.answered.add(1),
-            Err(_) => self.counters.failed.add(1),
+    pub(super) fn wanted<'a>(
+        route: Route<'_>,
+        session: Option<&'a Arc<Session>>,
+        pin: Pin,
+    ) -> Wanted<'a> {
+        match (route, session) {
+            (Route::Fresh, _) => Wanted::Fresh,
+            (_, Some(session)) => Wanted::Session(session, pin),
+            _ => Wanted::Pooled(pin),
         }
     }
 
-    fn error(&self, fault: Fault) -> ViewError {
+    /// What an instance may take. One that is not kept may overdraw the budget: it
+    /// serves where none can be kept.
+    pub(super) fn allowance(&self, kept: bool) -> Allowance {
+        Allowance::within(self.options.max_instance_memory, &self.desk, !kept)
+    }
+
+    /// The time limit of a call.
+    pub(super) fn limit(&self, timeout: Option<Duration>) -> Duration {
+        timeout.map_or(self.options.timeout, |timeout| {
+            timeout.min(self.options.timeout)
+        })
+    }
+
+    pub(super) fn deadline(&self, timeout: Option<Duration>, yields: bool) -> Deadline {
+        Deadline::after(self.limit(timeout), yields)
+    }
+
+    pub(super) fn check_input(&self, input: &[u8]) -> Result<(), ViewError> {
+        let (length, limit) = (input.len(), self.options.max_input);
+        if length > limit {
+            return Err(ViewError::InputTooLong { length, limit });
+        }
+        Ok(())
+    }
+
+    pub(super) fn error(&self, fault: Fault, timeout: Duration) -> ViewError {
         match fault {
             Fault::Guest(fault) => fault.into(),
             Fault::Host(fault) => fault.into(),
             Fault::Timeout(backtrace) => ViewError::Timeout {
-                limit: self.options.timeout,
+                limit: timeout,
                 backtrace,
             },
             Fault::Memory {
@@ -271,91 +296,6 @@ impl ViewEngine {
                 backtrace,
             },
             Fault::Output { length, limit } => ViewError::OutputTooLong { length, limit },
-        }
-    }
-}
-
-/// One call's hold on an instance. Unless the call ends well, dropping the lease
-/// drops the instance: after a fault, a panic, or when the caller has gone.
-struct Lease<'a> {
-    engine: &'a ViewEngine,
-    /// Where the instance goes after the call; none if it isn't kept.
-    pin: Option<Pin>,
-    instance: Option<Instance>,
-}
-
-impl Lease<'_> {
-    /// An idle instance that may answer `question`, made ready for it.
-    fn reused(&mut self, question: &Question<'_>, deadline: Deadline) -> Option<&mut Instance> {
-        let mut instance = self.engine.pool.check_out(self.pin?)?;
-        instance.prepare(question.call(), deadline);
-        self.engine.counters.reused.add(1);
-        tracing::debug!(view = question.view.name, "view runs in stateful mode");
-        Some(self.instance.insert(instance))
-    }
-
-    /// Holds the instance that was made for the call.
-    fn fresh(&mut self, made: Result<Instance, Fault>) -> Result<&mut Instance, ViewError> {
-        let instance = made.map_err(|fault| {
-            self.engine.counters.failed.add(1);
-            self.engine.error(fault)
-        })?;
-        self.engine.counters.created.add(1);
-        if self.pin.is_some() {
-            tracing::debug!("view runs in stateful mode, on a new instance");
-        } else {
-            tracing::debug!("view runs on a fresh instance");
-        }
-        Ok(self.instance.insert(instance))
-    }
-
-    /// What the instance made for this call may take.
-    fn allowance(&self) -> Allowance {
-        match self.pin {
-            Some(_) => self.engine.persistent_allowance(),
-            None => Allowance::up_to(self.engine.options.max_instance_memory),
-        }
-    }
-
-    /// Ends the call; after an answer the instance goes back to the idle ones.
-    fn end(mut self, answer: Result<Bytes, Fault>) -> Result<Bytes, ViewError> {
-        let engine = self.engine;
-        let answer = answer.map_err(|fault| engine.error(fault));
-        engine.count(&answer);
-        let keep = matches!(answer, Ok(_) | Err(ViewError::OutputTooLong { .. }));
-        if keep && let Some(instance) = self.instance.take() {
-            self.keep(instance);
-        }
-        answer
-    }
-
-    fn keep(&self, mut instance: Instance) {
-        let engine = self.engine;
-        let Some(pin) = self.pin else { return };
-        let share = engine.options.memory_budget / engine.options.instances.get();
-        if instance.memory_bytes() > share {
-            engine.counters.dropped_large.add(1);
-            return;
-        }
-        instance.finish();
-        drop(engine.pool.check_in(instance, pin));
-        // Whoever turned views off, or saw a newer chain, did so before or after
-        // the line above: here or there the instance is let go.
-        if !engine.is_enabled() {
-            engine.pool.clear();
-        }
-        let newest = engine.generation.load(Ordering::Acquire);
-        if !pin.is_of(newest) {
-            let dropped = engine.pool.retain_generation(newest);
-            engine.counters.dropped_reorg.add(dropped);
-        }
-    }
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        if self.instance.is_some() {
-            self.engine.counters.dropped_faulty.add(1);
         }
     }
 }

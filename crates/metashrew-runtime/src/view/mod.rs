@@ -1,10 +1,21 @@
 //! Stateful views: calls answered by instances that persist between them.
 
-mod admission;
+mod call;
+mod desk;
 mod engine;
-mod pool;
+mod idle;
+mod latency;
+mod pending;
+mod places;
+mod room;
+mod session;
 mod stats;
+mod visit;
 
-pub(crate) use engine::{Question, ViewEngine, engine_slots};
-pub(crate) use pool::Pool as Budget;
-pub use stats::ViewStats;
+pub use call::{Route, ViewAnswer, ViewAt, ViewCall};
+pub(crate) use desk::Desk;
+pub(crate) use engine::ViewEngine;
+pub use latency::LatencyHistogram;
+pub use pending::PendingBlock;
+pub(crate) use room::Room;
+pub use stats::{CallCounts, DropCounts, ErrorCounts, ViewStats};

@@ -88,7 +88,7 @@ async fn callers_get_their_own_answers_while_blocks_come_and_go() {
         done.store(true, Ordering::Relaxed);
     });
     let stats = bench.runtime.view_stats();
-    assert!(stats.dropped_reorg > 0, "reorgs happened: {stats:?}");
+    assert!(stats.dropped.reorg > 0, "reorgs happened: {stats:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -139,7 +139,10 @@ async fn a_full_queue_refuses_and_a_dropped_call_makes_room() {
     assert!(endless.await.unwrap_err().is_cancelled());
     assert_eq!(queued.await.unwrap().unwrap().bytes, 1u32.to_le_bytes()[..]);
     let stats = bench.runtime.view_stats();
-    assert_eq!((stats.busy, stats.waiting, stats.dropped_faulty), (0, 0, 1));
+    assert_eq!(
+        (stats.busy, stats.waiting, stats.dropped.cancelled),
+        (0, 0, 1)
+    );
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -27,7 +27,7 @@ fn memory_persists_between_calls_by_default() {
     assert!(bench.runtime.is_stateful_views_enabled());
     let counts: Vec<u32> = (0..5).map(|_| bench.count(&BlockId::Latest)).collect();
     assert_eq!(counts, [1, 2, 3, 4, 5]);
-    assert_eq!(bench.runtime.view_stats().reused, 4);
+    assert_eq!(bench.runtime.view_stats().calls.reused, 4);
 }
 
 #[tokio::test]
@@ -218,7 +218,9 @@ fn every_fault_is_told_and_the_next_call_gets_a_good_instance() {
         let error = error(&bench, name);
         assert!(check(&error), "`{name}` gave {error:?}");
         let stats = bench.runtime.view_stats();
-        assert_eq!(stats.dropped_faulty, index as u64 + 1, "after `{name}`");
+        let failures = index as u64 + 1;
+        assert_eq!(stats.errors.total(), failures, "after `{name}`");
+        assert_eq!(stats.dropped.fault, stats.calls.created, "after `{name}`");
         assert_eq!(
             (stats.idle, stats.busy, stats.memory),
             (0, 0, 0),
@@ -302,7 +304,7 @@ fn a_leaking_view_never_leaves_the_budget_and_never_fails() {
         let memory = bench.runtime.view_stats().memory;
         assert!(memory <= 32 * MIB, "{memory} bytes after call {call}");
     }
-    assert!(bench.runtime.view_stats().dropped_large > 0);
+    assert!(bench.runtime.view_stats().dropped.large > 0);
 }
 
 #[test]
@@ -327,7 +329,7 @@ fn no_answer_of_a_dead_block_after_the_rollback() {
         1,
         "older instances are gone"
     );
-    assert_eq!(bench.runtime.view_stats().dropped_reorg, 2);
+    assert_eq!(bench.runtime.view_stats().dropped.reorg, 2);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `metashrew_snapshot`: what is indexed, in one consistent answer.
 
+use http::Extensions;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use metashrew_store::BlockRecord;
 use serde::Serialize;
@@ -23,9 +24,13 @@ pub(super) struct Answer {
     guest_sha256: String,
 }
 
-pub(super) fn call(params: &Params<'_>, context: &Context) -> Result<Answer, ErrorObjectOwned> {
+pub(super) fn call(
+    params: &Params<'_>,
+    context: &Context,
+    extensions: &Extensions,
+) -> Result<Answer, ErrorObjectOwned> {
     Arguments::read(params, [])?;
-    let snapshot = context.runtime.store().snapshot();
+    let snapshot = context.snapshot(extensions);
     let tip = snapshot.tip();
     let of_tip = |text: fn(&BlockRecord) -> String| tip.map(text);
     Ok(Answer {

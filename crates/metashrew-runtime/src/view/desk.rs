@@ -1,0 +1,448 @@
+//! Where calls come for a place and an instance, and leave both.
+//!
+//! One short lock guards the places, the idle instances and the counters: a call
+//! takes it once when it comes and once when it leaves. Nothing slow happens under
+//! it; instances are dropped and callers woken outside.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::idle::{Idle, IdleInstances, Pin, PinnedTo};
+use super::latency::LatencyHistogram;
+use super::places::{Full, Places, Ticket};
+use super::session::Session;
+use super::stats::{CallCounts, DropCounts, ErrorCounts, ViewStats};
+use crate::error::{SessionLoss, ViewError};
+use crate::instance::Instance;
+
+/// Instances that may be idle at a time; the engine reserves address space for them.
+pub(crate) const MAX_IDLE: usize = 256;
+
+/// The desk. Shared by every caller.
+pub(crate) struct Desk {
+    inner: Mutex<Inner>,
+    /// Bytes of wasm memory that instances have.
+    memory: AtomicUsize,
+    memory_limit: usize,
+}
+
+struct Inner {
+    places: Places,
+    idle: IdleInstances,
+    enabled: bool,
+    /// The newest chain generation that a call has seen.
+    generation: u64,
+    /// The number of the pending block.
+    pending: u64,
+    calls: CallCounts,
+    errors: ErrorCounts,
+    dropped: DropCounts,
+    latency: LatencyHistogram,
+}
+
+/// What kind of instance a call wants.
+pub(super) enum Wanted<'a> {
+    /// One of its own.
+    Fresh,
+    /// One that may answer under this pin.
+    Pooled(Pin),
+    /// The session's.
+    Session(&'a Arc<Session>, Pin),
+}
+
+/// What a call gets.
+pub(super) enum Picked {
+    /// An instance that has answered before.
+    Idle(Instance),
+    /// None: it may make one. It is kept after the call if stateful views are on.
+    New { keep: bool },
+    /// The session's instance is gone.
+    Lost(SessionLoss),
+    /// There are no sessions, since stateful views are off.
+    Unavailable,
+}
+
+/// How a call ended.
+pub(super) enum End<'a> {
+    Answered {
+        latency: Duration,
+        preview: bool,
+    },
+    Failed(&'a ViewError),
+    /// Its caller went away.
+    Cancelled,
+}
+
+/// Why an instance is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DropReason {
+    Fault,
+    Cancelled,
+    Large,
+    Evicted,
+    Reorg,
+    Pending,
+    Block,
+    Disabled,
+    Fresh,
+}
+
+/// What becomes of a call's instance.
+pub(super) enum Returned {
+    /// The call had none.
+    Nothing,
+    /// It is to be kept for other calls.
+    Kept(Idle),
+    /// It goes, and its session with it.
+    Dropped(Instance, Option<Arc<Session>>, DropReason),
+}
+
+impl DropReason {
+    /// What its session is told.
+    fn loss(self) -> SessionLoss {
+        match self {
+            Self::Fault => SessionLoss::Fault,
+            Self::Cancelled => SessionLoss::Cancelled,
+            Self::Large | Self::Evicted => SessionLoss::Memory,
+            Self::Reorg => SessionLoss::Reorg,
+            Self::Pending | Self::Block => SessionLoss::Block,
+            Self::Disabled | Self::Fresh => SessionLoss::Disabled,
+        }
+    }
+
+    fn count(self, counts: &mut DropCounts) -> &mut u64 {
+        match self {
+            Self::Fault => &mut counts.fault,
+            Self::Cancelled => &mut counts.cancelled,
+            Self::Large => &mut counts.large,
+            Self::Evicted => &mut counts.evicted,
+            Self::Reorg => &mut counts.reorg,
+            Self::Pending => &mut counts.pending,
+            Self::Block => &mut counts.block,
+            Self::Disabled => &mut counts.disabled,
+            Self::Fresh => &mut counts.fresh,
+        }
+    }
+}
+
+/// Instances taken out under the lock, to be dropped after it.
+type Dropped = Vec<Idle>;
+
+impl Inner {
+    /// Counts an instance that is dropped, and lets its session know.
+    fn gone(&mut self, session: Option<&Arc<Session>>, reason: DropReason) {
+        *reason.count(&mut self.dropped) += 1;
+        if let Some(session) = session {
+            session.lose(reason.loss());
+        }
+    }
+
+    fn drain(&mut self, reason: DropReason, unwanted: impl Fn(&Idle) -> bool) -> Dropped {
+        let dropped = self.idle.drain_where(unwanted);
+        for idle in &dropped {
+            self.gone(idle.session.as_ref(), reason);
+        }
+        dropped
+    }
+
+    /// Lets the instances of older generations go, if this one is new.
+    fn see_generation(&mut self, generation: u64) -> Dropped {
+        if generation <= self.generation {
+            return Dropped::new();
+        }
+        self.generation = generation;
+        self.drain(DropReason::Reorg, |idle| idle.pin.generation < generation)
+    }
+
+    fn pick(&mut self, wanted: &Wanted<'_>) -> (Picked, Option<Idle>) {
+        match *wanted {
+            Wanted::Fresh => (Picked::New { keep: false }, None),
+            Wanted::Pooled(pin) => match self.idle.take(pin) {
+                Some(instance) => (self.reuse(instance), None),
+                None => (self.new_instance(), None),
+            },
+            Wanted::Session(..) if !self.enabled => (Picked::Unavailable, None),
+            Wanted::Session(session, pin) => match self.idle.take_session(session) {
+                Some(idle) if idle.pin == pin => (self.reuse(idle.instance), None),
+                Some(idle) => {
+                    let reason = if idle.pin.generation == pin.generation {
+                        DropReason::Block
+                    } else {
+                        DropReason::Reorg
+                    };
+                    self.gone(None, reason);
+                    session.lose(reason.loss());
+                    let told = session.take_loss().unwrap_or(reason.loss());
+                    (Picked::Lost(told), Some(idle))
+                }
+                None => match session.take_loss() {
+                    Some(loss) => (Picked::Lost(loss), None),
+                    None => (self.new_instance(), None),
+                },
+            },
+        }
+    }
+
+    fn reuse(&mut self, instance: Instance) -> Picked {
+        self.calls.reused += 1;
+        Picked::Idle(instance)
+    }
+
+    fn new_instance(&self) -> Picked {
+        Picked::New { keep: self.enabled }
+    }
+
+    /// Why an instance cannot be kept after its call, if it cannot.
+    fn refuses(&self, pin: Pin) -> Option<DropReason> {
+        if !self.enabled {
+            Some(DropReason::Disabled)
+        } else if pin.generation < self.generation {
+            Some(DropReason::Reorg)
+        } else if matches!(pin.to, PinnedTo::Pending(number) if number < self.pending) {
+            Some(DropReason::Pending)
+        } else {
+            None
+        }
+    }
+
+    /// Takes an instance back; answers the one that is dropped, this or another.
+    fn check_in(&mut self, idle: Idle) -> Option<Idle> {
+        if let Some(reason) = self.refuses(idle.pin) {
+            self.gone(idle.session.as_ref(), reason);
+            return Some(idle);
+        }
+        self.idle.push(idle);
+        (self.idle.len() > MAX_IDLE).then(|| self.evict()).flatten()
+    }
+
+    fn evict(&mut self) -> Option<Idle> {
+        let oldest = self.idle.pop_oldest()?;
+        self.gone(oldest.session.as_ref(), DropReason::Evicted);
+        Some(oldest)
+    }
+
+    fn count(&mut self, end: &End<'_>) {
+        match end {
+            End::Answered { latency, preview } => {
+                self.calls.answered += 1;
+                self.calls.previews += u64::from(*preview);
+                self.latency.record(*latency);
+            }
+            End::Failed(error) => self.errors.add(error),
+            End::Cancelled => self.errors.cancelled += 1,
+        }
+    }
+}
+
+impl Desk {
+    /// A desk with stateful views off.
+    pub(super) fn new(instances: usize, queue: usize, memory_limit: usize) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                places: Places::new(instances, queue),
+                idle: IdleInstances::default(),
+                enabled: false,
+                generation: 0,
+                pending: 0,
+                calls: CallCounts::default(),
+                errors: ErrorCounts::default(),
+                dropped: DropCounts::default(),
+                latency: LatencyHistogram::default(),
+            }),
+            memory: AtomicUsize::new(0),
+            memory_limit,
+        }
+    }
+
+    pub(super) fn is_enabled(&self) -> bool {
+        self.inner.lock().enabled
+    }
+
+    pub(super) fn enable(&self) {
+        self.inner.lock().enabled = true;
+    }
+
+    /// Lets every idle instance go; those under way are not kept after their calls.
+    pub(super) fn disable(&self) {
+        let _dropped = {
+            let mut inner = self.inner.lock();
+            inner.enabled = false;
+            inner.drain(DropReason::Disabled, |_| true)
+        };
+    }
+
+    /// Lets the instances of older pending blocks go.
+    pub(super) fn see_pending(&self, number: u64) {
+        let _dropped = {
+            let mut inner = self.inner.lock();
+            inner.pending = inner.pending.max(number);
+            inner.drain(
+                DropReason::Pending,
+                |idle| matches!(idle.pin.to, PinnedTo::Pending(other) if other < number),
+            )
+        };
+    }
+
+    /// A place, and what the call wants, if a place is free.
+    pub(super) fn enter(&self, wanted: &Wanted<'_>, generation: u64) -> Option<Picked> {
+        let mut inner = self.inner.lock();
+        if !inner.places.take() {
+            return None;
+        }
+        let old = inner.see_generation(generation);
+        let (picked, dropped) = inner.pick(wanted);
+        drop(inner);
+        drop((old, dropped));
+        Some(picked)
+    }
+
+    /// Waits for a place. The call that gets it must [`Desk::leave`].
+    pub(super) async fn wait(&self) -> Result<(), ViewError> {
+        let mut waiting = InQueue {
+            desk: self,
+            ticket: None,
+        };
+        poll_fn(|task| {
+            let mut inner = self.inner.lock();
+            let got = match waiting.ticket {
+                Some(ticket) => inner.places.take_waiting(ticket, task.waker()),
+                None => inner.places.take(),
+            };
+            if got {
+                waiting.ticket = None;
+                return Poll::Ready(Ok(()));
+            }
+            if waiting.ticket.is_none() {
+                match inner.places.wait(task.waker().clone()) {
+                    Ok(ticket) => waiting.ticket = Some(ticket),
+                    Err(Full) => {
+                        let queue = inner.places.limit();
+                        return Poll::Ready(Err(ViewError::Busy { queue }));
+                    }
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// What the call wants, which has a place already.
+    pub(super) fn pick(&self, wanted: &Wanted<'_>, generation: u64) -> Picked {
+        let mut inner = self.inner.lock();
+        let old = inner.see_generation(generation);
+        let (picked, dropped) = inner.pick(wanted);
+        drop(inner);
+        drop((old, dropped));
+        picked
+    }
+
+    /// An instance was made.
+    pub(super) fn count_created(&self) {
+        self.inner.lock().calls.created += 1;
+    }
+
+    /// An instance failed its call, which is tried again on another.
+    pub(super) fn count_retry(&self) {
+        let mut inner = self.inner.lock();
+        inner.calls.retried += 1;
+        inner.dropped.fault += 1;
+    }
+
+    /// An instance was used for one purpose and dropped.
+    pub(super) fn count_dropped(&self, reason: DropReason) {
+        self.inner.lock().gone(None, reason);
+    }
+
+    /// The end of a call: counts it, takes its instance back or has it dropped for a
+    /// reason, and gives its place to the next one.
+    pub(super) fn leave(&self, end: &End<'_>, has_place: bool, returned: Returned) {
+        let mut inner = self.inner.lock();
+        inner.count(end);
+        let dropped = match returned {
+            Returned::Nothing => None,
+            Returned::Kept(idle) => inner.check_in(idle).map(|idle| idle.instance),
+            Returned::Dropped(instance, session, reason) => {
+                inner.gone(session.as_ref(), reason);
+                Some(instance)
+            }
+        };
+        let next = if has_place {
+            inner.places.release()
+        } else {
+            None
+        };
+        drop(inner);
+        if let Some(next) = next {
+            next.wake();
+        }
+        drop(dropped);
+    }
+
+    /// Reserves memory, letting idle instances go as long as it takes, the least
+    /// recently used first. If even that is not enough, it is refused, unless it may
+    /// `overdraw`.
+    pub(crate) fn take_memory(&self, bytes: usize, overdraw: bool) -> bool {
+        loop {
+            let reserved =
+                self.memory
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |memory| {
+                        memory
+                            .checked_add(bytes)
+                            .filter(|&memory| memory <= self.memory_limit)
+                    });
+            if reserved.is_ok() {
+                return true;
+            }
+            let evicted = self.inner.lock().evict();
+            if evicted.is_none() {
+                if overdraw {
+                    self.memory.fetch_add(bytes, Ordering::Relaxed);
+                }
+                return overdraw;
+            }
+        }
+    }
+
+    pub(crate) fn give_back_memory(&self, bytes: usize) {
+        self.memory.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> ViewStats {
+        let inner = self.inner.lock();
+        ViewStats {
+            enabled: inner.enabled,
+            queue: inner.places.limit(),
+            calls: inner.calls,
+            errors: inner.errors,
+            dropped: inner.dropped,
+            latency: inner.latency,
+            idle: inner.idle.len(),
+            busy: inner.places.busy(),
+            waiting: inner.places.waiting(),
+            memory: self.memory.load(Ordering::Relaxed),
+            memory_limit: self.memory_limit,
+            ..ViewStats::default()
+        }
+    }
+}
+
+/// A call in the queue, which it leaves when it is dropped.
+struct InQueue<'a> {
+    desk: &'a Desk,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for InQueue<'_> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        let next = self.desk.inner.lock().places.leave_queue(ticket);
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+}
