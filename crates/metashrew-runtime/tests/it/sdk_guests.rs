@@ -266,7 +266,7 @@ fn check(name: &str, ask: &[(&str, &[u8])]) -> u64 {
         }
         bench.store.rollback(Some(3)).unwrap();
     }
-    bench.runtime.view_stats().created
+    bench.runtime.view_stats().calls.created
 }
 
 #[test]
