@@ -1,7 +1,7 @@
 //! What a guest's exports do around the guest's own functions.
 
 use crate::buffers;
-use crate::cache;
+use crate::cache::{self, Call, Kind};
 use crate::host;
 use crate::proto::metashrew::{IndexerMetadata, ViewFunction};
 use prost::Message;
@@ -13,12 +13,13 @@ use std::fmt::Display;
 /// # Panics
 /// If `index` fails: the block then leaves no trace and the host says why.
 pub fn start<E: Display>(index: impl FnOnce(u32, &[u8]) -> Result<(), E>) {
-    let input = begin();
+    let (call, input) = Call::begin(Kind::Index);
     let (height, block) = parts(&input);
     if let Err(error) = index(height, block) {
         panic!("block {height}: {error}");
     }
     cache::flush();
+    Call::indexed(call);
 }
 
 /// Answers the call's input: the body of a view.
@@ -28,7 +29,7 @@ pub fn start<E: Display>(index: impl FnOnce(u32, &[u8]) -> Result<(), E>) {
 /// # Panics
 /// If `answer` fails: the call then ends with that error.
 pub fn view<E: Display>(answer: impl FnOnce(u32, &[u8]) -> Result<Vec<u8>, E>) -> i32 {
-    let input = begin();
+    let (_call, input) = Call::begin(Kind::View);
     let (height, question) = parts(&input);
     match answer(height, question) {
         Ok(answer) => buffers::export_bytes(answer),
@@ -46,7 +47,7 @@ where
     Response: Message,
     E: Display,
 {
-    let input = begin();
+    let (_call, input) = Call::begin(Kind::View);
     let request = match Request::decode(parts(&input).1) {
         Ok(request) => request,
         Err(error) => return failed(&format!("the request is malformed: {error}")),
@@ -76,13 +77,6 @@ pub fn meta(views: &[(&str, &str, &str)]) -> i32 {
         view_functions: view_functions.collect(),
     };
     buffers::export_bytes(metadata.encode_to_vec())
-}
-
-/// Makes the memory ready for a call: the call's input.
-fn begin() -> Vec<u8> {
-    cache::initialize();
-    cache::drop_unflushed();
-    cache::input()
 }
 
 /// An input's height and payload.

@@ -60,14 +60,19 @@ macro_rules! println {
 /// and the caller's bytes, named as it is exported, with a text about its input
 /// and one about its answer. An error ends the call with its text.
 ///
+/// With `memory: by_height,` between the two, one instance may answer for every
+/// block: see [`memory!`](crate::memory) for what that promises.
+///
 /// The symbols exist in wasm only; natively, tests call the functions
 /// ([`test_utils`](crate::test_utils)).
 #[macro_export]
 macro_rules! export {
     (
         start: $start:path,
+        $(memory: $memory:ident,)?
         views: { $($view:ident: $input:literal => $output:literal),* $(,)? } $(,)?
     ) => {
+        $($crate::memory!($memory);)?
         const _: () = {
             #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "_start"))]
             #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
@@ -87,6 +92,34 @@ macro_rules! export {
                 $crate::entry::view($view)
             }
         };)*
+    };
+}
+
+/// `memory!(by_height)`: a promise to the host that one instance may answer for
+/// every block, whatever it answered before.
+///
+/// What [`get`](crate::get) caches is kept apart by height by itself. The promise is
+/// about the rest: whatever the guest keeps in statics of its own, or by
+/// [`cache_set`](crate::cache_set), from which an answer is made, is filed under the
+/// height or the block that it was made from, or depends on neither. Without this
+/// line a host gives each block an instance of its own, and nothing need be
+/// promised.
+///
+/// Views of [`export!`](crate::export) and [`declare_indexer!`](crate::declare_indexer)
+/// need no more. One written by hand calls [`input`](crate::input) before it reads,
+/// and hands its answer over by [`export_bytes`](crate::export_bytes): so the SDK
+/// knows its height, and that it ended.
+#[macro_export]
+macro_rules! memory {
+    (by_height) => {
+        const _: () = {
+            #[cfg_attr(
+                target_arch = "wasm32",
+                unsafe(export_name = "__metashrew_height_partitioned")
+            )]
+            #[allow(dead_code, unsafe_code, reason = "the host looks for its symbol")]
+            extern "C" fn __height_partitioned() {}
+        };
     };
 }
 

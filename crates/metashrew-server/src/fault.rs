@@ -6,8 +6,10 @@ use std::error::Error;
 
 use jsonrpsee::types::ErrorObjectOwned;
 use metashrew_runtime::{GuestBacktrace, GuestFault, HostFault, ViewError};
-use metashrew_store::{BlockHash, ResolveError};
+use metashrew_store::ResolveError;
 use serde_json::{Value, json};
+
+use crate::wire;
 
 const BLOCK_NOT_INDEXED: i32 = -32001;
 const BLOCK_NOT_IN_CHAIN: i32 = -32002;
@@ -84,7 +86,7 @@ pub(crate) fn of_block(error: &ResolveError) -> ErrorObjectOwned {
         ),
         ResolveError::UnknownHash { hash } => (
             BLOCK_NOT_IN_CHAIN,
-            json!({ "kind": "unknown_hash", "hash": prefixed(hash) }),
+            json!({ "kind": "unknown_hash", "hash": wire::block_hash(hash) }),
         ),
         ResolveError::NotInChain {
             height,
@@ -95,8 +97,8 @@ pub(crate) fn of_block(error: &ResolveError) -> ErrorObjectOwned {
             json!({
                 "kind": "not_in_chain",
                 "height": height,
-                "hash": prefixed(hash),
-                "actual": actual.as_ref().map(prefixed),
+                "hash": wire::block_hash(hash),
+                "actual": actual.as_ref().map(wire::block_hash),
             }),
         ),
         ResolveError::Backend(_) => (HOST_FAULT, json!({ "kind": "store" })),
@@ -203,10 +205,6 @@ pub(crate) fn batch_answer_too_long(limit: usize) -> ErrorObjectOwned {
 /// An error of ours.
 pub(crate) fn object(code: i32, message: String, data: Value) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(code, message, Some(data))
-}
-
-fn prefixed(hash: &BlockHash) -> String {
-    format!("0x{hash}")
 }
 
 #[cfg(test)]

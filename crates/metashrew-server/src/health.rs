@@ -4,6 +4,7 @@ use metashrew_store::Height;
 use serde::Serialize;
 
 use crate::indexing::{IndexingReport, IndexingState};
+use crate::wire;
 
 /// The answer of `/ready`.
 #[derive(Debug, Serialize, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl FailedBlock {
         let (height, hash) = report.failed_block.as_ref()?;
         Some(Self {
             height: *height,
-            block_hash: format!("0x{hash}"),
+            block_hash: wire::block_hash(hash),
         })
     }
 }

@@ -21,6 +21,7 @@ mod process;
 mod requests;
 mod strict;
 mod telemetry;
+mod wire;
 
 pub use error::ServerError;
 pub use handle::{Server, ServerHandle};

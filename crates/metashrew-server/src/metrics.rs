@@ -246,6 +246,7 @@ impl Families<'_> {
         ConstCounter::new(value).encode(encoder)
     }
 
+    /// Left out if there are no values.
     fn counters<'v>(
         &mut self,
         name: &str,
@@ -253,6 +254,10 @@ impl Families<'_> {
         label: &str,
         values: impl IntoIterator<Item = (&'v str, u64)>,
     ) -> fmt::Result {
+        let mut values = values.into_iter().peekable();
+        if values.peek().is_none() {
+            return Ok(());
+        }
         let mut encoder = self.begin(name, help, None, MetricType::Counter)?;
         for (word, value) in values {
             ConstCounter::new(value).encode(encoder.encode_family(&[(label, word)])?)?;

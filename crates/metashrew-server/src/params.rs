@@ -71,13 +71,11 @@ impl<'a, const N: usize> Arguments<'a, N> {
                     .iter()
                     .zip(values.iter_mut())
                     .find_map(|(known, slot)| (*known == name).then_some(slot));
-                match slot {
-                    Some(slot) => *slot = Some(value),
-                    None => {
-                        let unknown = Some(path(&within, &name));
-                        return Err(invalid(unknown.as_deref(), "no parameter has this name"));
-                    }
-                }
+                let Some(slot) = slot else {
+                    let unknown = path(&within, &name);
+                    return Err(invalid(Some(&unknown), "no parameter has this name"));
+                };
+                *slot = Some(value);
             }
         } else {
             let listed: Option<Vec<&'a RawValue>> =

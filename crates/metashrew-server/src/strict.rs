@@ -302,13 +302,18 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_a_parse_error() {
-        for body in ["", "{", "[1", "\u{feff}{}", r#"{"a":1}x"#] {
+        let call = r#"{"jsonrpc":"2.0","method":"m","id":1}"#;
+        let longer = format!("{call}{call}");
+        for body in ["", "{", "[1", "\u{feff}{}", r#"{"a":1}x"#, &longer] {
             check(body, &refused(Id::Null, ErrorCode::ParseError));
         }
-        assert_eq!(
-            LIMITS.check(b"\"\xff\""),
-            refused(Id::Null, ErrorCode::ParseError)
-        );
+        for body in [
+            &b"\"\xff\""[..],
+            b"{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"id\":1,\"x\":\"\xff\"}",
+        ] {
+            let error = refused(Id::Null, ErrorCode::ParseError);
+            assert_eq!(LIMITS.check(body), error);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@
 )]
 
 use metashrew_abi::buffer;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// The length word in front of a buffer's data.
 const LENGTH_BYTES: i32 = 4;
@@ -50,10 +50,21 @@ pub fn export_bytes(v: Vec<u8>) -> i32 {
     thread_local! {
         static ANSWER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
+    ANSWERS.set(ANSWERS.get().wrapping_add(1));
     ANSWER.with_borrow_mut(|answer| {
         *answer = to_arraybuffer_layout(v);
         to_passback_ptr(answer)
     })
+}
+
+thread_local! {
+    static ANSWERS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How many answers [`export_bytes`] has handed over. A cache takes another one
+/// as the end of a call.
+pub fn answers() -> u32 {
+    ANSWERS.get()
 }
 
 /// The data of the buffer at `ptr`, or `None` if `ptr` names no buffer.

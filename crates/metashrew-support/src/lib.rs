@@ -1,5 +1,5 @@
 //! What Bitcoin guests share that needs no host: pointers into a key-value
-//! space, integers as bytes, buffers, addresses, blocks.
+//! space, integers as bytes, buffers, caches, addresses, blocks.
 //!
 //! Nothing here imports from the host, so contracts and native programs use it
 //! too. The names, paths and signatures are those that guests in the wild
@@ -16,6 +16,7 @@ pub mod block;
 pub mod byte_view;
 pub mod compat;
 pub mod index_pointer;
+pub mod lru_cache;
 pub mod proto;
 pub mod raw;
 pub mod utils;

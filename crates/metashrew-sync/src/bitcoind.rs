@@ -23,6 +23,7 @@ use http::Http;
 use rest::Rest;
 use rpc::Rpc;
 
+use crate::block::Header;
 use crate::files::LiveFiles;
 use crate::network::Network;
 use crate::node::{Node, NodeBlock, NodeError};
@@ -33,6 +34,9 @@ pub use template::BlockTemplate;
 
 /// Hashes asked for in one request at most.
 const MAX_BATCH: usize = 1_000;
+
+/// The greatest height that can be asked for.
+const MAX_HEIGHT: Height = i32::MAX.cast_unsigned();
 
 /// `RPC_INVALID_ADDRESS_OR_KEY`: no such block.
 const NOT_FOUND: i64 = -5;
@@ -198,13 +202,21 @@ impl CoreNode {
             Err(NodeFault::Refused { message, .. }) if message.contains("pruned") => {
                 Err(NodeError::Pruned { hash: *hash })
             }
-            result => self.noting(result.map(Bytes::from)),
+            result => {
+                let block = Bytes::from(self.noting(result)?);
+                match Header::read(&block) {
+                    Some(header) if header.hash == *hash => Ok(block),
+                    _ => Err(NodeError::BadAnswer {
+                        what: format!("what came for block {hash} is another one, or none"),
+                    }),
+                }
+            }
         }
     }
 
     /// Hashes from a height on, by RPC, in one request.
     fn hashes_by_rpc(&self, from: Height, count: usize) -> Result<Vec<BlockHash>, NodeError> {
-        let params: Vec<_> = (from..=Height::MAX)
+        let params: Vec<_> = (from..=MAX_HEIGHT)
             .take(count)
             .map(|height| json!([height]))
             .collect();
@@ -254,6 +266,9 @@ impl Node for CoreNode {
 
     fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, NodeError> {
         self.check_network()?;
+        if height > MAX_HEIGHT {
+            return Ok(None);
+        }
         if let Some(rest) = &self.rest
             && let Some(hash) = self.noting(rest.hash_at(height))?
         {
@@ -270,7 +285,8 @@ impl Node for CoreNode {
         self.check_network()?;
         let mut hashes = Vec::new();
         while hashes.len() < count {
-            let Ok(height) = Height::try_from(from as usize + hashes.len()) else {
+            let height = Height::try_from(from as usize + hashes.len());
+            let Some(height) = height.ok().filter(|height| *height <= MAX_HEIGHT) else {
                 break;
             };
             let more = self.some_hashes(height, count - hashes.len())?;

@@ -37,10 +37,10 @@ pub trait Node: Send + Sync {
     fn hashes(&self, from: Height, count: usize) -> Result<Vec<BlockHash>, NodeError> {
         let mut hashes = Vec::new();
         for height in (from..=Height::MAX).take(count) {
-            let Some(hash) = self.hash_at(height)? else {
-                break;
-            };
-            hashes.push(hash);
+            match self.hash_at(height)? {
+                Some(hash) => hashes.push(hash),
+                None => break,
+            }
         }
         Ok(hashes)
     }

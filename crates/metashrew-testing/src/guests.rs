@@ -14,7 +14,7 @@ const MEMORY: &str = r#"(memory (export "memory") 2)"#;
 /// The well-behaved guest, and a view for every behaviour, good and bad:
 /// `echo`, `height`, `get`, `counter`, `cached_get`, `trap`, `spin`, `overflow`,
 /// `abort_view`, `bad_key`, `bad_key_length`, `bad_out`, `bad_input`, `bad_log`,
-/// `bad_answer`, `bad_answer_length`, `null_answer`, `grow_4gib`, `leak`,
+/// `bad_answer`, `bad_answer_length`, `null_answer`, `grow_4gib`, `leak`, `devour`,
 /// `flushing_view`; and `not_a_view`, which takes a parameter. `views.wat`, beside
 /// this file, says what each does.
 pub fn chained() -> Vec<u8> {
@@ -61,6 +61,53 @@ pub fn slow(turns: u32) -> Vec<u8> {
            (br_if $again (local.get $left)))
          (call $chain (call $load))"
     ))
+}
+
+/// The well-behaved guest, but making an instance takes about this many turns of an
+/// empty loop.
+pub fn slow_to_make(turns: u32) -> Vec<u8> {
+    made_by(&format!(
+        "(local $left i32)
+         (local.set $left (i32.const {turns}))
+         (loop $again
+           (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+           (br_if $again (local.get $left)))"
+    ))
+}
+
+/// The well-behaved guest, but an instance can be made only where the state has `acc`.
+pub fn needs_state() -> Vec<u8> {
+    made_by("(if (i32.eqz (call $get_len (i32.const 16))) (then (unreachable)))")
+}
+
+/// The well-behaved guest, but its memory has this many pages of 64 KiB from the start.
+pub fn large(pages: u32) -> Vec<u8> {
+    module(
+        &format!(r#"(memory (export "memory") {pages})"#),
+        &format!(r#"(func (export "_start") (call $chain (call $load))) {VIEWS}"#),
+    )
+}
+
+/// A guest with a maximum of 4 MiB of memory that never frees any, as AssemblyScript's
+/// stub runtime: its view `allocate` takes 100,000 bytes at each call, answers its
+/// input there, and traps when there are no more. `_start` is the well-behaved one.
+pub fn never_frees() -> Vec<u8> {
+    module(
+        r#"(memory (export "memory") 3 64)"#,
+        r#"
+  (global $next (mut i32) (i32.const 131072))
+  (func (export "_start") (call $chain (call $load)))
+  (func (export "allocate") (result i32)
+    (local $at i32) (local $length i32)
+    (drop (call $load))
+    (local.set $at (i32.add (global.get $next) (i32.const 4)))
+    (global.set $next (i32.add (global.get $next) (i32.const 100000)))
+    (call $reach (global.get $next))
+    (local.set $length (i32.load (i32.const 65540)))
+    (i32.store (i32.sub (local.get $at) (i32.const 4)) (local.get $length))
+    (memory.copy (local.get $at) (i32.const 65544) (local.get $length))
+    (local.get $at))"#,
+    )
 }
 
 /// Never flushes.
@@ -231,6 +278,18 @@ fn started(start: &str) -> Vec<u8> {
         MEMORY,
         &format!(r#"(func (export "_start") {start}) {VIEWS}"#),
     )
+}
+
+/// The well-behaved guest with a start section of that body.
+fn made_by(start: &str) -> Vec<u8> {
+    let body = format!(
+        r#"
+  (func $make {start})
+  (start $make)
+  (func (export "_start") (call $chain (call $load)))
+{VIEWS}"#
+    );
+    module(MEMORY, &body)
 }
 
 fn module(memory: &str, body: &str) -> Vec<u8> {

@@ -223,7 +223,11 @@ fn answer(connection: &TcpStream, shared: &Shared, request: &Request) -> io::Res
             action();
         }
     }
-    let (upstream, fault) = due_fault(shared, request);
+    let Due {
+        upstream,
+        fault,
+        changes,
+    } = due_fault(shared, request);
     let real = || request.ask(upstream);
     let parent = || match request.of_parent(upstream)? {
         Some(request) => request.ask(upstream),
@@ -234,10 +238,8 @@ fn answer(connection: &TcpStream, shared: &Shared, request: &Request) -> io::Res
         None => write_all(connection, &real()?)?,
         Some(Fault::Close) => return Ok(false),
         Some(Fault::Hang) => {
-            let plan = shared.plan();
-            let begun = plan.changes;
-            let hangs = |plan: &mut Plan| plan.changes == begun;
-            drop(shared.changed.wait_while(plan, hangs));
+            let hangs = |plan: &mut Plan| plan.changes == changes;
+            drop(shared.changed.wait_while(shared.plan(), hangs));
             return Ok(false);
         }
         Some(Fault::Trickle(pause)) => {
@@ -270,11 +272,19 @@ fn write_all(mut connection: &TcpStream, answer: &Answer) -> io::Result<()> {
     connection.write_all(&answer.to_bytes())
 }
 
-/// The fault for this request, if there is one, and whom to ask.
-fn due_fault(shared: &Shared, request: &Request) -> (SocketAddr, Option<Fault>) {
+/// What is to become of a request.
+struct Due {
+    upstream: SocketAddr,
+    fault: Option<Fault>,
+    /// How often the fault had been changed.
+    changes: u64,
+}
+
+fn due_fault(shared: &Shared, request: &Request) -> Due {
     let mut plan = shared.plan();
     let hits = |target| target == Target::All || request.block().is_some();
     let fault = plan.fault.filter(|(target, _)| hits(*target));
+    let changes = plan.changes;
     if fault.is_some() {
         shared.faults.fetch_add(1, Ordering::Relaxed);
         if let Some(times) = &mut plan.times {
@@ -284,7 +294,11 @@ fn due_fault(shared: &Shared, request: &Request) -> (SocketAddr, Option<Fault>) 
             }
         }
     }
-    (plan.upstream, fault.map(|(_, fault)| fault))
+    Due {
+        upstream: plan.upstream,
+        fault: fault.map(|(_, fault)| fault),
+        changes,
+    }
 }
 
 /// Counts a request for a block, and takes out what is to be done before it.

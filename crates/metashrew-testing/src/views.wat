@@ -102,6 +102,11 @@
     (i32.store (i32.const 1024) (i32.const 4))
     (i32.const 1028))
 
+  ;; Takes and touches one MiB after the other, without end.
+  (func (export "devour") (result i32)
+    (loop $again (drop (call $leak_pages)) (br $again))
+    (unreachable))
+
   ;; Flushes the message of `_start`, then answers the value of "acc".
   (func (export "flushing_view") (result i32)
     (drop (call $load))

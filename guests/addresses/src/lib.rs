@@ -17,6 +17,7 @@ use views::{balance, history, utxos};
 
 metashrew_core::export! {
     start: index,
+    memory: by_height,
     views: {
         balance: r#"{"address"|"script"|"scripthash"}"#
             => r#"{"height","balance","received","spent","utxos","txs"}"#,

@@ -15,6 +15,7 @@ use views::{block, range, tip};
 
 metashrew_core::export! {
     start: index,
+    memory: by_height,
     views: {
         block: r#"{"height"}|{"hash"}"#
             => r#"{"height","hash","previous","time","txs","size","weight","fees"}"#,

@@ -33,7 +33,15 @@ pub(crate) struct ViewEngine {
     pub(super) room: Room,
     pub(super) desk: Arc<Desk>,
     pub(super) sessions: Sessions,
-    pending: RwLock<Option<Arc<Pending>>>,
+    pending: RwLock<Latest>,
+}
+
+/// The pending block, if there is one.
+#[derive(Default)]
+struct Latest {
+    /// How many there were, and how often one was taken away.
+    number: u64,
+    block: Option<Arc<Pending>>,
 }
 
 /// What a call asks, looked up in one snapshot.
@@ -76,6 +84,16 @@ impl ViewEngine {
             pending: RwLock::default(),
             room,
             options,
+        }
+    }
+
+    /// What is to be done at every epoch tick.
+    pub(crate) fn at_tick(&self) -> impl Fn() + Send + use<> {
+        let desk = Arc::downgrade(&self.desk);
+        move || {
+            if let Some(desk) = desk.upgrade() {
+                desk.tick();
+            }
         }
     }
 
@@ -153,7 +171,7 @@ impl ViewEngine {
     /// the pending block away.
     pub(crate) fn set_pending(&self, block: Option<PendingBlock>) -> Result<(), ViewError> {
         let Some(PendingBlock { parent, block }) = block else {
-            *self.pending.write() = None;
+            self.replace_pending(|_| None);
             return Ok(());
         };
         let snapshot = self.store.snapshot();
@@ -167,19 +185,27 @@ impl ViewEngine {
         let writes = Instance::create(&self.guest.viewing, call, self.allowance(false), deadline)
             .and_then(|mut instance| instance.start())
             .map_err(|fault| self.error(fault, self.options.timeout))?;
-        let number = {
-            let mut pending = self.pending.write();
-            let number = pending.as_ref().map_or(0, |pending| pending.number) + 1;
-            *pending = Some(Arc::new(Pending {
+        self.replace_pending(|number| {
+            Some(Arc::new(Pending {
                 number,
                 parent,
                 height,
                 writes: Arc::new(writes),
-            }));
-            number
+            }))
+        });
+        Ok(())
+    }
+
+    /// Puts a pending block, which gets the next number, or none in the place of the
+    /// one there is, whose instances go.
+    fn replace_pending(&self, block: impl FnOnce(u64) -> Option<Arc<Pending>>) {
+        let number = {
+            let mut latest = self.pending.write();
+            latest.number += 1;
+            latest.block = block(latest.number);
+            latest.number
         };
         self.desk.see_pending(number);
-        Ok(())
     }
 
     /// Looks up what a call asks.
@@ -201,7 +227,12 @@ impl ViewEngine {
                 (snapshot.at(block.height), block.height, block, to)
             }
             ViewAt::Pending => {
-                let pending = self.pending.read().clone().ok_or(ViewError::NoPending)?;
+                let pending = self
+                    .pending
+                    .read()
+                    .block
+                    .clone()
+                    .ok_or(ViewError::NoPending)?;
                 let state = pending.on(snapshot).ok_or(ViewError::NoPending)?;
                 (
                     state,

@@ -17,7 +17,7 @@ pub struct PendingBlock {
 
 /// A pending block that the guest has executed.
 pub(super) struct Pending {
-    /// Grows with every pending block.
+    /// Grows with every pending block, and is never used again.
     pub(super) number: u64,
     pub(super) parent: BlockHash,
     pub(super) height: Height,

@@ -9,7 +9,7 @@ use metashrew_store::BlockId;
 use metashrew_testing::guests;
 use metashrew_testing::rng::Rng;
 
-use crate::{Bench, block};
+use crate::{Bench, block, until};
 
 const HEIGHTS: u32 = 12;
 
@@ -202,16 +202,4 @@ async fn stateful_views_go_off_and_on_under_load() {
     bench.runtime.disable_stateful_views();
     let stats = bench.runtime.view_stats();
     assert_eq!((stats.idle, stats.busy, stats.memory), (0, 0, 0));
-}
-
-/// Waits for a condition that another task brings about.
-async fn until(condition: impl Fn() -> bool) {
-    let wait = async {
-        while !condition() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), wait)
-        .await
-        .expect("the condition comes about");
 }

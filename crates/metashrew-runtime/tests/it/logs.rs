@@ -31,7 +31,7 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 /// What is logged, down to `debug`, while `run` runs.
-fn logged(run: impl FnOnce()) -> String {
+pub(crate) fn logged(run: impl FnOnce()) -> String {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::DEBUG)

@@ -6,15 +6,29 @@
 )]
 
 mod blocks;
+mod callers;
+mod cancel;
 mod concurrency;
+mod errors;
+mod faults;
+mod independence;
 mod inspect;
 mod logs;
+mod order;
+mod pending;
 mod previews;
+mod reorg;
+mod sdk_guests;
+mod sessions;
+mod stage;
+mod switching;
 mod views;
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use metashrew_runtime::{MetashrewRuntime, ModuleCache, RuntimeOptions, ViewOptions};
+use metashrew_runtime::{MetashrewRuntime, ModuleCache, RuntimeOptions, ViewOptions, ViewStats};
 use metashrew_store::{BlockHash, BlockId, BlockRecord, BlockRef, Store, WriteSet};
 
 /// A guest over a store in memory, and made-up blocks to feed it.
@@ -108,4 +122,40 @@ fn fresh(wasm: &[u8], store: &Store) -> Arc<MetashrewRuntime> {
         },
     };
     Arc::new(MetashrewRuntime::with_options(wasm, store.clone(), options).unwrap())
+}
+
+/// The kept module of the example guest `ledger`, or where `METASHREW_GUESTS` says.
+fn ledger() -> Vec<u8> {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/wasm");
+    let directory = std::env::var_os("METASHREW_GUESTS").map_or(kept, Into::into);
+    std::fs::read(directory.join("ledger.wasm")).unwrap()
+}
+
+/// Nothing runs and nothing waits, and every instance ever made is idle or was
+/// dropped for a reason.
+fn assert_adds_up(stats: &ViewStats) {
+    assert_eq!((stats.busy, stats.waiting), (0, 0), "{stats:?}");
+    let dropped = stats
+        .dropped
+        .by_reason()
+        .iter()
+        .map(|(_, count)| count)
+        .sum::<u64>();
+    assert_eq!(
+        stats.calls.created,
+        dropped + stats.idle as u64,
+        "{stats:?}"
+    );
+}
+
+/// Waits for a condition that another task brings about.
+async fn until(condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), wait)
+        .await
+        .expect("the condition comes about");
 }

@@ -5,6 +5,7 @@ use metashrew_store::BlockRecord;
 use serde::Serialize;
 
 use super::options::CallOptions;
+use crate::wire;
 
 /// The members that an envelope adds to an answer.
 #[derive(Debug, Clone, Serialize)]
@@ -39,12 +40,12 @@ impl Anchor {
     pub(super) fn new(block: &BlockRecord, tip: &BlockRecord, pending: bool, guest: &str) -> Self {
         Self {
             height: block.height,
-            block_hash: format!("0x{}", block.hash),
-            history_root: format!("0x{}", block.history_root),
+            block_hash: wire::block_hash(&block.hash),
+            history_root: wire::history_root(&block.history_root),
             guest: guest.to_owned(),
             tip: Tip {
                 height: tip.height,
-                block_hash: format!("0x{}", tip.hash),
+                block_hash: wire::block_hash(&tip.hash),
             },
             pending,
         }

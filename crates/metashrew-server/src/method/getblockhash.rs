@@ -4,6 +4,7 @@ use http::Extensions;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 
 use super::Context;
+use crate::wire;
 
 /// `0x` and the bytes in the customary (reversed) order, as existing hosts answer.
 pub(super) fn call(
@@ -11,5 +12,5 @@ pub(super) fn call(
     context: &Context,
     extensions: &Extensions,
 ) -> Result<String, ErrorObjectOwned> {
-    Ok(format!("0x{}", context.block(params, extensions)?.hash))
+    Ok(wire::block_hash(&context.block(params, extensions)?.hash))
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Context;
 use crate::params::Arguments;
+use crate::wire;
 
 /// `enabled`, `current_height` and `indexed_height` are named and meant as
 /// existing hosts do; nothing is `null` but what an empty index lacks.
@@ -38,8 +39,8 @@ pub(super) fn call(
         current_height: tip.map(|tip| u64::from(tip.height) + 1),
         indexed_height: tip.map(|tip| tip.height),
         first_height: snapshot.first(),
-        block_hash: of_tip(|tip| format!("0x{}", tip.hash)),
-        history_root: of_tip(|tip| format!("0x{}", tip.history_root)),
+        block_hash: of_tip(|tip| wire::block_hash(&tip.hash)),
+        history_root: of_tip(|tip| wire::history_root(&tip.history_root)),
         guest_sha256: hex::encode_prefixed(context.runtime.guest_sha256()),
     })
 }

@@ -4,14 +4,14 @@ use http::Extensions;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 
 use super::Context;
+use crate::wire;
 
 pub(super) fn call(
     params: &Params<'_>,
     context: &Context,
     extensions: &Extensions,
 ) -> Result<String, ErrorObjectOwned> {
-    Ok(format!(
-        "0x{}",
-        context.block(params, extensions)?.history_root
+    Ok(wire::history_root(
+        &context.block(params, extensions)?.history_root,
     ))
 }

@@ -11,6 +11,7 @@ use super::Context;
 use crate::health::FailedBlock;
 use crate::params::Arguments;
 use crate::telemetry::Readings;
+use crate::wire;
 
 pub(super) fn call(params: &Params<'_>, context: &Context) -> Result<Answer, ErrorObjectOwned> {
     Arguments::read(params, [])?;
@@ -131,8 +132,8 @@ impl Tip {
     fn new(block: &BlockRecord) -> Self {
         Self {
             height: block.height,
-            block_hash: format!("0x{}", block.hash),
-            history_root: format!("0x{}", block.history_root),
+            block_hash: wire::block_hash(&block.hash),
+            history_root: wire::history_root(&block.history_root),
         }
     }
 }

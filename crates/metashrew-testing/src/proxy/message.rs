@@ -160,13 +160,10 @@ impl Answer {
         self
     }
 
-    /// The answer with an `id` that was not asked.
+    /// The answer with an `id` that was not asked, in a batch each of them.
     pub(super) fn of_another_id(mut self) -> Self {
-        if self.is_json() {
-            let text = String::from_utf8_lossy(&self.body);
-            if let Some((before, _)) = text.rsplit_once("\"id\":") {
-                self.body = format!("{before}\"id\":987654321}}\n").into_bytes();
-            }
+        if let Ok(text) = str::from_utf8(&self.body) {
+            self.body = text.replace("\"id\":", "\"id\":98765").into_bytes();
         }
         self
     }

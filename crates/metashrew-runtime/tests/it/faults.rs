@@ -1,0 +1,245 @@
+//! One caller's calls fail in every way there is; the others never notice.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use metashrew_runtime::{GuestFault, HostFault, Route, SessionLoss, ViewCall, ViewError};
+use metashrew_store::BlockId;
+use metashrew_testing::guests;
+
+use crate::{Bench, assert_adds_up, stage};
+
+const CALLERS: usize = 64;
+
+/// How the faulty caller's calls fail.
+struct Case {
+    view: &'static str,
+    input: &'static [u8],
+    is_due: fn(&ViewError) -> bool,
+}
+
+fn guest_fault(error: &ViewError, is_due: fn(&GuestFault) -> bool) -> bool {
+    matches!(error, ViewError::Guest(fault) if is_due(fault))
+}
+
+const CASES: [Case; 9] = [
+    Case {
+        view: "spin",
+        input: b"",
+        is_due: |error| {
+            matches!(error, ViewError::Timeout { limit, backtrace }
+                if limit.as_millis() == 5 && !backtrace.frames().is_empty())
+        },
+    },
+    Case {
+        view: "trap",
+        input: b"",
+        is_due: |error| {
+            guest_fault(
+                error,
+                |fault| matches!(fault, GuestFault::Trap { trap, .. } if trap.contains("unreachable")),
+            )
+        },
+    },
+    Case {
+        view: "overflow",
+        input: b"",
+        is_due: |error| {
+            guest_fault(
+                error,
+                |fault| matches!(fault, GuestFault::Trap { trap, .. } if trap.contains("stack")),
+            )
+        },
+    },
+    Case {
+        view: "abort_view",
+        input: b"",
+        is_due: |error| {
+            guest_fault(error, |fault| {
+                matches!(fault, GuestFault::Abort { message, line: 7, column: 3, .. }
+                    if message == "out of tea")
+            })
+        },
+    },
+    Case {
+        view: "bad_key",
+        input: b"",
+        is_due: |error| {
+            guest_fault(error, |fault| {
+                matches!(fault, GuestFault::BadPointer { function, pointer: 0x7fff_fff0, .. }
+                    if function == "__get_len")
+            })
+        },
+    },
+    Case {
+        view: "bad_answer",
+        input: b"",
+        is_due: |error| {
+            guest_fault(
+                error,
+                |fault| matches!(fault, GuestFault::BadPointer { function, .. } if function == "bad_answer"),
+            )
+        },
+    },
+    Case {
+        view: "grow_4gib",
+        input: b"",
+        is_due: |error| matches!(error, ViewError::MemoryLimit { wanted, .. } if *wanted == 1 << 32),
+    },
+    Case {
+        view: "devour",
+        input: b"",
+        is_due: |error| matches!(error, ViewError::MemoryLimit { .. }),
+    },
+    Case {
+        view: "get",
+        input: stage::BOOM,
+        is_due: |error| {
+            matches!(error, ViewError::Host(HostFault::Panic(message))
+                if message.contains("disk on fire"))
+        },
+    },
+];
+
+#[test]
+fn a_callers_faults_are_its_own() {
+    for case in &CASES {
+        let (store, _) = stage::store();
+        let bench = Bench::over(&guests::chained(), store, |views| {
+            views.instances = NonZeroUsize::new(4).unwrap();
+            views.memory_budget = 64 << 20;
+            views.max_instance_memory = 64 << 20;
+            views.timeout = Duration::from_hours(1);
+        });
+        bench.index_to(12, 1);
+        beside_others(&bench, case);
+        let stats = bench.runtime.view_stats();
+        assert_adds_up(&stats);
+        assert!(stats.memory <= stats.memory_limit, "{stats:?}");
+        assert_eq!(bench.view("echo", b"well", &BlockId::Latest), b"well");
+        bench.runtime.disable_stateful_views();
+        let stats = bench.runtime.view_stats();
+        assert_eq!((stats.idle, stats.memory), (0, 0), "{stats:?}");
+    }
+}
+
+/// One caller whose calls fail, beside others whose calls do not.
+fn beside_others(bench: &Bench, case: &Case) {
+    let expected: Vec<_> = (0..=12)
+        .map(|height| bench.view("get", b"acc", &BlockId::Height(height)))
+        .collect();
+    let (done, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let handle = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let failed = std::thread::scope(|scope| {
+        for caller in 1..CALLERS {
+            let (expected, done, answered) = (&expected, &done, &answered);
+            let handle = handle.handle().clone();
+            scope.spawn(move || {
+                for call in caller.. {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let at = BlockId::Height(u32::try_from(call % 13).unwrap());
+                    let answer = if caller % 2 == 0 {
+                        bench.runtime.view_sync("cached_get", b"acc", &at)
+                    } else {
+                        handle.block_on(bench.runtime.view("cached_get", b"acc", &at))
+                    };
+                    let answer = answer.unwrap_or_else(|error| panic!("`{}`: {error}", case.view));
+                    assert_eq!(answer.bytes, expected[call % 13]);
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let mut failed = 0;
+        while failed < 20 || answered.load(Ordering::Relaxed) < 2_000 {
+            let call = ViewCall {
+                timeout: Some(Duration::from_millis(5)),
+                ..ViewCall::new(case.view, case.input)
+            };
+            // Only the endless view is to end by its time.
+            let call = ViewCall {
+                timeout: call.timeout.filter(|_| case.view == "spin"),
+                ..call
+            };
+            let error = if failed % 2 == 0 {
+                bench.runtime.call_sync(call)
+            } else {
+                handle.block_on(bench.runtime.call(call))
+            };
+            let error = error.unwrap_err();
+            if !(case.is_due)(&error) {
+                done.store(true, Ordering::Relaxed);
+                panic!("`{}` gave {error:?}", case.view);
+            }
+            failed += 1;
+            if answered.load(Ordering::Relaxed) == 0 {
+                std::thread::yield_now();
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        failed
+    });
+    assert_eq!(bench.runtime.view_stats().errors.total(), failed);
+}
+
+#[test]
+fn a_guest_that_never_frees_answers_for_ever() {
+    let bench = Bench::new(&guests::never_frees());
+    bench.index_to(0, 1);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    for call in 0..1_000u32 {
+        let input = call.to_le_bytes();
+        let answer = if call.is_multiple_of(3) {
+            runtime.block_on(bench.runtime.view("allocate", &input, &BlockId::Latest))
+        } else {
+            bench
+                .runtime
+                .view_sync("allocate", &input, &BlockId::Latest)
+        };
+        assert_eq!(answer.unwrap().bytes, input[..]);
+    }
+    let stats = bench.runtime.view_stats();
+    assert_adds_up(&stats);
+    assert_eq!(stats.errors.total(), 0);
+    assert!(stats.calls.retried > 20, "{stats:?}");
+    assert_eq!(stats.dropped.fault, stats.calls.retried);
+}
+
+#[test]
+fn a_call_of_a_session_is_not_tried_again_on_another_memory() {
+    let bench = Bench::new(&guests::never_frees());
+    bench.index_to(0, 1);
+    let call = || {
+        bench.runtime.call_sync(ViewCall {
+            route: Route::Session("s"),
+            ..ViewCall::new("allocate", b"x")
+        })
+    };
+    let mut calls = 0;
+    let error = loop {
+        match call() {
+            Ok(answer) => {
+                calls += 1;
+                assert_eq!(answer.session_call, Some(calls));
+            }
+            Err(error) => break error,
+        }
+    };
+    assert!(calls > 10);
+    assert!(matches!(error, ViewError::Guest(GuestFault::Trap { .. })));
+    assert!(matches!(
+        call(),
+        Err(ViewError::SessionLost {
+            reason: SessionLoss::Fault,
+            ..
+        })
+    ));
+    assert_eq!(call().unwrap().session_call, Some(1));
+    let stats = bench.runtime.view_stats();
+    assert_eq!(stats.calls.retried, 0);
+    assert_adds_up(&stats);
+}
