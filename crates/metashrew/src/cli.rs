@@ -233,23 +233,24 @@ fn choose(start: &mut Start, matches: &ArgMatches) -> Result<(), &'static str> {
     if start.blocks.is_none() && node.rpc_url.is_none() {
         return Err("either --rpc-url or --blocks is needed");
     }
-    let (blocks, rpc_url) = (&mut start.blocks, &mut node.rpc_url);
-    keep_one((blocks, rank("blocks")), (rpc_url, rank("rpc_url")))
+    let ranks = |first, second| rank(first).cmp(&rank(second));
+    let order = ranks("blocks", "rpc_url");
+    keep_one(order, &mut start.blocks, &mut node.rpc_url)
         .ok_or("--rpc-url and --blocks cannot both be given")?;
-    let (auth, cookie_file) = (&mut node.auth, &mut node.cookie_file);
-    keep_one((auth, rank("auth")), (cookie_file, rank("cookie_file")))
+    let order = ranks("auth", "cookie_file");
+    keep_one(order, &mut node.auth, &mut node.cookie_file)
         .ok_or("--auth and --cookie-file cannot both be given")?;
-    let (network, magic) = (&mut node.network, &mut node.magic);
-    keep_one((network, rank("network")), (magic, rank("magic")))
+    let order = ranks("network", "magic");
+    keep_one(order, &mut node.network, &mut node.magic)
         .ok_or("--network and --magic cannot both be given")
 }
 
 /// Drops the one of lower rank; none if the ranks are equal, and both are there.
-fn keep_one<A, B>(first: (&mut Option<A>, u8), second: (&mut Option<B>, u8)) -> Option<()> {
-    match first.1.cmp(&second.1) {
-        Ordering::Greater => *second.0 = None,
-        Ordering::Less => *first.0 = None,
-        Ordering::Equal if first.0.is_some() && second.0.is_some() => return None,
+fn keep_one<A, B>(order: Ordering, first: &mut Option<A>, second: &mut Option<B>) -> Option<()> {
+    match order {
+        Ordering::Greater => *second = None,
+        Ordering::Less => *first = None,
+        Ordering::Equal if first.is_some() && second.is_some() => return None,
         Ordering::Equal => {}
     }
     Some(())

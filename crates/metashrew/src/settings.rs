@@ -41,6 +41,11 @@ impl Start {
 }
 
 impl NodeArgs {
+    /// How often the pending block is renewed; none if there shall be none.
+    pub(crate) fn pending_interval(&self) -> Option<Duration> {
+        (self.pending_interval_ms > 0).then(|| Duration::from_millis(self.pending_interval_ms))
+    }
+
     /// How to reach the node at a URL.
     pub(crate) fn settings(&self, rpc_url: &str) -> CoreSettings {
         let auth = match (&self.auth, &self.cookie_file) {

@@ -145,6 +145,16 @@ pub(crate) struct NodeArgs {
     /// [default: 1000; 10000 with --zmq]
     #[arg(long, value_name = "MS", env = "METASHREW_POLL_INTERVAL_MS")]
     pub(crate) poll_interval_ms: Option<u64>,
+
+    /// How often the block `pending` is renewed from what the node would mine next, in
+    /// milliseconds, beside at every new block; 0 for no such block
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_PENDING_INTERVAL_MS",
+        default_value_t = 5_000
+    )]
+    pub(crate) pending_interval_ms: u64,
 }
 
 fn parse_auth(text: &str) -> Result<Auth, &'static str> {

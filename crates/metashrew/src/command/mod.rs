@@ -3,6 +3,7 @@
 mod database;
 mod inspect;
 mod keys;
+mod pending;
 mod rollback;
 mod source;
 mod start;

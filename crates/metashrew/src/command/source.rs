@@ -70,12 +70,17 @@ impl Source {
         }
     }
 
-    /// What tells the server how indexing goes.
-    pub(super) fn reporter(&self, progress: Arc<Progress>) -> Reporter {
-        let node = match self {
+    /// The node, if there is one.
+    pub(super) fn node(&self) -> Option<Arc<CoreNode>> {
+        match self {
             Self::Files(_) => None,
             Self::Node { node, .. } => Some(Arc::clone(node)),
-        };
+        }
+    }
+
+    /// What tells the server how indexing goes.
+    pub(super) fn reporter(&self, progress: Arc<Progress>) -> Reporter {
+        let node = self.node();
         Reporter { progress, node }
     }
 }

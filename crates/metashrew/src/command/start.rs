@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::database;
+use super::pending::Pending;
 use super::source::Source;
 use crate::cli::Start;
 use crate::console::{self, Console};
@@ -60,8 +61,20 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
         indexing: Some(Arc::new(reporter)),
         ..args.server_options()
     };
-    let server = Server::bind(address, runtime, options).await?;
+    let server = Server::bind(address, runtime.clone(), options).await?;
     let mut indexing = Indexing::start(indexer)?;
+    if let Some(node) = source.node()
+        && let Some(interval) = args.node.pending_interval()
+    {
+        let pending = Pending {
+            node,
+            runtime,
+            progress: Arc::clone(&indexing.progress),
+            interval,
+        };
+        let kept = pending.keep(indexing.stop.clone());
+        kept.context("the thread for the pending block cannot be started")?;
+    }
     let outcome = tokio::select! {
         signal = signals.next() => {
             tracing::info!("{signal}: stopping");

@@ -21,7 +21,7 @@ fn ask_until(over: &AtomicBool, running: &Running, answered: &AtomicUsize) {
         let Some(tip) = running.served_height() else {
             continue;
         };
-        let below = answered.load(Ordering::SeqCst) as u32 % 60;
+        let below = u32::try_from(answered.load(Ordering::SeqCst) % 60).unwrap();
         let height = tip.saturating_sub(below).max(1);
         let Some(hash) = running.hash_at(height) else {
             continue;

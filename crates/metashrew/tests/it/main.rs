@@ -19,6 +19,7 @@ mod keys;
 mod mainnet;
 mod offline;
 mod outages;
+mod pending;
 mod serving;
 mod signals;
 mod sources;

@@ -44,7 +44,7 @@ fn block_files_without_a_mask_are_read_too() {
     for hash in &funded {
         let mut transaction = pay(&key, &node.coinbase(hash), &Key::new(2), 4_000_000_000);
         let mut data = bitcoin::script::PushBytesBuf::new();
-        data.extend_from_slice(&[7; DATA]).unwrap();
+        data.extend_from_slice(&vec![7; DATA]).unwrap();
         transaction.output.push(bitcoin::TxOut {
             value: bitcoin::Amount::ZERO,
             script_pubkey: bitcoin::ScriptBuf::new_op_return(data),
