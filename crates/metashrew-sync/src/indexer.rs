@@ -15,8 +15,8 @@ use crate::execute::Processed;
 use crate::node::{Node, NodeError};
 use crate::options::IndexOptions;
 use crate::progress::{Asked, Progress, Span};
-use crate::reorg::{self, Aligned};
-use crate::round::Round;
+use crate::reorg::{self, Compared};
+use crate::round::{self, Round};
 use crate::stop::Stop;
 use crate::wakeups::Wakeups;
 
@@ -148,14 +148,42 @@ impl Indexer {
 
     /// Indexes until an end, or until the node's chain turns out to be another.
     fn round(&self, stop: &Stop, wakeups: &Wakeups) -> Result<Turn, IndexError> {
-        let store = self.runtime.store();
-        let aligned = reorg::align(store, self.node.as_ref(), &self.options, &self.progress)?;
-        let start = match aligned {
-            Aligned::At(start) => start,
-            Aligned::Behind(error) => return Ok(Turn::Behind(error)),
+        let start = match self.compare(stop)? {
+            None => return Ok(Turn::End(IndexEnd::Stopped)),
+            Some(Compared::At(start)) => start,
+            Some(Compared::Behind(error)) => return Ok(Turn::Behind(error)),
+            Some(Compared::Reorganised(reorganised)) => {
+                reorganised.undo(self.runtime.store(), &self.progress)?
+            }
         };
         self.progress.aligned(self.options.follow);
         Round::start(self, start, wakeups.clone(), stop)?.run()
+    }
+
+    /// Compares the chains on a thread of its own, so that a node that hangs does
+    /// not hold up a stop. None if a stop was requested.
+    fn compare(&self, stop: &Stop) -> Result<Option<Compared>, IndexError> {
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        let snapshot = self.runtime.store().snapshot();
+        let (node, options) = (Arc::clone(&self.node), self.options);
+        let task = "compares the chains";
+        let thread = round::spawn(task, "metashrew-compare", move || {
+            let compared = reorg::compare(&snapshot, node.as_ref(), &options);
+            drop(snapshot);
+            // Nobody waits any more if a stop was requested.
+            let _ = sender.send(compared);
+        })?;
+        crossbeam_channel::select! {
+            recv(receiver) -> compared => match compared {
+                Ok(compared) => {
+                    // It has let go of the store.
+                    let _ = thread.join();
+                    compared.map(Some)
+                }
+                Err(_) => Err(IndexError::Thread { task, source: None }),
+            },
+            recv(stop.requested()) -> _ => Ok(None),
+        }
     }
 
     /// Commits blocks, all at once.

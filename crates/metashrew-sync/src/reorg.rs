@@ -13,13 +13,23 @@ use crate::node::{Node, NodeError};
 use crate::options::IndexOptions;
 use crate::progress::Progress;
 
-/// Where indexing goes on.
-pub(crate) enum Aligned {
-    /// From here; what was indexed before is in the node's chain.
+/// How the node's chain and the indexed one compare.
+pub(crate) enum Compared {
+    /// What was indexed is in the node's chain: it goes on from here.
     At(Start),
     /// The node has no block at all, or its chain ends below our tip and nothing
     /// says that it is to replace ours.
     Behind(NodeError),
+    /// Some of what was indexed is not in the node's chain any more.
+    Reorganised(Reorganised),
+}
+
+/// What is to be undone.
+pub(crate) struct Reorganised {
+    tip: BlockRecord,
+    /// The last block to keep; none if all that was indexed, from `first` on, goes.
+    fork: Option<BlockRecord>,
+    first: Height,
 }
 
 /// Where the node's chain and the indexed one part.
@@ -32,20 +42,18 @@ enum Fork {
     TooDeep,
 }
 
-/// Compares the store's chain with the node's, and undoes what is not in the
-/// node's chain any more.
-pub(crate) fn align(
-    store: &Store,
+/// Compares the indexed chain with the node's. Changes nothing: the node may take
+/// its time, and nobody has to wait for it.
+pub(crate) fn compare(
+    snapshot: &Snapshot,
     node: &dyn Node,
     options: &IndexOptions,
-    progress: &Progress,
-) -> Result<Aligned, IndexError> {
-    let snapshot = store.snapshot();
+) -> Result<Compared, IndexError> {
     let Some(tip) = snapshot.tip().copied() else {
         return first(node, options);
     };
     let top = match node.hash_at(tip.height)? {
-        Some(hash) if hash == tip.hash => return Ok(above(&tip)),
+        Some(hash) if hash == tip.hash => return Ok(Compared::At(above(&tip))),
         Some(_) => tip.height,
         None => match node.tip()? {
             None => return Ok(no_blocks()),
@@ -55,20 +63,21 @@ pub(crate) fn align(
         },
     };
     let behind = || {
-        Ok(Aligned::Behind(NodeError::Behind {
+        Ok(Compared::Behind(NodeError::Behind {
             what: format!(
                 "its chain ends at block {top}, the indexed one at {}",
                 tip.height
             ),
         }))
     };
-    if snapshot.first().is_some_and(|first| top < first) {
+    let first = snapshot.first().unwrap_or(tip.height);
+    if top < first {
         return behind();
     }
-    let fork = match fork_point(&snapshot, node, options, tip.height, top)? {
+    let fork = match fork_point(snapshot, node, options, tip.height, top)? {
         Fork::Above(fork, None) if fork.height < tip.height => return behind(),
         // As good as equal: the chain has changed between two questions.
-        Fork::Above(fork, None) => return Ok(above(&fork)),
+        Fork::Above(fork, None) => return Ok(Compared::At(above(&fork))),
         Fork::Above(fork, Some(next)) => {
             let height = fork.height.saturating_add(1);
             if parent_of(node, height, &next)? != fork.hash {
@@ -87,54 +96,50 @@ pub(crate) fn align(
             });
         }
     };
-    let first = snapshot.first().unwrap_or(tip.height);
-    drop(snapshot);
-    undo(store, progress, &tip, fork.as_ref(), first)?;
-    Ok(match fork {
-        Some(fork) => above(&fork),
-        None => Aligned::At(Start {
-            height: first,
-            parent: None,
-        }),
-    })
+    Ok(Compared::Reorganised(Reorganised { tip, fork, first }))
 }
 
-/// Rolls back, once, to the fork, or to nothing.
-fn undo(
-    store: &Store,
-    progress: &Progress,
-    tip: &BlockRecord,
-    fork: Option<&BlockRecord>,
-    first: Height,
-) -> Result<(), IndexError> {
-    let lowest = fork.map_or(first, |fork| fork.height.saturating_add(1));
-    let depth = tip.height.saturating_sub(lowest).saturating_add(1);
-    let fork = fork.map(|fork| fork.height);
-    tracing::warn!(
-        depth,
-        fork,
-        "reorganisation: {depth} blocks from {lowest} on are undone"
-    );
-    store.rollback(fork)?;
-    progress.count_rollback(fork, depth);
-    Ok(())
+impl Reorganised {
+    /// Rolls back, once, to the last block that both chains have, and answers where
+    /// it goes on.
+    pub(crate) fn undo(self, store: &Store, progress: &Progress) -> Result<Start, IndexError> {
+        let Self { tip, fork, first } = self;
+        let start = match &fork {
+            Some(fork) => above(fork),
+            None => Start {
+                height: first,
+                parent: None,
+            },
+        };
+        let lowest = start.height;
+        let depth = tip.height.saturating_sub(lowest).saturating_add(1);
+        let fork = fork.map(|fork| fork.height);
+        tracing::warn!(
+            depth,
+            fork,
+            "reorganisation: {depth} blocks from {lowest} on are undone"
+        );
+        store.rollback(fork)?;
+        progress.count_rollback(fork, depth);
+        Ok(start)
+    }
 }
 
-fn no_blocks() -> Aligned {
-    Aligned::Behind(NodeError::Behind {
+fn no_blocks() -> Compared {
+    Compared::Behind(NodeError::Behind {
         what: "it has no block yet".to_owned(),
     })
 }
 
-fn above(block: &BlockRecord) -> Aligned {
-    Aligned::At(Start {
+fn above(block: &BlockRecord) -> Start {
+    Start {
         height: block.height.saturating_add(1),
         parent: Some(block.hash),
-    })
+    }
 }
 
 /// The start of an empty store.
-fn first(node: &dyn Node, options: &IndexOptions) -> Result<Aligned, IndexError> {
+fn first(node: &dyn Node, options: &IndexOptions) -> Result<Compared, IndexError> {
     let Some(first) = node.first()? else {
         return Ok(no_blocks());
     };
@@ -147,14 +152,14 @@ fn first(node: &dyn Node, options: &IndexOptions) -> Result<Aligned, IndexError>
             hint,
         });
     }
-    Ok(Aligned::At(Start {
+    Ok(Compared::At(Start {
         height,
         parent: None,
     }))
 }
 
 /// A source whose first block is above our tip is good only if it is the next.
-fn later(node: &dyn Node, tip: &BlockRecord) -> Result<Aligned, IndexError> {
+fn later(node: &dyn Node, tip: &BlockRecord) -> Result<Compared, IndexError> {
     let height = tip.height.saturating_add(1);
     let first = node.first()?.unwrap_or(height);
     if first > height {
@@ -173,7 +178,7 @@ fn later(node: &dyn Node, tip: &BlockRecord) -> Result<Aligned, IndexError> {
     if parent_of(node, height, &hash)? != tip.hash {
         return Err(IndexError::OtherChain { first: tip.height });
     }
-    Ok(above(tip))
+    Ok(Compared::At(above(tip)))
 }
 
 /// The highest block at or below `top` that both chains have.

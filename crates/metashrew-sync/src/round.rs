@@ -213,7 +213,7 @@ fn turn(end: FetchEnd) -> Result<Turn, IndexError> {
     })
 }
 
-fn spawn(
+pub(crate) fn spawn(
     task: &'static str,
     name: &str,
     run: impl FnOnce() + Send + 'static,

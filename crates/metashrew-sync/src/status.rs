@@ -21,7 +21,8 @@ pub struct IndexStatus {
     pub blocks_per_second: f64,
     /// Bytes of those blocks per second.
     pub bytes_per_second: f64,
-    /// How long it takes to get to the target at that rate; none if nothing tells.
+    /// How long it takes to get to the target at that rate; none if nothing tells,
+    /// or there is nothing to catch up with.
     pub left: Option<Duration>,
 }
 
@@ -160,6 +161,7 @@ pub(crate) fn status(
         reason = "heights have 32 bits, and one more"
     )]
     let left = missing
+        .filter(|_| !matches!(state, IndexState::Following | IndexState::Done))
         .map(|missing| missing as f64 / blocks_per_second)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     IndexStatus {
@@ -193,7 +195,7 @@ mod tests {
         assert_eq!(follow(10, 30).left, Some(Duration::from_secs(10)));
         assert_eq!(follow(29, 30).state, IndexState::Following);
         assert_eq!(follow(30, 30).state, IndexState::Following);
-        assert_eq!(follow(31, 30).left, Some(Duration::ZERO));
+        assert_eq!(follow(29, 30).left, None, "nothing is to be caught up with");
         let once = at(30, 30, Phase::Indexing { follow: false }, None);
         assert_eq!(once.state, IndexState::Syncing);
         let trouble = Trouble {

@@ -1,108 +1,21 @@
-//! An indexer that stays at the node's tip: new blocks, reorganisations, nodes
-//! that go away or backwards, and what its status says meanwhile.
+//! An indexer that stays at the node's tip: new blocks, reorganisations, blocks held
+//! back, and what its status says.
 
 use std::sync::Arc;
-use std::thread::{self, ScopedJoinHandle};
-use std::time::Duration;
+use std::thread;
 
 use bytes::Bytes;
-use crossbeam_channel::Receiver;
 use metashrew_store::{BlockHash, Height, Store};
 use metashrew_sync::{
-    IndexEnd, IndexError, IndexOptions, IndexState, Indexer, Node, NodeBlock, NodeError, Progress,
-    Stop,
+    IndexEnd, IndexOptions, IndexState, Indexer, Node, NodeBlock, NodeError, Stop,
 };
-use metashrew_testing::chain::{Chain, Shape};
 use metashrew_testing::guests;
 use parking_lot::{Condvar, Mutex};
 
+use crate::follower::{Follower, chain, following, never_polling};
 use crate::support::{
     FakeNode, assert_holds, close_options, hash_of, indexer, options, records, runtime, wait_until,
 };
-
-fn chain(count: usize) -> Chain {
-    let mut chain = Chain::new(12).shape(Shape::Transactions(3));
-    chain.mine(count);
-    chain
-}
-
-/// Options that stay at the tip, and ask the node often.
-fn following() -> IndexOptions {
-    IndexOptions {
-        follow: true,
-        poll_interval: Some(Duration::from_millis(1)),
-        ..options()
-    }
-}
-
-/// Options that never ask the node for new blocks of their own accord.
-fn never_polling() -> IndexOptions {
-    IndexOptions {
-        poll_interval: Some(Duration::MAX),
-        ..following()
-    }
-}
-
-/// Keeps a test that fails from waiting for its indexer.
-struct StopOnDrop(Stop);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.request();
-    }
-}
-
-/// An indexer on a thread of its own.
-struct Follower<'scope> {
-    store: Store,
-    stop: StopOnDrop,
-    progress: Arc<Progress>,
-    thread: ScopedJoinHandle<'scope, Result<IndexEnd, IndexError>>,
-}
-
-impl<'scope> Follower<'scope> {
-    fn start(
-        scope: &'scope thread::Scope<'scope, '_>,
-        node: &Arc<FakeNode>,
-        options: IndexOptions,
-        wakeups: Option<Receiver<()>>,
-    ) -> Self {
-        let store = Store::in_memory();
-        let mut indexer = indexer(&guests::chained(), &store, node, options);
-        if let Some(wakeups) = wakeups {
-            indexer = indexer.with_wakeups(wakeups);
-        }
-        let stop = Stop::new();
-        let (progress, told) = (indexer.progress(), stop.clone());
-        Self {
-            store,
-            stop: StopOnDrop(stop),
-            progress,
-            thread: scope.spawn(move || indexer.run(&told)),
-        }
-    }
-
-    /// Waits until the chain is indexed.
-    fn wait_for(&self, chain: &Chain) {
-        let tip = hash_of(chain.tip().unwrap());
-        wait_until("the chain is indexed", || {
-            self.store
-                .snapshot()
-                .tip()
-                .is_some_and(|ours| ours.hash == tip)
-        });
-        assert_holds(&self.store, chain.blocks());
-    }
-
-    fn wait_for_state(&self, name: &str) {
-        wait_until(name, || self.progress.status().state.name() == name);
-    }
-
-    fn end(self) -> Result<IndexEnd, IndexError> {
-        self.stop.0.request();
-        self.thread.join().unwrap()
-    }
-}
 
 #[test]
 fn new_blocks_and_reorganisations_are_followed_until_a_stop() {
@@ -185,130 +98,6 @@ fn whoever_says_when_there_are_blocks_may_go_away() {
         node.switch(&best);
         follower.wait_for(&best);
         follower.end().unwrap();
-    });
-}
-
-#[test]
-fn a_node_that_goes_backwards_is_waited_for() {
-    let mut best = chain(20);
-    let node = FakeNode::new(&best);
-    thread::scope(|scope| {
-        let follower = Follower::start(scope, &node, following(), None);
-        follower.wait_for(&best);
-        // To somewhere below, to its first block, and to no block at all.
-        for height in [15, 1, 0] {
-            node.cut(height);
-            follower.wait_for_state("waiting");
-            let IndexState::Waiting { error, .. } = follower.progress.status().state else {
-                panic!("not waiting");
-            };
-            assert!(error.starts_with("the node is behind: "), "{error}");
-            assert_holds(&follower.store, best.blocks());
-            node.switch(&best);
-            follower.wait_for_state("following");
-        }
-        assert_eq!(follower.progress.report().rollbacks, 0);
-        // It comes back with another chain.
-        node.cut(10);
-        follower.wait_for_state("waiting");
-        best = best.fork(12, 5);
-        best.mine(10);
-        node.switch(&best);
-        follower.wait_for(&best);
-        assert_eq!(follower.progress.report().rollbacks, 1);
-        follower.end().unwrap();
-    });
-}
-
-#[test]
-fn an_old_branch_deeper_than_the_horizon_is_waited_out_while_it_is_shorter() {
-    let best = chain(30);
-    let mut old = best.fork(10, 5);
-    old.mine(12);
-    let node = FakeNode::new(&best);
-    let options = IndexOptions {
-        reorg_horizon: 10,
-        ..following()
-    };
-    thread::scope(|scope| {
-        let follower = Follower::start(scope, &node, options, None);
-        follower.wait_for(&best);
-        node.switch(&old);
-        follower.wait_for_state("waiting");
-        assert_holds(&follower.store, best.blocks());
-        old.mine(8);
-        node.switch(&old);
-        // It is as long as ours now, and the node means it.
-        follower.wait_for_state("halted");
-        let error = follower.thread.join().unwrap().unwrap_err();
-        assert!(
-            matches!(
-                error,
-                IndexError::TooDeep {
-                    tip: 30,
-                    horizon: 10
-                }
-            ),
-            "{error}"
-        );
-        assert_holds(&follower.store, best.blocks());
-    });
-}
-
-#[test]
-fn a_hash_without_its_block_undoes_nothing() {
-    let best = chain(20);
-    let node = FakeNode::new(&best);
-    let false_hash = BlockHash::from_bytes([7; 32]);
-    thread::scope(|scope| {
-        let follower = Follower::start(scope, &node, following(), None);
-        follower.wait_for(&best);
-        for claims in [&[20][..], &[18, 19, 20], &[1, 2]] {
-            for height in claims {
-                node.claim(*height, Some(false_hash));
-            }
-            // Has it look at the whole chain again.
-            node.cut(19);
-            let failures = follower.progress.report().failures;
-            wait_until("it has looked again", || {
-                follower.progress.report().failures > failures + 3
-            });
-            for height in claims {
-                node.claim(*height, None);
-            }
-            node.switch(&best);
-            follower.wait_for_state("following");
-        }
-        assert_eq!(follower.progress.report().rollbacks, 0);
-        assert_holds(&follower.store, best.blocks());
-        follower.end().unwrap();
-    });
-}
-
-#[test]
-fn a_node_that_is_down_is_told_and_waited_for() {
-    let mut best = chain(20);
-    let node = FakeNode::new(&best);
-    node.set_down(true);
-    thread::scope(|scope| {
-        let follower = Follower::start(scope, &node, following(), None);
-        for _ in 0..3 {
-            wait_until("it has tried again and again", || {
-                matches!(
-                    follower.progress.status().state,
-                    IndexState::Waiting { ref error, failures, .. }
-                        if failures > 3 && error == "the node does not answer: connection refused"
-                )
-            });
-            node.set_down(false);
-            follower.wait_for(&best);
-            follower.wait_for_state("following");
-            node.set_down(true);
-            best.mine(2);
-            node.switch(&best);
-        }
-        follower.wait_for_state("waiting");
-        assert_eq!(follower.end().unwrap(), IndexEnd::Stopped);
     });
 }
 
