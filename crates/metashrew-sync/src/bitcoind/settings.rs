@@ -1,5 +1,6 @@
 //! How a node is reached.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::files::FilesError;
 use crate::network::Network;
 
 /// How a [`CoreNode`](super::CoreNode) reaches its node.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CoreSettings {
     /// Where the node answers JSON-RPC: `http://HOST:PORT`, with `USER:PASSWORD@`
     /// before the host if you like. Without a port: the network's usual one.
@@ -31,6 +32,20 @@ pub struct CoreSettings {
     pub connect_timeout: Duration,
     /// How long a whole answer may take. Default: 60 s.
     pub answer_timeout: Duration,
+}
+
+impl fmt::Debug for CoreSettings {
+    /// Without the URL, which may hold a password; its host is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.target().map(|target| target.address);
+        f.debug_struct("CoreSettings")
+            .field("address", &address.unwrap_or_default())
+            .field("auth", &self.auth)
+            .field("rest", &self.rest)
+            .field("blocks_dir", &self.blocks_dir)
+            .field("network", &self.network)
+            .finish_non_exhaustive()
+    }
 }
 
 impl CoreSettings {
@@ -172,6 +187,11 @@ mod tests {
         let target = settings.target().unwrap();
         assert_eq!(target.address, "h:38332");
         assert_eq!(target.auth, Auth::CookieFile("c".into()));
+        let shown = format!("{:?}", CoreSettings::new("http://u:secret@h"));
+        assert!(
+            shown.contains("h:8332") && !shown.contains("secret"),
+            "{shown}"
+        );
     }
 
     #[test]

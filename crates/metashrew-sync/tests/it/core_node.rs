@@ -32,7 +32,7 @@ pub(crate) fn settings(bitcoind: &Bitcoind) -> CoreSettings {
     }
 }
 
-fn connect(settings: &CoreSettings) -> CoreNode {
+pub(crate) fn connect(settings: &CoreSettings) -> CoreNode {
     let node = CoreNode::new(settings).unwrap();
     node.wait_for_files();
     node
@@ -323,53 +323,6 @@ fn a_node_without_rest_is_asked_by_rpc_until_it_has_some() {
         (node.source_counts().rest, node.source_counts().rpc),
         (1, 1)
     );
-}
-
-#[test]
-fn new_blocks_are_found_in_the_files_at_once() {
-    let bitcoind = Bitcoind::start();
-    let node = connect(&CoreSettings {
-        blocks_dir: Some(bitcoind.blocks_dir()),
-        ..settings(&bitcoind)
-    });
-    for _ in 0..30 {
-        let hash = ours(&bitcoind.mine(1)[0]);
-        node.block(&hash).unwrap();
-    }
-    let expected = SourceCounts {
-        files: 30,
-        ..SourceCounts::default()
-    };
-    assert_eq!(node.source_counts(), expected);
-}
-
-#[test]
-fn a_block_damaged_in_the_files_comes_from_the_node() {
-    let bitcoind = Bitcoind::start();
-    let hash = bitcoind.mine(3)[1];
-    let block = serialize(&bitcoind.block(&hash));
-    // A copy, as the node would hand out from its own what is damaged there.
-    let copy = tempfile::tempdir().unwrap();
-    for name in ["blk00000.dat", "xor.dat"] {
-        std::fs::copy(bitcoind.blocks_dir().join(name), copy.path().join(name)).unwrap();
-    }
-    // The end of the second block of three, in its coinbase.
-    let path = copy.path().join("blk00000.dat");
-    let mut bytes = std::fs::read(&path).unwrap();
-    let genesis = 8 + serialize(&bitcoind.block(&bitcoind.hash_at(0))).len();
-    let offset = genesis + (8 + block.len()) + 8 + block.len() - 5;
-    bytes[offset] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
-    let node = connect(&CoreSettings {
-        blocks_dir: Some(copy.path().to_owned()),
-        ..settings(&bitcoind)
-    });
-    assert_eq!(node.block(&ours(&hash)).unwrap(), block);
-    let expected = SourceCounts {
-        rpc: 1,
-        ..SourceCounts::default()
-    };
-    assert_eq!(node.source_counts(), expected);
 }
 
 #[test]

@@ -122,6 +122,9 @@ fn what_is_damaged_is_not_handed_out() {
     second[8 + bytes[3].len()] ^= 1;
     fs::write(&paths[1], second).unwrap();
     let node = open(directory.path());
+    // Who asks for the block first checks it, and asks again.
+    let hash = hash_of(&chain.blocks()[1]);
+    assert_ne!(node.block(&hash).unwrap(), *chain.blocks()[1].bytes);
     for (number, mined) in chain.blocks().iter().enumerate() {
         match number {
             1 | 4 | 5 => assert_lacks(&node, mined),

@@ -19,6 +19,7 @@ mod live_files;
 mod merged_mined;
 mod new_blocks;
 mod node_faults;
+mod node_files;
 mod recount;
 mod reorgs;
 mod simulation;
