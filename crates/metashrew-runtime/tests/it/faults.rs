@@ -243,3 +243,31 @@ fn a_call_of_a_session_is_not_tried_again_on_another_memory() {
     assert_eq!(stats.calls.retried, 0);
     assert_adds_up(&stats);
 }
+
+#[test]
+fn memory_that_one_call_leaves_is_there_for_the_next() {
+    // One instance of 8 MiB and what it leaks is all that there is room for.
+    let bench = Bench::with(&guests::large(128), |views| {
+        views.instances = NonZeroUsize::MIN;
+        views.memory_budget = 16 << 20;
+        views.timeout = Duration::from_hours(1);
+    });
+    bench.index_to(20, 1);
+    std::thread::scope(|scope| {
+        for caller in 0..8 {
+            let bench = &bench;
+            scope.spawn(move || {
+                for call in caller..caller + 150 {
+                    let at = BlockId::Height(call / 5 % 21);
+                    bench.runtime.view_sync("leak", b"", &at).unwrap();
+                }
+            });
+        }
+    });
+    let stats = bench.runtime.view_stats();
+    assert!(
+        stats.dropped.large > 0 && stats.dropped.evicted > 0,
+        "{stats:?}"
+    );
+    assert_adds_up(&stats);
+}
