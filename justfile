@@ -21,7 +21,11 @@ doc:
 deny:
     cargo deny check licenses bans sources
 
-# Run the tests.
+# Find or build the Bitcoin node that some tests run.
+bitcoind:
+    scripts/setup-bitcoind.sh
+
+# Run the tests (`just bitcoind` once before).
 test:
     cargo test --workspace
     cargo test --manifest-path guests/Cargo.toml --workspace

@@ -17,6 +17,8 @@ impl WholeStore {
     pub fn open(path: &Path, reads_old: bool) -> Result<Self> {
         let options = StoreOptions {
             cache_bytes: CACHE_BYTES,
+            // The other candidates have no cache of values either.
+            read_cache_bytes: 0,
             ..StoreOptions::default()
         };
         Ok(Self {

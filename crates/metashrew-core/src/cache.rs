@@ -1,10 +1,16 @@
 //! What a guest has read and written in its memory, as functions over one
 //! [`Memory`] for the whole guest.
 
+mod debug;
 mod memory;
 mod tiers;
 mod unflushed;
 
+pub use debug::{
+    clear_prefix_hit_stats, disable_lru_debug_mode, enable_lru_debug_mode,
+    generate_lru_debug_report, get_lru_debug_stats, get_prefix_analysis_config,
+    is_lru_debug_mode_enabled, parse_cache_key, set_prefix_analysis_config,
+};
 pub use tiers::{
     __metashrew_cache_limit, cache_get, cache_remove, cache_set, clear_view_cache, flush_to_lru,
     get_actual_cache_memory_limit, get_cache_mode, get_min_cache_memory_limit,
@@ -98,8 +104,9 @@ impl Call {
     }
 
     /// Ends a block's call that left nothing to do: the host has all its writes.
-    pub(crate) fn indexed(self) {
+    pub(crate) fn indexed(call: Self) {
         with(Memory::indexed);
+        drop(call);
     }
 }
 

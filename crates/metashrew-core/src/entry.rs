@@ -19,7 +19,7 @@ pub fn start<E: Display>(index: impl FnOnce(u32, &[u8]) -> Result<(), E>) {
         panic!("block {height}: {error}");
     }
     cache::flush();
-    call.indexed();
+    Call::indexed(call);
 }
 
 /// Answers the call's input: the body of a view.

@@ -11,7 +11,8 @@
 unsafe extern "C" {
     /// Bytes of the input: four of height, and the payload.
     pub fn __host_len() -> i32;
-    /// Hands over a `KeyValueFlush`.
+    /// Hands over a `KeyValueFlush`. The caches do not hear of it, as they do of
+    /// [`host::flush`](crate::host::flush).
     pub fn __flush(ptr: i32);
     /// Writes the value of the key at `ptr` to `v`.
     pub fn __get(ptr: i32, v: i32);

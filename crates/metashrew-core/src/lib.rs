@@ -48,13 +48,17 @@ pub mod stdio;
 pub mod test_utils;
 
 pub use cache::{
-    __metashrew_cache_limit, cache_get, cache_remove, cache_set, clear, clear_view_cache, flush,
-    flush_to_lru, get, get_actual_cache_memory_limit, get_cache, get_cache_mode,
-    get_min_cache_memory_limit, initialize, input, is_cache_below_minimum, is_lru_cache_available,
-    lru_cache_memory_usage, lru_cache_stats, reset, set, set_cache_memory_limit, set_cache_mode,
-    set_view_for_height,
+    __metashrew_cache_limit, cache_get, cache_remove, cache_set, clear, clear_prefix_hit_stats,
+    clear_view_cache, disable_lru_debug_mode, enable_lru_debug_mode, flush, flush_to_lru,
+    generate_lru_debug_report, get, get_actual_cache_memory_limit, get_cache, get_cache_mode,
+    get_lru_debug_stats, get_min_cache_memory_limit, get_prefix_analysis_config, initialize, input,
+    is_cache_below_minimum, is_lru_cache_available, is_lru_debug_mode_enabled,
+    lru_cache_memory_usage, lru_cache_stats, parse_cache_key, reset, set, set_cache_memory_limit,
+    set_cache_mode, set_prefix_analysis_config, set_view_for_height,
 };
-pub use metashrew_support::lru_cache::{CacheAllocationMode, CacheStats};
+pub use metashrew_support::lru_cache::{
+    CacheAllocationMode, CacheStats, KeyPrefixStats, LruDebugStats, PrefixAnalysisConfig,
+};
 pub use stdio::stdout;
 
 use metashrew_support::compat as buffers;

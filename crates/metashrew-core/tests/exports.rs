@@ -54,6 +54,9 @@ metashrew_core::declare_indexer! {
     }
 }
 
+// A promise beside the views: a symbol in wasm, nothing natively.
+metashrew_core::memory!(by_height);
+
 /// Indexes the genesis block at height 3 as the declared `_start` does.
 fn index_genesis() {
     test_utils::reset();

@@ -8,7 +8,9 @@ use metashrew_core::index_pointer::{
 };
 use metashrew_core::proto::metashrew::KeyValueFlush;
 use metashrew_core::stdio::{Error, Stdout, Write, log, stdout};
-use metashrew_core::{compat, imports};
+use metashrew_core::{
+    CacheAllocationMode, CacheStats, LruDebugStats, PrefixAnalysisConfig, compat, imports,
+};
 use metashrew_support::index_pointer::KeyValuePointer;
 use std::collections::HashMap;
 use std::panic::PanicHookInfo;
@@ -36,6 +38,40 @@ fn functions_keep_their_signatures() {
     let written: Result<(), Error> = stdout().write_str("text");
     assert!(written.is_ok());
     let _ = KeyValueFlush { list: vec![] };
+}
+
+#[test]
+fn caches_keep_their_signatures() {
+    let _: [fn(); 6] = [
+        metashrew_core::flush_to_lru,
+        metashrew_core::clear_view_cache,
+        metashrew_core::clear_prefix_hit_stats,
+        metashrew_core::enable_lru_debug_mode,
+        metashrew_core::disable_lru_debug_mode,
+        || metashrew_core::set_view_for_height(0u32),
+    ];
+    let _: fn() -> CacheStats = metashrew_core::lru_cache_stats;
+    let _: [fn() -> usize; 3] = [
+        metashrew_core::lru_cache_memory_usage,
+        metashrew_core::get_actual_cache_memory_limit,
+        metashrew_core::get_min_cache_memory_limit,
+    ];
+    let _: fn(String, Bytes) = metashrew_core::cache_set;
+    let _: [fn(&str) -> Option<Bytes>; 2] =
+        [metashrew_core::cache_get, metashrew_core::cache_remove];
+    let _: [fn() -> bool; 3] = [
+        metashrew_core::is_lru_cache_available,
+        metashrew_core::is_cache_below_minimum,
+        metashrew_core::is_lru_debug_mode_enabled,
+    ];
+    let _: fn(CacheAllocationMode) = metashrew_core::set_cache_mode;
+    let _: fn() -> CacheAllocationMode = metashrew_core::get_cache_mode;
+    let _: fn(PrefixAnalysisConfig) = metashrew_core::set_prefix_analysis_config;
+    let _: fn() -> PrefixAnalysisConfig = metashrew_core::get_prefix_analysis_config;
+    let _: fn() -> LruDebugStats = metashrew_core::get_lru_debug_stats;
+    let _: fn() -> String = metashrew_core::generate_lru_debug_report;
+    let _: fn(&[u8]) -> String = metashrew_core::parse_cache_key;
+    let _: extern "C" fn(i32) = metashrew_core::__metashrew_cache_limit;
 }
 
 #[test]

@@ -123,14 +123,17 @@ fn open_cache(cache: &ModuleCache) -> Option<Cache> {
         .ok()
 }
 
-/// Advances an engine's epoch for as long as it lives.
+/// Advances an engine's epoch for as long as it lives, and does something at each tick.
 pub(crate) struct Ticker {
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Ticker {
-    pub(crate) fn start(engine: &Engine) -> Result<Self, LoadError> {
+    pub(crate) fn start(
+        engine: &Engine,
+        at_tick: impl Fn() + Send + 'static,
+    ) -> Result<Self, LoadError> {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, engine) = (Arc::clone(&stop), engine.weak());
         let thread = thread::Builder::new()
@@ -142,6 +145,7 @@ impl Ticker {
                         Some(engine) => engine.increment_epoch(),
                         None => break,
                     }
+                    at_tick();
                 }
             })
             .map_err(|error| LoadError::Engine(format!("no epoch thread: {error}")))?;

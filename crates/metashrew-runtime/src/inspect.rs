@@ -86,7 +86,7 @@ pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
     );
     let (meta, views): (Vec<&str>, Vec<&str>) =
         view_names(&module).partition(|name| *name == imports::META);
-    let _epochs = Ticker::start(&engine)?;
+    let _epochs = Ticker::start(&engine, || ())?;
     Ok(ModuleReport {
         imports: module.imports().map(|import| import_of(&import)).collect(),
         exports: module

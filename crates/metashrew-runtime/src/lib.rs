@@ -5,6 +5,7 @@
 //! instances that persist between calls (*stateful views*), with answers equal
 //! to those of fresh ones. This crate knows neither nodes nor servers.
 
+mod assemble;
 mod context;
 mod deadline;
 mod engine;
@@ -20,6 +21,7 @@ mod options;
 mod runtime;
 mod view;
 
+pub use assemble::{AssembleError, BlockFrame, assemble_block};
 pub use error::{
     BlockError, GuestBacktrace, GuestFault, HostFault, LoadError, SessionLoss, ViewError,
 };

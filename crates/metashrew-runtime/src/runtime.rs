@@ -114,12 +114,13 @@ impl MetashrewRuntime {
         let viewing = engine::viewing(&options.cache, &Room::of(&options.views))?;
         let guest = Arc::new(Guest::compile(wasm, &indexing, &viewing)?);
         let enabled = options.views.enabled;
+        let views = ViewEngine::new(Arc::clone(&guest), store.clone(), options.views);
         let runtime = Self {
             shared: Arc::new(Shared {
-                views: ViewEngine::new(Arc::clone(&guest), store.clone(), options.views),
+                _epochs: Ticker::start(&viewing, views.at_tick())?,
+                views,
                 store,
                 guest,
-                _epochs: Ticker::start(&viewing)?,
             }),
         };
         if enabled && let Err(error) = runtime.enable_stateful_views_sync() {

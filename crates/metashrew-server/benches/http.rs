@@ -1,4 +1,5 @@
-//! What a view call costs over HTTP, one caller and many.
+//! What view calls cost over HTTP: alone, in batches and in multicalls, one connection
+//! and many.
 #![allow(
     clippy::cast_precision_loss,
     missing_docs,
@@ -7,8 +8,9 @@
 
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jsonrpsee::core::client::ClientT;
+use jsonrpsee::core::params::BatchRequestBuilder;
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use jsonrpsee::rpc_params;
 use metashrew_runtime::{MetashrewRuntime, RuntimeOptions, ViewOptions};
@@ -48,21 +50,67 @@ async fn serve(stateful: bool) -> (ServerHandle, HttpClient) {
     (server, client)
 }
 
-/// Several callers, each one call after the other; the time is that of one call,
-/// all callers together.
-async fn together(client: &HttpClient, callers: u64, calls: u64) -> Duration {
-    let each = calls.div_ceil(callers);
+/// What a caller sends at a time.
+#[derive(Clone, Copy)]
+enum Parcel {
+    View,
+    Batch(usize),
+    Multicall(usize),
+}
+
+impl Parcel {
+    /// How many views it asks.
+    fn views(self) -> u64 {
+        match self {
+            Self::View => 1,
+            Self::Batch(views) | Self::Multicall(views) => views as u64,
+        }
+    }
+
+    async fn send(self, client: &HttpClient) {
+        match self {
+            Self::View => {
+                let answer: String = client
+                    .request("metashrew_view", rpc_params!["counter", "0x", "latest"])
+                    .await
+                    .expect("it answers");
+                assert!(answer.starts_with("0x"));
+            }
+            Self::Batch(views) => {
+                let mut batch = BatchRequestBuilder::new();
+                for _ in 0..views {
+                    batch
+                        .insert("metashrew_view", rpc_params!["counter", "0x", "latest"])
+                        .expect("texts are JSON");
+                }
+                let answers = client.batch_request::<String>(batch).await;
+                let answers = answers.expect("it answers");
+                assert_eq!(answers.num_successful_calls(), views);
+            }
+            Self::Multicall(views) => {
+                let calls = vec![("counter", "0x"); views];
+                let answers: Vec<serde_json::Value> = client
+                    .request("metashrew_multicall", rpc_params![calls, "latest"])
+                    .await
+                    .expect("it answers");
+                assert!(answers.iter().all(|answer| answer["result"].is_string()));
+                assert_eq!(answers.len(), views);
+            }
+        }
+    }
+}
+
+/// Several callers, each on a connection of its own, one parcel after the other; the
+/// time is that of one parcel, all callers together.
+async fn together(client: &HttpClient, parcel: Parcel, callers: u64, parcels: u64) -> Duration {
+    let each = parcels.div_ceil(callers);
     let begun = Instant::now();
     let callers: Vec<_> = (0..callers)
         .map(|_| {
             let client = client.clone();
             tokio::spawn(async move {
                 for _ in 0..each {
-                    let answer: String = client
-                        .request("metashrew_view", rpc_params!["counter", "0x", "latest"])
-                        .await
-                        .expect("it answers");
-                    assert!(answer.starts_with("0x"));
+                    parcel.send(&client).await;
                 }
             })
         })
@@ -71,7 +119,7 @@ async fn together(client: &HttpClient, callers: u64, calls: u64) -> Duration {
     for caller in callers {
         caller.await.expect("it ends");
     }
-    begun.elapsed().mul_f64(calls as f64 / made as f64)
+    begun.elapsed().mul_f64(parcels as f64 / made as f64)
 }
 
 fn over_http(criterion: &mut Criterion) {
@@ -79,16 +127,23 @@ fn over_http(criterion: &mut Criterion) {
         .enable_all()
         .build()
         .expect("an executor");
+    let parcels = [
+        ("view", Parcel::View),
+        ("batch of 100", Parcel::Batch(100)),
+        ("multicall of 100", Parcel::Multicall(100)),
+    ];
     for (name, stateful) in [("warm", true), ("fresh", false)] {
         let (_server, client) = executor.block_on(serve(stateful));
-        for callers in [1, 8, 64] {
-            criterion.bench_function(
-                &format!("http/counter/{name}, {callers} callers"),
-                |bencher| {
-                    bencher
-                        .iter_custom(|calls| executor.block_on(together(&client, callers, calls)));
-                },
-            );
+        for (what, parcel) in parcels {
+            let mut group = criterion.benchmark_group(format!("http/counter/{name}/{what}"));
+            group.throughput(Throughput::Elements(parcel.views()));
+            for callers in [1, 2, 8, 64] {
+                group.bench_function(format!("{callers} connections"), |bencher| {
+                    bencher.iter_custom(|parcels| {
+                        executor.block_on(together(&client, parcel, callers, parcels))
+                    });
+                });
+            }
         }
     }
 }

@@ -1,24 +1,29 @@
-//! Runs the calls of a batch side by side instead of one after the other.
+//! Runs the calls of a batch side by side instead of one after the other, all on
+//! one snapshot of the store.
 
 use std::future::Future;
-use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification, RpcServiceT};
 use jsonrpsee::server::{BatchResponseBuilder, MethodResponse};
-use jsonrpsee::types::{ErrorCode, ErrorObjectOwned, Id, Request};
-use serde_json::json;
-use tokio::task::JoinSet;
+use jsonrpsee::types::{ErrorCode, Id, Request};
+use metashrew_store::{Snapshot, Store};
 use tower::Layer;
 
-use crate::fault::{self, BATCH_ANSWER_TOO_LONG};
+use crate::fault;
+use crate::parallel::{self, Bounds};
+use crate::requests::RequestCounts;
+
+/// The snapshot that all calls of a batch stand on: an extension of their requests.
+#[derive(Debug, Clone)]
+pub(crate) struct BatchSnapshot(pub(crate) Snapshot);
 
 /// How batches run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Parallel {
-    /// Calls of one batch that run at a time.
-    pub(crate) calls: NonZeroUsize,
-    /// Bytes of all answers together.
-    pub(crate) max_response: u32,
+    pub(crate) bounds: Bounds,
+    pub(crate) store: Store,
+    pub(crate) requests: Arc<RequestCounts>,
 }
 
 impl<S> Layer<S> for Parallel {
@@ -26,13 +31,13 @@ impl<S> Layer<S> for Parallel {
 
     fn layer(&self, inner: S) -> Self::Service {
         ParallelService {
-            settings: *self,
+            settings: self.clone(),
             inner,
         }
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct ParallelService<S> {
     settings: Parallel,
     inner: S,
@@ -54,6 +59,7 @@ where
     type BatchResponse = MethodResponse;
 
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        self.settings.requests.count(&request.method);
         self.inner.call(request)
     }
 
@@ -65,103 +71,84 @@ where
     }
 
     fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let settings = self.settings;
-        let mut calls = Calls {
-            service: self.inner.clone(),
-            running: JoinSet::new(),
-            answers: Vec::new(),
-        };
+        let Parallel { bounds, store, .. } = self.settings.clone();
+        let snapshot = BatchSnapshot(store.snapshot());
+        let entries = batch
+            .into_iter()
+            .filter_map(|entry| Entry::read(entry, &snapshot));
+        let (ids, entries): (Vec<_>, Vec<_>) = entries.unzip();
+        let service = self.clone();
         async move {
-            for entry in batch {
-                match entry {
-                    Ok(BatchEntry::Call(request)) => {
-                        if calls.running.len() == settings.calls.get() {
-                            calls.finish_one().await;
-                        }
-                        calls.start(request);
-                    }
-                    Ok(BatchEntry::Notification(_)) => {}
-                    Err(invalid) => {
-                        let (error, id) = invalid.into_parts();
-                        calls
-                            .answers
-                            .push(Slot::Answered(MethodResponse::error(id, error)));
-                    }
+            if entries.is_empty() {
+                return MethodResponse::notification();
+            }
+            let answers = parallel::run(entries, bounds, move |entry| {
+                let service = service.clone();
+                async move {
+                    let answer = match entry {
+                        Entry::Call(request) => service.call(request).await,
+                        Entry::Invalid(answer) => answer,
+                    };
+                    let length = answer.as_json().get().len();
+                    (answer, length)
                 }
+            })
+            .await;
+            answers
+                .ok()
+                .and_then(|answers| join(ids, answers, bounds.max_length))
+                .unwrap_or_else(|| {
+                    let error = fault::batch_answer_too_long(bounds.max_length);
+                    MethodResponse::error(Id::Null, error)
+                })
+        }
+    }
+}
+
+/// An entry of a batch that gets an answer.
+enum Entry {
+    Call(Request<'static>),
+    Invalid(MethodResponse),
+}
+
+impl Entry {
+    /// With its id; none if it is a notification.
+    fn read(
+        entry: Result<BatchEntry<'_>, jsonrpsee::core::middleware::BatchEntryErr<'_>>,
+        snapshot: &BatchSnapshot,
+    ) -> Option<(Id<'static>, Self)> {
+        match entry {
+            Ok(BatchEntry::Call(request)) => {
+                let id = request.id.into_owned();
+                let mut owned = Request::owned(
+                    request.method.into_owned(),
+                    request.params.map(std::borrow::Cow::into_owned),
+                    id.clone(),
+                );
+                *owned.extensions_mut() = request.extensions;
+                owned.extensions_mut().insert(snapshot.clone());
+                Some((id, Self::Call(owned)))
             }
-            while !calls.running.is_empty() {
-                calls.finish_one().await;
+            Ok(BatchEntry::Notification(_)) => None,
+            Err(invalid) => {
+                let (error, id) = invalid.into_parts();
+                let answer = MethodResponse::error(id.clone(), error);
+                Some((id.into_owned(), Self::Invalid(answer)))
             }
-            join(calls.answers, settings.max_response)
         }
     }
 }
 
-/// The calls of one batch. Dropped with the connection's request, it ends those
-/// that still run.
-struct Calls<S> {
-    service: S,
-    running: JoinSet<(usize, MethodResponse)>,
-    answers: Vec<Slot>,
-}
-
-/// An entry's place in the answer.
-enum Slot {
-    Running(Id<'static>),
-    Answered(MethodResponse),
-}
-
-impl<S> Calls<S>
-where
-    S: RpcServiceT<MethodResponse = MethodResponse> + Clone + Send + Sync + 'static,
-{
-    fn start(&mut self, request: Request<'_>) {
-        let id = request.id.into_owned();
-        let mut owned = Request::owned(
-            request.method.into_owned(),
-            request.params.map(std::borrow::Cow::into_owned),
-            id.clone(),
-        );
-        *owned.extensions_mut() = request.extensions;
-        let place = self.answers.len();
-        self.answers.push(Slot::Running(id));
-        let service = self.service.clone();
-        self.running
-            .spawn(async move { (place, service.call(owned).await) });
+/// The batch's answer: all answers in the order of the calls; none if it is too long.
+fn join(
+    ids: Vec<Id<'static>>,
+    answers: Vec<Option<MethodResponse>>,
+    max_length: usize,
+) -> Option<MethodResponse> {
+    let mut joined = BatchResponseBuilder::new_with_limit(max_length);
+    for (id, answer) in ids.into_iter().zip(answers) {
+        let answer = answer.unwrap_or_else(|| MethodResponse::error(id, ErrorCode::InternalError));
+        joined.append(answer).ok()?;
     }
-
-    async fn finish_one(&mut self) {
-        // A call that panicked leaves its place as it is: an internal error.
-        if let Some(Ok((place, answer))) = self.running.join_next().await
-            && let Some(slot) = self.answers.get_mut(place)
-        {
-            *slot = Slot::Answered(answer);
-        }
-    }
-}
-
-/// The batch's answer: all answers in the order of the calls.
-fn join(answers: Vec<Slot>, max_response: u32) -> MethodResponse {
-    if answers.is_empty() {
-        return MethodResponse::notification();
-    }
-    let mut joined = BatchResponseBuilder::new_with_limit(max_response as usize);
-    for slot in answers {
-        let answer = match slot {
-            Slot::Answered(answer) => answer,
-            Slot::Running(id) => MethodResponse::error(id, ErrorCode::InternalError),
-        };
-        if joined.append(answer).is_err() {
-            return MethodResponse::error(Id::Null, too_long(max_response));
-        }
-    }
-    MethodResponse::from_batch(joined.finish())
-}
-
-fn too_long(limit: u32) -> ErrorObjectOwned {
-    fault::object(
-        BATCH_ANSWER_TOO_LONG,
-        format!("the answers are longer than the limit of {limit} bytes together"),
-        json!({ "kind": "batch_answer_too_long", "limit": limit }),
-    )
+    Some(MethodResponse::from_batch(joined.finish()))
 }

@@ -6,8 +6,10 @@ use std::error::Error;
 
 use jsonrpsee::types::ErrorObjectOwned;
 use metashrew_runtime::{GuestBacktrace, GuestFault, HostFault, ViewError};
-use metashrew_store::{BlockHash, ResolveError};
+use metashrew_store::ResolveError;
 use serde_json::{Value, json};
+
+use crate::wire;
 
 const BLOCK_NOT_INDEXED: i32 = -32001;
 const BLOCK_NOT_IN_CHAIN: i32 = -32002;
@@ -19,10 +21,10 @@ pub(crate) const INPUT_TOO_LONG: i32 = -32007;
 const ANSWER_TOO_LONG: i32 = -32008;
 const MEMORY_LIMIT: i32 = -32009;
 pub(crate) const BATCH_TOO_LONG: i32 = -32010;
-pub(crate) const BATCH_ANSWER_TOO_LONG: i32 = -32011;
+const BATCH_ANSWER_TOO_LONG: i32 = -32011;
 const HOST_FAULT: i32 = -32012;
 const SESSION: i32 = -32013;
-const NO_PENDING: i32 = -32014;
+pub(crate) const NO_PENDING: i32 = -32014;
 
 /// A view or preview that failed.
 pub(crate) fn of_view(error: &ViewError) -> ErrorObjectOwned {
@@ -84,7 +86,7 @@ pub(crate) fn of_block(error: &ResolveError) -> ErrorObjectOwned {
         ),
         ResolveError::UnknownHash { hash } => (
             BLOCK_NOT_IN_CHAIN,
-            json!({ "kind": "unknown_hash", "hash": prefixed(hash) }),
+            json!({ "kind": "unknown_hash", "hash": wire::block_hash(hash) }),
         ),
         ResolveError::NotInChain {
             height,
@@ -95,8 +97,8 @@ pub(crate) fn of_block(error: &ResolveError) -> ErrorObjectOwned {
             json!({
                 "kind": "not_in_chain",
                 "height": height,
-                "hash": prefixed(hash),
-                "actual": actual.as_ref().map(prefixed),
+                "hash": wire::block_hash(hash),
+                "actual": actual.as_ref().map(wire::block_hash),
             }),
         ),
         ResolveError::Backend(_) => (HOST_FAULT, json!({ "kind": "store" })),
@@ -171,7 +173,7 @@ fn with_frames(
 }
 
 /// The error and its causes on one line.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -182,13 +184,27 @@ fn chain(error: &dyn Error) -> String {
     message
 }
 
+/// A batch or a multicall of too many calls.
+pub(crate) fn batch_too_long(what: &str, length: usize, limit: usize) -> ErrorObjectOwned {
+    object(
+        BATCH_TOO_LONG,
+        format!("the {what} has {length} entries, the limit is {limit}"),
+        json!({ "kind": "batch_too_long", "length": length, "limit": limit }),
+    )
+}
+
+/// A batch or a multicall whose answers are too long together.
+pub(crate) fn batch_answer_too_long(limit: usize) -> ErrorObjectOwned {
+    object(
+        BATCH_ANSWER_TOO_LONG,
+        format!("the answers are longer than the limit of {limit} bytes together"),
+        json!({ "kind": "batch_answer_too_long", "limit": limit }),
+    )
+}
+
 /// An error of ours.
 pub(crate) fn object(code: i32, message: String, data: Value) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(code, message, Some(data))
-}
-
-fn prefixed(hash: &BlockHash) -> String {
-    format!("0x{hash}")
 }
 
 #[cfg(test)]
@@ -211,6 +227,8 @@ mod tests {
             BATCH_TOO_LONG,
             BATCH_ANSWER_TOO_LONG,
             HOST_FAULT,
+            SESSION,
+            NO_PENDING,
         ] {
             assert!(document.contains(&format!("\n| {code} | ")), "{code}");
         }

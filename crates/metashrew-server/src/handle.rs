@@ -1,6 +1,7 @@
 //! Starting and stopping the server.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use jsonrpsee::server::middleware::rpc::RpcServiceBuilder;
 use jsonrpsee::server::{BatchRequestConfig, ServerConfig};
@@ -11,7 +12,11 @@ use crate::batch::Parallel;
 use crate::error::ServerError;
 use crate::method::{self, Context};
 use crate::options::ServerOptions;
+use crate::parallel::Bounds;
+use crate::probes::Probes;
+use crate::requests::RequestCounts;
 use crate::strict::Strict;
+use crate::telemetry::Telemetry;
 
 /// The JSON-RPC server.
 #[derive(Debug)]
@@ -35,15 +40,28 @@ impl Server {
             // `Strict` counts the entries.
             .set_batch_request_config(BatchRequestConfig::Unlimited)
             .build();
+        let requests = Arc::new(RequestCounts::default());
+        let telemetry = Arc::new(Telemetry::new(
+            runtime.clone(),
+            options.indexing,
+            options.ready_within,
+            Arc::clone(&requests),
+        ));
         let http = ServiceBuilder::new()
             .layer(options.cors.layer())
+            .layer(Probes(Arc::clone(&telemetry)))
             .layer(Strict {
                 max_request: options.max_request,
                 max_batch: options.max_batch,
             });
+        let bounds = Bounds {
+            at_a_time: options.batch_parallel,
+            max_length: options.max_response as usize,
+        };
         let rpc = RpcServiceBuilder::new().layer(Parallel {
-            calls: options.batch_parallel,
-            max_response: options.max_response,
+            bounds,
+            store: runtime.store().clone(),
+            requests,
         });
         let server = jsonrpsee::server::Server::builder()
             .set_config(config)
@@ -54,8 +72,12 @@ impl Server {
             .map_err(failed)?;
         let local_addr = server.local_addr().map_err(failed)?;
         let methods = method::all(Context {
+            guest: hex::encode_prefixed(runtime.guest_sha256()),
             runtime,
             height_compat: options.height_compat,
+            bounds,
+            max_batch: options.max_batch,
+            telemetry,
         })
         .expect("every method has a name of its own");
         tracing::info!(address = %local_addr, "serving JSON-RPC");

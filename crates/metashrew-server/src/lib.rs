@@ -1,18 +1,29 @@
 //! Metashrew's JSON-RPC 2.0 server over HTTP.
 //!
 //! [`Server::bind`] serves a runtime's views and what its store knows about the
-//! chain; `docs/rpc.md` is the contract. The crate knows nothing about where
+//! chain; `docs/rpc.md` is the contract. `/health`, `/ready` and `/metrics` tell
+//! machines how it is. The crate knows nothing about where
 //! blocks come from or how the process is started.
 
 mod batch;
 mod error;
 mod fault;
 mod handle;
+mod health;
+mod indexing;
 mod method;
+mod metrics;
 mod options;
+mod parallel;
 mod params;
+mod probes;
+mod process;
+mod requests;
 mod strict;
+mod telemetry;
+mod wire;
 
 pub use error::ServerError;
 pub use handle::{Server, ServerHandle};
+pub use indexing::{IndexingReport, IndexingState, IndexingStatus, Reorg};
 pub use options::{Cors, HeightCompat, ParseCorsError, ServerOptions};

@@ -2,10 +2,13 @@
 
 use std::num::NonZeroUsize;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::thread;
 
 use http::HeaderValue;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+
+use crate::indexing::IndexingStatus;
 
 const MIB: u32 = 1024 * 1024;
 
@@ -22,13 +25,19 @@ pub struct ServerOptions {
     /// Bytes of an answer's body. Default: 136 MiB, which holds a view's answer
     /// of 64 MiB as hex.
     pub max_response: u32,
-    /// Entries of a batch. Default: 1,000.
+    /// Entries of a batch, and calls of a multicall. Default: 1,000.
     pub max_batch: usize,
-    /// Calls of one batch that run at a time. Default: the number of cores.
+    /// Calls of one batch or multicall that run at a time. Default: the number of cores.
     pub batch_parallel: NonZeroUsize,
-    /// Requests under way at a time; one more is refused with HTTP 429.
-    /// Default: 1,024.
+    /// Requests under way at a time; one more is refused with HTTP 429. `/health`,
+    /// `/ready` and `/metrics` do not count. Default: 1,024.
     pub max_connections: u32,
+    /// Who knows how indexing goes. Default: nobody; the server then knows only what
+    /// is indexed.
+    pub indexing: Option<Arc<dyn IndexingStatus>>,
+    /// Blocks that the index may be below the node's tip for `/ready` to say yes.
+    /// Default: 2.
+    pub ready_within: u32,
 }
 
 impl Default for ServerOptions {
@@ -41,6 +50,8 @@ impl Default for ServerOptions {
             max_batch: 1000,
             batch_parallel: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             max_connections: 1024,
+            indexing: None,
+            ready_within: 2,
         }
     }
 }

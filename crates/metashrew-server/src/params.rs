@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use jsonrpsee::types::error::INVALID_PARAMS_CODE;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
-use metashrew_store::BlockId;
+use metashrew_runtime::ViewAt;
+use metashrew_store::{BlockId, ParseBlockIdError};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -16,6 +17,8 @@ use serde_json::value::RawValue;
 pub(crate) struct Arguments<'a, const N: usize> {
     names: [&'static str; N],
     values: [Option<&'a RawValue>; N],
+    /// Where they stand: empty, or the parameter that holds them.
+    within: String,
 }
 
 impl<'a, const N: usize> Arguments<'a, N> {
@@ -24,62 +27,84 @@ impl<'a, const N: usize> Arguments<'a, N> {
         params: &'a Params<'_>,
         names: [&'static str; N],
     ) -> Result<Self, ErrorObjectOwned> {
+        Self::parse(params.as_str().unwrap_or("[]"), names, String::new())
+    }
+
+    /// Sorts what stands in the parameter `within`, an array or an object.
+    pub(crate) fn nested(
+        value: &'a RawValue,
+        names: [&'static str; N],
+        within: String,
+    ) -> Result<Self, ErrorObjectOwned> {
+        if !value.get().starts_with(['[', '{']) {
+            return Err(invalid(Some(&within), "it must be an array or an object"));
+        }
+        Self::parse(value.get(), names, within)
+    }
+
+    /// `values` in the order of `names`, which stand in the parameter `within`.
+    pub(crate) fn of(
+        values: [Option<&'a RawValue>; N],
+        names: [&'static str; N],
+        within: String,
+    ) -> Self {
+        Self {
+            names,
+            values: values.map(|value| value.filter(|value| value.get() != "null")),
+            within,
+        }
+    }
+
+    fn parse(
+        text: &'a str,
+        names: [&'static str; N],
+        within: String,
+    ) -> Result<Self, ErrorObjectOwned> {
+        let all = (!within.is_empty()).then_some(within.as_str());
+        let unreadable = |error: serde_json::Error| invalid(all, &error.to_string());
         let mut values = [None; N];
-        let text = params.as_str().unwrap_or("[]");
-        if params.is_object() {
+        if text.trim_start().starts_with('{') {
             let by_name: BTreeMap<Cow<'a, str>, &'a RawValue> =
-                serde_json::from_str(text).map_err(|error| invalid(None, &error.to_string()))?;
+                serde_json::from_str(text).map_err(unreadable)?;
             for (name, value) in by_name {
                 let slot = names
                     .iter()
                     .zip(values.iter_mut())
                     .find_map(|(known, slot)| (*known == name).then_some(slot));
-                match slot {
-                    Some(slot) => *slot = Some(value),
-                    None => return Err(invalid(Some(&name), "no parameter has this name")),
-                }
+                let Some(slot) = slot else {
+                    let unknown = path(&within, &name);
+                    return Err(invalid(Some(&unknown), "no parameter has this name"));
+                };
+                *slot = Some(value);
             }
         } else {
             let listed: Option<Vec<&'a RawValue>> =
-                serde_json::from_str(text).map_err(|error| invalid(None, &error.to_string()))?;
+                serde_json::from_str(text).map_err(unreadable)?;
             let listed = listed.unwrap_or_default();
             if listed.len() > N {
-                return Err(invalid(
-                    None,
-                    &format!(
-                        "{} parameters are given, at most {N} are taken",
-                        listed.len()
-                    ),
-                ));
+                let count = listed.len();
+                let reason = format!("{count} parameters are given, at most {N} are taken");
+                return Err(invalid(all, &reason));
             }
             for (slot, value) in values.iter_mut().zip(listed) {
                 *slot = Some(value);
             }
         }
-        let values = values.map(|value| value.filter(|value| value.get() != "null"));
-        Ok(Self { names, values })
+        Ok(Self::of(values, names, within))
     }
 
     /// A text that must be there.
     pub(crate) fn text(&self, name: &'static str) -> Result<Cow<'a, str>, ErrorObjectOwned> {
-        match self.value(name) {
-            Some(value) => text_of(name, value),
-            None => Err(invalid(Some(name), "it is missing")),
-        }
-    }
-
-    /// Bytes as hex, with or without `0x`, that must be there.
-    pub(crate) fn hex(&self, name: &'static str) -> Result<Vec<u8>, ErrorObjectOwned> {
-        match self.value(name) {
-            Some(value) => hex_of(name, value),
-            None => Err(invalid(Some(name), "it is missing")),
-        }
+        let value = self.needed(name)?;
+        text_of(value).map_err(|reason| self.invalid(name, &reason))
     }
 
     /// Bytes as hex, with or without `0x`; none if left out.
     pub(crate) fn hex_or_empty(&self, name: &'static str) -> Result<Vec<u8>, ErrorObjectOwned> {
-        self.value(name)
-            .map_or_else(|| Ok(Vec::new()), |value| hex_of(name, value))
+        self.value(name).map_or_else(
+            || Ok(Vec::new()),
+            |value| hex_of(value).map_err(|reason| self.invalid(name, &reason)),
+        )
     }
 
     /// The name of a block; the last committed one if left out.
@@ -87,23 +112,43 @@ impl<'a, const N: usize> Arguments<'a, N> {
         let Some(value) = self.value(name) else {
             return Ok(BlockId::Latest);
         };
-        let text = if value.get().starts_with('"') {
-            text_of(name, value)?
-        } else if value.get().bytes().all(|byte| byte.is_ascii_digit()) {
-            Cow::Borrowed(value.get())
-        } else {
-            return Err(invalid(
-                Some(name),
-                "it must be a height (a number or a text), a block hash, `height:hash` or `latest`",
-            ));
-        };
-        text.parse()
-            .map_err(|error: metashrew_store::ParseBlockIdError| {
-                invalid(Some(name), &error.to_string())
-            })
+        self.block_text(name, value)?
+            .parse()
+            .map_err(|error: ParseBlockIdError| self.invalid(name, &error.to_string()))
     }
 
-    fn value(&self, name: &'static str) -> Option<&'a RawValue> {
+    /// As [`Self::block`], or `pending`.
+    pub(crate) fn view_at(&self, name: &'static str) -> Result<ViewAt, ErrorObjectOwned> {
+        match self.value(name) {
+            Some(value) if value.get() == "\"pending\"" => Ok(ViewAt::Pending),
+            _ => self.block(name).map(ViewAt::Block),
+        }
+    }
+
+    fn block_text(
+        &self,
+        name: &'static str,
+        value: &'a RawValue,
+    ) -> Result<Cow<'a, str>, ErrorObjectOwned> {
+        if value.get().starts_with('"') {
+            text_of(value).map_err(|reason| self.invalid(name, &reason))
+        } else if value.get().bytes().all(|byte| byte.is_ascii_digit()) {
+            Ok(Cow::Borrowed(value.get()))
+        } else {
+            Err(self.invalid(
+                name,
+                "it must be a height (a number or a text), a block hash, `height:hash` or `latest`",
+            ))
+        }
+    }
+
+    /// A value that must be there.
+    pub(crate) fn needed(&self, name: &'static str) -> Result<&'a RawValue, ErrorObjectOwned> {
+        self.value(name)
+            .ok_or_else(|| self.invalid(name, "it is missing"))
+    }
+
+    pub(crate) fn value(&self, name: &'static str) -> Option<&'a RawValue> {
         debug_assert!(self.names.contains(&name), "`{name}` is no parameter");
         self.names
             .iter()
@@ -111,24 +156,43 @@ impl<'a, const N: usize> Arguments<'a, N> {
             .find_map(|(known, value)| (*known == name).then_some(value))
             .flatten()
     }
+
+    /// The error `-32602` about the parameter `name`.
+    pub(crate) fn invalid(&self, name: &str, reason: &str) -> ErrorObjectOwned {
+        invalid(Some(&path(&self.within, name)), reason)
+    }
+
+    /// Where the parameter `name` stands, for those within it.
+    pub(crate) fn path(&self, name: &str) -> String {
+        path(&self.within, name).into_owned()
+    }
 }
 
-fn text_of<'a>(name: &str, value: &'a RawValue) -> Result<Cow<'a, str>, ErrorObjectOwned> {
+fn path<'a>(within: &str, name: &'a str) -> Cow<'a, str> {
+    if within.is_empty() {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(format!("{within}.{name}"))
+    }
+}
+
+/// The text that a value is, or what is wrong with it.
+pub(crate) fn text_of(value: &RawValue) -> Result<Cow<'_, str>, String> {
     #[derive(serde::Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str::<Text<'a>>(value.get())
+    serde_json::from_str::<Text<'_>>(value.get())
         .map(|text| text.0)
-        .map_err(|_| invalid(Some(name), "it must be a text"))
+        .map_err(|_| "it must be a text".to_owned())
 }
 
-fn hex_of(name: &str, value: &RawValue) -> Result<Vec<u8>, ErrorObjectOwned> {
-    let text = text_of(name, value)?;
-    hex::decode(text.as_ref())
-        .map_err(|error| invalid(Some(name), &format!("it must be hex, but: {error}")))
+/// The bytes that a value is in hex, or what is wrong with it.
+pub(crate) fn hex_of(value: &RawValue) -> Result<Vec<u8>, String> {
+    let text = text_of(value)?;
+    hex::decode(text.as_ref()).map_err(|error| format!("it must be hex, but: {error}"))
 }
 
 /// The error `-32602`, about `parameter` or about all of them.
-fn invalid(parameter: Option<&str>, reason: &str) -> ErrorObjectOwned {
+pub(crate) fn invalid(parameter: Option<&str>, reason: &str) -> ErrorObjectOwned {
     let message = match parameter {
         Some(parameter) => format!("Invalid params: `{parameter}`: {reason}"),
         None => format!("Invalid params: {reason}"),

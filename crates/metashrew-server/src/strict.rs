@@ -22,7 +22,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tower::{Layer, Service};
 
-use crate::fault::{self, BATCH_TOO_LONG, INPUT_TOO_LONG};
+use crate::fault::{self, INPUT_TOO_LONG};
+use crate::params::text_of;
 
 /// What a request may have.
 #[derive(Debug, Clone, Copy)]
@@ -122,11 +123,18 @@ enum Entry<'a> {
 impl Strict {
     fn check<'a>(&self, body: &'a [u8]) -> Verdict<'a> {
         let refuse = |id, code: ErrorCode| Verdict::Refuse(id, ErrorObjectOwned::from(code));
-        let Ok(request) = serde_json::from_slice::<&'a RawValue>(body) else {
+        let Ok(text) = std::str::from_utf8(body) else {
+            return refuse(Id::Null, ErrorCode::ParseError);
+        };
+        // Most bodies are one valid call: they are read once.
+        if text.starts_with('{') && matches!(Entry::parse(text), Entry::Call) {
+            return Verdict::Pass;
+        }
+        let Ok(request) = serde_json::from_str::<&'a RawValue>(text) else {
             return refuse(Id::Null, ErrorCode::ParseError);
         };
         if !request.get().starts_with('[') {
-            return match Entry::read(request) {
+            return match Entry::parse(request.get()) {
                 Entry::Call => Verdict::Pass,
                 Entry::Notification => Verdict::Silence,
                 Entry::Invalid { id } => refuse(id, ErrorCode::InvalidRequest),
@@ -139,20 +147,10 @@ impl Strict {
             return refuse(Id::Null, ErrorCode::InvalidRequest);
         }
         if batch.len() > self.max_batch {
-            return Verdict::Refuse(Id::Null, self.batch_too_long(batch.len()));
+            let error = fault::batch_too_long("batch", batch.len(), self.max_batch);
+            return Verdict::Refuse(Id::Null, error);
         }
         check_batch(&batch)
-    }
-
-    fn batch_too_long(&self, length: usize) -> ErrorObjectOwned {
-        fault::object(
-            BATCH_TOO_LONG,
-            format!(
-                "the batch has {length} entries, the limit is {}",
-                self.max_batch
-            ),
-            json!({ "kind": "batch_too_long", "length": length, "limit": self.max_batch }),
-        )
     }
 
     fn too_long(&self) -> HttpResponse {
@@ -171,7 +169,7 @@ fn check_batch<'a>(batch: &[&'a RawValue]) -> Verdict<'a> {
     let mut silent = true;
     let mut words = Vec::with_capacity(batch.len());
     for entry in batch {
-        let word = match Entry::read(entry) {
+        let word = match Entry::parse(entry.get()) {
             Entry::Notification => Cow::Borrowed(entry.get()),
             Entry::Call => {
                 silent = false;
@@ -196,7 +194,7 @@ fn check_batch<'a>(batch: &[&'a RawValue]) -> Verdict<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn read(request: &'a RawValue) -> Self {
+    fn parse(request: &'a str) -> Self {
         #[derive(Deserialize)]
         struct Members<'a> {
             #[serde(default, borrow, deserialize_with = "present")]
@@ -209,10 +207,10 @@ impl<'a> Entry<'a> {
             id: Option<&'a RawValue>,
         }
         let null = Self::Invalid { id: Id::Null };
-        if !request.get().starts_with('{') {
+        if !request.starts_with('{') {
             return null;
         }
-        let Ok(members) = serde_json::from_str::<Members<'a>>(request.get()) else {
+        let Ok(members) = serde_json::from_str::<Members<'a>>(request) else {
             return null;
         };
         let id = match members.id.map(|id| serde_json::from_str(id.get())) {
@@ -220,10 +218,9 @@ impl<'a> Entry<'a> {
             Some(Ok(id)) => Some(id),
             None => None,
         };
-        let valid = members
-            .jsonrpc
-            .is_some_and(|version| is_text(version, Some("2.0")))
-            && members.method.is_some_and(|method| is_text(method, None))
+        let is_ours = |version: &RawValue| text_of(version).is_ok_and(|text| text == "2.0");
+        let valid = members.jsonrpc.is_some_and(is_ours)
+            && members.method.is_some_and(|method| text_of(method).is_ok())
             && members.params.is_none_or(|params| {
                 params.get() == "null" || params.get().starts_with(['[', '{'])
             });
@@ -240,11 +237,6 @@ impl<'a> Entry<'a> {
 /// A member that is there, even if it is `null`.
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(from).map(Some)
-}
-
-fn is_text(value: &RawValue, expected: Option<&str>) -> bool {
-    serde_json::from_str::<String>(value.get())
-        .is_ok_and(|text| expected.is_none_or(|expected| text == expected))
 }
 
 fn no_content() -> HttpResponse {
@@ -310,13 +302,18 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_a_parse_error() {
-        for body in ["", "{", "[1", "\u{feff}{}", r#"{"a":1}x"#] {
+        let call = r#"{"jsonrpc":"2.0","method":"m","id":1}"#;
+        let longer = format!("{call}{call}");
+        for body in ["", "{", "[1", "\u{feff}{}", r#"{"a":1}x"#, &longer] {
             check(body, &refused(Id::Null, ErrorCode::ParseError));
         }
-        assert_eq!(
-            LIMITS.check(b"\"\xff\""),
-            refused(Id::Null, ErrorCode::ParseError)
-        );
+        for body in [
+            &b"\"\xff\""[..],
+            b"{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"id\":1,\"x\":\"\xff\"}",
+        ] {
+            let error = refused(Id::Null, ErrorCode::ParseError);
+            assert_eq!(LIMITS.check(body), error);
+        }
     }
 
     #[test]
@@ -367,7 +364,7 @@ mod tests {
         let Verdict::Refuse(Id::Null, error) = LIMITS.check(b"[1,2,3,4]") else {
             panic!("not refused");
         };
-        assert_eq!(error.code(), BATCH_TOO_LONG);
+        assert_eq!(error.code(), fault::BATCH_TOO_LONG);
         assert_eq!(error.message(), "the batch has 4 entries, the limit is 3");
     }
 }

@@ -1,12 +1,14 @@
 //! The store on disk: reads, commits beside the raw engine's, rollbacks.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use fjall::{Database, KeyspaceCreateOptions, PersistMode};
-use metashrew_store::{BlockHash, BlockRef, Height, Store, StoreOptions, WriteSet};
+use metashrew_store::{BlockHash, BlockRef, Height, State, Store, StoreOptions, WriteSet};
 use tempfile::TempDir;
 
 const KEYS_PER_BLOCK: usize = 5_000;
@@ -83,46 +85,90 @@ fn filled() -> (TempDir, Store) {
     (directory, store)
 }
 
-fn reads(criterion: &mut Criterion) {
-    let (_directory, store) = filled();
+/// Keys of a view that asks for many, again and again.
+const HOT_READS: usize = 1_000;
+
+/// Time for two threads that read all of `keys` in `state` this many times each.
+fn two_threads(state: &State, keys: &[Bytes], rounds: u64) -> Duration {
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..rounds).for_each(|_| read_all(state, keys)));
+        }
+    });
+    start.elapsed()
+}
+
+fn read_all(state: &State, keys: &[Bytes]) {
+    for key in keys {
+        black_box(state.get(black_box(key)).expect("a read"));
+    }
+}
+
+/// Reads that meet the engine, each of another key.
+fn scattered_reads(criterion: &mut Criterion, store: &Store) {
     let snapshot = store.snapshot();
     let keys = u64::from(READ_BLOCKS) * 3_000;
+    let (latest, deep) = (snapshot.latest(), snapshot.at(READ_BLOCKS / 2));
     let mut noise = Noise(2);
-    let mut group = criterion.benchmark_group("read");
-    let latest = snapshot.latest();
-    group.bench_function("at the tip", |bencher| {
-        bencher.iter_batched(
-            || key(noise.next() % keys),
-            |key| latest.get(black_box(&key)).expect("a read").is_some(),
-            BatchSize::SmallInput,
-        );
-    });
-    group.bench_function("missing", |bencher| {
-        bencher.iter_batched(
-            || key(keys + noise.next() % keys),
-            |key| latest.get(black_box(&key)).expect("a read").is_some(),
-            BatchSize::SmallInput,
-        );
-    });
-    let deep = snapshot.at(READ_BLOCKS / 2);
-    group.bench_function("100 versions deep", |bencher| {
-        bencher.iter_batched(
-            || key(noise.next() % HOT_KEYS),
-            |key| deep.get(black_box(&key)).expect("a read").is_some(),
-            BatchSize::SmallInput,
-        );
-    });
-    group.bench_function("any key, 100 blocks deep", |bencher| {
-        bencher.iter_batched(
-            || key(noise.next() % keys),
-            |key| deep.get(black_box(&key)).expect("a read").is_some(),
-            BatchSize::SmallInput,
-        );
-    });
+    let mut group = criterion.benchmark_group("read, no cache");
+    for (name, state, first, count) in [
+        ("at the tip", &latest, 0, keys),
+        ("missing", &latest, keys, keys),
+        ("100 versions deep", &deep, 0, HOT_KEYS),
+        ("any key, 100 blocks deep", &deep, 0, keys),
+    ] {
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(
+                || key(first + noise.next() % count),
+                |key| state.get(black_box(&key)).expect("a read").is_some(),
+                BatchSize::SmallInput,
+            );
+        });
+    }
     group.bench_function("snapshot", |bencher| {
         bencher.iter(|| store.snapshot().latest());
     });
     group.finish();
+}
+
+/// The same thousand keys over and over, as a view asks for them.
+fn hot_reads(criterion: &mut Criterion, store: &Store, name: &str) {
+    let snapshot = store.snapshot();
+    let keys = u64::from(READ_BLOCKS) * 3_000;
+    let mut noise = Noise(5);
+    // Half of them exist at the lower height.
+    let hot: Vec<_> = (0..HOT_READS).map(|_| key(noise.next() % keys)).collect();
+    let mut group = criterion.benchmark_group(format!("1,000 hot reads, {name}"));
+    group.throughput(Throughput::Elements(HOT_READS as u64));
+    for (name, state) in [
+        ("at the tip", snapshot.latest()),
+        ("100 blocks deep", snapshot.at(READ_BLOCKS / 2)),
+    ] {
+        group.bench_function(name, |bencher| bencher.iter(|| read_all(&state, &hot)));
+        group.bench_function(format!("{name}, on each of 2 threads"), |bencher| {
+            bencher.iter_custom(|rounds| two_threads(&state, &hot, rounds));
+        });
+    }
+    group.finish();
+}
+
+fn reads(criterion: &mut Criterion) {
+    let (directory, store) = filled();
+    drop(store);
+    let open = |read_cache_bytes| {
+        let options = StoreOptions {
+            read_cache_bytes,
+            ..StoreOptions::default()
+        };
+        Store::open(directory.path(), options).expect("the same database")
+    };
+    let store = open(0);
+    scattered_reads(criterion, &store);
+    hot_reads(criterion, &store, "no cache");
+    drop(store);
+    let store = open(StoreOptions::default().read_cache_bytes);
+    hot_reads(criterion, &store, "cache");
 }
 
 fn commits(criterion: &mut Criterion) {

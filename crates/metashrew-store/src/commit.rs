@@ -1,7 +1,6 @@
 //! Committing blocks: all of a call's blocks in one atomic batch.
 
 use std::collections::HashMap;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +11,8 @@ use crate::block::{BlockRecord, BlockRef, Height, HistoryRoot};
 use crate::error::{CommitError, ReadError};
 use crate::history;
 use crate::keys::{StoredBlock, TIP_KEY, encode_version, history_key, history_prefix};
+use crate::read_cache::{Known, ReadCache};
+use crate::readers;
 use crate::root::history_root;
 use crate::store::Store;
 use crate::touched::put_keys;
@@ -49,6 +50,7 @@ impl Store {
         })?;
         let mut commit = Commit {
             view: published.view.as_ref(),
+            cache: self.inner.cache.as_deref(),
             readers: self.inner.readers,
             batch: Batch::default(),
             pending: HashMap::default(),
@@ -101,12 +103,10 @@ fn check_connects(tip: Option<&StoredBlock>, block: &BlockRef) -> Result<(), Com
     Ok(())
 }
 
-/// Another thread pays once it has this many keys to read.
-const KEYS_PER_READER: usize = 500;
-
 /// The batch of one call to commit, while it is being made.
 struct Commit<'a> {
     view: &'a dyn View,
+    cache: Option<&'a ReadCache>,
     /// How many threads may read at once.
     readers: usize,
     batch: Batch,
@@ -126,6 +126,11 @@ impl<'a> Commit<'a> {
     ) -> Result<BlockRecord, ReadError> {
         let sorted = writes.sorted();
         let superseded = self.superseded(&sorted, block.height, writes)?;
+        let previous = superseded
+            .iter()
+            .map(|old| old.as_ref().map(|old| old.height));
+        let touched = sorted.iter().map(|(key, _)| *key).zip(previous);
+        put_keys(&mut self.batch, block.height, touched);
         for ((key, value), old) in sorted.iter().zip(superseded) {
             if let Some(old) = old {
                 self.batch.put(
@@ -141,11 +146,6 @@ impl<'a> Commit<'a> {
                 self.pending.insert(key, (block.height, value));
             }
         }
-        put_keys(
-            &mut self.batch,
-            block.height,
-            sorted.iter().map(|(key, _)| *key),
-        );
         Ok(self.put_block(block, &sorted))
     }
 
@@ -187,51 +187,32 @@ impl<'a> Commit<'a> {
         let mut unknown = Vec::new();
         for (key, _) in sorted {
             let known = match (self.pending.get(key), writes.remembered(key)) {
-                (Some((height, value)), _) => Some(Some(Version {
+                (Some((height, value)), _) => Known::Yes(Some(Version {
                     height: *height,
                     value: (*value).clone(),
                 })),
                 // A version from this height or above was read from another chain.
-                (None, Some(Some(old))) if old.height >= height => None,
-                (None, remembered) => remembered.cloned(),
+                (None, Some(Some(old))) if old.height >= height => Known::No,
+                (None, Some(remembered)) => Known::Yes(remembered.clone()),
+                (None, None) => self.cache.map_or(Known::No, |cache| cache.newest(key)),
             };
-            if known.is_none() {
-                unknown.push((versions.len(), *key));
-            }
-            versions.push(known.flatten());
+            versions.push(match known {
+                Known::Yes(version) => version,
+                Known::No => {
+                    unknown.push((versions.len(), *key));
+                    None
+                }
+            });
         }
-        for ((index, _), found) in unknown.iter().zip(self.read_newest(&unknown)?) {
+        let found = readers::read_all(&unknown, self.readers, |(_, key)| {
+            history::newest(self.view, key)
+        })?;
+        for ((index, _), found) in unknown.iter().zip(found) {
             if let Some(version) = versions.get_mut(*index) {
                 *version = found;
             }
         }
         Ok(versions)
-    }
-
-    /// The newest stored version of each of these keys, in their order. Long
-    /// lists are shared out among threads, since this is most of a commit's time.
-    fn read_newest(&self, keys: &[(usize, &Bytes)]) -> Result<Vec<Option<Version>>, ReadError> {
-        let view = self.view;
-        let read = |keys: &[(usize, &Bytes)]| -> Result<Vec<_>, ReadError> {
-            keys.iter()
-                .map(|(_, key)| history::newest(view, key))
-                .collect()
-        };
-        let threads = self.readers.min(keys.len() / KEYS_PER_READER);
-        if threads < 2 {
-            return read(keys);
-        }
-        let shares = std::thread::scope(|scope| {
-            let readers: Vec<_> = keys
-                .chunks(keys.len().div_ceil(threads))
-                .map(|share| scope.spawn(|| read(share)))
-                .collect();
-            readers
-                .into_iter()
-                .map(|reader| reader.join().unwrap_or_else(|panic| resume_unwind(panic)))
-                .collect::<Result<Vec<_>, _>>()
-        })?;
-        Ok(shares.into_iter().flatten().collect())
     }
 
     fn put_newest(&mut self, key: &Bytes, height: Height, value: &[u8]) {

@@ -33,38 +33,54 @@ pub(crate) fn older(
     key: &[u8],
     height: Height,
 ) -> Result<Option<Version>, ReadError> {
-    let prefix = history_prefix(key);
-    let (start, end) = (history_key(&prefix, height), history_key(&prefix, 0));
-    let entry = view
-        .scan(
-            Space::KeyHeightToOlder,
-            Bound::Included(&start),
-            Bound::Included(&end),
-        )
-        .next();
-    let Some(entry) = entry else {
-        return Ok(None);
-    };
-    let (history_key, value) = entry?;
-    Ok(Some(Version {
-        height: height_of_history_key(&history_key)?,
-        value,
-    }))
+    versions(view, key, height).next().transpose()
 }
 
-/// The version of `key` that `height` itself wrote.
+/// The superseded versions of `key` that were written at or below `height`, the
+/// newest first.
+fn versions(
+    view: &dyn View,
+    key: &[u8],
+    height: Height,
+) -> impl Iterator<Item = Result<Version, ReadError>> {
+    let prefix = history_prefix(key);
+    let (start, end) = (history_key(&prefix, height), history_key(&prefix, 0));
+    let entries = view.scan(
+        Space::KeyHeightToOlder,
+        Bound::Included(&start),
+        Bound::Included(&end),
+    );
+    entries.map(|entry| {
+        let (history_key, value) = entry?;
+        Ok(Version {
+            height: height_of_history_key(&history_key)?,
+            value,
+        })
+    })
+}
+
+/// The version of `key` that `height` itself wrote, and the height of the one before.
 pub(crate) fn exactly_at(
     view: &dyn View,
     key: &[u8],
     height: Height,
-) -> Result<Option<Version>, ReadError> {
+) -> Result<Option<(Version, Option<Height>)>, ReadError> {
     match newest(view, key)? {
-        Some(version) if version.height == height => Ok(Some(version)),
-        _ => Ok(view
-            .get(
-                Space::KeyHeightToOlder,
-                &history_key(&history_prefix(key), height),
-            )?
-            .map(|value| Version { height, value })),
+        Some(version) if version.height == height => {
+            let previous = match height.checked_sub(1) {
+                Some(below) => older(view, key, below)?.map(|version| version.height),
+                None => None,
+            };
+            Ok(Some((version, previous)))
+        }
+        _ => {
+            let mut versions = versions(view, key, height);
+            let version = versions.next().transpose()?;
+            let Some(version) = version.filter(|version| version.height == height) else {
+                return Ok(None);
+            };
+            let previous = versions.next().transpose()?.map(|version| version.height);
+            Ok(Some((version, previous)))
+        }
     }
 }

@@ -4,18 +4,21 @@
 //! it ever had together with the height that wrote it. Blocks are committed and
 //! rolled back atomically; a [`Snapshot`] stays as it was for as long as it is
 //! held; a [`State`] is what a guest reads: one snapshot at one height, possibly
-//! under blocks that are not committed yet. The bytes on disk are described in
-//! `docs/storage.md`.
+//! under blocks that are not committed yet. A cache of what was read lies above the
+//! engine. The bytes on disk are described in `docs/storage.md`.
 
 mod backend;
 mod block;
 mod block_id;
 mod chain;
 mod commit;
+mod counter;
 mod error;
 mod history;
 mod keys;
 mod open;
+mod read_cache;
+mod readers;
 mod rollback;
 mod root;
 mod snapshot;
@@ -35,6 +38,7 @@ pub use error::{
 };
 pub use keys::{MAX_KEY_LEN, MAX_VALUE_LEN};
 pub use open::StoreOptions;
+pub use read_cache::CacheStats;
 pub use snapshot::Snapshot;
 pub use state::{PrefixScan, State};
 pub use store::Store;

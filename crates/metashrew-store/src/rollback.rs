@@ -1,19 +1,15 @@
 //! Dropping the blocks above a height, at the cost of what they wrote.
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
-
 use bytes::Bytes;
 
 use crate::backend::{Batch, Space, View};
-use crate::block::{BlockRecord, Height};
+use crate::block::{BlockRecord, Height, Hex};
 use crate::chain;
 use crate::error::{ReadError, RollbackError};
-use crate::keys::{
-    StoredBlock, TIP_KEY, encode_version, height_of_history_key, history_key, history_prefix,
-};
+use crate::keys::{StoredBlock, TIP_KEY, corrupt, encode_version, history_key, history_prefix};
+use crate::readers;
 use crate::store::Store;
-use crate::touched::read_keys;
+use crate::touched::{Touched, read_keys};
 
 /// A rollback whose blocks wrote more keys than this takes several batches, to
 /// bound its memory; each of them ends on a block.
@@ -54,6 +50,7 @@ impl Store {
             let view = published.view.as_ref();
             let lowest = keep.map_or(first, |keep| keep + 1);
             let mut rollback = Rollback::plan(view, tip, lowest, first, max_batch_keys)?;
+            rollback.readers = self.inner.readers;
             rollback.collect().map_err(|source| RollbackError::Read {
                 height: rollback.from,
                 source,
@@ -71,6 +68,8 @@ impl Store {
 /// One batch of a rollback: it drops the blocks `from` to `tip`.
 struct Rollback<'a> {
     view: &'a dyn View,
+    /// How many threads may read at once.
+    readers: usize,
     from: Height,
     tip: StoredBlock,
     new_tip: Option<StoredBlock>,
@@ -104,6 +103,7 @@ impl<'a> Rollback<'a> {
         };
         Ok(Self {
             view,
+            readers: 1,
             from,
             tip,
             new_tip,
@@ -112,13 +112,44 @@ impl<'a> Rollback<'a> {
     }
 
     fn collect(&mut self) -> Result<(), ReadError> {
-        let mut keys = BTreeSet::new();
+        let keys = self.drop_blocks()?;
+        let below = readers::read_all(&keys, self.readers, |touched| {
+            let Some(previous) = touched.previous else {
+                return Ok(None);
+            };
+            let history_key = history_key(&history_prefix(&touched.key), previous);
+            let value = self.view.get(Space::KeyHeightToOlder, &history_key)?;
+            let value = value.ok_or_else(|| missing(&touched.key, previous))?;
+            Ok(Some((history_key, encode_version(previous, &value))))
+        })?;
+        for (touched, below) in keys.into_iter().zip(below) {
+            match below {
+                Some((history_key, record)) => {
+                    self.batch.delete(Space::KeyHeightToOlder, history_key);
+                    self.batch.put(Space::KeyToNewest, touched.key, record);
+                }
+                None => self.batch.delete(Space::KeyToNewest, touched.key),
+            }
+        }
+        let tip_key = Bytes::from_static(TIP_KEY);
+        match &self.new_tip {
+            Some(tip) => self.batch.put(Space::Meta, tip_key, tip.encode()),
+            None => self.batch.delete(Space::Meta, tip_key),
+        }
+        Ok(())
+    }
+
+    /// Deletes the blocks' records, and the versions that one of them wrote and a
+    /// later one superseded. Returns each key they wrote, with the height of its
+    /// newest version below them all.
+    fn drop_blocks(&mut self) -> Result<Vec<Touched>, ReadError> {
+        let mut writes = Vec::new();
         for height in self.from..=self.tip.record.height {
             let batch = &mut self.batch;
             let touched = read_keys(self.view, height, |chunk_key| {
                 batch.delete(Space::HeightToKeys, chunk_key.clone());
             })?;
-            keys.extend(touched);
+            writes.extend(touched.into_iter().map(|touched| (touched, height)));
             let block = chain::held_block(self.view, height)?;
             self.batch.delete(
                 Space::HashToHeight,
@@ -129,41 +160,40 @@ impl<'a> Rollback<'a> {
                 Bytes::copy_from_slice(&height.to_be_bytes()),
             );
         }
-        for key in keys {
-            self.restore(key)?;
-        }
-        let tip_key = Bytes::from_static(TIP_KEY);
-        match &self.new_tip {
-            Some(tip) => self.batch.put(Space::Meta, tip_key, tip.encode()),
-            None => self.batch.delete(Space::Meta, tip_key),
-        }
-        Ok(())
-    }
-
-    /// Makes the newest version below `from` the newest of all; without one the
-    /// key vanishes.
-    fn restore(&mut self, key: Bytes) -> Result<(), ReadError> {
-        let prefix = history_prefix(&key);
-        let start = history_key(&prefix, self.tip.record.height);
-        let end = history_key(&prefix, 0);
-        let history = self.view.scan(
-            Space::KeyHeightToOlder,
-            Bound::Included(&start),
-            Bound::Included(&end),
-        );
-        for entry in history {
-            let (history_key, value) = entry?;
-            let height = height_of_history_key(&history_key)?;
-            self.batch.delete(Space::KeyHeightToOlder, history_key);
-            if height < self.from {
-                self.batch
-                    .put(Space::KeyToNewest, key, encode_version(height, &value));
-                return Ok(());
+        // The lists are in order each: merging them keeps a key's blocks in theirs.
+        writes.sort_by(|(left, _), (right, _)| left.key.cmp(&right.key));
+        let mut keys: Vec<Touched> = Vec::with_capacity(writes.len());
+        let mut last = None;
+        for (touched, height) in writes {
+            let again = keys.last().is_some_and(|first| first.key == touched.key);
+            let expected = match last {
+                Some(last) if again => touched.previous == Some(last),
+                _ => touched.previous.is_none_or(|previous| previous < self.from),
+            };
+            if !expected {
+                return Err(corrupt(format!(
+                    "the list of keys of block {height} misses a version of key 0x{}",
+                    Hex(&touched.key)
+                )));
             }
+            match last {
+                Some(last) if again => self.batch.delete(
+                    Space::KeyHeightToOlder,
+                    history_key(&history_prefix(&touched.key), last),
+                ),
+                _ => keys.push(touched),
+            }
+            last = Some(height);
         }
-        self.batch.delete(Space::KeyToNewest, key);
-        Ok(())
+        Ok(keys)
     }
+}
+
+fn missing(key: &[u8], height: Height) -> ReadError {
+    corrupt(format!(
+        "a value that block {height} wrote is missing, at key 0x{}",
+        Hex(key)
+    ))
 }
 
 #[cfg(test)]

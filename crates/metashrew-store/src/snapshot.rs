@@ -7,8 +7,11 @@ use crate::block::{BlockHash, BlockRecord, Height};
 use crate::block_id::BlockId;
 use crate::chain;
 use crate::error::{ReadError, ResolveError};
+use crate::history;
 use crate::keys::StoredBlock;
+use crate::read_cache::{Position, ReadCache};
 use crate::state::State;
+use crate::write_set::Version;
 
 /// What readers see: one view of the backend, and the ends of its chain.
 #[derive(Debug)]
@@ -18,6 +21,9 @@ pub(crate) struct Published {
     pub(crate) first: Option<Height>,
     /// How many rollbacks there were since the store was opened.
     pub(crate) generation: u64,
+    /// How many publications there were before since the store was opened.
+    pub(crate) number: u64,
+    pub(crate) cache: Option<Arc<ReadCache>>,
 }
 
 /// A consistent view of the store, unchanged for as long as it is held.
@@ -36,6 +42,32 @@ impl Snapshot {
 
     pub(crate) fn view(&self) -> &dyn View {
         self.published.view.as_ref()
+    }
+
+    /// The newest version of `key` at or below `height`, which is not above the tip.
+    pub(crate) fn version_at(
+        &self,
+        key: &[u8],
+        height: Height,
+    ) -> Result<Option<Version>, ReadError> {
+        let Published {
+            view,
+            tip,
+            generation,
+            number,
+            cache,
+            ..
+        } = self.published.as_ref();
+        let Some(cache) = cache else {
+            return history::at_or_below(view.as_ref(), key, height);
+        };
+        let reader = Position {
+            publication: *number,
+            generation: *generation,
+            tip: tip.map_or(height, |tip| tip.record.height),
+            height,
+        };
+        cache.read(view.as_ref(), reader, key)
     }
 
     /// The last committed block.

@@ -75,7 +75,7 @@ impl State {
             }
         }
         match self.base {
-            Some(height) => history::at_or_below(self.snapshot.view(), key, height),
+            Some(height) => self.snapshot.version_at(key, height),
             None => Ok(None),
         }
     }

@@ -1,20 +1,19 @@
 //! The store: one writer, any number of readers.
 
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
+use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::backend::BackendError;
-use crate::backend::{Backend, Batch, Durability, View};
+use crate::backend::{Backend, Batch, Durability, Space, View};
 use crate::block::Height;
 use crate::chain;
 use crate::error::ReadError;
 use crate::keys::StoredBlock;
+use crate::read_cache::{CacheStats, ReadCache};
+use crate::readers;
 use crate::snapshot::{Published, Snapshot};
-
-/// The most threads that a commit reads with.
-const MAX_READERS: usize = 4;
 
 /// A database of values by height. Cloning one is cheap; clones share the database.
 ///
@@ -29,8 +28,10 @@ pub struct Store {
 pub(crate) struct Inner {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) durability: Durability,
-    /// How many threads a commit may read with.
+    /// How many threads a commit or rollback may read with.
     pub(crate) readers: usize,
+    /// None if it is switched off.
+    pub(crate) cache: Option<Arc<ReadCache>>,
     published: RwLock<Arc<Published>>,
     writer: Mutex<Writer>,
 }
@@ -47,19 +48,24 @@ impl Store {
     pub(crate) fn over(
         backend: Arc<dyn Backend>,
         durability: Durability,
+        read_cache_bytes: u64,
     ) -> Result<Self, ReadError> {
         let view = backend.view()?;
+        let cache = (read_cache_bytes > 0).then(|| Arc::new(ReadCache::new(read_cache_bytes)));
         let published = Published {
             tip: chain::tip(view.as_ref())?,
             first: chain::first(view.as_ref())?,
             view,
             generation: 0,
+            number: 0,
+            cache: cache.clone(),
         };
         Ok(Self {
             inner: Arc::new(Inner {
                 backend,
                 durability,
-                readers: available_parallelism().map_or(1, |cores| cores.get().min(MAX_READERS)),
+                readers: readers::count(),
+                cache,
                 published: RwLock::new(Arc::new(published)),
                 writer: Mutex::default(),
             }),
@@ -71,6 +77,14 @@ impl Store {
     /// This is one reference count: it asks nothing of the engine.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::new(self.published())
+    }
+
+    /// How much the read cache holds, and how well it did. All zero without one.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.inner
+            .cache
+            .as_ref()
+            .map_or_else(CacheStats::default, |cache| cache.stats())
     }
 
     pub(crate) fn published(&self) -> Arc<Published> {
@@ -93,7 +107,7 @@ impl Store {
                 Some(tip) => chain::block(view.as_ref(), tip.record.height)? == Some(tip),
                 None => true,
             };
-            self.publish(view, tip, first, extends);
+            self.publish(view, tip, first, extends, None);
             writer.in_doubt = false;
         }
         Ok((writer, self.published()))
@@ -108,32 +122,57 @@ impl Store {
         first: Option<Height>,
     ) -> Result<(), BackendError> {
         writer.in_doubt = true;
+        let changes = newest_changes(&batch);
         self.inner.backend.write(batch, self.inner.durability)?;
         let view = self.inner.backend.view()?;
         let height = |tip: Option<StoredBlock>| tip.map(|tip| tip.record.height);
         let extends = height(tip) >= height(self.published().tip);
-        self.publish(view, tip, first, extends);
+        self.publish(view, tip, first, extends, Some(&changes));
         writer.in_doubt = false;
         Ok(())
     }
 
-    /// Shows readers `view`; `extends` says that it holds every block they saw.
+    /// Shows readers `view`; `extends` says that it holds every block they saw, and
+    /// `changes` are the newest versions that they did not, if that is known.
     fn publish(
         &self,
         view: Arc<dyn View>,
         tip: Option<StoredBlock>,
         first: Option<Height>,
         extends: bool,
+        changes: Option<&NewestChanges>,
     ) {
-        let generation = self.published().generation + u64::from(!extends);
+        let before = self.published();
+        let number = before.number + 1;
+        let generation = before.generation + u64::from(!extends);
+        let cache = self.inner.cache.clone();
+        match (&cache, changes) {
+            (Some(cache), Some(changes)) => cache.supersede(changes, number, generation),
+            (Some(cache), None) => cache.forget(number),
+            (None, _) => {}
+        }
         let published = Arc::new(Published {
             view,
             tip,
             first,
             generation,
+            number,
+            cache,
         });
         let superseded = std::mem::replace(&mut *self.inner.published.write(), published);
         // The engine may have work to do when a view goes; readers need not wait.
         drop(superseded);
     }
+}
+
+/// Keys whose newest version changes, each with the record that is then stored.
+type NewestChanges = Vec<(Bytes, Option<Bytes>)>;
+
+fn newest_changes(batch: &Batch) -> NewestChanges {
+    batch
+        .operations()
+        .iter()
+        .filter(|operation| operation.space == Space::KeyToNewest)
+        .map(|operation| (operation.key.clone(), operation.value.clone()))
+        .collect()
 }

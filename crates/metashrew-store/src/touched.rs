@@ -1,7 +1,8 @@
 //! The list of keys that one block wrote, in key order, cut into chunks.
 //!
 //! Each key is stored as the length it shares with the one before it, the length
-//! of the rest, and the rest; every chunk starts afresh.
+//! of the rest, and the rest, and then how far below the block its version before
+//! lies, so that a rollback need not search; every chunk starts afresh.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -13,21 +14,32 @@ use crate::keys::{corrupt, leading_height, touched_key};
 /// A chunk is closed once it is this long, in bytes.
 const CHUNK_LEN: usize = 32 * 1024;
 
-/// Adds the list of `keys`, which are in order, to `batch`.
+/// A key that a block wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Touched {
+    pub(crate) key: Bytes,
+    /// The height of the version that the block superseded, if there was one.
+    pub(crate) previous: Option<Height>,
+}
+
+/// Adds the list of `keys`, which are in order, each with the height of the version
+/// before, to `batch`.
 pub(crate) fn put_keys<'a>(
     batch: &mut Batch,
     height: Height,
-    keys: impl Iterator<Item = &'a Bytes>,
+    keys: impl Iterator<Item = (&'a Bytes, Option<Height>)>,
 ) {
     let mut number = 0;
     let mut chunk = BytesMut::new();
-    let mut previous: &[u8] = &[];
-    for key in keys {
-        let shared = shared_prefix(previous, key);
-        put_varint(&mut chunk, shared);
-        put_varint(&mut chunk, key.len() - shared);
+    let mut before: &[u8] = &[];
+    for (key, previous) in keys {
+        let shared = shared_prefix(before, key);
+        put_varint(&mut chunk, shared as u64);
+        put_varint(&mut chunk, (key.len() - shared) as u64);
         chunk.extend_from_slice(key.get(shared..).unwrap_or_default());
-        previous = key;
+        let distance = previous.map_or(0, |previous| height - previous);
+        put_varint(&mut chunk, distance.into());
+        before = key;
         if chunk.len() >= CHUNK_LEN {
             batch.put(
                 Space::HeightToKeys,
@@ -35,7 +47,7 @@ pub(crate) fn put_keys<'a>(
                 chunk.split().freeze(),
             );
             number += 1;
-            previous = &[];
+            before = &[];
         }
     }
     if !chunk.is_empty() {
@@ -52,7 +64,7 @@ pub(crate) fn read_keys(
     view: &dyn View,
     height: Height,
     mut on_chunk: impl FnMut(&Bytes),
-) -> Result<Vec<Bytes>, ReadError> {
+) -> Result<Vec<Touched>, ReadError> {
     let mut keys = Vec::new();
     let (start, end) = (touched_key(height, 0), touched_key(height, u32::MAX));
     for entry in view.scan(
@@ -63,17 +75,17 @@ pub(crate) fn read_keys(
         let (chunk_key, chunk) = entry?;
         debug_assert_eq!(leading_height(&chunk_key).ok(), Some(height));
         on_chunk(&chunk_key);
-        decode_chunk(&chunk, &mut keys)
+        decode_chunk(&chunk, height, &mut keys)
             .ok_or_else(|| corrupt(format!("the list of keys of block {height} is malformed")))?;
     }
     Ok(keys)
 }
 
-fn decode_chunk(mut chunk: &[u8], keys: &mut Vec<Bytes>) -> Option<()> {
+fn decode_chunk(mut chunk: &[u8], height: Height, keys: &mut Vec<Touched>) -> Option<()> {
     let mut key = Vec::new();
     while !chunk.is_empty() {
-        let shared = take_varint(&mut chunk)?;
-        let rest = take_varint(&mut chunk)?;
+        let shared = usize::try_from(take_varint(&mut chunk)?).ok()?;
+        let rest = usize::try_from(take_varint(&mut chunk)?).ok()?;
         let (suffix, remaining) = chunk.split_at_checked(rest)?;
         if shared > key.len() {
             return None;
@@ -81,7 +93,13 @@ fn decode_chunk(mut chunk: &[u8], keys: &mut Vec<Bytes>) -> Option<()> {
         key.truncate(shared);
         key.extend_from_slice(suffix);
         chunk = remaining;
-        keys.push(Bytes::copy_from_slice(&key));
+        let distance = Height::try_from(take_varint(&mut chunk)?).ok()?;
+        let previous = match distance {
+            0 => None,
+            distance => Some(height.checked_sub(distance)?),
+        };
+        let key = Bytes::copy_from_slice(&key);
+        keys.push(Touched { key, previous });
     }
     Some(())
 }
@@ -94,7 +112,7 @@ fn shared_prefix(left: &[u8], right: &[u8]) -> usize {
 }
 
 /// Seven bits at a time, lowest first; the top bit says that more follow.
-fn put_varint(bytes: &mut BytesMut, mut value: usize) {
+fn put_varint(bytes: &mut BytesMut, mut value: u64) {
     while value >= 0x80 {
         bytes.put_u8(u8::try_from(value & 0x7f).expect("seven bits fit") | 0x80);
         value >>= 7;
@@ -102,12 +120,13 @@ fn put_varint(bytes: &mut BytesMut, mut value: usize) {
     bytes.put_u8(u8::try_from(value).expect("seven bits fit"));
 }
 
-fn take_varint(bytes: &mut &[u8]) -> Option<usize> {
+/// Lengths and heights have at most 32 bits.
+fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
-    for shift in [0, 7, 14] {
+    for shift in [0, 7, 14, 21, 28] {
         let (byte, rest) = bytes.split_first()?;
         *bytes = rest;
-        value |= usize::from(byte & 0x7f) << shift;
+        value |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
             return Some(value);
         }
@@ -122,23 +141,31 @@ mod tests {
     use super::*;
     use crate::backend::{Backend, Durability, MemoryBackend};
 
-    fn round_trip(keys: &[Bytes]) -> (Vec<Bytes>, usize) {
+    /// The height of the block whose list is made.
+    const HEIGHT: Height = 1 << 30;
+
+    fn round_trip(keys: &[Touched]) -> (Vec<Touched>, usize) {
         let memory = MemoryBackend::default();
         let mut batch = Batch::default();
-        put_keys(&mut batch, 7, keys.iter());
+        let entries = keys.iter().map(|touched| (&touched.key, touched.previous));
+        put_keys(&mut batch, HEIGHT, entries);
         memory.write(batch, Durability::Synced).unwrap();
         let mut chunks = 0;
         let view = memory.view().unwrap();
-        let found = read_keys(view.as_ref(), 7, |_| chunks += 1).unwrap();
-        assert!(read_keys(view.as_ref(), 6, |_| ()).unwrap().is_empty());
-        assert!(read_keys(view.as_ref(), 8, |_| ()).unwrap().is_empty());
+        let found = read_keys(view.as_ref(), HEIGHT, |_| chunks += 1).unwrap();
+        for other in [HEIGHT - 1, HEIGHT + 1] {
+            assert!(read_keys(view.as_ref(), other, |_| ()).unwrap().is_empty());
+        }
         (found, chunks)
     }
 
     #[test]
     fn a_long_list_is_cut_into_chunks() {
         let keys: Vec<_> = (0u32..10_000)
-            .map(|number| Bytes::from(number.to_be_bytes().repeat(8)))
+            .map(|number| Touched {
+                key: Bytes::from(number.to_be_bytes().repeat(8)),
+                previous: (number % 2 == 0).then_some(number),
+            })
             .collect();
         let (found, chunks) = round_trip(&keys);
         assert_eq!(found, keys);
@@ -147,20 +174,33 @@ mod tests {
 
     #[test]
     fn a_malformed_chunk_is_an_error() {
-        for chunk in [&[1u8, 0][..], &[0, 5, 1], &[0], &[0xff, 0xff, 0xff, 1]] {
-            assert_eq!(decode_chunk(chunk, &mut Vec::new()), None, "{chunk:?}");
+        for chunk in [
+            &[1u8, 0, 0][..],
+            &[0, 5, 1],
+            &[0],
+            &[0, 0],
+            &[0, 0, 8],
+            &[0xff, 0xff, 0xff, 1],
+            &[0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0],
+        ] {
+            assert_eq!(decode_chunk(chunk, 7, &mut Vec::new()), None, "{chunk:?}");
         }
+        assert_eq!(decode_chunk(&[0, 0, 7], 7, &mut Vec::new()), Some(()));
     }
 
     proptest! {
         #[test]
         fn every_sorted_list_survives(
-            keys in proptest::collection::btree_set(
+            keys in proptest::collection::btree_map(
                 proptest::collection::vec(prop_oneof![Just(0u8), Just(255), any::<u8>()], 0..300),
+                proptest::option::of(0..HEIGHT),
                 0..50,
             )
         ) {
-            let keys: Vec<_> = keys.into_iter().map(Bytes::from).collect();
+            let keys: Vec<_> = keys
+                .into_iter()
+                .map(|(key, previous)| Touched { key: Bytes::from(key), previous })
+                .collect();
             prop_assert_eq!(round_trip(&keys).0, keys);
         }
     }

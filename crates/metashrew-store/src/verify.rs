@@ -10,7 +10,7 @@ use crate::history;
 use crate::keys::{StoredBlock, corrupt};
 use crate::root::RootHasher;
 use crate::store::Store;
-use crate::touched::read_keys;
+use crate::touched::{Touched, read_keys};
 
 /// What a verification went through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,13 +128,19 @@ pub(crate) fn verify_block(
     }
     let root_below = below.map_or(HistoryRoot::EMPTY, |below| below.record.history_root);
     let mut hasher = RootHasher::new(&root_below, height, &block.record.hash, block.keys);
-    for key in keys {
-        let version = history::exactly_at(view, &key, height)?.ok_or_else(|| {
+    for Touched { key, previous } in keys {
+        let (version, before) = history::exactly_at(view, &key, height)?.ok_or_else(|| {
             corrupt(format!(
                 "a value that block {height} wrote is missing, at key 0x{}",
                 Hex(&key)
             ))
         })?;
+        if before != previous {
+            return Err(corrupt(format!(
+                "block {height} lists another version before its own than is stored, at key 0x{}",
+                Hex(&key)
+            )));
+        }
         hasher.write(&key, &version.value);
     }
     let computed = hasher.finish();

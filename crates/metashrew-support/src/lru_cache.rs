@@ -6,9 +6,13 @@
 //! kind can have its own.
 
 mod byte_lru;
+mod prefixes;
 mod tiers;
 
 pub use byte_lru::{ByteLru, HeapBytes};
+pub use prefixes::{
+    KeyPrefixStats, LruDebugStats, MAX_PREFIXES, PrefixAnalysisConfig, PrefixCounts,
+};
 pub use tiers::Tiers;
 
 use std::borrow::Borrow;

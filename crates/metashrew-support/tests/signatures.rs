@@ -15,6 +15,10 @@ use metashrew_support::block::{
 };
 use metashrew_support::byte_view::{ByteView, shrink_back};
 use metashrew_support::index_pointer::KeyValuePointer;
+use metashrew_support::lru_cache::{
+    ApiCacheKey, CacheAllocationMode, CacheKey, CacheStats, CacheValue, HeightPartitionedKey,
+    KeyPrefixStats, LruDebugStats, PrefixAnalysisConfig,
+};
 use metashrew_support::proto::metashrew::{IndexerMetadata, KeyValueFlush, ViewFunction};
 use metashrew_support::{block, compat, utils};
 use std::fmt::Display;
@@ -173,4 +177,53 @@ fn messages_keep_their_fields() {
         rustc_version: String::new(),
         view_functions: vec![function],
     };
+}
+
+#[test]
+fn caches_keep_their_types() {
+    fn wraps<Wrapper: From<Inner> + Into<Inner> + Clone + Eq + std::hash::Hash, Inner>() {}
+    wraps::<CacheKey, Arc<Vec<u8>>>();
+    wraps::<CacheValue, Arc<Vec<u8>>>();
+    wraps::<ApiCacheKey, String>();
+    let key = HeightPartitionedKey::from((7u32, Arc::new(vec![1])));
+    let HeightPartitionedKey { height, key } = key;
+    assert_eq!((height, key.len()), (7, 1));
+    let (CacheKey(_), CacheValue(_), ApiCacheKey(_)) = (
+        CacheKey(key.clone()),
+        CacheValue(key),
+        ApiCacheKey(String::new()),
+    );
+    let modes = [CacheAllocationMode::Indexer, CacheAllocationMode::View];
+    assert_ne!(modes[0], modes[1]);
+    let (hits, misses, evictions) = (0u64, 0u64, 0u64);
+    let (items, memory_usage) = (0usize, 0usize);
+    let cache_stats = CacheStats {
+        hits,
+        misses,
+        items,
+        memory_usage,
+        evictions,
+    };
+    let config = PrefixAnalysisConfig::default();
+    let PrefixAnalysisConfig {
+        min_prefix_length,
+        max_prefix_length,
+        min_keys_per_prefix: _,
+    } = config;
+    let prefix_stats = vec![KeyPrefixStats {
+        prefix: String::new(),
+        prefix_readable: String::new(),
+        hits,
+        misses,
+        unique_keys: items,
+        hit_percentage: 0.0f64,
+    }];
+    let stats = LruDebugStats {
+        cache_stats,
+        prefix_stats,
+        total_prefixes: 1usize,
+        min_prefix_length,
+        max_prefix_length,
+    };
+    assert_ne!(stats, LruDebugStats::default());
 }

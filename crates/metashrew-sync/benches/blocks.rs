@@ -10,8 +10,6 @@
     reason = "a bench prints its table, and its host is for guests known to be good"
 )]
 
-#[path = "blocks/floor.rs"]
-mod floor;
 #[path = "blocks/raw.rs"]
 mod raw;
 
@@ -25,6 +23,7 @@ use metashrew_runtime::MetashrewRuntime;
 use metashrew_store::{BlockHash, BlockRef, Height, Store, StoreOptions};
 use metashrew_sync::{BlockFiles, IndexOptions, Indexer, Node, Stop};
 use metashrew_testing::chain::{Chain, Shape};
+use metashrew_testing::floor;
 use metashrew_testing::frames::frames;
 use metashrew_testing::guests;
 

@@ -2,26 +2,47 @@
 
 use metashrew_store::Height;
 
+use crate::auxpow;
 use crate::block::HEADER_LEN;
 use crate::wire::Wire;
 
-/// A block's first bytes that hold the height, wherever it is.
+/// A block's first bytes that hold the height, wherever it is; but in merged-mined
+/// blocks.
 pub(crate) const PREFIX_LEN: usize = HEADER_LEN + 9 + 4 + 2 + 1 + 36 + 3 + 6;
 
+/// The output that a coinbase seems to spend.
+const NO_OUTPUT: [u8; 36] = {
+    let mut output = [0; 36];
+    let (_, index) = output.split_at_mut(32);
+    index.copy_from_slice(&[0xff; 4]);
+    output
+};
+
 /// The height a block's coinbase names; the block's first [`PREFIX_LEN`] bytes
-/// are enough. None for blocks of version 1, which name none.
+/// are enough if it is not merged-mined. None for blocks of version 1, which name
+/// none.
 pub(crate) fn height(version: i32, block: &[u8]) -> Option<Height> {
     if version < 2 {
         return None;
     }
     let mut wire = Wire::new(block.get(HEADER_LEN..)?);
+    named(wire).or_else(|| {
+        let merged = auxpow::is_marked(version) && auxpow::skip(&mut wire).is_some();
+        merged.then(|| named(wire)).flatten()
+    })
+}
+
+/// The height that the first of the transactions names.
+fn named(mut wire: Wire<'_>) -> Option<Height> {
     wire.compact()?;
     wire.take(4)?;
     if wire.peek(2) == Some(&[0, 1]) {
         wire.take(2)?;
     }
     wire.compact()?;
-    wire.take(36)?;
+    if wire.array()? != NO_OUTPUT {
+        return None;
+    }
     let script_len = wire.compact()?;
     let [first] = wire.array()?;
     match first {
@@ -54,7 +75,7 @@ mod tests {
         block.extend([1, 0, 0, 0]);
         block.extend_from_slice(if segwit { &[0, 1] } else { &[] });
         block.push(1);
-        block.extend([0; 36]);
+        block.extend(NO_OUTPUT);
         block.push(u8::try_from(script.len()).unwrap());
         block.extend_from_slice(script);
         block
@@ -87,5 +108,10 @@ mod tests {
         check(2, &[], None);
         check(1, &[0x51], None);
         assert_eq!(height(2, &[0; 90]), None);
+        // Not a coinbase.
+        let mut spends = block(false, &[0x51]);
+        let output = spends.len() - 38;
+        spends[output] = 1;
+        assert_eq!(height(2, &spends), None);
     }
 }

@@ -4,10 +4,14 @@
 use bitcoin::hashes::{Hash, HashEngine, sha256d};
 use metashrew_store::BlockHash;
 
+use crate::auxpow;
 use crate::wire::Wire;
 
 /// Bytes of a block header.
 pub(crate) const HEADER_LEN: usize = 80;
+
+/// Bytes of a block at most; as in Core, far above what consensus allows.
+pub(crate) const MAX_LEN: u32 = 0x0200_0000;
 
 /// Marks the coinbase output that commits to the witnesses (BIP141).
 const COMMITMENT: [u8; 6] = [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed];
@@ -79,12 +83,15 @@ pub enum BlockFault {
 
 /// Checks that the bytes are the whole block of that hash, every transaction
 /// and witness as committed to, and answers its header.
+///
+/// A version that marks a merged-mined block may be a plain block's: miners of
+/// Bitcoin roll the same bit (BIP320). Only one of the two readings fits the
+/// merkle root.
 pub(crate) fn check(block: &[u8], asked: &BlockHash) -> Result<Header, BlockFault> {
-    let malformed = |left: usize| BlockFault::Malformed {
-        offset: block.len() - left,
+    let header = Header::read(block).ok_or(BlockFault::Malformed {
+        offset: block.len(),
         length: block.len(),
-    };
-    let header = Header::read(block).ok_or_else(|| malformed(0))?;
+    })?;
     if header.hash != *asked {
         return Err(BlockFault::OtherBlock {
             asked: *asked,
@@ -92,7 +99,27 @@ pub(crate) fn check(block: &[u8], asked: &BlockHash) -> Result<Header, BlockFaul
         });
     }
     let mut wire = Wire::new(block.get(HEADER_LEN..).unwrap_or_default());
-    let transactions = Transactions::read(&mut wire).ok_or_else(|| malformed(wire.left()))?;
+    let plain = check_transactions(wire, &header, block.len());
+    if plain.is_err() && auxpow::is_marked(header.version) && auxpow::skip(&mut wire).is_some() {
+        let merged = check_transactions(wire, &header, block.len());
+        if !matches!(merged, Err(BlockFault::Malformed { .. })) {
+            return merged.map(|()| header);
+        }
+    }
+    plain.map(|()| header)
+}
+
+/// Checks that these are all the transactions a header commits to, and nothing
+/// else; `length` is that of the whole block.
+fn check_transactions(
+    mut wire: Wire<'_>,
+    header: &Header,
+    length: usize,
+) -> Result<(), BlockFault> {
+    let transactions = Transactions::read(&mut wire).ok_or_else(|| BlockFault::Malformed {
+        offset: length - wire.left(),
+        length,
+    })?;
     if wire.left() > 0 {
         return Err(BlockFault::TooLong { extra: wire.left() });
     }
@@ -109,7 +136,7 @@ pub(crate) fn check(block: &[u8], asked: &BlockHash) -> Result<Header, BlockFaul
         None if transactions.any_witness => return Err(BlockFault::Witnesses),
         None => {}
     }
-    Ok(header)
+    Ok(())
 }
 
 /// Whether the bytes are one whole block, as far as its own structure tells.
@@ -152,7 +179,7 @@ impl Transactions {
 }
 
 /// One transaction's parts, in place.
-struct Transaction<'a> {
+pub(crate) struct Transaction<'a> {
     whole: &'a [u8],
     version: &'a [u8],
     /// Inputs and outputs.
@@ -166,7 +193,7 @@ struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    fn read(wire: &mut Wire<'a>) -> Option<Self> {
+    pub(crate) fn read(wire: &mut Wire<'a>) -> Option<Self> {
         let start = *wire;
         let version = wire.take(4)?;
         // A marker of 0 where the number of inputs would be, and a flag of 1,

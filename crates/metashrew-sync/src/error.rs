@@ -63,7 +63,7 @@ pub enum IndexError {
     },
     /// The node's chain left the indexed one deeper than may be undone.
     #[error(
-        "the node's chain differs from the indexed one in more than {horizon} blocks below block {tip}: if that is right, allow a deeper reorganisation, or index into a new database"
+        "the node's chain differs from the indexed one in more than {horizon} blocks below block {tip}: if that is right, allow a deeper reorganisation (a larger reorg horizon), or index into a new database"
     )]
     TooDeep {
         /// The indexed tip.
@@ -87,4 +87,17 @@ pub enum IndexError {
         /// Why it could not be started.
         source: Option<std::io::Error>,
     },
+}
+
+impl IndexError {
+    /// The block that could not be indexed, if it is about one.
+    pub(crate) fn block(&self) -> (Option<Height>, Option<BlockHash>) {
+        match self {
+            Self::Guest { height, hash, .. } | Self::Host { height, hash, .. } => {
+                (Some(*height), Some(*hash))
+            }
+            Self::Commit { first: height, .. } | Self::Gap { height, .. } => (Some(*height), None),
+            _ => (None, None),
+        }
+    }
 }

@@ -5,16 +5,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use metashrew_runtime::{BlockError, MetashrewRuntime};
 use metashrew_store::{BlockRef, Height, State, WriteSet};
 
 use crate::error::IndexError;
-use crate::fetch::{Causes, FetchEnd, Fetched};
+use crate::fetch::{Blocks, Causes};
 use crate::options::IndexOptions;
 use crate::progress::{Progress, Running, Span};
-use crate::queue::Queue;
+use crate::queue::{FetchEnd, Fetched, FetchedBlock, Queue};
 use crate::stop::Stop;
 
 /// What comes out of the executor: blocks to commit, and one end, unless a stop
@@ -31,11 +30,14 @@ pub(crate) struct Processed {
     pub(crate) writes: Arc<WriteSet>,
     /// Bytes of the block.
     pub(crate) bytes: usize,
+    /// See [`FetchedBlock::noticed`].
+    pub(crate) noticed: Option<Instant>,
 }
 
 pub(crate) struct Executor {
     pub(crate) runtime: MetashrewRuntime,
-    pub(crate) queue: Arc<Queue<Fetched>>,
+    pub(crate) blocks: Blocks,
+    pub(crate) queue: Arc<Queue>,
     pub(crate) executed: Sender<Executed>,
     /// Says that something was committed.
     pub(crate) committed: Receiver<()>,
@@ -52,12 +54,12 @@ impl Executor {
     pub(crate) fn run(mut self) {
         while !self.stop.is_requested() {
             let waiting = Instant::now();
-            let fetched = self.queue.pop();
+            let fetched = self.blocks.next();
             self.progress.spend(Span::Waiting, waiting);
             let result = match fetched {
                 None => return,
                 Some(Fetched::End(end)) => Executed::End(end),
-                Some(Fetched::Block(block, bytes)) => match self.process(&block, &bytes) {
+                Some(Fetched::Block(fetched)) => match self.process(&fetched) {
                     None => return,
                     Some(Ok(processed)) => Executed::Block(processed),
                     Some(Err(error)) => Executed::Failed(error),
@@ -71,11 +73,12 @@ impl Executor {
     }
 
     /// None if nobody wants the block any more.
-    fn process(
-        &mut self,
-        block: &BlockRef,
-        bytes: &Bytes,
-    ) -> Option<Result<Processed, IndexError>> {
+    fn process(&mut self, fetched: &FetchedBlock) -> Option<Result<Processed, IndexError>> {
+        let FetchedBlock {
+            block,
+            bytes,
+            noticed,
+        } = fetched;
         let state = self.state()?;
         let mut tries = 0;
         loop {
@@ -100,6 +103,7 @@ impl Executor {
                         block: *block,
                         writes,
                         bytes: bytes.len(),
+                        noticed: *noticed,
                     }));
                 }
                 Err(BlockError::Guest(source)) => {

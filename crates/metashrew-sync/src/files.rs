@@ -7,6 +7,7 @@
 mod best_chain;
 mod block_file;
 mod frames;
+mod live;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,9 +15,12 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use metashrew_store::{BlockHash, Height};
 
+use crate::network::Network;
 use crate::node::{Node, NodeBlock, NodeError};
 use block_file::BlockFile;
 use frames::Found;
+
+pub(crate) use live::LiveFiles;
 
 /// The file with the key that masks the block files (XOR), beside them.
 const KEY_FILE: &str = "xor.dat";
@@ -61,6 +65,16 @@ pub enum FilesError {
         path: PathBuf,
         /// Its length in bytes.
         length: usize,
+    },
+    /// The files belong to another network.
+    #[error("`{}` begins with {found:02x?}, block files of {network} with {:02x?}", path.display(), network.magic())]
+    OtherNetwork {
+        /// The first file.
+        path: PathBuf,
+        /// What it begins with.
+        found: [u8; 4],
+        /// The network expected.
+        network: Network,
     },
     /// There is no block in the files.
     #[error("there is no block in `{}`", path.display())]

@@ -1,30 +1,24 @@
-//! The indexer: fetches ahead, runs the guest, commits behind, each on a thread
-//! of its own; follows reorganisations.
+//! The indexer: follows a node's chain, round after round, through
+//! reorganisations and faults, until there is an end.
 //!
 //! Only the thread that called [`Indexer::run`] commits and rolls back, so a
 //! block that is abandoned half-way, however long it runs on, leaves no trace.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::Receiver;
 use metashrew_runtime::MetashrewRuntime;
 
 use crate::error::IndexError;
-use crate::execute::{Executed, Executor, Processed};
-use crate::fetch::{Causes, FetchEnd, Fetched, Fetcher};
-use crate::node::Node;
+use crate::execute::Processed;
+use crate::node::{Node, NodeError};
 use crate::options::IndexOptions;
-use crate::progress::{Progress, Span};
-use crate::queue::Queue;
+use crate::progress::{Asked, Progress, Span};
 use crate::reorg::{self, Aligned};
+use crate::round::Round;
 use crate::stop::Stop;
-use crate::watchdog::Watchdog;
-
-/// How often the watchdog looks, and a stop is noticed at the latest.
-const TICK: Duration = Duration::from_millis(50);
+use crate::wakeups::Wakeups;
 
 /// Why indexing ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,16 +27,30 @@ pub enum IndexEnd {
     Stopped,
     /// The block to exit at is committed.
     Exit,
-    /// All blocks that the node has are committed.
+    /// All blocks that the node has are committed; never with
+    /// [`IndexOptions::follow`].
     Tip,
 }
 
 /// Has a guest process a node's blocks, and commits what it writes.
 pub struct Indexer {
-    runtime: MetashrewRuntime,
-    node: Arc<dyn Node>,
-    options: IndexOptions,
-    progress: Arc<Progress>,
+    pub(crate) runtime: MetashrewRuntime,
+    pub(crate) node: Arc<dyn Node>,
+    pub(crate) options: IndexOptions,
+    pub(crate) progress: Arc<Progress>,
+    wakeups: Option<Receiver<()>>,
+}
+
+/// How a round ended.
+pub(crate) enum Turn {
+    End(IndexEnd),
+    /// The node's chain is another than it was: it has to be compared again.
+    Changed,
+    /// A block did not stand on the one before: the chain has changed, unless it
+    /// happens again.
+    Unconnected(NodeError),
+    /// The node has less than was indexed, or nothing.
+    Behind(NodeError),
 }
 
 impl Indexer {
@@ -55,107 +63,103 @@ impl Indexer {
             node,
             options,
             progress: Arc::new(progress),
+            wakeups: None,
         }
     }
 
-    /// How far it is.
+    /// With [`IndexOptions::follow`], the node is asked for new blocks whenever
+    /// something is received here, too. Once it is disconnected, the polling
+    /// interval alone counts.
+    #[must_use]
+    pub fn with_wakeups(mut self, wakeups: Receiver<()>) -> Self {
+        self.wakeups = Some(wakeups);
+        self
+    }
+
+    /// How far it is, and what it is doing.
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
 
-    /// Indexes from where the store is until the node has no more blocks, or the
-    /// block to exit at is committed, or `stop` is requested. Takes the thread of
-    /// the caller for so long. May be called again, for later blocks.
+    /// Indexes from where the store is until the block to exit at is committed,
+    /// or `stop` is requested, or, unless it follows the node, until the node has
+    /// no more blocks. Takes the thread of the caller for so long. May be called
+    /// again, for later blocks.
     ///
     /// However it ends, every block that was processed before is committed.
     /// A node that fails for a while is asked again until it answers.
     pub fn run(&self, stop: &Stop) -> Result<IndexEnd, IndexError> {
-        let mut failures = 0;
+        self.progress.begin();
+        let result = self.rounds(stop);
+        self.progress.end(&result);
+        result
+    }
+
+    fn rounds(&self, stop: &Stop) -> Result<IndexEnd, IndexError> {
+        let mut wakeups = Wakeups::new(self.wakeups.clone(), &self.options);
+        // Rounds in a row that got nowhere: a node that contradicts itself would
+        // have us go round in circles.
+        let mut idle = 0;
         loop {
             if stop.is_requested() {
                 return Ok(IndexEnd::Stopped);
             }
-            let before = self.progress.report().blocks;
-            match self.round(stop) {
-                Ok(Some(end)) => return Ok(end),
-                Ok(None) => tracing::debug!("the node's chain has changed"),
-                Err(IndexError::Node(error)) if error.is_transient() => {
-                    tracing::warn!("{}", Causes(&error));
-                }
-                Err(error) => return Err(error),
-            }
-            // A node that contradicts itself would have us go round in circles.
-            failures = if self.progress.report().blocks > before {
-                0
+            let before = self.progress.report();
+            let turn = self.round(stop, &wakeups);
+            let after = self.progress.report();
+            idle = if (after.blocks, after.rollbacks) == (before.blocks, before.rollbacks) {
+                idle + 1
             } else {
-                failures + 1
+                0
             };
-            if failures > 1 && stop.wait(self.options.backoff.pause(failures - 1)) {
+            let (asked, error) = match turn {
+                // The chain may have changed while its last blocks were indexed.
+                Ok(Turn::End(IndexEnd::Tip)) if idle == 0 => continue,
+                Ok(Turn::End(end)) => return Ok(end),
+                Ok(Turn::Behind(error)) if !self.options.follow => {
+                    tracing::info!("{error}");
+                    return Ok(IndexEnd::Tip);
+                }
+                Ok(Turn::Behind(error)) => {
+                    self.progress.failed(Asked::Comparison, &error, None);
+                    idle = 0;
+                    if wakeups.wait(stop.requested()) {
+                        return Ok(IndexEnd::Stopped);
+                    }
+                    continue;
+                }
+                // A chain that has changed is no failure, the first time.
+                Ok(Turn::Changed | Turn::Unconnected(_)) if idle <= 1 => {
+                    tracing::debug!("the node's chain has changed");
+                    continue;
+                }
+                Ok(Turn::Changed) => (Asked::Comparison, contradiction()),
+                Ok(Turn::Unconnected(error)) => (Asked::Connection, error),
+                Err(IndexError::Node(error)) if error.is_transient() => (Asked::Comparison, error),
+                Err(error) => return Err(error),
+            };
+            let pause = self.options.backoff.pause(idle.max(1));
+            self.progress.failed(asked, &error, Some(pause));
+            if stop.wait(pause) {
                 return Ok(IndexEnd::Stopped);
             }
         }
     }
 
     /// Indexes until an end, or until the node's chain turns out to be another.
-    fn round(&self, stop: &Stop) -> Result<Option<IndexEnd>, IndexError> {
+    fn round(&self, stop: &Stop, wakeups: &Wakeups) -> Result<Turn, IndexError> {
         let store = self.runtime.store();
-        let start = match reorg::align(store, self.node.as_ref(), &self.options, &self.progress)? {
+        let aligned = reorg::align(store, self.node.as_ref(), &self.options, &self.progress)?;
+        let start = match aligned {
             Aligned::At(start) => start,
-            Aligned::Behind => {
-                tracing::info!("the node's chain ends below the indexed one");
-                return Ok(Some(IndexEnd::Tip));
-            }
-            Aligned::NoBlocks => return Ok(Some(IndexEnd::Tip)),
+            Aligned::Behind(error) => return Ok(Turn::Behind(error)),
         };
-        let queue = Arc::new(Queue::new(
-            self.options.max_fetched_blocks,
-            self.options.max_fetched_bytes,
-        ));
-        let fetcher = Fetcher::new(
-            Arc::clone(&self.node),
-            Arc::clone(&queue),
-            Arc::clone(&self.progress),
-            &self.options,
-            start,
-        );
-        let (executed_sender, executed) = crossbeam_channel::unbounded();
-        // One token is enough to say that something was committed.
-        let (committed, committed_receiver) = crossbeam_channel::bounded(1);
-        let executor = Executor {
-            runtime: self.runtime.clone(),
-            queue: Arc::clone(&queue),
-            executed: executed_sender,
-            committed: committed_receiver,
-            progress: Arc::clone(&self.progress),
-            stop: stop.clone(),
-            options: self.options,
-            uncommitted: VecDeque::new(),
-        };
-        let closing = Closing(Arc::clone(&queue));
-        spawn("fetches blocks", "metashrew-fetch", move || fetcher.run())?;
-        let executor = spawn("processes blocks", "metashrew-index", move || {
-            executor.run();
-        })?;
-        let round = Round {
-            indexer: self,
-            queue: &queue,
-            executed: &executed,
-            committed,
-            stop,
-        };
-        let result = round.run();
-        drop(closing);
-        let grace = if stop.is_requested() {
-            Duration::ZERO
-        } else {
-            self.options.stop_grace
-        };
-        join(executor, &executed, grace);
-        result
+        self.progress.aligned(self.options.follow);
+        Round::start(self, start, wakeups.clone(), stop)?.run()
     }
 
     /// Commits blocks, all at once.
-    fn commit(&self, blocks: &[Processed]) -> Result<(), IndexError> {
+    pub(crate) fn commit(&self, blocks: &[Processed]) -> Result<(), IndexError> {
         let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
             return Ok(());
         };
@@ -173,144 +177,20 @@ impl Indexer {
             source,
         })?;
         self.progress.set_height(Some(last));
-        self.progress.count_commit();
         for block in blocks {
             self.progress.count_block(block.bytes, block.writes.len());
+            if let Some(noticed) = block.noticed {
+                self.progress.visible(noticed);
+            }
         }
+        self.progress.count_commit();
+        self.progress.answered(Asked::Connection);
         Ok(())
     }
 }
 
-/// Closes the queue when the round is over, however it ends.
-struct Closing(Arc<Queue<Fetched>>);
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
-/// The committing end of one run from fetching to committing.
-struct Round<'a> {
-    indexer: &'a Indexer,
-    queue: &'a Queue<Fetched>,
-    executed: &'a Receiver<Executed>,
-    committed: Sender<()>,
-    stop: &'a Stop,
-}
-
-impl Round<'_> {
-    fn run(self) -> Result<Option<IndexEnd>, IndexError> {
-        let mut watchdog = Watchdog::new(self.indexer.options.slow_block);
-        loop {
-            if self.stop.is_requested() {
-                return self.finish();
-            }
-            watchdog.look(self.indexer.progress.running());
-            match self.wait() {
-                Ok(executed) => {
-                    if let Some(end) = self.take(executed)? {
-                        return end;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) if self.stop.is_requested() => {
-                    return Ok(Some(IndexEnd::Stopped));
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(IndexError::Thread {
-                        task: "fetches or processes blocks",
-                        source: None,
-                    });
-                }
-            }
-        }
-    }
-
-    /// Waits for something to commit, a request to stop, or the next tick.
-    fn wait(&self) -> Result<Executed, RecvTimeoutError> {
-        crossbeam_channel::select! {
-            recv(self.executed) -> executed => executed.map_err(|_| RecvTimeoutError::Disconnected),
-            recv(self.stop.requested()) -> _ => Err(RecvTimeoutError::Timeout),
-            default(TICK) => Err(RecvTimeoutError::Timeout),
-        }
-    }
-
-    /// Commits a block and all that were processed meanwhile; answers the end,
-    /// if it is there.
-    fn take(
-        &self,
-        executed: Executed,
-    ) -> Result<Option<Result<Option<IndexEnd>, IndexError>>, IndexError> {
-        let mut blocks = Vec::new();
-        let mut end = None;
-        for executed in std::iter::once(executed).chain(self.executed.try_iter()) {
-            match executed {
-                Executed::Block(block) => blocks.push(block),
-                Executed::End(FetchEnd::Exit) => end = Some(Ok(Some(IndexEnd::Exit))),
-                Executed::End(FetchEnd::Tip) => end = Some(Ok(Some(IndexEnd::Tip))),
-                Executed::End(FetchEnd::Forked) => end = Some(Ok(None)),
-                Executed::End(FetchEnd::Failed(error)) => end = Some(Err(error.into())),
-                Executed::Failed(error) => end = Some(Err(error)),
-            }
-        }
-        self.indexer.commit(&blocks)?;
-        // The executor may be gone, or have been told and not looked yet.
-        let _ = self.committed.try_send(());
-        Ok(end)
-    }
-
-    /// After a request to stop: commits what was processed, and the block at
-    /// hand too if it comes in time.
-    fn finish(self) -> Result<Option<IndexEnd>, IndexError> {
-        self.queue.close();
-        let deadline = Instant::now() + self.indexer.options.stop_grace;
-        loop {
-            match self.executed.recv_deadline(deadline) {
-                Ok(executed) => {
-                    if let Some(Err(error)) = self.take(executed)? {
-                        return Err(error);
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => return Ok(Some(IndexEnd::Stopped)),
-                Err(RecvTimeoutError::Timeout) => {
-                    if let Some(running) = self.indexer.progress.running() {
-                        let (height, hash) = (running.height, running.hash);
-                        tracing::warn!(height, %hash, "stopping without the block at hand, which is not done yet");
-                    }
-                    return Ok(Some(IndexEnd::Stopped));
-                }
-            }
-        }
-    }
-}
-
-fn spawn(
-    task: &'static str,
-    name: &str,
-    run: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, IndexError> {
-    let spawned = thread::Builder::new().name(name.to_owned()).spawn(run);
-    spawned.map_err(|source| IndexError::Thread {
-        task,
-        source: Some(source),
-    })
-}
-
-/// Waits until the executor has let go of the store; one that is stuck in a block
-/// for longer than the grace is left alone.
-fn join(executor: JoinHandle<()>, executed: &Receiver<Executed>, grace: Duration) {
-    let deadline = Instant::now() + grace;
-    loop {
-        match executed.recv_deadline(deadline) {
-            // What comes after an end was never wanted.
-            Ok(_) => {}
-            Err(RecvTimeoutError::Timeout) => return,
-            Err(RecvTimeoutError::Disconnected) => {
-                // A panic was told of when the channel was found disconnected.
-                let _ = executor.join();
-                return;
-            }
-        }
+fn contradiction() -> NodeError {
+    NodeError::BadAnswer {
+        what: "its chain is said to have changed, again and again, and has not".to_owned(),
     }
 }

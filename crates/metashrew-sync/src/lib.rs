@@ -5,27 +5,44 @@
 //! The crate knows nothing of servers and command lines. It reads the clock only
 //! to report and to pause; no time reaches the state.
 
+mod auxpow;
 mod bip34;
+mod bitcoind;
 mod block;
 mod error;
 mod execute;
 mod fetch;
 mod files;
 mod indexer;
+mod network;
 mod node;
 mod options;
+mod plan;
 mod progress;
 mod queue;
+mod rates;
 mod reorg;
+mod round;
+mod status;
 mod stop;
+mod troubles;
+mod wakeups;
 mod watchdog;
 mod wire;
+mod zmq;
 
+pub use bitcoind::{
+    Auth, BlockTemplate, CookieError, CoreNode, CoreSettings, OtherNetwork, SettingsError,
+    SourceCounts,
+};
 pub use block::BlockFault;
 pub use error::IndexError;
 pub use files::{BlockFiles, FilesError};
 pub use indexer::{IndexEnd, Indexer};
+pub use network::{Network, ParseNetworkError};
 pub use node::{Node, NodeBlock, NodeError};
 pub use options::{Backoff, IndexOptions};
 pub use progress::{Progress, ProgressReport, Running};
+pub use status::{IndexState, IndexStatus, Reorg};
 pub use stop::Stop;
+pub use zmq::{NewBlocks, SubscribeError, subscribe};

@@ -31,6 +31,20 @@ pub trait Node: Send + Sync {
     /// below the lowest height known.
     fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, NodeError>;
 
+    /// The hashes of the best chain from a height on, at most `count`; fewer at
+    /// the tip's end. One answer may span a reorganisation: the caller checks
+    /// that the blocks connect. By default asked one by one.
+    fn hashes(&self, from: Height, count: usize) -> Result<Vec<BlockHash>, NodeError> {
+        let mut hashes = Vec::new();
+        for height in (from..=Height::MAX).take(count) {
+            match self.hash_at(height)? {
+                Some(hash) => hashes.push(hash),
+                None => break,
+            }
+        }
+        Ok(hashes)
+    }
+
     /// The block of that hash, consensus-encoded.
     fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError>;
 
@@ -56,12 +70,29 @@ pub enum NodeError {
         /// What it answered, and what is wrong with it.
         what: String,
     },
+    /// The node has fewer blocks than were indexed, or none: ask again later.
+    #[error("the node is behind: {what}")]
+    Behind {
+        /// What it has, and what was indexed.
+        what: String,
+    },
     /// The node does not have the block: its chain may have changed meanwhile.
     #[error("the node does not have block {hash}")]
     NoBlock {
         /// The hash asked for.
         hash: BlockHash,
     },
+    /// The node once had the block and has deleted it.
+    #[error(
+        "the node has pruned block {hash}: have it fetch the block again (`getblockfrompeer`), or use a node that keeps all blocks"
+    )]
+    Pruned {
+        /// The hash asked for.
+        hash: BlockHash,
+    },
+    /// The node is not one to follow: asking again does not help.
+    #[error("the node cannot be used")]
+    Unusable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A block in a fixed source is damaged: asking again does not help.
     #[error("the block in {place} is damaged")]
     Damaged {
@@ -78,6 +109,9 @@ pub enum NodeError {
 impl NodeError {
     /// Whether the same question may be answered later.
     pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Damaged { .. } | Self::Files(_))
+        !matches!(
+            self,
+            Self::Damaged { .. } | Self::Files(_) | Self::Unusable(_)
+        )
     }
 }

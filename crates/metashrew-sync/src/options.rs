@@ -11,11 +11,27 @@ pub struct IndexOptions {
     pub start_height: Option<Height>,
     /// The last block to index. Default: none, all that the node has.
     pub exit_at: Option<Height>,
+    /// Whether to wait for new blocks at the node's tip, until a stop is
+    /// requested, instead of ending there. Default: false.
+    pub follow: bool,
+    /// How many blocks must be on top of a block before it is indexed: with 6,
+    /// block H is indexed once the node's tip is at H + 6 or above. A block that
+    /// was indexed stays if fewer are on top of it later. Default: 0, every block
+    /// as soon as the node has it.
+    pub confirmations: u32,
+    /// How often the node is asked for new blocks at its tip. Default: every
+    /// second; every 10 s if somebody says when there are any (see
+    /// [`Indexer::with_wakeups`](crate::Indexer::with_wakeups)).
+    pub poll_interval: Option<Duration>,
     /// How many blocks a reorganisation may undo. Default: 144, a day of Bitcoin.
     pub reorg_horizon: u32,
-    /// Blocks fetched ahead, at most. Default: 64.
+    /// How many blocks are fetched at a time, each by a thread. Default: 4.
+    pub fetch_threads: usize,
+    /// Blocks fetched ahead, at most; those under way count. Default: 64.
     pub max_fetched_blocks: usize,
-    /// Bytes of blocks fetched ahead, at most. Default: 64 MiB.
+    /// Bytes of blocks fetched ahead, at most; a block under way counts for 4 MB,
+    /// which no block of Bitcoin exceeds. Default: 64 MiB. A single block may be
+    /// larger.
     pub max_fetched_bytes: usize,
     /// Blocks processed and not committed yet, at most; so many may share one
     /// commit. Default: 64.
@@ -41,7 +57,11 @@ impl Default for IndexOptions {
         Self {
             start_height: None,
             exit_at: None,
+            follow: false,
+            confirmations: 0,
+            poll_interval: None,
             reorg_horizon: 144,
+            fetch_threads: 4,
             max_fetched_blocks: 64,
             max_fetched_bytes: 64 << 20,
             max_uncommitted_blocks: 64,

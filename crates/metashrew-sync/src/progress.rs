@@ -2,12 +2,21 @@
 //! anybody may read at any time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use metashrew_store::{BlockHash, Height};
 use parking_lot::Mutex;
 
-/// Counters that grow while the indexer runs.
+use crate::error::IndexError;
+use crate::indexer::IndexEnd;
+use crate::node::{NodeBlock, NodeError};
+use crate::rates::Rates;
+use crate::status::{self, IndexStatus, Phase, Reorg};
+use crate::troubles::Troubles;
+
+pub(crate) use crate::troubles::Asked;
+
+/// Counters that grow while the indexer runs, and what it is doing.
 #[derive(Debug)]
 pub struct Progress {
     started: Instant,
@@ -16,6 +25,9 @@ pub struct Progress {
     keys: AtomicU64,
     commits: AtomicU64,
     rollbacks: AtomicU64,
+    fetched_blocks: AtomicU64,
+    fetched_bytes: AtomicU64,
+    failures: AtomicU64,
     waiting: AtomicU64,
     executing: AtomicU64,
     stalled: AtomicU64,
@@ -25,6 +37,18 @@ pub struct Progress {
     /// Height + 1; 0 for none.
     target: AtomicU64,
     running: Mutex<Option<Running>>,
+    seen: Mutex<Seen>,
+    phase: Mutex<Phase>,
+    troubles: Mutex<Troubles>,
+    rates: Mutex<Rates>,
+}
+
+/// What happened last.
+#[derive(Debug, Default)]
+struct Seen {
+    node_tip: Option<NodeBlock>,
+    reorg: Option<Reorg>,
+    latency: Option<Duration>,
 }
 
 /// The block that the guest is processing.
@@ -55,6 +79,20 @@ pub struct ProgressReport {
     pub commits: u64,
     /// Reorganisations.
     pub rollbacks: u64,
+    /// Blocks fetched from the node and found good since the start; those of
+    /// branches that died are among them.
+    pub fetched_blocks: u64,
+    /// Bytes of those blocks.
+    pub fetched_bytes: u64,
+    /// Questions that the node did not answer, or answered wrongly.
+    pub failures: u64,
+    /// The last block of the node's chain, as last heard.
+    pub node_tip: Option<NodeBlock>,
+    /// The last reorganisation since the start.
+    pub last_reorg: Option<Reorg>,
+    /// How long the last block that was waited for took from when it was noticed
+    /// to when views could see it.
+    pub latency: Option<Duration>,
     /// The block being processed.
     pub running: Option<Running>,
     /// Time since the indexer was made.
@@ -87,6 +125,9 @@ impl Progress {
             keys: AtomicU64::default(),
             commits: AtomicU64::default(),
             rollbacks: AtomicU64::default(),
+            fetched_blocks: AtomicU64::default(),
+            fetched_bytes: AtomicU64::default(),
+            failures: AtomicU64::default(),
             waiting: AtomicU64::default(),
             executing: AtomicU64::default(),
             stalled: AtomicU64::default(),
@@ -94,6 +135,10 @@ impl Progress {
             height: AtomicU64::default(),
             target: AtomicU64::default(),
             running: Mutex::new(None),
+            seen: Mutex::default(),
+            phase: Mutex::default(),
+            troubles: Mutex::default(),
+            rates: Mutex::default(),
         }
     }
 
@@ -106,6 +151,7 @@ impl Progress {
                 .and_then(|height| Height::try_from(height).ok())
         };
         let time = |counter: &AtomicU64| Duration::from_nanos(count(counter));
+        let seen = self.seen.lock();
         ProgressReport {
             height: height(&self.height),
             target: height(&self.target),
@@ -114,6 +160,12 @@ impl Progress {
             keys: count(&self.keys),
             commits: count(&self.commits),
             rollbacks: count(&self.rollbacks),
+            fetched_blocks: count(&self.fetched_blocks),
+            fetched_bytes: count(&self.fetched_bytes),
+            failures: count(&self.failures),
+            node_tip: seen.node_tip,
+            last_reorg: seen.reorg,
+            latency: seen.latency,
             running: self.running(),
             elapsed: self.started.elapsed(),
             waiting: time(&self.waiting),
@@ -121,6 +173,18 @@ impl Progress {
             stalled: time(&self.stalled),
             committing: time(&self.committing),
         }
+    }
+
+    /// What the indexer is doing, how far it is and how fast.
+    pub fn status(&self) -> IndexStatus {
+        let progress = self.report();
+        let mut rates = self.rates.lock();
+        rates.sample(progress.elapsed, progress.blocks, progress.bytes);
+        let per_second = rates.per_second();
+        drop(rates);
+        let phase = self.phase.lock().clone();
+        let trouble = self.troubles.lock().first();
+        status::status(&progress, phase, trouble, per_second)
     }
 
     pub(crate) fn running(&self) -> Option<Running> {
@@ -132,17 +196,55 @@ impl Progress {
     }
 
     pub(crate) fn set_height(&self, height: Option<Height>) {
-        self.height.store(
-            height.map_or(0, |height| u64::from(height) + 1),
-            Ordering::Relaxed,
-        );
+        store_height(&self.height, height);
     }
 
-    pub(crate) fn set_target(&self, height: Option<Height>) {
-        self.target.store(
-            height.map_or(0, |height| u64::from(height) + 1),
-            Ordering::Relaxed,
-        );
+    /// The node's tip, and the last block wanted of its chain.
+    pub(crate) fn set_tip(&self, tip: Option<NodeBlock>, target: Option<Height>) {
+        self.seen.lock().node_tip = tip;
+        store_height(&self.target, target);
+    }
+
+    pub(crate) fn begin(&self) {
+        self.troubles.lock().clear();
+        *self.phase.lock() = Phase::Starting;
+    }
+
+    /// The node has answered, and the two chains were compared.
+    pub(crate) fn aligned(&self, follow: bool) {
+        self.answered(Asked::Comparison);
+        *self.phase.lock() = Phase::Indexing { follow };
+    }
+
+    pub(crate) fn end(&self, result: &Result<IndexEnd, IndexError>) {
+        self.troubles.lock().clear();
+        *self.phase.lock() = match result {
+            Ok(IndexEnd::Stopped) => Phase::Stopped,
+            Ok(IndexEnd::Exit | IndexEnd::Tip) => Phase::Done,
+            Err(error) => Phase::halted(error),
+        };
+    }
+
+    /// A question was not answered, or wrongly; says so.
+    pub(crate) fn failed(&self, asked: Asked, error: &NodeError, pause: Option<Duration>) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.troubles.lock().add(asked, error, pause);
+    }
+
+    /// A question was answered after all.
+    pub(crate) fn answered(&self, asked: Asked) {
+        self.troubles.lock().remove(asked);
+    }
+
+    /// Forgets what only a round that is over asked.
+    pub(crate) fn forget_round(&self) {
+        self.troubles.lock().forget_round();
+    }
+
+    pub(crate) fn count_fetched(&self, bytes: usize) {
+        self.fetched_blocks.fetch_add(1, Ordering::Relaxed);
+        self.fetched_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn count_block(&self, bytes: usize, keys: usize) {
@@ -153,10 +255,28 @@ impl Progress {
 
     pub(crate) fn count_commit(&self) {
         self.commits.fetch_add(1, Ordering::Relaxed);
+        let (blocks, bytes) = (&self.blocks, &self.bytes);
+        self.rates.lock().sample(
+            self.started.elapsed(),
+            blocks.load(Ordering::Relaxed),
+            bytes.load(Ordering::Relaxed),
+        );
     }
 
-    pub(crate) fn count_rollback(&self) {
+    /// A block can be seen that was noticed at that instant.
+    pub(crate) fn visible(&self, noticed: Instant) {
+        self.seen.lock().latency = Some(noticed.elapsed());
+    }
+
+    /// So many blocks above that height were undone; above none, all.
+    pub(crate) fn count_rollback(&self, fork: Option<Height>, depth: u32) {
         self.rollbacks.fetch_add(1, Ordering::Relaxed);
+        self.set_height(fork);
+        self.seen.lock().reorg = Some(Reorg {
+            fork,
+            depth,
+            at: SystemTime::now(),
+        });
     }
 
     /// Adds the time since an instant.
@@ -170,4 +290,10 @@ impl Progress {
         let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         counter.fetch_add(nanos, Ordering::Relaxed);
     }
+}
+
+/// As height + 1; 0 for none.
+fn store_height(counter: &AtomicU64, height: Option<Height>) {
+    let value = height.map_or(0, |height| u64::from(height) + 1);
+    counter.store(value, Ordering::Relaxed);
 }

@@ -1,11 +1,14 @@
 //! Finds the last block that the node's chain and the indexed one have in
 //! common, and takes the store back to it.
+//!
+//! Nothing is undone on a bare claim: the node must hand out the block that
+//! stands in the place of the lowest one undone. A node whose chain ends within
+//! the indexed one has lost blocks, or lags; it is waited for.
 
 use metashrew_store::{BlockHash, BlockRecord, Height, Snapshot, Store};
 
-use crate::block;
 use crate::error::IndexError;
-use crate::fetch::Start;
+use crate::fetch::{Start, good_block};
 use crate::node::{Node, NodeError};
 use crate::options::IndexOptions;
 use crate::progress::Progress;
@@ -14,10 +17,19 @@ use crate::progress::Progress;
 pub(crate) enum Aligned {
     /// From here; what was indexed before is in the node's chain.
     At(Start),
-    /// The node's chain ends below our tip, and as far as it goes it is ours.
-    Behind,
-    /// There is no block at all.
-    NoBlocks,
+    /// The node has no block at all, or its chain ends below our tip and nothing
+    /// says that it is to replace ours.
+    Behind(NodeError),
+}
+
+/// Where the node's chain and the indexed one part.
+enum Fork {
+    /// Above this block. Then comes the node's next block, if it has one.
+    Above(BlockRecord, Option<BlockHash>),
+    /// Right below the first indexed block.
+    BelowFirst,
+    /// Deeper than may be undone.
+    TooDeep,
 }
 
 /// Compares the store's chain with the node's, and undoes what is not in the
@@ -36,41 +48,82 @@ pub(crate) fn align(
         Some(hash) if hash == tip.hash => return Ok(above(&tip)),
         Some(_) => tip.height,
         None => match node.tip()? {
-            None => return Ok(Aligned::NoBlocks),
+            None => return Ok(no_blocks()),
             // The source holds later blocks only: they must connect.
             Some(node_tip) if node_tip.height > tip.height => return later(node, &tip),
             Some(node_tip) => node_tip.height,
         },
     };
+    let behind = || {
+        Ok(Aligned::Behind(NodeError::Behind {
+            what: format!(
+                "its chain ends at block {top}, the indexed one at {}",
+                tip.height
+            ),
+        }))
+    };
     if snapshot.first().is_some_and(|first| top < first) {
-        return Ok(Aligned::Behind);
+        return behind();
     }
-    let Some(fork) = fork_point(&snapshot, node, options, tip.height, top)? else {
-        let first = snapshot.first().unwrap_or(tip.height);
-        tracing::warn!(
-            "reorganisation: all blocks from {first} to {} are undone",
-            tip.height
-        );
-        store.rollback(None)?;
-        progress.count_rollback();
-        progress.set_height(None);
-        return Ok(Aligned::At(Start {
+    let fork = match fork_point(&snapshot, node, options, tip.height, top)? {
+        Fork::Above(fork, None) if fork.height < tip.height => return behind(),
+        // As good as equal: the chain has changed between two questions.
+        Fork::Above(fork, None) => return Ok(above(&fork)),
+        Fork::Above(fork, Some(next)) => {
+            let height = fork.height.saturating_add(1);
+            if parent_of(node, height, &next)? != fork.hash {
+                let what = format!("block {height} does not stand on the block before it");
+                return Err(NodeError::BadAnswer { what }.into());
+            }
+            Some(fork)
+        }
+        Fork::BelowFirst => None,
+        // It may have lost its chain, and come by an old branch on its way back.
+        Fork::TooDeep if top < tip.height && options.follow => return behind(),
+        Fork::TooDeep => {
+            return Err(IndexError::TooDeep {
+                tip: tip.height,
+                horizon: options.reorg_horizon,
+            });
+        }
+    };
+    let first = snapshot.first().unwrap_or(tip.height);
+    drop(snapshot);
+    undo(store, progress, &tip, fork.as_ref(), first)?;
+    Ok(match fork {
+        Some(fork) => above(&fork),
+        None => Aligned::At(Start {
             height: first,
             parent: None,
-        }));
-    };
-    if fork.height == top && top < tip.height {
-        return Ok(Aligned::Behind);
-    }
-    let depth = tip.height - fork.height;
+        }),
+    })
+}
+
+/// Rolls back, once, to the fork, or to nothing.
+fn undo(
+    store: &Store,
+    progress: &Progress,
+    tip: &BlockRecord,
+    fork: Option<&BlockRecord>,
+    first: Height,
+) -> Result<(), IndexError> {
+    let lowest = fork.map_or(first, |fork| fork.height.saturating_add(1));
+    let depth = tip.height.saturating_sub(lowest).saturating_add(1);
+    let fork = fork.map(|fork| fork.height);
     tracing::warn!(
-        "reorganisation: {depth} blocks from {} on are undone",
-        fork.height + 1
+        depth,
+        fork,
+        "reorganisation: {depth} blocks from {lowest} on are undone"
     );
-    store.rollback(Some(fork.height))?;
-    progress.count_rollback();
-    progress.set_height(Some(fork.height));
-    Ok(above(&fork))
+    store.rollback(fork)?;
+    progress.count_rollback(fork, depth);
+    Ok(())
+}
+
+fn no_blocks() -> Aligned {
+    Aligned::Behind(NodeError::Behind {
+        what: "it has no block yet".to_owned(),
+    })
 }
 
 fn above(block: &BlockRecord) -> Aligned {
@@ -83,7 +136,7 @@ fn above(block: &BlockRecord) -> Aligned {
 /// The start of an empty store.
 fn first(node: &dyn Node, options: &IndexOptions) -> Result<Aligned, IndexError> {
     let Some(first) = node.first()? else {
-        return Ok(Aligned::NoBlocks);
+        return Ok(no_blocks());
     };
     let height = options.start_height.unwrap_or(first);
     if height < first {
@@ -112,6 +165,10 @@ fn later(node: &dyn Node, tip: &BlockRecord) -> Result<Aligned, IndexError> {
             hint,
         });
     }
+    if first < height {
+        // It must have had the block when it was asked, unless it has grown since.
+        return Err(inconsistent(tip.height).into());
+    }
     let hash = node.hash_at(height)?.ok_or_else(|| inconsistent(height))?;
     if parent_of(node, height, &hash)? != tip.hash {
         return Err(IndexError::OtherChain { first: tip.height });
@@ -119,51 +176,52 @@ fn later(node: &dyn Node, tip: &BlockRecord) -> Result<Aligned, IndexError> {
     Ok(above(tip))
 }
 
-/// The highest block at or below `top` that both chains have. None if they
-/// part right below our first block.
+/// The highest block at or below `top` that both chains have.
 fn fork_point(
     snapshot: &Snapshot,
     node: &dyn Node,
     options: &IndexOptions,
     tip: Height,
     top: Height,
-) -> Result<Option<BlockRecord>, IndexError> {
+) -> Result<Fork, IndexError> {
     let first = snapshot.first().unwrap_or(tip);
-    let too_deep = IndexError::TooDeep {
-        tip,
-        horizon: options.reorg_horizon,
-    };
     let mut height = top;
+    let mut next = None;
     loop {
-        let (Some(ours), Some(theirs)) = (snapshot.block(height)?, node.hash_at(height)?) else {
+        let Some(ours) = snapshot.block(height)? else {
             return Err(IndexError::OtherChain { first });
         };
+        let Some(theirs) = node.hash_at(height)? else {
+            return match node.first()? {
+                Some(lowest) if lowest > height => Err(IndexError::OtherChain { first }),
+                _ => Err(inconsistent(height).into()),
+            };
+        };
         if ours.hash == theirs {
-            return Ok(Some(ours));
+            return Ok(Fork::Above(ours, next));
         }
         if tip - height >= options.reorg_horizon {
-            return Err(too_deep);
+            // An error that ends indexing must rest on more than a hash, too.
+            parent_of(node, height, &theirs)?;
+            return Ok(Fork::TooDeep);
         }
         if height == first {
             // Only a chain that parts from ours just here may replace all of it.
-            let same = first > 0 && parent_of(node, height, &theirs)? == ours.parent;
-            return if same {
-                Ok(None)
+            let same = parent_of(node, height, &theirs)? == ours.parent;
+            return if same && first > 0 {
+                Ok(Fork::BelowFirst)
             } else {
                 Err(IndexError::OtherChain { first })
             };
         }
+        next = Some(theirs);
         height -= 1;
     }
 }
 
 /// The parent of a node's block.
 fn parent_of(node: &dyn Node, height: Height, hash: &BlockHash) -> Result<BlockHash, NodeError> {
-    let bytes = node.block(hash)?;
-    let header = block::check(&bytes, hash).map_err(|fault| NodeError::BadAnswer {
-        what: format!("block {height}: {fault}"),
-    })?;
-    Ok(header.parent)
+    Ok(good_block(node, height, hash)?.0.parent)
 }
 
 fn inconsistent(height: Height) -> NodeError {

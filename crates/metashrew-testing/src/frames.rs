@@ -1,9 +1,10 @@
 //! Block files as Bitcoin Core writes them: network magic, length (u32 LE),
 //! block; a directory of `blk00000.dat` and so on, combined by XOR with the key in
-//! `xor.dat` where there is one, files padded with zeros.
+//! `xor.dat` where there is one, files padded with zeros. All at once, or growing
+//! block by block as under a running node.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// The magic that begins each frame on mainnet.
@@ -98,5 +99,99 @@ impl BlockDirectory {
             paths.push(path);
         }
         Ok(paths)
+    }
+}
+
+/// Writes a directory of block files block by block: room is reserved ahead in zeros,
+/// and cut off when the next file begins.
+#[derive(Debug)]
+pub struct GrowingDirectory {
+    directory: PathBuf,
+    magic: [u8; 4],
+    key: [u8; 8],
+    reserve: u64,
+    number: u32,
+    /// Where the next frame goes, in bytes.
+    end: u64,
+    /// What of the last frame is still to be written.
+    rest: Vec<u8>,
+}
+
+impl GrowingDirectory {
+    /// Begins the first file, with its key in `xor.dat`; files grow by `reserve` bytes
+    /// at a time.
+    pub fn begin(directory: &Path, magic: [u8; 4], key: [u8; 8], reserve: u64) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        fs::write(directory.join("xor.dat"), key)?;
+        let growing = Self {
+            directory: directory.to_owned(),
+            magic,
+            key,
+            reserve,
+            number: 0,
+            end: 0,
+            rest: Vec::new(),
+        };
+        File::create(growing.path())?;
+        Ok(growing)
+    }
+
+    /// The file that is being written.
+    pub fn path(&self) -> PathBuf {
+        self.directory.join(format!("blk{:05}.dat", self.number))
+    }
+
+    /// Writes a block.
+    pub fn append(&mut self, block: &[u8]) -> io::Result<()> {
+        self.append_start(block, usize::MAX)
+    }
+
+    /// Writes the first bytes of a block's frame: it stays unfinished until
+    /// [`finish`](Self::finish).
+    pub fn append_start(&mut self, block: &[u8], length: usize) -> io::Result<()> {
+        self.finish()?;
+        let mut frame = frames(self.magic, [block]);
+        self.rest = frame.split_off(length.min(frame.len()));
+        self.write(&frame)
+    }
+
+    /// Writes the rest of the last block.
+    pub fn finish(&mut self) -> io::Result<()> {
+        let rest = std::mem::take(&mut self.rest);
+        self.write(&rest)
+    }
+
+    /// Goes on in the next file, and cuts off what was reserved in this one.
+    pub fn next_file(&mut self) -> io::Result<()> {
+        self.finish()?;
+        OpenOptions::new()
+            .write(true)
+            .open(self.path())?
+            .set_len(self.end)?;
+        self.number += 1;
+        self.end = 0;
+        File::create(self.path())?;
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(self.path())?;
+        let end = self.end + bytes.len() as u64;
+        if file.metadata()?.len() < end {
+            file.set_len(end.next_multiple_of(self.reserve.max(1)))?;
+        }
+        let masked: Vec<u8> = (self.end..)
+            .zip(bytes)
+            .map(|(at, byte)| byte ^ self.key_at(at))
+            .collect();
+        file.seek(SeekFrom::Start(self.end))?;
+        file.write_all(&masked)?;
+        self.end = end;
+        Ok(())
+    }
+
+    fn key_at(&self, offset: u64) -> u8 {
+        let index = usize::try_from(offset % 8).unwrap_or_default();
+        self.key.get(index).copied().unwrap_or_default()
     }
 }

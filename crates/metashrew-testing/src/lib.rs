@@ -1,13 +1,17 @@
 //! What Metashrew's tests and benches stand on: chains of blocks made to
 //! measure, an independent recount of what the example guests answer, block
-//! files as Bitcoin Core writes them, and small guests that misbehave.
+//! files as Bitcoin Core writes them, Bitcoin Core itself, a proxy that lies for
+//! it, and small guests that misbehave.
 
+pub mod bitcoind;
 pub mod census;
 pub mod chain;
+pub mod floor;
 pub mod frames;
 pub mod guests;
 pub mod model;
 pub mod proportions;
+pub mod proxy;
 pub mod rng;
 
 mod assembly;

@@ -5,7 +5,7 @@
     reason = "a panic fails the test"
 )]
 
-use metashrew_testing::frames::{BlockDirectory, REGTEST_MAGIC, frames};
+use metashrew_testing::frames::{BlockDirectory, GrowingDirectory, REGTEST_MAGIC, frames};
 
 #[test]
 fn a_frame_is_magic_length_block() {
@@ -41,4 +41,31 @@ fn directories_are_split_masked_and_padded() {
         .collect();
     assert_eq!(plain, frames(REGTEST_MAGIC, ["three"]));
     std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn files_grow_as_under_a_node() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = [1, 2, 3, 4, 5, 6, 7, 8];
+    let mut files = GrowingDirectory::begin(directory.path(), REGTEST_MAGIC, key, 64).unwrap();
+    let first = files.path();
+    let plain = |path: &std::path::Path, length: usize| {
+        let bytes = std::fs::read(path).unwrap();
+        let (written, reserved) = bytes.split_at(length);
+        assert!(reserved.iter().all(|byte| *byte == 0));
+        let unmask = |(byte, key): (&u8, &u8)| byte ^ key;
+        let unmasked: Vec<u8> = written.iter().zip(key.iter().cycle()).map(unmask).collect();
+        (unmasked, bytes.len())
+    };
+    files.append(b"one").unwrap();
+    files.append_start(b"three", 10).unwrap();
+    let all = frames(REGTEST_MAGIC, ["one", "three"]);
+    assert_eq!(plain(&first, 21), (all[..21].to_vec(), 64));
+    files.finish().unwrap();
+    assert_eq!(plain(&first, 24), (all.clone(), 64));
+    files.next_file().unwrap();
+    assert_eq!(plain(&first, 24), (all, 24));
+    files.append(b"four").unwrap();
+    let second = plain(&files.path(), 12);
+    assert_eq!(second, (frames(REGTEST_MAGIC, ["four"]), 64));
 }

@@ -3,6 +3,10 @@
 //!
 //! It caches everything it reads, as the SDK does by itself, and sums in the
 //! guest's own cache: a host that mixes up blocks or callers answers wrong.
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "the SDK takes functions that may fail"
+)]
 
 mod state;
 mod views;

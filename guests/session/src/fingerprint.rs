@@ -1,25 +1,16 @@
 //! An expensive computation, done once: the block's hash, hashed again and
 //! again.
 
-use crate::memory::Memory;
 use crate::state;
 use bitcoin_hashes::{Hash, sha256};
 use guest_wire::json;
+use metashrew_core::{cache_get, cache_set};
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 /// Rounds of hashing: by default, and at most.
 const ROUNDS: (u32, u32) = (100_000, 10_000_000);
-/// Fingerprints remembered.
-const REMEMBERED: usize = 4096;
-
-/// What a fingerprint is made from: the block's hash and the rounds.
-type Key = ([u8; 32], u32);
-
-thread_local! {
-    static MEMORY: RefCell<Memory<Key, [u8; 32]>> = const { RefCell::new(Memory::new(REMEMBERED)) };
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,14 +35,20 @@ pub(crate) fn fingerprint(height: u32, input: &[u8]) -> Result<Vec<u8>, Infallib
             return Err(format!("`rounds` is {rounds}; it may be 1 to {}", ROUNDS.1));
         }
         let hash = state::block(height)?.hash;
-        let (fingerprint, cached) = MEMORY.with_borrow_mut(|memory| {
-            let (made, known) = memory.get_or_insert_with((hash, rounds), || compute(hash, rounds));
-            (hex::encode(made), known)
+        // Filed under the block's hash: no other block's fingerprint is ever taken
+        // for this one's.
+        let name = format!("fingerprint/{}/{rounds}", hex::encode(hash));
+        let known = cache_get(&name);
+        let cached = known.is_some();
+        let fingerprint = known.unwrap_or_else(|| {
+            let made = Arc::new(compute(hash, rounds).to_vec());
+            cache_set(name, made.clone());
+            made
         });
         Ok(FingerprintAnswer {
             height,
             rounds,
-            fingerprint,
+            fingerprint: hex::encode(&*fingerprint),
             cached,
         })
     })

@@ -57,7 +57,7 @@ pub(crate) fn sizes(height: u32, input: &[u8]) -> Result<Vec<u8>, Infallible> {
             let start = first + sizes.loaded();
             let end = start.saturating_add(blocks).min(height + 1);
             for height in start..end {
-                sizes.sorted.push(state::block(height)?.size);
+                sizes.sorted.push(state::block_once(height)?.size);
             }
             sizes.sorted.sort_unstable();
             Ok(sizes.progress(height, height + 1 - first))

@@ -1,8 +1,9 @@
 //! The state: `b` height (big-endian) holds a block's hash and its size (u32,
 //! little-endian); `f` holds the first height indexed (u32, little-endian).
 
-use metashrew_core::host;
+use metashrew_core::{get, host};
 use metashrew_support::raw::{Block, ParseError};
+use std::sync::Arc;
 
 const FIRST: &[u8] = b"f";
 
@@ -26,9 +27,17 @@ pub(crate) fn index(height: u32, block: &[u8]) -> Result<(), ParseError> {
     Ok(())
 }
 
-/// The block at a height.
+/// The block at a height, by way of the SDK's cache.
 pub(crate) fn block(height: u32) -> Result<Kept, String> {
-    let value = host::read(&key(height));
+    decode(height, &get(Arc::new(key(height))))
+}
+
+/// The block at a height, from the host: for what is read once.
+pub(crate) fn block_once(height: u32) -> Result<Kept, String> {
+    decode(height, &host::read(&key(height)))
+}
+
+fn decode(height: u32, value: &[u8]) -> Result<Kept, String> {
     let kept = value.split_first_chunk().and_then(|(hash, size)| {
         let size = u32::from_le_bytes(*size.first_chunk()?);
         Some(Kept { hash: *hash, size })
@@ -38,7 +47,7 @@ pub(crate) fn block(height: u32) -> Result<Kept, String> {
 
 /// The first height indexed.
 pub(crate) fn first() -> Result<u32, String> {
-    let value = host::read(FIRST);
+    let value = get(Arc::new(FIRST.to_vec()));
     let first = value.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
     first.ok_or_else(|| "no block is indexed".to_owned())
 }

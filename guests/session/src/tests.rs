@@ -45,6 +45,48 @@ fn a_fingerprint_is_computed_once_for_each_block_and_count() {
 }
 
 #[test]
+fn values_are_read_once_at_each_height() {
+    let blocks = early_blocks();
+    index_all(1, &blocks);
+    let check = |height: u32, wanted: u32, asked: u64| {
+        let first = (height + 1).saturating_sub(wanted).max(1);
+        let bytes: usize = (first..=height)
+            .map(|height| blocks[height as usize - 1].len())
+            .sum();
+        let expect = json!({ "height": height, "blocks": height + 1 - first, "bytes": bytes, "asked": asked });
+        assert_eq!(ask(recent, height, &json!({ "blocks": wanted })), expect);
+    };
+    // The blocks, and where the first one is.
+    check(255, 10, 11);
+    check(255, 10, 0);
+    check(255, 12, 2);
+    check(9, 100, 10);
+    check(9, 100, 0);
+    check(255, 12, 0);
+}
+
+#[test]
+fn the_caches_tell_what_they_did() {
+    index_all(1, &early_blocks());
+    let before = ask(caches, 255, &json!({}));
+    let count = |answer: &Value, name: &str| answer[name].as_u64().unwrap();
+    ask(recent, 255, &json!({ "blocks": 5 }));
+    ask(recent, 254, &json!({ "blocks": 5 }));
+    ask(recent, 255, &json!({ "blocks": 5 }));
+    ask(fingerprint, 255, &json!({ "rounds": 1 }));
+    ask(fingerprint, 255, &json!({ "rounds": 1 }));
+    let after = ask(caches, 255, &json!({}));
+    let grown = |name: &str| count(&after, name) - count(&before, name);
+    assert_eq!((grown("misses"), grown("hits")), (13, 9));
+    assert_eq!(
+        (count(&after, "items"), count(&after, "evictions")),
+        (13, 0)
+    );
+    assert_eq!(count(&after, "limit"), 1 << 30);
+    assert!(count(&after, "bytes") > 13 * 128);
+}
+
+#[test]
 fn visits_are_counted_by_session() {
     index_all(1, &early_blocks());
     let check = |height: u32, session: &str, visits: u64, sessions: usize| {
@@ -112,4 +154,7 @@ fn bad_questions_get_errors() {
         "more than 256 bytes",
     );
     check(sizes, json!({ "blocks": 100_001 }), "it may be 0 to 100000");
+    check(recent, json!({}), "no block is indexed");
+    check(recent, json!({ "blocks": 0 }), "it may be 1 to 10000");
+    check(caches, json!({ "all": 1 }), "unknown field `all`");
 }

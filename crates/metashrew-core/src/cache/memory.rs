@@ -15,7 +15,9 @@ use super::unflushed::Unflushed;
 use crate::buffers;
 use crate::host;
 use foldhash::fast::FixedState;
-use metashrew_support::lru_cache::{CacheAllocationMode, CacheKey, HeightPartitionedKey, Tiers};
+use metashrew_support::lru_cache::{
+    CacheAllocationMode, CacheKey, HeightPartitionedKey, PrefixCounts, Tiers,
+};
 use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
@@ -59,6 +61,9 @@ enum Place {
 #[derive(Default)]
 pub(super) struct Memory {
     pub(super) tiers: Tiers,
+    /// Whether look-ups are counted by the beginnings of their keys.
+    pub(super) counts_prefixes: bool,
+    pub(super) prefixes: PrefixCounts,
     call: Call,
     /// What the call wrote, and read if the tiers did not take it.
     immediate: HashMap<Bytes, Bytes, FixedState>,
@@ -186,6 +191,17 @@ impl Memory {
 
     pub(super) fn get(&mut self, key: Bytes) -> Bytes {
         self.notice_answer();
+        if !self.counts_prefixes {
+            return self.find(key);
+        }
+        let misses = self.tiers.stats().misses;
+        let value = self.find(key.clone());
+        let hit = self.tiers.stats().misses == misses;
+        self.prefixes.count(&key, hit);
+        value
+    }
+
+    fn find(&mut self, key: Bytes) -> Bytes {
         if !self.immediate.is_empty()
             && let Some(value) = self.immediate.get(&key)
         {
@@ -258,9 +274,13 @@ impl Memory {
 
     pub(super) fn clear(&mut self) {
         let mut tiers = mem::take(&mut self.tiers);
+        let mut prefixes = mem::take(&mut self.prefixes);
         tiers.clear();
+        prefixes.clear();
         *self = Self {
             tiers,
+            prefixes,
+            counts_prefixes: self.counts_prefixes,
             ..Self::default()
         };
     }

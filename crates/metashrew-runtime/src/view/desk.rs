@@ -340,6 +340,15 @@ impl Desk {
         .await
     }
 
+    /// To be called at every epoch tick.
+    pub(crate) fn tick(&self) {
+        loop {
+            let next = self.inner.lock().places.nudge();
+            let Some(next) = next else { return };
+            next.wake();
+        }
+    }
+
     /// What the call wants, which has a place already.
     pub(super) fn pick(&self, wanted: &Wanted<'_>, generation: u64) -> Picked {
         let mut inner = self.inner.lock();

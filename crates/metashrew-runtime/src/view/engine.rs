@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use metashrew_store::{BlockRecord, Height, ResolveError, State, Store};
 use parking_lot::RwLock;
+use tracing::Instrument;
 
 use super::call::{Route, ViewAnswer, ViewAt, ViewCall};
 use super::desk::{Desk, Wanted};
@@ -86,6 +87,16 @@ impl ViewEngine {
         }
     }
 
+    /// What is to be done at every epoch tick.
+    pub(crate) fn at_tick(&self) -> impl Fn() + Send + use<> {
+        let desk = Arc::downgrade(&self.desk);
+        move || {
+            if let Some(desk) = desk.upgrade() {
+                desk.tick();
+            }
+        }
+    }
+
     pub(crate) fn is_enabled(&self) -> bool {
         self.desk.is_enabled()
     }
@@ -136,8 +147,9 @@ impl ViewEngine {
         call: ViewCall<'_>,
         yields: bool,
     ) -> Result<ViewAnswer, ViewError> {
-        let mut visit = Visit::new(self, yields);
-        let answer = visit.ask(call).await;
+        let mut visit = Visit::new(self, call.function, yields);
+        let span = visit.span();
+        let answer = visit.ask(call).instrument(span).await;
         visit.end(answer, false)
     }
 
@@ -149,8 +161,9 @@ impl ViewEngine {
         call: ViewCall<'_>,
         yields: bool,
     ) -> Result<ViewAnswer, ViewError> {
-        let mut visit = Visit::new(self, yields);
-        let answer = visit.preview(block, call).await;
+        let mut visit = Visit::new(self, call.function, yields);
+        let span = visit.span();
+        let answer = visit.preview(block, call).instrument(span).await;
         visit.end(answer, true)
     }
 

@@ -1,10 +1,11 @@
 //! The places that calls run on, and the queue for them.
 //!
 //! With one place, calls run in the order they came. With more, a place that
-//! becomes free is for whoever is there first, and the longest waiting call is
-//! woken to take it: handing a place to a sleeping thread each time would cost
-//! more than most calls. Once in a while the longest waiting call does get it
-//! handed, so that no call waits for ever.
+//! becomes free is for whoever is there first. While callers come back by
+//! themselves, nobody is woken for it: waking a thread and having it find the place
+//! taken costs more than most calls. Once in a while the longest waiting call gets
+//! a place handed, so that no call waits for ever; and a place that nobody came for
+//! is found at the next [`Places::nudge`].
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -34,6 +35,8 @@ pub(super) struct Places {
     limit: usize,
     next_ticket: u64,
     next_hand_over: Option<Instant>,
+    /// Whether a place was taken past the queue since one became free.
+    overtaken: bool,
 }
 
 /// There is no room in the queue.
@@ -48,6 +51,7 @@ impl Places {
             limit,
             next_ticket: 0,
             next_hand_over: None,
+            overtaken: false,
         }
     }
 
@@ -68,6 +72,7 @@ impl Places {
     pub(super) fn take(&mut self) -> bool {
         let free = self.free > 0;
         self.free -= usize::from(free);
+        self.overtaken |= free && !self.queue.is_empty();
         free
     }
 
@@ -125,7 +130,8 @@ impl Places {
             return None;
         }
         if self.count > 1 && !self.is_hand_over_due() {
-            return self.wake_next();
+            let comes_back = std::mem::take(&mut self.overtaken);
+            return if comes_back { None } else { self.wake_next() };
         }
         let longest = self.queue.iter_mut().find(|waiter| !waiter.has_place)?;
         longest.has_place = true;
@@ -135,6 +141,11 @@ impl Places {
             return self.wake_next();
         }
         Some(longest.waker.clone())
+    }
+
+    /// To be called every now and then, until there is nobody to wake.
+    pub(super) fn nudge(&mut self) -> Option<Waker> {
+        self.wake_next()
     }
 
     /// Whom to wake, so that as many look for a place as there are free ones.
@@ -281,7 +292,9 @@ mod tests {
                 }
                 prop_assert!(running <= count);
                 prop_assert_eq!(places.waiting(), waiting.len());
-                // For every free place somebody who waits is on the way, or nobody is left.
+                // After nudges, for every free place somebody who waits is on the way, or
+                // nobody is left.
+                while places.nudge().is_some() {}
                 let without = || places.queue.iter().filter(|waiter| !waiter.has_place);
                 let on_the_way = without().filter(|waiter| waiter.woken).count();
                 prop_assert!(on_the_way >= places.free.min(without().count()));

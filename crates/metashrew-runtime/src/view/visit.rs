@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::call::{Route, ViewAnswer, ViewCall};
 use super::desk::{DropReason, End, Picked, Returned};
@@ -22,6 +24,7 @@ pub(super) struct Visit<'a> {
     engine: &'a ViewEngine,
     yields: bool,
     since: Instant,
+    span: Span,
     session: Option<Turn>,
     has_place: bool,
     /// The instance that runs the call.
@@ -32,17 +35,30 @@ pub(super) struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(engine: &'a ViewEngine, yields: bool) -> Self {
+    pub(super) fn new(engine: &'a ViewEngine, function: &str, yields: bool) -> Self {
         Self {
             engine,
             yields,
             since: now(),
+            span: tracing::debug_span!("view", function, height = Empty, mode = Empty),
             session: None,
             has_place: false,
             instance: None,
             pin: None,
             ended: false,
         }
+    }
+
+    /// The span of the call; it says in which mode the view runs.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Says in which mode the view runs.
+    fn tell(&self, question: &Question<'_>, mode: &str) {
+        self.span.record("height", question.height);
+        self.span.record("mode", mode);
+        tracing::debug!("view runs in {mode}");
     }
 
     pub(super) async fn ask(&mut self, call: ViewCall<'_>) -> Result<ViewAnswer, ViewError> {
@@ -106,8 +122,7 @@ impl<'a> Visit<'a> {
         deadline: Deadline,
         limit: Duration,
     ) -> Result<Option<Bytes>, ViewError> {
-        let view = question.view.name;
-        tracing::debug!(view, height = question.height, "view runs in stateful mode");
+        self.tell(question, "stateful mode");
         self.pin = Some(question.pin);
         instance.prepare(question.call(), deadline);
         self.instance = Some(instance);
@@ -116,7 +131,7 @@ impl<'a> Visit<'a> {
             Err(Fault::Guest(_) | Fault::Memory { .. }) if self.session.is_none() => {
                 self.instance = None;
                 self.engine.desk.count_retry();
-                tracing::debug!(view, "view failed on a used instance, trying a new one");
+                tracing::debug!("view failed on a used instance, trying a new one");
                 Ok(None)
             }
             Err(fault) => Err(self.engine.error(fault, limit)),
@@ -131,16 +146,12 @@ impl<'a> Visit<'a> {
     ) -> Result<Bytes, Fault> {
         let engine = self.engine;
         let keeps = self.pin.is_some();
-        let (view, height) = (question.view.name, question.height);
-        if keeps {
-            tracing::debug!(
-                view,
-                height,
-                "view runs in stateful mode, on a new instance"
-            );
+        let mode = if keeps {
+            "stateful mode, on a new instance"
         } else {
-            tracing::debug!(view, height, "view runs on a fresh instance");
-        }
+            "fresh mode, on an instance of its own"
+        };
+        self.tell(question, mode);
         let instance = self
             .create(question.call(), engine.allowance(keeps), deadline)
             .await?;

@@ -62,9 +62,13 @@ fn calls_say_whether_they_run_in_stateful_mode() {
         })
     };
     assert!(call().contains("view runs in stateful mode, on a new instance"));
-    assert!(call().contains("view runs in stateful mode view=\"echo\""));
+    let again = call();
+    assert!(again.contains("view runs in stateful mode\n"), "{again}");
+    let span = r#"view{function="echo" height=0 mode="stateful mode"}"#;
+    assert!(again.contains(span), "{again}");
     bench.runtime.disable_stateful_views();
-    assert!(call().contains("view runs on a fresh instance"));
+    let fresh = call();
+    assert!(fresh.contains("view runs in fresh mode"), "{fresh}");
     let text = logged(|| bench.runtime.enable_stateful_views_sync().unwrap());
     assert!(text.contains("stateful views enabled"), "{text}");
 }

@@ -18,6 +18,7 @@ mod order;
 mod pending;
 mod previews;
 mod reorg;
+mod sdk_guests;
 mod sessions;
 mod stage;
 mod switching;

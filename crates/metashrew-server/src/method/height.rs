@@ -1,5 +1,6 @@
 //! `metashrew_height`: how far the index is.
 
+use http::Extensions;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use metashrew_store::ResolveError;
 
@@ -9,9 +10,13 @@ use crate::options::HeightCompat;
 use crate::params::Arguments;
 
 /// A decimal text, because existing clients parse one.
-pub(super) fn call(params: &Params<'_>, context: &Context) -> Result<String, ErrorObjectOwned> {
+pub(super) fn call(
+    params: &Params<'_>,
+    context: &Context,
+    extensions: &Extensions,
+) -> Result<String, ErrorObjectOwned> {
     Arguments::read(params, [])?;
-    let snapshot = context.runtime.store().snapshot();
+    let snapshot = context.snapshot(extensions);
     let tip = snapshot
         .tip()
         .ok_or_else(|| fault::of_block(&ResolveError::Empty))?;

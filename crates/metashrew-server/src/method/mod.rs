@@ -1,59 +1,114 @@
 //! The methods, one file each, and what they share.
 
+mod anchor;
 mod getblockhash;
 mod height;
+mod multicall;
+mod options;
 mod preview;
 mod snapshot;
 mod stateroot;
+mod stats;
 mod view;
 
+use std::sync::Arc;
+
+use http::Extensions;
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::RegisterMethodError;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use metashrew_runtime::MetashrewRuntime;
-use metashrew_store::BlockRecord;
+use metashrew_store::{BlockRecord, Snapshot};
 
+use crate::batch::BatchSnapshot;
 use crate::fault;
 use crate::options::HeightCompat;
+use crate::parallel::Bounds;
 use crate::params::Arguments;
+use crate::telemetry::Telemetry;
+
+/// The names of all methods.
+pub(crate) const NAMES: [&str; 8] = [
+    "metashrew_view",
+    "metashrew_multicall",
+    "metashrew_preview",
+    "metashrew_height",
+    "metashrew_getblockhash",
+    "metashrew_stateroot",
+    "metashrew_snapshot",
+    "metashrew_stats",
+];
 
 /// What the methods work on.
 pub(crate) struct Context {
     pub(crate) runtime: MetashrewRuntime,
+    /// SHA-256 of the guest's module, as answers have it.
+    pub(crate) guest: String,
     pub(crate) height_compat: HeightCompat,
+    /// How the calls of a multicall run.
+    pub(crate) bounds: Bounds,
+    /// Calls of a multicall.
+    pub(crate) max_batch: usize,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 impl Context {
+    /// What the call stands on: its batch's snapshot, or one of its own.
+    fn snapshot(&self, extensions: &Extensions) -> Snapshot {
+        let of_batch = batch_snapshot(extensions).cloned();
+        of_batch.unwrap_or_else(|| self.runtime.store().snapshot())
+    }
+
     /// The record of the block that the only parameter names.
-    fn block(&self, params: &Params<'_>) -> Result<BlockRecord, ErrorObjectOwned> {
+    fn block(
+        &self,
+        params: &Params<'_>,
+        extensions: &Extensions,
+    ) -> Result<BlockRecord, ErrorObjectOwned> {
         let block = Arguments::read(params, ["block"])?.block("block")?;
-        let snapshot = self.runtime.store().snapshot();
-        snapshot
+        self.snapshot(extensions)
             .resolve(&block)
             .map_err(|error| fault::of_block(&error))
     }
 }
 
+/// The snapshot of the call's batch, if it is part of one.
+fn batch_snapshot(extensions: &Extensions) -> Option<&Snapshot> {
+    extensions.get::<BatchSnapshot>().map(|batch| &batch.0)
+}
+
 /// All methods over `context`.
 pub(crate) fn all(context: Context) -> Result<RpcModule<Context>, RegisterMethodError> {
     let mut module = RpcModule::new(context);
-    module.register_async_method("metashrew_view", |params, context, _| async move {
-        view::call(&params, &context).await
+    module.register_async_method("metashrew_view", |params, context, extensions| async move {
+        view::call(&params, &context, &extensions).await
     })?;
-    module.register_async_method("metashrew_preview", |params, context, _| async move {
-        preview::call(&params, &context).await
+    module.register_async_method(
+        "metashrew_multicall",
+        |params, context, extensions| async move {
+            multicall::call(&params, &context, &extensions).await
+        },
+    )?;
+    module.register_async_method(
+        "metashrew_preview",
+        |params, context, extensions| async move {
+            preview::call(&params, &context, &extensions).await
+        },
+    )?;
+    module.register_method("metashrew_height", |params, context, extensions| {
+        height::call(&params, context, extensions)
     })?;
-    module.register_async_method("metashrew_height", |params, context, _| async move {
-        height::call(&params, &context)
+    module.register_method("metashrew_getblockhash", |params, context, extensions| {
+        getblockhash::call(&params, context, extensions)
     })?;
-    module.register_async_method("metashrew_getblockhash", |params, context, _| async move {
-        getblockhash::call(&params, &context)
+    module.register_method("metashrew_stateroot", |params, context, extensions| {
+        stateroot::call(&params, context, extensions)
     })?;
-    module.register_async_method("metashrew_stateroot", |params, context, _| async move {
-        stateroot::call(&params, &context)
+    module.register_method("metashrew_snapshot", |params, context, extensions| {
+        snapshot::call(&params, context, extensions)
     })?;
-    module.register_async_method("metashrew_snapshot", |params, context, _| async move {
-        snapshot::call(&params, &context)
+    module.register_method("metashrew_stats", |params, context, _| {
+        stats::call(&params, context)
     })?;
     Ok(module)
 }

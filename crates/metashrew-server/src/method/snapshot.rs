@@ -1,11 +1,13 @@
 //! `metashrew_snapshot`: what is indexed, in one consistent answer.
 
+use http::Extensions;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use metashrew_store::BlockRecord;
 use serde::Serialize;
 
 use super::Context;
 use crate::params::Arguments;
+use crate::wire;
 
 /// `enabled`, `current_height` and `indexed_height` are named and meant as
 /// existing hosts do; nothing is `null` but what an empty index lacks.
@@ -23,9 +25,13 @@ pub(super) struct Answer {
     guest_sha256: String,
 }
 
-pub(super) fn call(params: &Params<'_>, context: &Context) -> Result<Answer, ErrorObjectOwned> {
+pub(super) fn call(
+    params: &Params<'_>,
+    context: &Context,
+    extensions: &Extensions,
+) -> Result<Answer, ErrorObjectOwned> {
     Arguments::read(params, [])?;
-    let snapshot = context.runtime.store().snapshot();
+    let snapshot = context.snapshot(extensions);
     let tip = snapshot.tip();
     let of_tip = |text: fn(&BlockRecord) -> String| tip.map(text);
     Ok(Answer {
@@ -33,8 +39,8 @@ pub(super) fn call(params: &Params<'_>, context: &Context) -> Result<Answer, Err
         current_height: tip.map(|tip| u64::from(tip.height) + 1),
         indexed_height: tip.map(|tip| tip.height),
         first_height: snapshot.first(),
-        block_hash: of_tip(|tip| format!("0x{}", tip.hash)),
-        history_root: of_tip(|tip| format!("0x{}", tip.history_root)),
+        block_hash: of_tip(|tip| wire::block_hash(&tip.hash)),
+        history_root: of_tip(|tip| wire::history_root(&tip.history_root)),
         guest_sha256: hex::encode_prefixed(context.runtime.guest_sha256()),
     })
 }

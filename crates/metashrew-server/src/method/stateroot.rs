@@ -1,9 +1,17 @@
 //! `metashrew_stateroot`: the history root at an indexed block.
 
+use http::Extensions;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 
 use super::Context;
+use crate::wire;
 
-pub(super) fn call(params: &Params<'_>, context: &Context) -> Result<String, ErrorObjectOwned> {
-    Ok(format!("0x{}", context.block(params)?.history_root))
+pub(super) fn call(
+    params: &Params<'_>,
+    context: &Context,
+    extensions: &Extensions,
+) -> Result<String, ErrorObjectOwned> {
+    Ok(wire::history_root(
+        &context.block(params, extensions)?.history_root,
+    ))
 }

@@ -1,27 +1,37 @@
 //! `metashrew_view`: one view's answer at one block.
 
+use http::Extensions;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
+use metashrew_runtime::ViewCall;
 
-use super::Context;
+use super::anchor::Answer;
+use super::options::{CallOptions, OF_VIEW};
+use super::{Context, batch_snapshot};
 use crate::fault;
 use crate::params::Arguments;
 
 pub(super) async fn call(
     params: &Params<'_>,
     context: &Context,
-) -> Result<String, ErrorObjectOwned> {
-    let (function, input, block) = {
-        let arguments = Arguments::read(params, ["function", "input", "block"])?;
+    extensions: &Extensions,
+) -> Result<Answer, ErrorObjectOwned> {
+    let (function, input, at, options) = {
+        let arguments = Arguments::read(params, ["function", "input", "block", "options"])?;
         (
             arguments.text("function")?,
             arguments.hex_or_empty("input")?,
-            arguments.block("block")?,
+            arguments.view_at("block")?,
+            CallOptions::default().updated(&arguments, "options", OF_VIEW)?,
         )
     };
-    let answer = context
-        .runtime
-        .view(&function, &input, &block)
-        .await
-        .map_err(|error| fault::of_view(&error))?;
-    Ok(hex::encode_prefixed(&answer.bytes))
+    let call = ViewCall {
+        at,
+        snapshot: batch_snapshot(extensions),
+        route: options.route(),
+        timeout: options.timeout,
+        ..ViewCall::new(&function, &input)
+    };
+    let answer = context.runtime.call(call).await;
+    let answer = answer.map_err(|error| fault::of_view(&error))?;
+    Ok(Answer::new(&answer, &options, &context.guest))
 }

@@ -10,17 +10,13 @@ use metashrew_runtime::ViewOptions;
 use metashrew_server::ServerOptions;
 use serde_json::{Value, json};
 
-use crate::harness::{Served, Setup};
-
-fn call(id: usize, params: &Value) -> Value {
-    json!({ "jsonrpc": "2.0", "id": id, "method": "metashrew_view", "params": params })
-}
+use crate::harness::{Served, Setup, view_request, wait_until};
 
 #[test]
 fn answers_come_in_the_order_of_the_calls() {
     let served = Served::new();
     let calls: Vec<_> = (0..500)
-        .map(|id| call(id, &json!(["echo", format!("{id:08x}")])))
+        .map(|id| view_request(id, &json!(["echo", format!("{id:08x}")])))
         .collect();
     let (_, body) = served.post(&Value::from(calls).to_string());
     let answers: Vec<Value> = serde_json::from_str(&body).unwrap();
@@ -47,31 +43,27 @@ fn calls_run_side_by_side_up_to_the_limit() {
         ..Setup::default()
     }
     .serve();
-    let calls: Vec<_> = (0..5).map(|id| call(id, &json!(["spin"]))).collect();
-    let body = Value::from(calls).to_string();
-    let mut stream = served.open("POST", &[("content-type", "application/json")], body.len());
-    std::io::Write::write_all(&mut stream, body.as_bytes()).unwrap();
+    let calls: Vec<_> = (0..5)
+        .map(|id| view_request(id, &json!(["spin"])))
+        .collect();
+    let stream = served.start(&calls.into());
     // Endless views: both places are taken, and no third call is let in.
-    while served.runtime.view_stats().busy < two.get() {
-        std::thread::yield_now();
-    }
+    wait_until(|| served.runtime.view_stats().busy == two.get());
     let stats = served.runtime.view_stats();
     assert_eq!((stats.busy, stats.waiting), (2, 0));
     drop(stream);
-    while served.runtime.view_stats().busy > 0 {
-        std::thread::yield_now();
-    }
+    wait_until(|| served.runtime.view_stats().busy == 0);
 }
 
 #[test]
 fn a_bad_call_harms_no_other() {
     let served = Served::new();
     let batch = json!([
-        call(1, &json!(["echo", "01"])),
-        call(2, &json!(["trap"])),
-        call(3, &json!(["echo", "0x0"])),
-        call(4, &json!(["echo", "04", 9_999_999])),
-        call(5, &json!(["echo", "05"])),
+        view_request(1, &json!(["echo", "01"])),
+        view_request(2, &json!(["trap"])),
+        view_request(3, &json!(["echo", "0x0"])),
+        view_request(4, &json!(["echo", "04", 9_999_999])),
+        view_request(5, &json!(["echo", "05"])),
     ]);
     let (_, body) = served.post(&batch.to_string());
     let answers: Vec<Value> = serde_json::from_str(&body).unwrap();

@@ -1,14 +1,15 @@
 //! Connections that close, and a server that stops.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpStream;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use metashrew_runtime::ViewOptions;
+use metashrew_server::ServerOptions;
 use serde_json::json;
 
-use crate::harness::{Served, Setup};
+use crate::harness::{Served, Setup, view_request, wait_until};
 
 fn patient(views: usize) -> Served {
     Setup {
@@ -24,20 +25,7 @@ fn patient(views: usize) -> Served {
 }
 
 fn start_endless_view(served: &Served) -> TcpStream {
-    let body = json!({
-        "jsonrpc": "2.0", "id": 1, "method": "metashrew_view", "params": ["spin"],
-    })
-    .to_string();
-    let headers = [("content-type", "application/json")];
-    let mut stream = served.open("POST", &headers, body.len());
-    stream.write_all(body.as_bytes()).unwrap();
-    stream
-}
-
-fn wait_until(mut holds: impl FnMut() -> bool) {
-    while !holds() {
-        std::thread::yield_now();
-    }
+    served.start(&view_request(1, &json!(["spin"])))
 }
 
 #[test]
@@ -51,6 +39,48 @@ fn a_closed_connection_ends_its_call() {
         // The one place is free again.
         let answer = served.result("metashrew_view", &json!(["echo", "01"]));
         assert_eq!(answer, "0x01");
+    }
+}
+
+#[test]
+fn a_closed_connection_ends_all_calls_of_its_multicall_or_batch() {
+    let served = Setup {
+        views: ViewOptions {
+            instances: NonZeroUsize::new(2).unwrap(),
+            timeout: Duration::from_hours(1),
+            ..ViewOptions::default()
+        },
+        server: ServerOptions {
+            batch_parallel: NonZeroUsize::new(3).unwrap(),
+            ..ServerOptions::default()
+        },
+        ..Setup::default()
+    }
+    .serve();
+    let multicall = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "metashrew_multicall",
+        "params": [[["spin"], ["spin"], ["spin"], ["spin"]]],
+    });
+    let batch: Vec<_> = (0..4)
+        .map(|id| view_request(id, &json!(["spin"])))
+        .collect();
+    for body in [multicall, batch.into()] {
+        for _ in 0..10 {
+            let stream = served.start(&body);
+            wait_until(|| {
+                let stats = served.runtime.view_stats();
+                (stats.busy, stats.waiting) == (2, 1)
+            });
+            drop(stream);
+            wait_until(|| {
+                let stats = served.runtime.view_stats();
+                (stats.busy, stats.waiting) == (0, 0)
+            });
+            // None of those that had not begun is begun.
+            let answer = served.result("metashrew_view", &json!(["echo", "01"]));
+            assert_eq!(answer, "0x01");
+            assert_eq!(served.runtime.view_stats().busy, 0);
+        }
     }
 }
 

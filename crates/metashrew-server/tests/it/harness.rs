@@ -141,6 +141,30 @@ impl Served {
         (status(&head), body)
     }
 
+    /// As [`Self::post`], at a path of its own.
+    pub(crate) fn post_at(&self, path: &str, body: &str) -> (u16, String) {
+        let headers = [("content-type", "application/json")];
+        let mut stream = self.open_at("POST", path, &headers, body.len());
+        stream.write_all(body.as_bytes()).unwrap();
+        let (head, body) = read_answer(&mut stream);
+        (status(&head), body)
+    }
+
+    /// A connection on which a JSON body was posted; its answer is still to be read.
+    pub(crate) fn start(&self, body: &Value) -> TcpStream {
+        let body = body.to_string();
+        let mut stream = self.open("POST", &[("content-type", "application/json")], body.len());
+        stream.write_all(body.as_bytes()).unwrap();
+        stream
+    }
+
+    /// Status, head and body of the answer to a probe.
+    pub(crate) fn get(&self, path: &str) -> (u16, String, String) {
+        let mut stream = self.open_at("GET", path, &[], 0);
+        let (head, body) = read_answer(&mut stream);
+        (status(&head), head, body)
+    }
+
     /// Head and body of the answer to a request.
     pub(crate) fn send(
         &self,
@@ -150,26 +174,52 @@ impl Served {
     ) -> (String, String) {
         let mut stream = self.open(method, headers, body.len());
         stream.write_all(body.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.to_ascii_lowercase(), body.to_owned())
+        read_answer(&mut stream)
     }
 
     /// A connection on which the head of a request was sent.
     pub(crate) fn open(&self, method: &str, headers: &[(&str, &str)], length: usize) -> TcpStream {
+        self.open_at(method, "/", headers, length)
+    }
+
+    fn open_at(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        length: usize,
+    ) -> TcpStream {
         let address = self.handle.local_addr();
         let headers: Vec<_> = headers
             .iter()
             .map(|(name, value)| format!("{name}: {value}\r\n"))
             .collect();
         let head = format!(
-            "{method} / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{}content-length: {length}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{}content-length: {length}\r\n\r\n",
             headers.concat()
         );
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(head.as_bytes()).unwrap();
         stream
+    }
+}
+
+/// Head, in lower case, and body of the answer on a connection.
+pub(crate) fn read_answer(stream: &mut TcpStream) -> (String, String) {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_ascii_lowercase(), body.to_owned())
+}
+
+/// One call of a view, as an entry of a batch or alone.
+pub(crate) fn view_request(id: usize, params: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": "metashrew_view", "params": params })
+}
+
+pub(crate) fn wait_until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        std::thread::yield_now();
     }
 }
 

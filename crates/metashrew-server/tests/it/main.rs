@@ -6,10 +6,19 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod anchors;
 mod batch;
 mod cancel;
 mod errors;
 mod harness;
 mod methods;
+mod metrics;
+mod multicall;
+mod pending;
+mod previews;
+mod probes;
 mod protocol;
+mod sessions;
+mod snapshots;
+mod stats;
 mod web;

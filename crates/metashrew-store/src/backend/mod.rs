@@ -90,6 +90,11 @@ impl Batch {
         self.operations.is_empty()
     }
 
+    /// The changes so far, in the order in which they were added.
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
     /// The changes, in the order in which they were added.
     pub fn into_operations(self) -> Vec<Operation> {
         self.operations

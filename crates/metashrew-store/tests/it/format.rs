@@ -1,4 +1,4 @@
-//! Format 1, byte for byte. A change here is a new format, and `docs/storage.md`
+//! Format 2, byte for byte. A change here is a new format, and `docs/storage.md`
 //! changes with it.
 
 use std::fmt::Write;
@@ -95,8 +95,8 @@ fn two_blocks_are_stored_as_documented() {
         &backend,
         Space::HeightToKeys,
         &[
-            ("0000000700000000", "000000026100010162"),
-            ("0000000800000000", "0002610001026263"),
+            ("0000000700000000", "000000000261000001016200"),
+            ("0000000800000000", "00026100010102626300"),
         ],
     );
     let records = records();
@@ -114,6 +114,6 @@ fn two_blocks_are_stored_as_documented() {
     check(
         &backend,
         Space::Meta,
-        &[("666f726d6174", "00000001"), ("746970", &records[1])],
+        &[("666f726d6174", "00000002"), ("746970", &records[1])],
     );
 }

@@ -15,3 +15,4 @@ mod format;
 mod model;
 mod open;
 mod property;
+mod read_cache;

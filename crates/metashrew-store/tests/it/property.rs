@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metashrew_store::{
-    BlockRecord, BlockRef, Durability, Height, Snapshot, State, Store, StoreOptions, WriteSet,
+    BlockRecord, BlockRef, Durability, Height, MemoryBackend, Snapshot, State, Store, StoreOptions,
+    WriteSet,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -71,30 +72,40 @@ struct Run {
     directory: Option<TempDir>,
     model: Model,
     held: Vec<(Snapshot, Model)>,
+    read_cache_bytes: u64,
     first: Height,
     /// Every rollback starts a fork with hashes of its own.
     fork: u32,
 }
 
-fn options() -> StoreOptions {
+/// No read cache, one that forgets nearly everything, or one that forgets nothing.
+fn any_read_cache() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), Just(4 << 10), Just(4 << 20)]
+}
+
+fn options(read_cache_bytes: u64) -> StoreOptions {
     StoreOptions {
         durability: Durability::Buffered,
         cache_bytes: 1 << 20,
+        read_cache_bytes,
         ..StoreOptions::default()
     }
 }
 
 impl Run {
-    fn new(first: Height, directory: Option<TempDir>) -> Self {
-        let store = match &directory {
-            Some(directory) => Store::open(directory.path(), options()).unwrap(),
-            None => Store::in_memory(),
+    fn new(first: Height, directory: Option<TempDir>, read_cache_bytes: u64) -> Self {
+        let store = if let Some(directory) = &directory {
+            Store::open(directory.path(), options(read_cache_bytes)).unwrap()
+        } else {
+            let memory = Arc::new(MemoryBackend::default());
+            Store::with_backend_and_cache(memory, read_cache_bytes).unwrap()
         };
         Self {
             store: Some(store),
             directory,
             model: Model::default(),
             held: Vec::new(),
+            read_cache_bytes,
             first,
             fork: 0,
         }
@@ -161,7 +172,10 @@ impl Run {
                 .push((self.store().snapshot(), self.model.clone())),
             Step::Reopen => self.reopen(),
         }
+        // What one of them reads may be in the way of the other.
+        self.check_held();
         check_snapshot(&self.store().snapshot(), &self.model);
+        self.check_held();
     }
 
     fn reopen(&mut self) {
@@ -171,7 +185,7 @@ impl Run {
         self.check_held();
         self.held.clear();
         self.store = None;
-        self.store = Some(Store::open(directory.path(), options()).unwrap());
+        self.store = Some(Store::open(directory.path(), options(self.read_cache_bytes)).unwrap());
     }
 
     fn check_held(&self) {
@@ -223,9 +237,10 @@ proptest! {
     #[test]
     fn any_history_in_memory(
         first in any_first_height(),
+        read_cache_bytes in any_read_cache(),
         steps in proptest::collection::vec(any_step(), 1..16),
     ) {
-        let mut run = Run::new(first, None);
+        let mut run = Run::new(first, None, read_cache_bytes);
         for step in steps {
             run.step(step);
         }
@@ -239,9 +254,10 @@ proptest! {
     #[test]
     fn any_history_on_disk(
         first in any_first_height(),
+        read_cache_bytes in any_read_cache(),
         steps in proptest::collection::vec(any_step(), 1..16),
     ) {
-        let mut run = Run::new(first, Some(tempfile::tempdir().unwrap()));
+        let mut run = Run::new(first, Some(tempfile::tempdir().unwrap()), read_cache_bytes);
         for step in steps {
             run.step(step);
         }
@@ -254,7 +270,7 @@ proptest! {
         layers in proptest::collection::vec(any_writes(), 0..4),
         back in 0usize..4,
     ) {
-        let mut run = Run::new(10, None);
+        let mut run = Run::new(10, None, 4 << 20);
         run.commit(committed, false, false);
         run.model.blocks.truncate(run.model.blocks.len().saturating_sub(back).max(1));
         let base = run.model.tip().map_or(0, |tip| tip.height);

@@ -184,4 +184,10 @@ impl Tiers {
             .filter(move |(key, _)| key.height == height)
             .map(|(key, value)| (&key.key, value))
     }
+
+    /// The keys of the guest's state that have a value here, once for each height.
+    pub fn state_keys(&self) -> impl Iterator<Item = &Arc<Vec<u8>>> {
+        let main = self.main.iter().map(|(key, _)| &key.0);
+        main.chain(self.by_height.iter().map(|(key, _)| &key.key))
+    }
 }

@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use bitcoin::hashes::Hash;
-use bitcoin::{CompactTarget, Network, Target, Work, constants};
+use bitcoin::{CompactTarget, Target, Work};
 use metashrew_store::{BlockHash, Height};
 
 use super::frames::Found;
+use crate::network::Network;
 
 /// The chain with the most work, lowest block first; of several, the one whose
 /// last block was found first.
@@ -82,16 +82,7 @@ fn work(block: &Found) -> Work {
 /// The height of a chain's first block, if the chain tells.
 pub(super) fn first_height(chain: &[&Found]) -> Option<Height> {
     let first = chain.first()?;
-    let networks = [
-        Network::Bitcoin,
-        Network::Testnet,
-        Network::Testnet4,
-        Network::Signet,
-        Network::Regtest,
-    ];
-    for network in networks {
-        let genesis = constants::genesis_block(network).block_hash();
-        let genesis = BlockHash::from_bytes(genesis.to_byte_array());
+    for genesis in Network::NAMED.into_iter().filter_map(Network::genesis) {
         if first.header.hash == genesis {
             return Some(0);
         }

@@ -65,11 +65,16 @@ impl BlockFile {
 
     /// Undoes the XOR of bytes that were read at an offset.
     pub(super) fn unmask(&self, offset: u64, bytes: &mut [u8]) {
-        if let Some(mut key) = self.key {
-            key.rotate_left(usize::try_from(offset % 8).unwrap_or_default());
-            for (byte, mask) in bytes.iter_mut().zip(key.iter().cycle()) {
-                *byte ^= mask;
-            }
+        let Some(mut key) = self.key else { return };
+        key.rotate_left(usize::try_from(offset % 8).unwrap_or_default());
+        // Whole words, which takes a fraction of the time that bytes take.
+        let (words, rest) = bytes.as_chunks_mut::<8>();
+        let mask = u64::from_le_bytes(key);
+        for word in words {
+            *word = (u64::from_le_bytes(*word) ^ mask).to_le_bytes();
+        }
+        for (byte, mask) in rest.iter_mut().zip(key) {
+            *byte ^= mask;
         }
     }
 }
@@ -119,6 +124,13 @@ fn is_block_file(path: &Path) -> bool {
         .extension()
         .is_some_and(|end| end == "dat" || end == "bin" || end == "bz2");
     known && name != KEY_FILE && !name.starts_with("rev")
+}
+
+/// The path of the block file after one that Core named.
+pub(super) fn after(path: &Path) -> Option<PathBuf> {
+    let digits = name(path).strip_prefix("blk")?.strip_suffix(".dat")?;
+    let number = digits.parse::<u32>().ok()? + 1;
+    Some(path.with_file_name(format!("blk{number:05}.dat")))
 }
 
 /// Whether the name is one that Core gives to its block files, packed or not.

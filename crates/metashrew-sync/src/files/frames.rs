@@ -4,19 +4,17 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-use bitcoin::Network;
 use metashrew_store::Height;
 
 use super::block_file::BlockFile;
 use super::{FilesError, Place};
+use crate::auxpow;
 use crate::bip34;
 use crate::block::{self, HEADER_LEN, Header};
-
-/// Bytes of a block at most; as in Core, far above what consensus allows.
-const MAX_BLOCK_LEN: u64 = 0x0200_0000;
+use crate::network::Network;
 
 /// Bytes before each block.
-const FRAME_LEN: u64 = 8;
+pub(super) const FRAME_LEN: u64 = 8;
 
 /// A block that was found in a file.
 #[derive(Debug, Clone)]
@@ -55,7 +53,7 @@ pub(super) fn scan(
     file.unmask(0, &mut start_plain);
     let first = start_plain.first_chunk().copied();
     let framed = first.is_some_and(|first| Some(first) == *magic || is_known(first));
-    if !framed && (HEADER_LEN as u64..=MAX_BLOCK_LEN).contains(&length) {
+    if !framed && (HEADER_LEN as u64..=u64::from(block::MAX_LEN)).contains(&length) {
         let place = Place {
             file: index,
             offset: 0,
@@ -77,17 +75,25 @@ pub(super) fn scan(
         });
     }
     let bad_frame = file.with_file(|opened| {
-        let reader = BufReader::new(opened);
-        Frames {
-            file,
-            index,
-            reader,
-            position: 0,
-            length,
-            magic,
-            found,
+        let mut walk = Frames::new(file, index, opened, 0, magic)?;
+        loop {
+            match walk.step()? {
+                Step::Block(block) => found.push(block),
+                Step::Zeros => {
+                    walk.skip_zeros()?;
+                }
+                Step::Cut => {
+                    tracing::warn!(
+                        "`{}` ends within the frame at byte {}, which is ignored",
+                        file.path().display(),
+                        walk.position()
+                    );
+                    return Ok(None);
+                }
+                Step::Bad(what) => return Ok(Some((walk.position(), what))),
+                Step::End => return Ok(None),
+            }
         }
-        .run()
     })?;
     match bad_frame {
         None => Ok(false),
@@ -110,15 +116,9 @@ fn is_plausible(start: &[u8], length: u64) -> bool {
 }
 
 fn is_known(magic: [u8; 4]) -> bool {
-    [
-        Network::Bitcoin,
-        Network::Testnet,
-        Network::Testnet4,
-        Network::Signet,
-        Network::Regtest,
-    ]
-    .iter()
-    .any(|network| network.magic().to_bytes() == magic)
+    Network::NAMED
+        .iter()
+        .any(|network| network.magic() == magic)
 }
 
 fn read_at(file: &mut File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
@@ -128,56 +128,102 @@ fn read_at(file: &mut File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What a walk over frames comes to.
+pub(super) enum Step {
+    /// A block; the walk stands behind it.
+    Block(Found),
+    /// Zeros where a frame would begin; the walk stands before them.
+    Zeros,
+    /// A frame that goes on beyond the file's end; the walk stands before it.
+    Cut,
+    /// No frame, and why not; the walk stands before it.
+    Bad(String),
+    /// The file's end.
+    End,
+}
+
 /// A walk over the frames of one file.
-struct Frames<'a> {
+pub(super) struct Frames<'a> {
     file: &'a BlockFile,
+    /// The file's own.
     index: usize,
     reader: BufReader<&'a mut File>,
     position: u64,
     length: u64,
     magic: &'a mut Option<[u8; 4]>,
-    found: &'a mut Vec<Found>,
 }
 
-impl Frames<'_> {
-    /// Answers the offset of the first bad frame, and what is wrong with it.
-    fn run(mut self) -> io::Result<Option<(u64, String)>> {
-        self.reader.seek(SeekFrom::Start(0))?;
-        while self.position < self.length {
-            let offset = self.position;
-            let mut frame = self.read(FRAME_LEN)?;
-            if frame.iter().take(4).all(|byte| *byte == 0) {
-                self.skip_zeros(offset)?;
-                continue;
-            }
-            if frame.len() < 8 {
-                self.warn_cut(offset);
-                break;
-            }
-            self.file.unmask(offset, &mut frame);
-            let (magic, block_length) = split_frame(&frame);
-            let expected = *self.magic.get_or_insert(magic);
-            if magic != expected {
-                let what =
-                    format!("a frame begins with {magic:02x?} where {expected:02x?} is expected");
-                return Ok(Some((offset, what)));
-            }
-            if !(HEADER_LEN as u64 + 1..=MAX_BLOCK_LEN).contains(&u64::from(block_length)) {
-                return Ok(Some((offset, format!("no block has {block_length} bytes"))));
-            }
-            let end = self.position + u64::from(block_length);
-            if end > self.length {
-                self.warn_cut(offset);
-                break;
-            }
-            self.block(block_length)?;
-            self.move_to(end)?;
-        }
-        Ok(None)
+impl<'a> Frames<'a> {
+    /// A walk from an offset on. The first frame gives the magic, if it is not known.
+    pub(super) fn new(
+        file: &'a BlockFile,
+        index: usize,
+        opened: &'a mut File,
+        position: u64,
+        magic: &'a mut Option<[u8; 4]>,
+    ) -> io::Result<Self> {
+        let length = opened.seek(SeekFrom::End(0))?;
+        opened.seek(SeekFrom::Start(position))?;
+        Ok(Self {
+            file,
+            index,
+            reader: BufReader::new(opened),
+            position,
+            length,
+            magic,
+        })
     }
 
-    /// Takes note of the block here.
-    fn block(&mut self, length: u32) -> io::Result<()> {
+    /// Where the next frame begins, in bytes.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Looks at what begins here, and goes behind it if it is a block.
+    pub(super) fn step(&mut self) -> io::Result<Step> {
+        let offset = self.position;
+        if offset >= self.length {
+            return Ok(Step::End);
+        }
+        let mut frame = self.read(FRAME_LEN)?;
+        let step = if frame.iter().take(4).all(|byte| *byte == 0) {
+            Step::Zeros
+        } else if (frame.len() as u64) < FRAME_LEN {
+            Step::Cut
+        } else {
+            self.file.unmask(offset, &mut frame);
+            self.framed(&frame)?
+        };
+        if !matches!(step, Step::Block(_)) {
+            self.move_to(offset)?;
+        }
+        Ok(step)
+    }
+
+    /// What follows magic and length.
+    fn framed(&mut self, frame: &[u8]) -> io::Result<Step> {
+        let (magic, block_length) = split_frame(frame);
+        let expected = *self.magic.get_or_insert(magic);
+        if magic != expected {
+            return Ok(Step::Bad(format!(
+                "a frame begins with {magic:02x?} where {expected:02x?} is expected"
+            )));
+        }
+        let possible = HEADER_LEN as u64 + 1..=u64::from(block::MAX_LEN);
+        if !possible.contains(&u64::from(block_length)) {
+            return Ok(Step::Bad(format!("no block has {block_length} bytes")));
+        }
+        let end = self.position + u64::from(block_length);
+        if end > self.length {
+            return Ok(Step::Cut);
+        }
+        let found = self.block(block_length)?;
+        self.move_to(end)?;
+        Ok(found.map_or_else(|| Step::Bad("no header".to_owned()), Step::Block))
+    }
+
+    /// The block here.
+    fn block(&mut self, length: u32) -> io::Result<Option<Found>> {
         let offset = self.position;
         let mut start = self.read(u64::from(length).min(bip34::PREFIX_LEN as u64))?;
         self.file.unmask(offset, &mut start);
@@ -186,22 +232,33 @@ impl Frames<'_> {
             offset,
             length,
         };
-        self.found.extend(Found::new(place, &start));
-        Ok(())
+        let found = Found::new(place, &start);
+        match found {
+            Some(found)
+                if found.named_height.is_none() && auxpow::is_marked(found.header.version) =>
+            {
+                // The coinbase of a merged-mined block may stand anywhere.
+                self.move_to(offset)?;
+                let mut block = self.read(u64::from(length))?;
+                self.file.unmask(offset, &mut block);
+                Ok(Found::new(place, &block))
+            }
+            found => Ok(found),
+        }
     }
 
-    /// Goes to the first byte from an offset on that is not zero. Core reserves
-    /// room ahead, and leaves zeros there.
-    fn skip_zeros(&mut self, offset: u64) -> io::Result<()> {
-        self.move_to(offset)?;
+    /// Goes to the next byte that is not zero; answers whether there is one. Core
+    /// reserves room ahead, and leaves zeros there.
+    pub(super) fn skip_zeros(&mut self) -> io::Result<bool> {
         loop {
             let bytes = self.read(8192)?;
             let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
             if bytes.is_empty() {
-                return Ok(());
+                return Ok(false);
             }
             if zeros < bytes.len() {
-                return self.move_to(self.position - (bytes.len() - zeros) as u64);
+                self.move_to(self.position - (bytes.len() - zeros) as u64)?;
+                return Ok(true);
             }
         }
     }
@@ -219,11 +276,6 @@ impl Frames<'_> {
             .seek_relative(position.cast_signed() - self.position.cast_signed())?;
         self.position = position;
         Ok(())
-    }
-
-    fn warn_cut(&self, offset: u64) {
-        let path = self.file.path().display();
-        tracing::warn!("`{path}` ends within the frame at byte {offset}, which is ignored");
     }
 }
 

@@ -5,19 +5,7 @@ use metashrew_sync::IndexEnd;
 use metashrew_testing::chain::{Chain, Shape};
 use metashrew_testing::rng::Rng;
 
-use crate::support::{FakeNode, Lie, assert_holds, index, options};
-
-const LIES: [Lie; 9] = [
-    Lie::Down,
-    Lie::NoBlock,
-    Lie::OtherBlock,
-    Lie::CutShort,
-    Lie::TooLong,
-    Lie::OtherTransaction,
-    Lie::OtherWitness,
-    Lie::Html,
-    Lie::Nothing,
-];
+use crate::support::{FakeNode, LIES, assert_holds, index, options};
 
 fn chain() -> Chain {
     let mut chain = Chain::new(6).shape(Shape::Transactions(3));
@@ -30,7 +18,6 @@ fn no_lie_is_believed() {
     let chain = chain();
     for lie in LIES {
         let node = FakeNode::new(&chain);
-        // The first block has no parent to hand out.
         node.lie([None, None, Some(lie), None, Some(lie), Some(lie), Some(lie)]);
         let store = Store::in_memory();
         assert_eq!(index(&store, &node, options()).unwrap(), IndexEnd::Tip);

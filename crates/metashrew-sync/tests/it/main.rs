@@ -8,11 +8,18 @@
 )]
 
 mod block_files;
+mod core_node;
 mod ends;
 mod faults;
+mod following;
 mod guests;
 mod indexing;
 mod lies;
+mod live_files;
+mod merged_mined;
+mod new_blocks;
+mod node_faults;
 mod recount;
 mod reorgs;
+mod simulation;
 mod support;

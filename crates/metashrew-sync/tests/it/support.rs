@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bitcoin::hashes::Hash;
 use bytes::Bytes;
@@ -43,6 +43,18 @@ pub(crate) enum Lie {
     Nothing,
 }
 
+pub(crate) const LIES: [Lie; 9] = [
+    Lie::Down,
+    Lie::NoBlock,
+    Lie::OtherBlock,
+    Lie::CutShort,
+    Lie::TooLong,
+    Lie::OtherTransaction,
+    Lie::OtherWitness,
+    Lie::Html,
+    Lie::Nothing,
+];
+
 #[derive(Default)]
 struct Inner {
     chain: BTreeMap<Height, BlockHash>,
@@ -53,6 +65,10 @@ struct Inner {
     lies: VecDeque<Option<Lie>>,
     /// Requested when the block is asked for.
     stop_at: Option<(Height, Stop)>,
+    /// What it says is at a height, whatever is there.
+    claims: HashMap<Height, BlockHash>,
+    /// Whether it answers no question at all.
+    down: bool,
 }
 
 /// A node with a chain that can be exchanged.
@@ -114,6 +130,20 @@ impl FakeNode {
         }
     }
 
+    /// Has it say that a block is at a height, whatever is there; none for the truth.
+    pub(crate) fn claim(&self, height: Height, hash: Option<BlockHash>) {
+        let mut inner = self.inner.lock();
+        match hash {
+            Some(hash) => inner.claims.insert(height, hash),
+            None => inner.claims.remove(&height),
+        };
+    }
+
+    /// Has it answer nothing, or everything again.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.inner.lock().down = down;
+    }
+
     pub(crate) fn stop_at(&self, height: Height, stop: &Stop) {
         self.inner.lock().stop_at = Some((height, stop.clone()));
     }
@@ -128,6 +158,13 @@ fn heights(chain: &Chain) -> BTreeMap<Height, BlockHash> {
 }
 
 impl Inner {
+    fn answer(&self) -> Result<(), NodeError> {
+        if self.down {
+            return Err(NodeError::Unavailable("connection refused".into()));
+        }
+        Ok(())
+    }
+
     fn learn(&mut self, chain: &Chain) {
         self.blocks.extend(
             chain
@@ -141,6 +178,7 @@ impl Inner {
 impl Node for FakeNode {
     fn tip(&self) -> Result<Option<NodeBlock>, NodeError> {
         let inner = self.inner.lock();
+        inner.answer()?;
         Ok(inner
             .chain
             .last_key_value()
@@ -151,20 +189,21 @@ impl Node for FakeNode {
     }
 
     fn first(&self) -> Result<Option<Height>, NodeError> {
-        Ok(self
-            .inner
-            .lock()
-            .chain
-            .first_key_value()
-            .map(|(height, _)| *height))
+        let inner = self.inner.lock();
+        inner.answer()?;
+        Ok(inner.chain.first_key_value().map(|(height, _)| *height))
     }
 
     fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, NodeError> {
-        Ok(self.inner.lock().chain.get(&height).copied())
+        let inner = self.inner.lock();
+        inner.answer()?;
+        let claimed = inner.claims.get(&height);
+        Ok(claimed.or_else(|| inner.chain.get(&height)).copied())
     }
 
     fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError> {
         let mut inner = self.inner.lock();
+        inner.answer()?;
         let mined = inner
             .blocks
             .get(hash)
@@ -192,7 +231,8 @@ impl Node for FakeNode {
     }
 }
 
-fn answer(
+/// What a lie makes of a block.
+pub(crate) fn answer(
     lie: Option<Lie>,
     hash: &BlockHash,
     mined: &Mined,
@@ -203,7 +243,10 @@ fn answer(
         None => {}
         Some(Lie::Down) => return Err(NodeError::Unavailable("connection refused".into())),
         Some(Lie::NoBlock) => return Err(NodeError::NoBlock { hash: *hash }),
-        Some(Lie::OtherBlock) => bytes = parent.unwrap().bytes.to_vec(),
+        Some(Lie::OtherBlock) => match parent {
+            Some(parent) => bytes = parent.bytes.to_vec(),
+            None => bytes.clear(),
+        },
         Some(Lie::CutShort) => {
             bytes.pop();
         }
@@ -314,4 +357,14 @@ pub(crate) fn expected(wasm: &[u8], blocks: &[Mined]) -> Vec<BlockRecord> {
 /// Asserts that the store holds that chain, as the well-behaved guest indexes it.
 pub(crate) fn assert_holds(store: &Store, blocks: &[Mined]) {
     assert_eq!(records(store), expected(&guests::chained(), blocks));
+}
+
+/// Waits until something is so. It must come to be so sooner or later; the
+/// deadline only turns a test that would hang into one that fails.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not so: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

@@ -14,7 +14,7 @@ use metashrew_sync::{BlockFiles, IndexEnd, IndexOptions, Indexer, Stop};
 
 use crate::harness::{guest, project};
 
-const GUESTS: [&str; 4] = ["addresses", "blocks", "session", "tally"];
+const GUESTS: [&str; 6] = ["addresses", "blocks", "ledger", "memo", "session", "tally"];
 const BLOCKS: [&str; 3] = [
     "mainnet-blocks-1-255.dat.bz2",
     "block-772904.bin",

@@ -1,7 +1,7 @@
 //! What each tier keeps, for whom, and for how long.
 
 use super::*;
-use metashrew_support::lru_cache::ENTRY_OVERHEAD;
+use metashrew_support::lru_cache::{ENTRY_OVERHEAD, PrefixAnalysisConfig};
 
 #[test]
 fn a_second_view_at_a_height_asks_the_host_for_nothing() {
@@ -224,4 +224,35 @@ fn a_view_for_another_height_than_its_inputs_keeps_nothing() {
     assert_eq!(ask(1, 1), b"1:x");
     assert_eq!(ask(2, 2), b"2:x");
     assert_eq!(misses(), before);
+}
+
+#[test]
+fn look_ups_are_counted_by_beginning_if_asked_for() {
+    test_utils::reset();
+    let config = PrefixAnalysisConfig {
+        min_prefix_length: 1,
+        max_prefix_length: 8,
+        min_keys_per_prefix: 1,
+    };
+    set_prefix_analysis_config(config.clone());
+    assert_eq!(get_prefix_analysis_config(), config);
+    test_utils::view(1, b"/a/1", read);
+    assert_eq!(get_lru_debug_stats().total_prefixes, 0);
+    enable_lru_debug_mode();
+    assert!(is_lru_debug_mode_enabled());
+    for height in [1, 2, 2] {
+        test_utils::view(height, b"/a/1", read);
+    }
+    disable_lru_debug_mode();
+    test_utils::view(2, b"/a/1", read);
+    let stats = get_lru_debug_stats();
+    assert_eq!(stats.cache_stats, lru_cache_stats());
+    let [only] = &stats.prefix_stats[..] else {
+        panic!("{stats:?}");
+    };
+    assert_eq!((only.hits, only.misses, only.unique_keys), (2, 1, 1));
+    assert!(generate_lru_debug_report().contains("/a: 2 hits"));
+    assert_eq!(parse_cache_key(b"/a/\xff"), "/a/ff");
+    clear_prefix_hit_stats();
+    assert_eq!(get_lru_debug_stats().total_prefixes, 0);
 }

@@ -1,19 +1,27 @@
-//! The floor: a guest over hash maps.
+//! The floor that benches compare with: a guest over hash maps and nothing else, in
+//! the fastest engine settings found.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "this host is for guests known to be good"
+)]
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use metashrew_abi::{buffer, flush, imports};
-use metashrew_store::Height;
 use wasmtime::{
-    Caller, Config, Engine, InstanceAllocationStrategy, InstancePre, Linker, Memory, Module,
-    PoolingAllocationConfig, Store,
+    Caller, Config, Engine, Instance, InstanceAllocationStrategy, InstancePre, Linker, Memory,
+    Module, PoolingAllocationConfig, Store, TypedFunc,
 };
 
 /// What the guest runs over.
-#[derive(Default)]
-pub(crate) struct Host {
+#[derive(Debug, Default)]
+pub struct Host {
     memory: Option<Memory>,
     input: Vec<u8>,
     state: HashMap<Bytes, Bytes>,
@@ -23,7 +31,7 @@ pub(crate) struct Host {
 }
 
 /// The time of a block: every block on a fresh instance, a first run thrown away.
-pub(crate) fn run(guest: &InstancePre<Host>, first: Height, blocks: &[Bytes]) -> Duration {
+pub fn run(guest: &InstancePre<Host>, first: u32, blocks: &[Bytes]) -> Duration {
     let last = blocks.last().expect("a workload has blocks");
     block(guest, Host::default(), first, last);
     let mut host = Host::default();
@@ -35,7 +43,7 @@ pub(crate) fn run(guest: &InstancePre<Host>, first: Height, blocks: &[Bytes]) ->
 }
 
 /// The different keys that each block reads, in their order.
-pub(crate) fn reads(guest: &InstancePre<Host>, first: Height, blocks: &[Bytes]) -> Vec<Vec<Bytes>> {
+pub fn reads(guest: &InstancePre<Host>, first: u32, blocks: &[Bytes]) -> Vec<Vec<Bytes>> {
     let mut host = Host::default();
     (first..)
         .zip(blocks)
@@ -50,11 +58,52 @@ pub(crate) fn reads(guest: &InstancePre<Host>, first: Height, blocks: &[Bytes]) 
         .collect()
 }
 
-fn block(guest: &InstancePre<Host>, mut host: Host, height: Height, block: &[u8]) -> Host {
-    host.input = [&height.to_le_bytes(), block].concat();
+/// A view on one instance that persists, of a state that does not change.
+pub struct BareView {
+    store: Store<Host>,
+    instance: Instance,
+    height: u32,
+}
+
+impl BareView {
+    /// After the one block at `height`.
+    pub fn after(guest: &InstancePre<Host>, height: u32, bytes: &[u8]) -> Self {
+        let host = block(guest, Host::default(), height, bytes);
+        let (store, instance) = instantiate(guest, host);
+        Self {
+            store,
+            instance,
+            height,
+        }
+    }
+
+    /// Gives the next calls their input.
+    pub fn set_input(&mut self, input: &[u8]) {
+        self.store.data_mut().input = [&self.height.to_le_bytes(), input].concat();
+    }
+
+    /// The view called `name`.
+    pub fn view(&mut self, name: &str) -> TypedFunc<(), i32> {
+        let view = self.instance.get_typed_func(&mut self.store, name);
+        view.expect("the guest has it")
+    }
+
+    /// Calls a view; answers the pointer to its answer.
+    pub fn call(&mut self, view: &TypedFunc<(), i32>) -> i32 {
+        view.call(&mut self.store, ()).expect("it answers")
+    }
+}
+
+fn instantiate(guest: &InstancePre<Host>, host: Host) -> (Store<Host>, Instance) {
     let mut store = Store::new(guest.module().engine(), host);
     let instance = guest.instantiate(&mut store).expect("it instantiates");
     store.data_mut().memory = instance.get_memory(&mut store, imports::MEMORY);
+    (store, instance)
+}
+
+fn block(guest: &InstancePre<Host>, mut host: Host, height: u32, block: &[u8]) -> Host {
+    host.input = [&height.to_le_bytes(), block].concat();
+    let (mut store, instance) = instantiate(guest, host);
     instance
         .get_typed_func::<(), ()>(&mut store, imports::START)
         .expect("it has a start")
@@ -66,7 +115,7 @@ fn block(guest: &InstancePre<Host>, mut host: Host, height: Height, block: &[u8]
 }
 
 /// Compiles and links a guest.
-pub(crate) fn link(wasm: &[u8]) -> InstancePre<Host> {
+pub fn link(wasm: &[u8]) -> InstancePre<Host> {
     let mut pool = PoolingAllocationConfig::new();
     pool.linear_memory_keep_resident(512 << 20)
         .max_memory_size(1 << 32)

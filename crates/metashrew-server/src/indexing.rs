@@ -1,0 +1,107 @@
+//! What the server is told about indexing by whoever runs it.
+
+use std::fmt;
+use std::time::Duration;
+
+use metashrew_store::{BlockHash, Height};
+
+/// Somebody who knows how indexing goes.
+pub trait IndexingStatus: Send + Sync {
+    /// How it goes now. `/ready`, `/metrics` and `metashrew_stats` ask at every
+    /// request, on the server's own threads: it must not wait for anything.
+    fn report(&self) -> IndexingReport;
+}
+
+impl fmt::Debug for dyn IndexingStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.report().fmt(formatter)
+    }
+}
+
+/// How indexing goes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct IndexingReport {
+    /// What the indexer does. Default: [`IndexingState::Unknown`].
+    pub state: IndexingState,
+    /// The height of the last block of the node's chain, as far as known.
+    pub node_tip: Option<Height>,
+    /// Blocks committed per second, of late.
+    pub blocks_per_second: Option<f64>,
+    /// Bytes of blocks committed per second, of late.
+    pub bytes_per_second: Option<f64>,
+    /// How long it takes, at this speed, until the index is at the node's tip.
+    pub eta: Option<Duration>,
+    /// What is wrong: why indexing has halted, or what it waits for.
+    pub error: Option<String>,
+    /// The block that indexing has halted at.
+    pub failed_block: Option<(Height, BlockHash)>,
+    /// The last reorganisation since the start.
+    pub last_reorg: Option<Reorg>,
+    /// Where blocks came from since the start: each source's name, and how many.
+    pub sources: Vec<(String, u64)>,
+}
+
+/// A reorganisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reorg {
+    /// The height of the last block that both branches share.
+    pub height: Height,
+    /// Blocks above it that were undone.
+    pub depth: u32,
+}
+
+/// What the indexer does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IndexingState {
+    /// It has not heard of a chain yet.
+    Starting,
+    /// It indexes blocks, and there are more.
+    Syncing,
+    /// It is at the node's tip, and waits for the next block.
+    Following,
+    /// The node cannot be reached or does not answer as it should.
+    WaitingForNode,
+    /// All blocks that there were to index are indexed.
+    Done,
+    /// It failed at a block, and goes no further.
+    Halted,
+    /// It was told to stop.
+    Stopped,
+    /// Nobody told. The default.
+    #[default]
+    Unknown,
+}
+
+impl IndexingState {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Syncing,
+        Self::Following,
+        Self::WaitingForNode,
+        Self::Done,
+        Self::Halted,
+        Self::Stopped,
+        Self::Unknown,
+    ];
+
+    /// A fixed word for it, as in `metashrew_stats`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Syncing => "syncing",
+            Self::Following => "following",
+            Self::WaitingForNode => "waiting_for_node",
+            Self::Done => "done",
+            Self::Halted => "halted",
+            Self::Stopped => "stopped",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for IndexingState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}

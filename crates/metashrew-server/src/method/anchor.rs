@@ -1,0 +1,91 @@
+//! What an answer stands on, for a client that asks for it.
+
+use metashrew_runtime::ViewAnswer;
+use metashrew_store::BlockRecord;
+use serde::Serialize;
+
+use super::options::CallOptions;
+use crate::wire;
+
+/// The members that an envelope adds to an answer.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Anchor {
+    height: u32,
+    block_hash: String,
+    history_root: String,
+    guest: String,
+    tip: Tip,
+    /// Whether the pending block was on top.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pending: bool,
+}
+
+/// The last block of the snapshot that was read.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tip {
+    height: u32,
+    block_hash: String,
+}
+
+/// Which call of its session it was.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Session {
+    name: String,
+    call: u64,
+}
+
+impl Anchor {
+    pub(super) fn new(block: &BlockRecord, tip: &BlockRecord, pending: bool, guest: &str) -> Self {
+        Self {
+            height: block.height,
+            block_hash: wire::block_hash(&block.hash),
+            history_root: wire::history_root(&block.history_root),
+            guest: guest.to_owned(),
+            tip: Tip {
+                height: tip.height,
+                block_hash: wire::block_hash(&tip.hash),
+            },
+            pending,
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn of(answer: &ViewAnswer, options: &CallOptions) -> Option<Self> {
+        let name = options.session()?.to_owned();
+        answer.session_call.map(|call| Self { name, call })
+    }
+}
+
+/// The answer to a view or a preview: the plain bytes, or the envelope asked for.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub(super) enum Answer {
+    Plain(String),
+    Anchored(Box<Envelope>),
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Envelope {
+    result: String,
+    #[serde(flatten)]
+    anchor: Anchor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<Session>,
+}
+
+impl Answer {
+    pub(super) fn new(answer: &ViewAnswer, options: &CallOptions, guest: &str) -> Self {
+        let result = hex::encode_prefixed(&answer.bytes);
+        if !options.anchor {
+            return Self::Plain(result);
+        }
+        Self::Anchored(Box::new(Envelope {
+            result,
+            anchor: Anchor::new(&answer.block, &answer.tip, answer.pending, guest),
+            session: Session::of(answer, options),
+        }))
+    }
+}

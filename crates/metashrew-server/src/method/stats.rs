@@ -1,0 +1,201 @@
+//! `metashrew_stats`: what the server has counted, and what it does now.
+
+use std::collections::BTreeMap;
+
+use jsonrpsee::types::{ErrorObjectOwned, Params};
+use metashrew_runtime::ViewStats;
+use metashrew_store::BlockRecord;
+use serde::Serialize;
+
+use super::Context;
+use crate::health::FailedBlock;
+use crate::params::Arguments;
+use crate::telemetry::Readings;
+use crate::wire;
+
+pub(super) fn call(params: &Params<'_>, context: &Context) -> Result<Answer, ErrorObjectOwned> {
+    Arguments::read(params, [])?;
+    Ok(Answer::new(context.telemetry.read()))
+}
+
+#[derive(Clone, Serialize)]
+pub(super) struct Answer {
+    version: &'static str,
+    guest_sha256: String,
+    uptime_seconds: f64,
+    tip: Option<Tip>,
+    first_height: Option<u32>,
+    indexing: Indexing,
+    views: Views,
+    requests: BTreeMap<&'static str, u64>,
+    process: Process,
+}
+
+/// The last committed block.
+#[derive(Clone, Serialize)]
+struct Tip {
+    height: u32,
+    block_hash: String,
+    history_root: String,
+}
+
+#[derive(Clone, Serialize)]
+struct Indexing {
+    state: &'static str,
+    node_tip: Option<u32>,
+    behind: Option<u32>,
+    blocks_per_second: Option<f64>,
+    bytes_per_second: Option<f64>,
+    eta_seconds: Option<f64>,
+    error: Option<String>,
+    failed_block: Option<FailedBlock>,
+    last_reorg: Option<LastReorg>,
+    sources: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Serialize)]
+struct LastReorg {
+    height: u32,
+    depth: u32,
+}
+
+#[derive(Clone, Serialize)]
+struct Views {
+    stateful: bool,
+    answered: u64,
+    previews: u64,
+    failed: u64,
+    errors: BTreeMap<&'static str, u64>,
+    reused: u64,
+    retried: u64,
+    waiting: usize,
+    queue_limit: usize,
+    sessions: usize,
+    instances: Instances,
+    memory: Memory,
+    latency: Latency,
+}
+
+#[derive(Clone, Serialize)]
+struct Instances {
+    idle: usize,
+    busy: usize,
+    limit: usize,
+    created: u64,
+    dropped: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Clone, Serialize)]
+struct Memory {
+    bytes: usize,
+    limit_bytes: usize,
+}
+
+#[derive(Clone, Serialize)]
+struct Latency {
+    count: u64,
+    sum_seconds: f64,
+    buckets: Vec<Bucket>,
+}
+
+/// Calls that took at most `le_seconds` and longer than the bucket before.
+#[derive(Clone, Serialize)]
+struct Bucket {
+    le_seconds: Option<f64>,
+    count: u64,
+}
+
+#[derive(Clone, Serialize)]
+struct Process {
+    resident_bytes: Option<u64>,
+}
+
+impl Answer {
+    fn new(readings: Readings) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            guest_sha256: hex::encode_prefixed(readings.guest_sha256),
+            uptime_seconds: readings.uptime.as_secs_f64(),
+            tip: readings.tip.as_ref().map(Tip::new),
+            first_height: readings.first,
+            views: Views::new(&readings.views),
+            requests: readings.requests.iter().copied().collect(),
+            process: Process {
+                resident_bytes: readings.resident,
+            },
+            indexing: Indexing::new(readings),
+        }
+    }
+}
+
+impl Tip {
+    fn new(block: &BlockRecord) -> Self {
+        Self {
+            height: block.height,
+            block_hash: wire::block_hash(&block.hash),
+            history_root: wire::history_root(&block.history_root),
+        }
+    }
+}
+
+impl Indexing {
+    fn new(readings: Readings) -> Self {
+        let Readings {
+            indexing, behind, ..
+        } = readings;
+        Self {
+            state: indexing.state.as_str(),
+            node_tip: indexing.node_tip,
+            behind,
+            blocks_per_second: indexing.blocks_per_second,
+            bytes_per_second: indexing.bytes_per_second,
+            eta_seconds: indexing.eta.map(|eta| eta.as_secs_f64()),
+            failed_block: FailedBlock::of(&indexing),
+            error: indexing.error,
+            last_reorg: indexing.last_reorg.map(|reorg| LastReorg {
+                height: reorg.height,
+                depth: reorg.depth,
+            }),
+            sources: indexing.sources.into_iter().collect(),
+        }
+    }
+}
+
+impl Views {
+    fn new(stats: &ViewStats) -> Self {
+        let buckets = stats.latency.buckets();
+        Self {
+            stateful: stats.enabled,
+            answered: stats.calls.answered,
+            previews: stats.calls.previews,
+            failed: stats.errors.total(),
+            errors: stats.errors.by_kind().into_iter().collect(),
+            reused: stats.calls.reused,
+            retried: stats.calls.retried,
+            waiting: stats.waiting,
+            queue_limit: stats.queue,
+            sessions: stats.sessions,
+            instances: Instances {
+                idle: stats.idle,
+                busy: stats.busy,
+                limit: stats.instances,
+                created: stats.calls.created,
+                dropped: stats.dropped.by_reason().into_iter().collect(),
+            },
+            memory: Memory {
+                bytes: stats.memory,
+                limit_bytes: stats.memory_limit,
+            },
+            latency: Latency {
+                count: stats.latency.count(),
+                sum_seconds: stats.latency.sum.as_secs_f64(),
+                buckets: buckets
+                    .map(|(bound, count)| Bucket {
+                        le_seconds: bound.map(|bound| bound.as_secs_f64()),
+                        count,
+                    })
+                    .collect(),
+            },
+        }
+    }
+}

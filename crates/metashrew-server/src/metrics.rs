@@ -1,0 +1,330 @@
+//! The readings in the text format of Prometheus. `docs/metrics.md` lists the names.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, prometheus_text,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::indexing::IndexingState;
+use crate::telemetry::Readings;
+
+pub(crate) use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
+
+/// All metrics, as `/metrics` answers them.
+pub(crate) fn render(readings: Readings) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Scrape(readings)));
+    let mut text = String::new();
+    prometheus_text::encode(&mut text, &registry).expect("a text takes all that is written to it");
+    text
+}
+
+/// Metrics are made when they are asked for: counting costs calls nothing.
+struct Scrape(Readings);
+
+impl fmt::Debug for Scrape {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Scrape")
+    }
+}
+
+impl Collector for Scrape {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families(encoder);
+        calls(&mut families, &self.0)?;
+        instances(&mut families, &self.0)?;
+        index(&mut families, &self.0)?;
+        families.info(&self.0.guest_sha256)?;
+        process(&mut families, &self.0)
+    }
+}
+
+fn calls(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
+    let views = &readings.views;
+    families.counters(
+        "metashrew_requests",
+        "JSON-RPC requests received, those in batches included",
+        "method",
+        readings.requests.iter().copied(),
+    )?;
+    families.counter(
+        "metashrew_view_answers",
+        "View calls answered, previews included",
+        views.calls.answered,
+    )?;
+    families.counter(
+        "metashrew_view_previews",
+        "Previews answered",
+        views.calls.previews,
+    )?;
+    families.counters(
+        "metashrew_view_errors",
+        "View calls that failed",
+        "kind",
+        views.errors.by_kind(),
+    )?;
+    families.histogram(
+        "metashrew_view_duration",
+        "How long answered view calls took, the wait for an instance included",
+        views.latency.buckets(),
+        views.latency.sum,
+    )?;
+    families.counter(
+        "metashrew_view_reuses",
+        "View calls that ran on an instance that had answered before",
+        views.calls.reused,
+    )?;
+    families.counter(
+        "metashrew_view_retries",
+        "View calls that failed on an instance that had answered before, and were tried again on a new one",
+        views.calls.retried,
+    )?;
+    families.gauge(
+        "metashrew_view_calls_waiting",
+        "View calls that wait for an instance",
+        views.waiting,
+    )?;
+    families.gauge(
+        "metashrew_view_queue_limit",
+        "View calls that may wait for an instance",
+        views.queue,
+    )
+}
+
+fn instances(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
+    let views = &readings.views;
+    families.gauge(
+        "metashrew_view_stateful",
+        "Whether instances persist between view calls (1) or not (0)",
+        i64::from(views.enabled),
+    )?;
+    families.gauges(
+        "metashrew_view_instances",
+        "Instances of the guest for views",
+        "state",
+        [("idle", views.idle), ("busy", views.busy)],
+    )?;
+    families.gauge(
+        "metashrew_view_instances_limit",
+        "Instances that may be busy at a time",
+        views.instances,
+    )?;
+    families.counter(
+        "metashrew_view_instances_created",
+        "Instances made",
+        views.calls.created,
+    )?;
+    families.counters(
+        "metashrew_view_instances_dropped",
+        "Instances dropped",
+        "reason",
+        views.dropped.by_reason(),
+    )?;
+    families.gauge(
+        "metashrew_view_sessions",
+        "Sessions of views",
+        views.sessions,
+    )?;
+    families.bytes(
+        "metashrew_view_memory",
+        "WebAssembly memory of instances for views",
+        views.memory,
+    )?;
+    families.bytes(
+        "metashrew_view_memory_limit",
+        "WebAssembly memory that instances for views may have together",
+        views.memory_limit,
+    )
+}
+
+fn index(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
+    let report = &readings.indexing;
+    families.some_gauge(
+        "metashrew_indexed_height",
+        "Height of the last committed block",
+        readings.tip.map(|tip| tip.height),
+    )?;
+    families.some_gauge(
+        "metashrew_first_height",
+        "Lowest height held",
+        readings.first,
+    )?;
+    families.some_gauge(
+        "metashrew_node_height",
+        "Height of the last block of the node's chain",
+        report.node_tip,
+    )?;
+    families.some_gauge(
+        "metashrew_blocks_behind",
+        "Blocks from the last committed one to the node's last",
+        readings.behind,
+    )?;
+    families.gauges(
+        "metashrew_indexing_state",
+        "What the indexer does: 1 for the state it is in",
+        "state",
+        IndexingState::ALL.map(|state| (state.as_str(), i64::from(state == report.state))),
+    )?;
+    families.some_gauge(
+        "metashrew_indexing_blocks_per_second",
+        "Blocks committed per second of late",
+        report.blocks_per_second,
+    )?;
+    families.some_gauge(
+        "metashrew_indexing_bytes_per_second",
+        "Bytes of blocks committed per second of late",
+        report.bytes_per_second,
+    )?;
+    families.some_gauge(
+        "metashrew_indexing_eta_seconds",
+        "Time until the index is at the node's tip",
+        report.eta.map(|eta| eta.as_secs_f64()),
+    )?;
+    families.some_gauge(
+        "metashrew_last_reorg_depth",
+        "Blocks undone by the last reorganisation since the start",
+        report.last_reorg.map(|reorg| reorg.depth),
+    )?;
+    families.counters(
+        "metashrew_source_blocks",
+        "Blocks fetched",
+        "source",
+        report
+            .sources
+            .iter()
+            .map(|(name, count)| (name.as_str(), *count)),
+    )
+}
+
+fn process(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
+    if let Some(bytes) = readings.resident {
+        families.bytes(
+            "process_resident_memory",
+            "Physical memory that the process has",
+            bytes,
+        )?;
+    }
+    families.gauge(
+        "process_start_time_seconds",
+        "When the server was started, in seconds since 1970",
+        readings.started_at.as_secs_f64(),
+    )
+}
+
+/// Writes families of metrics, each with its description.
+struct Families<'a>(DescriptorEncoder<'a>);
+
+impl Families<'_> {
+    fn begin<'s>(
+        &'s mut self,
+        name: &'s str,
+        help: &str,
+        unit: Option<&'s Unit>,
+        kind: MetricType,
+    ) -> Result<MetricEncoder<'s>, fmt::Error> {
+        self.0.encode_descriptor(name, help, unit, kind)
+    }
+
+    /// `metashrew_info`: always 1; what there is to say is in its labels.
+    fn info(&mut self, guest: &[u8; 32]) -> fmt::Result {
+        let help = "The version of the server and SHA-256 of the guest's module";
+        let guest = hex::encode_prefixed(guest);
+        self.begin("metashrew", help, None, MetricType::Info)?
+            .encode_info(&[("version", env!("CARGO_PKG_VERSION")), ("guest", &guest)])
+    }
+
+    /// `_total` is appended to the name.
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let encoder = self.begin(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(value).encode(encoder)
+    }
+
+    /// Left out if there are no values.
+    fn counters<'v>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl IntoIterator<Item = (&'v str, u64)>,
+    ) -> fmt::Result {
+        let mut values = values.into_iter().peekable();
+        if values.peek().is_none() {
+            return Ok(());
+        }
+        let mut encoder = self.begin(name, help, None, MetricType::Counter)?;
+        for (word, value) in values {
+            ConstCounter::new(value).encode(encoder.encode_family(&[(label, word)])?)?;
+        }
+        Ok(())
+    }
+
+    fn gauge<N>(&mut self, name: &str, help: &str, value: N) -> fmt::Result
+    where
+        ConstGauge<N>: EncodeMetric,
+    {
+        let encoder = self.begin(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(value).encode(encoder)
+    }
+
+    /// Left out while there is no value.
+    fn some_gauge<N>(&mut self, name: &str, help: &str, value: Option<N>) -> fmt::Result
+    where
+        ConstGauge<N>: EncodeMetric,
+    {
+        value.map_or(Ok(()), |value| self.gauge(name, help, value))
+    }
+
+    fn gauges<'v, N>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl IntoIterator<Item = (&'v str, N)>,
+    ) -> fmt::Result
+    where
+        ConstGauge<N>: EncodeMetric,
+    {
+        let mut encoder = self.begin(name, help, None, MetricType::Gauge)?;
+        for (word, value) in values {
+            ConstGauge::new(value).encode(encoder.encode_family(&[(label, word)])?)?;
+        }
+        Ok(())
+    }
+
+    /// `_bytes` is appended to the name.
+    fn bytes<N>(&mut self, name: &str, help: &str, value: N) -> fmt::Result
+    where
+        ConstGauge<N>: EncodeMetric,
+    {
+        let encoder = self.begin(name, help, Some(&Unit::Bytes), MetricType::Gauge)?;
+        ConstGauge::new(value).encode(encoder)
+    }
+
+    /// `_seconds` is appended to the name. Each bucket holds what no smaller one does.
+    fn histogram(
+        &mut self,
+        name: &str,
+        help: &str,
+        buckets: impl Iterator<Item = (Option<Duration>, u64)>,
+        sum: Duration,
+    ) -> fmt::Result {
+        let buckets: Vec<_> = buckets
+            .map(|(bound, count)| {
+                (
+                    bound.map_or(f64::INFINITY, |bound| bound.as_secs_f64()),
+                    count,
+                )
+            })
+            .collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        self.begin(name, help, Some(&Unit::Seconds), MetricType::Histogram)?
+            .encode_histogram::<NoLabelSet>(sum.as_secs_f64(), count, &buckets, None)
+    }
+}

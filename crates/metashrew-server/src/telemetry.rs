@@ -1,0 +1,91 @@
+//! What there is to tell about a running server: gathered here, told by
+//! `metashrew_stats`, `/metrics` and `/ready`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use metashrew_runtime::{MetashrewRuntime, ViewStats};
+use metashrew_store::{BlockRecord, Height};
+
+use crate::health::Readiness;
+use crate::indexing::{IndexingReport, IndexingStatus};
+use crate::process;
+use crate::requests::RequestCounts;
+
+/// Where to look.
+pub(crate) struct Telemetry {
+    runtime: MetashrewRuntime,
+    indexing: Option<Arc<dyn IndexingStatus>>,
+    ready_within: u32,
+    requests: Arc<RequestCounts>,
+    started: Instant,
+    started_at: Duration,
+}
+
+/// What was seen at one moment.
+pub(crate) struct Readings {
+    pub(crate) guest_sha256: [u8; 32],
+    /// The last committed block.
+    pub(crate) tip: Option<BlockRecord>,
+    /// The lowest height held.
+    pub(crate) first: Option<Height>,
+    pub(crate) views: ViewStats,
+    pub(crate) indexing: IndexingReport,
+    /// Blocks from the tip to the node's.
+    pub(crate) behind: Option<u32>,
+    /// Calls received, by method.
+    pub(crate) requests: Vec<(&'static str, u64)>,
+    pub(crate) uptime: Duration,
+    /// When the server was started, since 1970.
+    pub(crate) started_at: Duration,
+    /// Bytes of physical memory that the process has.
+    pub(crate) resident: Option<u64>,
+}
+
+impl Telemetry {
+    pub(crate) fn new(
+        runtime: MetashrewRuntime,
+        indexing: Option<Arc<dyn IndexingStatus>>,
+        ready_within: u32,
+        requests: Arc<RequestCounts>,
+    ) -> Self {
+        Self {
+            runtime,
+            indexing,
+            ready_within,
+            requests,
+            started: Instant::now(),
+            started_at: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn read(&self) -> Readings {
+        let snapshot = self.runtime.store().snapshot();
+        let tip = snapshot.tip().copied();
+        let indexing = self.indexing();
+        Readings {
+            guest_sha256: self.runtime.guest_sha256(),
+            tip,
+            first: snapshot.first(),
+            views: self.runtime.view_stats(),
+            behind: indexing.behind(tip.map(|tip| tip.height)),
+            indexing,
+            requests: self.requests.by_method().collect(),
+            uptime: self.started.elapsed(),
+            started_at: self.started_at,
+            resident: process::resident_memory(),
+        }
+    }
+
+    pub(crate) fn readiness(&self) -> Readiness {
+        let tip = self.runtime.store().snapshot().tip().map(|tip| tip.height);
+        Readiness::of(tip, self.indexing(), self.ready_within)
+    }
+
+    fn indexing(&self) -> IndexingReport {
+        let status = self.indexing.as_ref();
+        status.map(|status| status.report()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,32 @@
+//! How hashes and roots stand in answers.
+
+use metashrew_store::{BlockHash, HistoryRoot};
+
+/// `0x` and the bytes in the customary order, the reverse of their own.
+pub(crate) fn block_hash(hash: &BlockHash) -> String {
+    let mut bytes = *hash.as_bytes();
+    bytes.reverse();
+    hex::encode_prefixed(bytes)
+}
+
+/// `0x` and the bytes in their order.
+pub(crate) fn history_root(root: &HistoryRoot) -> String {
+    hex::encode_prefixed(root.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_stand_as_they_print() {
+        let mut bytes = [0; 32];
+        for (byte, value) in bytes.iter_mut().zip(0..) {
+            *byte = value;
+        }
+        let hash = BlockHash::from_bytes(bytes);
+        assert_eq!(block_hash(&hash), format!("0x{hash}"));
+        let root = HistoryRoot::from_bytes(bytes);
+        assert_eq!(history_root(&root), format!("0x{root}"));
+    }
+}

@@ -1,0 +1,291 @@
+//! `/metrics`, read by the rules of the Prometheus text format.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metashrew_server::{IndexingReport, IndexingState, Reorg, ServerOptions};
+use serde_json::json;
+
+use crate::harness::{Served, Setup};
+use crate::probes::Told;
+
+/// A family of samples, all of one name but for a histogram's suffixes.
+#[derive(Debug, Default)]
+struct Family {
+    kind: String,
+    samples: Vec<Sample>,
+}
+
+#[derive(Debug)]
+struct Sample {
+    name: String,
+    labels: BTreeMap<String, String>,
+    value: f64,
+}
+
+fn scrape(served: &Served) -> BTreeMap<String, Family> {
+    let (status, head, body) = served.get("/metrics");
+    assert_eq!(status, 200);
+    let kind = "content-type: text/plain; version=0.0.4; charset=utf-8";
+    assert!(head.contains(kind), "{head}");
+    parse(&body)
+}
+
+/// Reads the format as its specification has it, and panics at what it forbids.
+fn parse(text: &str) -> BTreeMap<String, Family> {
+    assert!(text.ends_with('\n'));
+    let mut families: BTreeMap<String, Family> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let mut helped = String::new();
+    let mut current = String::new();
+    for line in text.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, help) = help.split_once(' ').expect("a help text");
+            assert!(is_name(name) && !help.is_empty(), "{line}");
+            name.clone_into(&mut helped);
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').expect("a type");
+            assert_eq!(name, helped, "the help comes before the type");
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            let family = Family {
+                kind: kind.to_owned(),
+                samples: Vec::new(),
+            };
+            let before = families.insert(name.to_owned(), family);
+            assert!(before.is_none(), "{name} twice");
+            name.clone_into(&mut current);
+        } else {
+            let sample = parse_sample(line);
+            assert!(
+                seen.insert((sample.name.clone(), sample.labels.clone())),
+                "{line} twice"
+            );
+            let family = families
+                .get_mut(&current)
+                .expect("a type before the sample");
+            let suffix = sample
+                .name
+                .strip_prefix(&current)
+                .expect("samples stand together");
+            let suffixes: &[&str] = match family.kind.as_str() {
+                "histogram" => &["_bucket", "_sum", "_count"],
+                _ => &[""],
+            };
+            assert!(suffixes.contains(&suffix), "{line}");
+            family.samples.push(sample);
+        }
+    }
+    families
+}
+
+fn parse_sample(line: &str) -> Sample {
+    let (series, value) = line.rsplit_once(' ').expect("a value");
+    let (name, labels) = match series.split_once('{') {
+        Some((name, labels)) => (name, labels.strip_suffix('}').expect("a closing brace")),
+        None => (series, ""),
+    };
+    assert!(is_name(name), "{line}");
+    let mut read = BTreeMap::new();
+    let mut rest = labels;
+    while !rest.is_empty() {
+        let (label, quoted) = rest.split_once("=\"").expect("a label's value");
+        assert!(is_name(label) && !label.contains(':'), "{line}");
+        let end = quoted.find('"').expect("a closing quote");
+        let (value, after) = quoted.split_at(end);
+        assert!(
+            !value.contains('\\'),
+            "no value of ours needs an escape: {line}"
+        );
+        assert!(
+            read.insert(label.to_owned(), value.to_owned()).is_none(),
+            "{line}"
+        );
+        rest = after
+            .strip_prefix("\",")
+            .or(after.strip_prefix('"'))
+            .unwrap();
+    }
+    Sample {
+        name: name.to_owned(),
+        labels: read,
+        value: value.parse().expect("a number"),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    let first = bytes
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    first && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// The value of the one sample of `family` with this label, if any is given.
+fn value(families: &BTreeMap<String, Family>, family: &str, label: Option<(&str, &str)>) -> f64 {
+    let samples = &families
+        .get(family)
+        .unwrap_or_else(|| panic!("{family}"))
+        .samples;
+    let mut fitting = samples.iter().filter(|sample| {
+        label.is_none_or(|(name, value)| sample.labels.get(name).is_some_and(|is| is == value))
+    });
+    let sample = fitting
+        .next()
+        .unwrap_or_else(|| panic!("{family} {label:?}"));
+    assert!(fitting.next().is_none(), "{family} {label:?}");
+    sample.value
+}
+
+#[test]
+fn the_format_and_the_conventions_hold() {
+    let served = Served::new();
+    served.result("metashrew_view", &json!(["echo", "01"]));
+    let families = scrape(&served);
+    assert!(families.len() > 20);
+    for (name, family) in &families {
+        assert!(!family.samples.is_empty(), "{name}");
+        let ours = name.starts_with("metashrew_") || name.starts_with("process_");
+        assert!(ours, "{name}");
+        let total = name.ends_with("_total");
+        assert_eq!(family.kind == "counter", total, "{name}");
+        if family.kind == "counter" {
+            assert!(family.samples.iter().all(|sample| sample.value >= 0.0));
+        }
+    }
+    let histogram = &families["metashrew_view_duration_seconds"];
+    assert_eq!(histogram.kind, "histogram");
+    let of = |suffix: &str| {
+        let samples = histogram.samples.iter();
+        let fitting = samples.filter(|sample| sample.name.ends_with(suffix));
+        fitting.collect::<Vec<_>>()
+    };
+    let buckets: Vec<_> = of("_bucket")
+        .iter()
+        .map(|sample| (sample.labels["le"].parse::<f64>().unwrap(), sample.value))
+        .collect();
+    assert!(buckets.is_sorted_by(|one, next| one.0 < next.0 && one.1 <= next.1));
+    assert_eq!(buckets.last(), Some(&(f64::INFINITY, 1.0)));
+    assert!(is(of("_count")[0].value, 1.0));
+    assert!(of("_sum")[0].value > 0.0);
+}
+
+fn check(
+    families: &BTreeMap<String, Family>,
+    family: &str,
+    label: Option<(&str, &str)>,
+    expect: f64,
+) {
+    let value = value(families, family, label);
+    assert!(
+        is(value, expect),
+        "{family} {label:?}: {value}, not {expect}"
+    );
+}
+
+fn is(value: f64, expect: f64) -> bool {
+    (value - expect).abs() < 1e-9
+}
+
+#[test]
+fn calls_and_instances_are_those_counted() {
+    let served = Served::new();
+    for _ in 0..3 {
+        served.result("metashrew_view", &json!(["echo", "01"]));
+    }
+    served.error("metashrew_view", &json!(["trap"]));
+    served.result("metashrew_view", &json!(["echo", "01"]));
+    let families = scrape(&served);
+    let check = |family: &str, label: Option<(&str, &str)>, expect: f64| {
+        check(&families, family, label, expect);
+    };
+    check("metashrew_view_answers_total", None, 4.0);
+    let errors = "metashrew_view_errors_total";
+    check(errors, Some(("kind", "guest")), 1.0);
+    check(errors, Some(("kind", "timeout")), 0.0);
+    let requests = "metashrew_requests_total";
+    check(requests, Some(("method", "metashrew_view")), 5.0);
+    check("metashrew_view_instances", Some(("state", "busy")), 0.0);
+    check("metashrew_view_instances", Some(("state", "idle")), 1.0);
+    // The trap was tried again, on a new instance.
+    check("metashrew_view_retries_total", None, 1.0);
+    let dropped = "metashrew_view_instances_dropped_total";
+    check(dropped, Some(("reason", "fault")), 2.0);
+    check("metashrew_view_instances_created_total", None, 3.0);
+    check("metashrew_view_stateful", None, 1.0);
+    check("metashrew_view_calls_waiting", None, 0.0);
+    let guest = hex::encode_prefixed(served.runtime.guest_sha256());
+    check("metashrew_info", Some(("guest", &guest)), 1.0);
+    assert!(value(&families, "process_start_time_seconds", None) > 1.6e9);
+    let memory = served.runtime.view_stats().memory;
+    assert!(memory > 0);
+    #[expect(clippy::cast_precision_loss, reason = "the memory of one small guest")]
+    check("metashrew_view_memory_bytes", None, memory as f64);
+}
+
+#[test]
+fn the_index_is_as_it_is_told() {
+    let told = Arc::new(Told::default());
+    *told.0.lock().unwrap() = IndexingReport {
+        state: IndexingState::Following,
+        node_tip: Some(106),
+        blocks_per_second: Some(2.5),
+        bytes_per_second: Some(1e6),
+        eta: Some(Duration::from_millis(1500)),
+        last_reorg: Some(Reorg {
+            height: 101,
+            depth: 3,
+        }),
+        sources: vec![("rpc".to_owned(), 7)],
+        ..IndexingReport::default()
+    };
+    let served = Setup {
+        server: ServerOptions {
+            indexing: Some(told),
+            ..ServerOptions::default()
+        },
+        ..Setup::default()
+    }
+    .serve();
+    let families = scrape(&served);
+    let check = |family: &str, label: Option<(&str, &str)>, expect: f64| {
+        check(&families, family, label, expect);
+    };
+    check("metashrew_indexed_height", None, 104.0);
+    check("metashrew_first_height", None, 100.0);
+    check("metashrew_node_height", None, 106.0);
+    check("metashrew_blocks_behind", None, 2.0);
+    let state = "metashrew_indexing_state";
+    check(state, Some(("state", "following")), 1.0);
+    check(state, Some(("state", "halted")), 0.0);
+    check("metashrew_indexing_blocks_per_second", None, 2.5);
+    check("metashrew_indexing_bytes_per_second", None, 1e6);
+    check("metashrew_indexing_eta_seconds", None, 1.5);
+    check("metashrew_last_reorg_depth", None, 3.0);
+    let sources = "metashrew_source_blocks_total";
+    check(sources, Some(("source", "rpc")), 7.0);
+}
+
+#[test]
+fn what_is_not_known_is_left_out() {
+    let served = Setup {
+        blocks: 0,
+        ..Setup::default()
+    }
+    .serve();
+    let families = scrape(&served);
+    for name in ["metashrew_indexed_height", "metashrew_node_height"] {
+        assert!(!families.contains_key(name), "{name}");
+    }
+    let state = Some(("state", "unknown"));
+    check(&families, "metashrew_indexing_state", state, 1.0);
+}
+
+#[test]
+fn every_metric_is_documented() {
+    let document = include_str!("../../../../docs/metrics.md");
+    let families = scrape(&Served::new());
+    for name in families.keys() {
+        assert!(document.contains(&format!("`{name}`")), "{name}");
+    }
+}

@@ -1,0 +1,178 @@
+//! `metashrew_stats`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metashrew_server::{IndexingReport, IndexingState, Reorg, ServerOptions};
+use metashrew_store::BlockHash;
+use serde_json::{Value, json};
+
+use crate::harness::{Served, Setup};
+use crate::probes::Told;
+
+fn stats(served: &Served) -> Value {
+    served.result("metashrew_stats", &json!([]))
+}
+
+/// The names of all members, with those of the objects within.
+fn names(value: &Value, within: &str, found: &mut BTreeSet<String>) {
+    let Some(members) = value.as_object() else {
+        return;
+    };
+    for (name, value) in members {
+        let name = format!("{within}{name}");
+        names(value, &format!("{name}."), found);
+        found.insert(name);
+    }
+}
+
+#[test]
+fn calls_are_counted() {
+    let served = Served::new();
+    for _ in 0..3 {
+        served.result("metashrew_view", &json!(["echo", "01"]));
+    }
+    served.error("metashrew_view", &json!(["no_such"]));
+    served.error("metashrew_view", &json!(["trap"]));
+    served.result("metashrew_multicall", &json!([["echo", "", "height", ""]]));
+    served.error("metashrew_view", &json!(["echo", "", 9_999]));
+    let (_, body) = served.post(r#"{"jsonrpc":"2.0","id":1,"method":"nothing"}"#);
+    assert!(body.contains("-32601"));
+    let stats = stats(&served);
+    let views = &stats["views"];
+    assert_eq!(views["stateful"], true);
+    assert_eq!(views["answered"], 5);
+    assert_eq!(views["failed"], 3);
+    assert_eq!(views["errors"]["no_such_view"], 1);
+    assert_eq!(views["errors"]["guest"], 1);
+    assert_eq!(views["errors"]["block"], 1);
+    assert_eq!(views["latency"]["count"], 5);
+    let buckets = views["latency"]["buckets"].as_array().unwrap();
+    let counted: u64 = buckets
+        .iter()
+        .map(|bucket| bucket["count"].as_u64().unwrap())
+        .sum();
+    assert_eq!(counted, 5);
+    assert_eq!(buckets.last().unwrap()["le_seconds"], Value::Null);
+    assert!(views["memory"]["bytes"].as_u64().unwrap() >= 2 * 65_536);
+    assert!(views["memory"]["limit_bytes"].as_u64().unwrap() > 1 << 20);
+    assert_eq!(views["instances"]["busy"], 0);
+    assert_eq!(stats["requests"]["metashrew_view"], 6);
+    assert_eq!(stats["requests"]["metashrew_multicall"], 1);
+    assert_eq!(stats["requests"]["metashrew_stats"], 1);
+    assert_eq!(stats["requests"]["unknown"], 1);
+}
+
+#[test]
+fn the_index_is_described() {
+    let served = Served::new();
+    let tip = served.tip();
+    let stats = stats(&served);
+    assert_eq!(
+        stats["tip"],
+        json!({
+            "height": 104,
+            "block_hash": format!("0x{}", tip.hash),
+            "history_root": format!("0x{}", tip.history_root),
+        })
+    );
+    assert_eq!(stats["first_height"], 100);
+    let guest = hex::encode_prefixed(served.runtime.guest_sha256());
+    assert_eq!(stats["guest_sha256"], guest);
+    assert_eq!(stats["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(stats["indexing"]["state"], "unknown");
+    assert!(stats["uptime_seconds"].as_f64().unwrap() > 0.0);
+    #[cfg(target_os = "linux")]
+    assert!(stats["process"]["resident_bytes"].as_u64().unwrap() > 1 << 20);
+
+    let empty = Setup {
+        blocks: 0,
+        ..Setup::default()
+    }
+    .serve();
+    let stats = self::stats(&empty);
+    assert_eq!(stats["tip"], Value::Null);
+    assert_eq!(stats["first_height"], Value::Null);
+}
+
+#[test]
+fn how_indexing_goes_is_passed_on() {
+    let told = Arc::new(Told::default());
+    *told.0.lock().unwrap() = IndexingReport {
+        state: IndexingState::WaitingForNode,
+        node_tip: Some(110),
+        blocks_per_second: Some(12.5),
+        bytes_per_second: Some(1e6),
+        eta: Some(Duration::from_millis(1500)),
+        error: Some("connection refused".to_owned()),
+        failed_block: Some((105, BlockHash::from_bytes([2; 32]))),
+        last_reorg: Some(Reorg {
+            height: 101,
+            depth: 3,
+        }),
+        sources: vec![("rpc".to_owned(), 7), ("rest".to_owned(), 8)],
+    };
+    let served = Setup {
+        server: ServerOptions {
+            indexing: Some(told),
+            ..ServerOptions::default()
+        },
+        ..Setup::default()
+    }
+    .serve();
+    assert_eq!(
+        stats(&served)["indexing"],
+        json!({
+            "state": "waiting_for_node",
+            "node_tip": 110,
+            "behind": 6,
+            "blocks_per_second": 12.5,
+            "bytes_per_second": 1e6,
+            "eta_seconds": 1.5,
+            "error": "connection refused",
+            "failed_block": { "height": 105, "block_hash": format!("0x{}", "02".repeat(32)) },
+            "last_reorg": { "height": 101, "depth": 3 },
+            "sources": { "rpc": 7, "rest": 8 },
+        })
+    );
+}
+
+#[test]
+fn every_name_is_documented() {
+    let document = include_str!("../../../../docs/rpc.md");
+    let mut found = BTreeSet::new();
+    names(&stats(&Served::new()), "", &mut found);
+    assert!(found.len() > 50, "{found:?}");
+    for name in found {
+        let last = name.rsplit('.').next().unwrap();
+        assert!(
+            document.contains(&format!("`{name}`")) || document.contains(&format!("`{last}`")),
+            "`{name}` is not in docs/rpc.md"
+        );
+    }
+}
+
+#[test]
+fn every_method_that_is_documented_is_served_and_counted() {
+    let served = Served::new();
+    let document = include_str!("../../../../docs/rpc.md");
+    let headings = document.lines();
+    let methods: Vec<_> = headings
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+        .collect();
+    assert!(methods.len() >= 8, "{methods:?}");
+    for method in &methods {
+        let answer = served.answer(method, &json!([]));
+        assert_ne!(answer["error"]["code"], -32601, "{method}");
+    }
+    let requests = stats(&served)["requests"].clone();
+    for method in &methods {
+        assert!(
+            requests[method].as_u64().is_some_and(|count| count > 0),
+            "{method}"
+        );
+    }
+    assert_eq!(requests["unknown"], 0);
+    assert_eq!(requests.as_object().unwrap().len(), methods.len() + 1);
+}

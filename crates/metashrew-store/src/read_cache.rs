@@ -1,0 +1,368 @@
+//! What readers found, kept in memory above the engine: one cache for views,
+//! previews, indexing and commits.
+//!
+//! It holds facts about a key, and no fact ever turns false under a reader that
+//! may use it. There are two sorts:
+//!
+//! - **At a height**: the newest version at or below height H, in chain generation
+//!   G. Commits only add blocks above H, and a rollback starts another generation:
+//!   within G the fact holds for ever.
+//! - **Newest**: the newest version of all, learnt in generation G. *Invariant: it
+//!   holds in every publication from the one it was learnt from to the next one to
+//!   be published.* Whoever changes the store replaces the facts of the keys it
+//!   writes before it publishes ([`supersede`](ReadCache::supersede)); and a reader
+//!   that looked before that may not add what it found after it: `written` knows
+//!   which publication last wrote each key, and is locked while either adds.
+//!
+//! A reader at height H, in a snapshot of generation g, may use a newest fact if
+//! G ≤ g and its version lies at or below H. Either its snapshot is one of those
+//! that the fact holds in, or (G = g) it is an older one of the same chain: then no
+//! later block wrote the key, so no earlier one can have written a newer version.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use parking_lot::RwLock;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, OptionsBuilder, Weighter};
+
+use crate::backend::View;
+use crate::block::Height;
+use crate::counter::Counter;
+use crate::error::ReadError;
+use crate::history;
+use crate::keys::decode_version;
+use crate::write_set::Version;
+
+/// Independent parts of the cache, so that threads seldom meet.
+const SHARDS: usize = 64;
+/// What an entry takes beside its key and value, in bytes: slots in the tables, what
+/// these hold in reserve, and the allocator's own. Measured: 190 to 300.
+const ENTRY_BYTES: usize = 300;
+/// What a typical entry weighs; only the size of internal tables follows from it.
+const TYPICAL_ENTRY_BYTES: u64 = 360;
+/// The share of the entries that are remembered by their hash when they are evicted.
+const GHOSTS: f64 = 0.25;
+/// Keys share this many records of the publication that last wrote them. Keys that
+/// fall together only keep a reader from adding a fact that would have been right.
+const WRITTEN_RECORDS: usize = 1 << 16;
+
+/// How much the read cache holds, and how well it did since the store was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheStats {
+    /// Reads that were answered from it.
+    pub hits: u64,
+    /// Reads that went to the engine.
+    pub misses: u64,
+    /// The facts it holds.
+    pub entries: u64,
+    /// The memory they take, in bytes.
+    pub bytes: u64,
+    /// The memory they may take, in bytes; 0 if there is no cache.
+    pub capacity_bytes: u64,
+}
+
+/// Where a reader stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Position {
+    /// The number of the publication that its snapshot is.
+    pub(crate) publication: u64,
+    pub(crate) generation: u64,
+    /// The height of the snapshot's last block.
+    pub(crate) tip: Height,
+    /// The height it reads at; not above `tip`.
+    pub(crate) height: Height,
+}
+
+/// What is known of a key's newest version.
+#[derive(Debug)]
+pub(crate) enum Known {
+    /// It has to be read.
+    No,
+    /// It is this one; none if the key was never written.
+    Yes(Option<Version>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Scope {
+    Newest,
+    At { generation: u64, height: Height },
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct FactKey {
+    scope: Scope,
+    key: Box<[u8]>,
+}
+
+/// A borrowed [`FactKey`], to look one up without an allocation.
+struct Sought<'a> {
+    scope: Scope,
+    key: &'a [u8],
+}
+
+impl Hash for Sought<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.scope.hash(state);
+        self.key.hash(state);
+    }
+}
+
+impl Hash for FactKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { scope, key } = self;
+        Sought { scope: *scope, key }.hash(state);
+    }
+}
+
+impl Equivalent<FactKey> for Sought<'_> {
+    fn equivalent(&self, key: &FactKey) -> bool {
+        self.scope == key.scope && *self.key == *key.key
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Fact {
+    /// The generation it was learnt in.
+    generation: u64,
+    /// The version; none says that the key was never written.
+    version: Option<Version>,
+}
+
+impl Fact {
+    /// Whether it is the newest version at or below `height`, too.
+    fn reaches_down_to(&self, height: Height) -> bool {
+        self.version
+            .as_ref()
+            .is_none_or(|version| version.height <= height)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct FactBytes;
+
+impl Weighter<FactKey, Fact> for FactBytes {
+    fn weight(&self, key: &FactKey, fact: &Fact) -> u64 {
+        let value = fact
+            .version
+            .as_ref()
+            .map_or(0, |version| version.value.len());
+        (ENTRY_BYTES + key.key.len() + value) as u64
+    }
+}
+
+/// Which publication last wrote a key.
+struct Written {
+    /// Any key may have been written by the publications up to this one.
+    all: u64,
+    by_hash: Box<[u64]>,
+}
+
+type Facts = Cache<FactKey, Fact, FactBytes, RandomState>;
+
+/// The cache of one store.
+pub(crate) struct ReadCache {
+    facts: Facts,
+    written: RwLock<Written>,
+    /// Seeds are random, so a chain cannot aim at collisions.
+    hasher: RandomState,
+    hits: Counter,
+    misses: Counter,
+}
+
+impl ReadCache {
+    /// A cache that holds up to `bytes`.
+    pub(crate) fn new(bytes: u64) -> Self {
+        let entries = usize::try_from(bytes / TYPICAL_ENTRY_BYTES).unwrap_or(usize::MAX);
+        let options = OptionsBuilder::new()
+            .shards(SHARDS)
+            .weight_capacity(bytes)
+            .estimated_items_capacity(entries)
+            .ghost_allocation(GHOSTS)
+            .build()
+            .expect("the capacities are given");
+        let hasher = RandomState::default();
+        Self {
+            facts: Cache::with_options(
+                options,
+                FactBytes,
+                hasher.clone(),
+                DefaultLifecycle::default(),
+            ),
+            written: RwLock::new(Written {
+                all: 0,
+                by_hash: vec![0; WRITTEN_RECORDS].into_boxed_slice(),
+            }),
+            hasher,
+            hits: Counter::default(),
+            misses: Counter::default(),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> CacheStats {
+        CacheStats {
+            hits: self.hits.total(),
+            misses: self.misses.total(),
+            entries: self.facts.len() as u64,
+            bytes: self.facts.weight(),
+            capacity_bytes: self.facts.capacity(),
+        }
+    }
+
+    /// The newest version of `key` at or below the reader's height: from here, or
+    /// else from `view`, the view of the reader's snapshot.
+    pub(crate) fn read(
+        &self,
+        view: &dyn View,
+        reader: Position,
+        key: &[u8],
+    ) -> Result<Option<Version>, ReadError> {
+        let newest = self
+            .fact(Scope::Newest, key)
+            .filter(|fact| fact.generation <= reader.generation);
+        let mut has_newer = false;
+        if let Some(fact) = newest {
+            if fact.reaches_down_to(reader.height) {
+                self.hits.add();
+                return Ok(fact.version);
+            }
+            // Only a version in the reader's own chain tells that it has to look
+            // among the older ones.
+            has_newer = fact.reaches_down_to(reader.tip);
+        }
+        let at_height = Scope::At {
+            generation: reader.generation,
+            height: reader.height,
+        };
+        if reader.height < reader.tip
+            && let Some(fact) = self.fact(at_height, key)
+        {
+            self.hits.add();
+            return Ok(fact.version);
+        }
+        self.misses.add();
+        if !has_newer {
+            let newest = history::newest(view, key)?;
+            self.learn_newest(reader, key, newest.as_ref());
+            if newest
+                .as_ref()
+                .is_none_or(|version| version.height <= reader.height)
+            {
+                return Ok(newest);
+            }
+        }
+        let older = history::older(view, key, reader.height)?;
+        self.add(at_height, key, reader.generation, older.as_ref());
+        Ok(older)
+    }
+
+    /// Whether the newest version of `key` is known, and which it is, for the writer:
+    /// it alone changes the store, so any fact about a newest version holds for it.
+    pub(crate) fn newest(&self, key: &[u8]) -> Known {
+        self.fact(Scope::Newest, key)
+            .map_or(Known::No, |fact| Known::Yes(fact.version))
+    }
+
+    fn fact(&self, scope: Scope, key: &[u8]) -> Option<Fact> {
+        self.facts.get(&Sought { scope, key })
+    }
+
+    fn learn_newest(&self, reader: Position, key: &[u8], newest: Option<&Version>) {
+        // Whoever changes the store holds this for a while: not worth waiting for.
+        let Some(written) = self.written.try_read() else {
+            return;
+        };
+        let last = written.by_hash.get(self.record(key)).copied();
+        if last.unwrap_or(u64::MAX).max(written.all) <= reader.publication {
+            self.add(Scope::Newest, key, reader.generation, newest);
+        }
+    }
+
+    /// Adds a fact, with bytes of its own: a version that was read may share the
+    /// memory of a larger block of the engine.
+    fn add(&self, scope: Scope, key: &[u8], generation: u64, version: Option<&Version>) {
+        let version = version.map(|version| Version {
+            height: version.height,
+            value: Bytes::copy_from_slice(&version.value),
+        });
+        let key = FactKey {
+            scope,
+            key: key.into(),
+        };
+        self.facts.insert(
+            key,
+            Fact {
+                generation,
+                version,
+            },
+        );
+    }
+
+    fn record(&self, key: &[u8]) -> usize {
+        let hash = self.hasher.hash_one(key);
+        usize::try_from(hash % WRITTEN_RECORDS as u64).unwrap_or_default()
+    }
+
+    /// Replaces what is known of the newest versions of `changes`: keys, each with
+    /// the record that is now stored for it, if any. To be called before these
+    /// become visible as `publication`, of `generation`.
+    pub(crate) fn supersede(
+        &self,
+        changes: &[(Bytes, Option<Bytes>)],
+        publication: u64,
+        generation: u64,
+    ) {
+        let mut written = self.written.write();
+        for (key, record) in changes {
+            if let Some(last) = written.by_hash.get_mut(self.record(key)) {
+                *last = publication;
+            }
+            let sought = Sought {
+                scope: Scope::Newest,
+                key,
+            };
+            if !self.facts.contains_key(&sought) {
+                continue;
+            }
+            let version = record.as_ref().map(decode_version).transpose();
+            let Ok(version) = version else {
+                self.facts.remove(&sought);
+                continue;
+            };
+            let key = FactKey {
+                scope: Scope::Newest,
+                key: key.as_ref().into(),
+            };
+            // An entry that was evicted meanwhile stays away.
+            self.facts
+                .replace(
+                    key,
+                    Fact {
+                        generation,
+                        version,
+                    },
+                    true,
+                )
+                .ok();
+        }
+    }
+
+    /// Forgets everything, before changes that nobody knows become visible as
+    /// `publication`.
+    pub(crate) fn forget(&self, publication: u64) {
+        let mut written = self.written.write();
+        written.all = publication;
+        self.facts.clear();
+    }
+}
+
+impl fmt::Debug for ReadCache {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ReadCache")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,317 @@
+//! Bitcoin Core as a source of blocks: JSON-RPC says which chain is best, and blocks
+//! come from where they come fastest: the node's block files, else REST, else RPC.
+
+mod auth;
+mod fault;
+mod http;
+mod rest;
+mod rpc;
+mod settings;
+mod template;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use metashrew_store::{BlockHash, Height};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde_json::{Value, json};
+
+use auth::Login;
+use fault::NodeFault;
+use http::Http;
+use rest::Rest;
+use rpc::Rpc;
+
+use crate::block::Header;
+use crate::files::LiveFiles;
+use crate::network::Network;
+use crate::node::{Node, NodeBlock, NodeError};
+
+pub use auth::{Auth, CookieError};
+pub use settings::{CoreSettings, OtherNetwork, SettingsError};
+pub use template::BlockTemplate;
+
+/// Hashes asked for in one request at most.
+const MAX_BATCH: usize = 1_000;
+
+/// The greatest height that can be asked for.
+const MAX_HEIGHT: Height = i32::MAX.cast_unsigned();
+
+/// `RPC_INVALID_ADDRESS_OR_KEY`: no such block.
+const NOT_FOUND: i64 = -5;
+
+/// `RPC_INVALID_PARAMETER`: no such height.
+const OUT_OF_RANGE: i64 = -8;
+
+/// How many blocks came from where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SourceCounts {
+    /// From the node's block files.
+    pub files: u64,
+    /// By REST.
+    pub rest: u64,
+    /// By JSON-RPC.
+    pub rpc: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    files: AtomicU64,
+    rest: AtomicU64,
+    rpc: AtomicU64,
+}
+
+/// A node of Bitcoin Core, or of something that answers like it.
+pub struct CoreNode {
+    rpc: Rpc,
+    rest: Option<Rest>,
+    files: Option<LiveFiles>,
+    network: Option<Network>,
+    /// Whether the node was found to be on the right network since it was last out of
+    /// reach.
+    is_checked: AtomicBool,
+    counters: Counters,
+}
+
+/// Of `getblockchaininfo`.
+#[derive(Deserialize)]
+struct ChainInfo {
+    blocks: Height,
+    #[serde(rename = "bestblockhash", deserialize_with = "from_text")]
+    tip: BlockHash,
+    /// The lowest block that a pruning node has.
+    #[serde(rename = "pruneheight")]
+    prune_height: Option<Height>,
+}
+
+/// A hash in its customary form.
+#[derive(Deserialize)]
+struct Hash(#[serde(deserialize_with = "from_text")] BlockHash);
+
+fn from_text<'a, D: Deserializer<'a>>(deserializer: D) -> Result<BlockHash, D::Error> {
+    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+    text.parse().map_err(D::Error::custom)
+}
+
+impl CoreNode {
+    /// A node as the settings say. It is not asked for anything yet, and need not run;
+    /// its block files must be there.
+    pub fn new(settings: &CoreSettings) -> Result<Self, SettingsError> {
+        let target = settings.target()?;
+        let http = || {
+            let CoreSettings {
+                connect_timeout,
+                answer_timeout,
+                ..
+            } = *settings;
+            Http::new(target.address.clone(), connect_timeout, answer_timeout)
+        };
+        let files = settings.blocks_dir.as_deref();
+        let files = files.map(|directory| LiveFiles::open(directory, settings.network));
+        Ok(Self {
+            rest: settings.rest.then(|| Rest::new(http())),
+            rpc: Rpc::new(http(), target.path.clone(), Login::new(target.auth.clone())),
+            files: files.transpose()?,
+            network: settings.network,
+            is_checked: AtomicBool::new(false),
+            counters: Counters::default(),
+        })
+    }
+
+    /// How many blocks came from where.
+    pub fn source_counts(&self) -> SourceCounts {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SourceCounts {
+            files: count(&self.counters.files),
+            rest: count(&self.counters.rest),
+            rpc: count(&self.counters.rpc),
+        }
+    }
+
+    /// Waits until the block files, if there are any, were all looked at once. Until
+    /// then blocks that are not found yet come from the node.
+    pub fn wait_for_files(&self) {
+        if let Some(files) = &self.files {
+            files.wait_until_ready();
+        }
+    }
+
+    /// What the node would put into the next block.
+    pub fn block_template(&self) -> Result<BlockTemplate, NodeError> {
+        self.check_network()?;
+        self.ask(
+            "getblocktemplate",
+            &json!([{"rules": ["segwit", "signet"]}]),
+        )
+    }
+
+    fn ask<T: DeserializeOwned>(&self, method: &str, params: &Value) -> Result<T, NodeError> {
+        self.noting(self.rpc.call(method, params))
+    }
+
+    /// Turns a fault into an error. A node that was out of reach may be another one
+    /// when it answers again.
+    fn noting<T>(&self, result: Result<T, NodeFault>) -> Result<T, NodeError> {
+        result.map_err(|fault| {
+            if matches!(fault, NodeFault::Transport { .. }) {
+                self.is_checked.store(false, Ordering::Relaxed);
+                if let Some(rest) = &self.rest {
+                    rest.reset();
+                }
+            }
+            fault.into()
+        })
+    }
+
+    /// Checks that the node's genesis block is that of the network it must be on.
+    fn check_network(&self) -> Result<(), NodeError> {
+        let Some((expected, genesis)) = self
+            .network
+            .and_then(|network| Some((network, network.genesis()?)))
+            .filter(|_| !self.is_checked.load(Ordering::Relaxed))
+        else {
+            return Ok(());
+        };
+        let Hash(found) = self.ask("getblockhash", &json!([0]))?;
+        if found != genesis {
+            return Err(NodeError::Unusable(Box::new(OtherNetwork {
+                address: self.rpc.http().address().to_owned(),
+                expected,
+                genesis,
+                found,
+            })));
+        }
+        self.is_checked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn chain_info(&self) -> Result<ChainInfo, NodeError> {
+        self.check_network()?;
+        self.ask("getblockchaininfo", &json!([]))
+    }
+
+    fn block_by_rpc(&self, hash: &BlockHash) -> Result<Bytes, NodeError> {
+        let params = json!([hash.to_string(), 0]);
+        // The hex is decoded where it lies: a block may have megabytes.
+        let read = |result: &str| hex::decode(serde_json::from_str::<&str>(result).ok()?).ok();
+        match self.rpc.call_reading("getblock", &params, read) {
+            Err(NodeFault::Refused { code, .. }) if code == NOT_FOUND => {
+                Err(NodeError::NoBlock { hash: *hash })
+            }
+            Err(NodeFault::Refused { message, .. }) if message.contains("pruned") => {
+                Err(NodeError::Pruned { hash: *hash })
+            }
+            result => {
+                let block = Bytes::from(self.noting(result)?);
+                match Header::read(&block) {
+                    Some(header) if header.hash == *hash => Ok(block),
+                    _ => Err(NodeError::BadAnswer {
+                        what: format!("what came for block {hash} is another one, or none"),
+                    }),
+                }
+            }
+        }
+    }
+
+    /// Hashes from a height on, by RPC, in one request.
+    fn hashes_by_rpc(&self, from: Height, count: usize) -> Result<Vec<BlockHash>, NodeError> {
+        let params: Vec<_> = (from..=MAX_HEIGHT)
+            .take(count)
+            .map(|height| json!([height]))
+            .collect();
+        let answers = self.noting(self.rpc.batch("getblockhash", &params))?;
+        let mut hashes = Vec::with_capacity(answers.len());
+        for answer in answers {
+            match answer {
+                Ok(Hash(hash)) => hashes.push(hash),
+                Err(NodeFault::Refused { code, .. }) if code == OUT_OF_RANGE => break,
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        Ok(hashes)
+    }
+
+    /// Hashes from a height on; some, or none at the tip's end.
+    fn some_hashes(&self, from: Height, count: usize) -> Result<Vec<BlockHash>, NodeError> {
+        if let Some(rest) = &self.rest
+            && count > 2
+            && let Some(first) = self.noting(rest.hash_at(from))?
+            && let Some(hashes) = self.noting(rest.hashes(&first, count))?
+            && !hashes.is_empty()
+        {
+            return Ok(hashes);
+        }
+        self.hashes_by_rpc(from, count.min(MAX_BATCH))
+    }
+
+    fn count(counter: &AtomicU64, source: &'static str, hash: &BlockHash) {
+        counter.fetch_add(1, Ordering::Relaxed);
+        tracing::trace!(source, "block {hash}");
+    }
+}
+
+impl Node for CoreNode {
+    fn tip(&self) -> Result<Option<NodeBlock>, NodeError> {
+        let info = self.chain_info()?;
+        Ok(Some(NodeBlock {
+            height: info.blocks,
+            hash: info.tip,
+        }))
+    }
+
+    fn first(&self) -> Result<Option<Height>, NodeError> {
+        Ok(Some(self.chain_info()?.prune_height.unwrap_or(0)))
+    }
+
+    fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, NodeError> {
+        self.check_network()?;
+        if height > MAX_HEIGHT {
+            return Ok(None);
+        }
+        if let Some(rest) = &self.rest
+            && let Some(hash) = self.noting(rest.hash_at(height))?
+        {
+            return Ok(Some(hash));
+        }
+        match self.rpc.call("getblockhash", &json!([height])) {
+            Ok(Hash(hash)) => Ok(Some(hash)),
+            Err(NodeFault::Refused { code, .. }) if code == OUT_OF_RANGE => Ok(None),
+            Err(fault) => self.noting(Err(fault)),
+        }
+    }
+
+    fn hashes(&self, from: Height, count: usize) -> Result<Vec<BlockHash>, NodeError> {
+        self.check_network()?;
+        let mut hashes = Vec::new();
+        while hashes.len() < count {
+            let height = Height::try_from(from as usize + hashes.len());
+            let Some(height) = height.ok().filter(|height| *height <= MAX_HEIGHT) else {
+                break;
+            };
+            let more = self.some_hashes(height, count - hashes.len())?;
+            if more.is_empty() {
+                break;
+            }
+            hashes.extend(more);
+        }
+        Ok(hashes)
+    }
+
+    fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError> {
+        self.check_network()?;
+        if let Some(block) = self.files.as_ref().and_then(|files| files.block(hash)) {
+            Self::count(&self.counters.files, "block files", hash);
+            return Ok(block);
+        }
+        if let Some(rest) = &self.rest
+            && let Some(block) = self.noting(rest.block(hash))?
+        {
+            Self::count(&self.counters.rest, "REST", hash);
+            return Ok(block);
+        }
+        let block = self.block_by_rpc(hash)?;
+        Self::count(&self.counters.rpc, "RPC", hash);
+        Ok(block)
+    }
+}

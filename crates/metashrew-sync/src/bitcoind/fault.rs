@@ -1,0 +1,102 @@
+//! Why a node gave no answer that can be used. All of it may pass.
+
+use super::auth::CookieError;
+use crate::node::NodeError;
+
+/// Characters of an unexpected answer that are shown.
+const SHOWN: usize = 100;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NodeFault {
+    #[error("no whole answer from {address}")]
+    Transport {
+        address: String,
+        source: ureq::Error,
+    },
+    #[error(transparent)]
+    Cookie(#[from] CookieError),
+    #[error(
+        "{address} refuses the login (HTTP 401): give user and password, or the node's cookie file"
+    )]
+    Unauthorized { address: String },
+    #[error("{address} forbids it (HTTP 403): its `rpcallowip` or `rpcwhitelist` leaves us out")]
+    Forbidden { address: String },
+    #[error("{address} is overloaded (HTTP 503): {said}")]
+    Busy { address: String, said: String },
+    #[error("{address} answered with HTTP status {status}: {said}")]
+    Status {
+        address: String,
+        status: u16,
+        said: String,
+    },
+    #[error("{address} answered what is no JSON-RPC: {said}")]
+    NotJsonRpc { address: String, said: String },
+    #[error("{address} answered another question than `{method}`")]
+    OtherAnswer { address: String, method: String },
+    #[error("the node is not ready: {message}")]
+    Starting { message: String },
+    #[error("`{method}` failed: {message} (code {code})")]
+    Refused {
+        method: String,
+        code: i64,
+        message: String,
+    },
+}
+
+impl From<NodeFault> for NodeError {
+    fn from(fault: NodeFault) -> Self {
+        match fault {
+            NodeFault::NotJsonRpc { .. } | NodeFault::OtherAnswer { .. } => Self::BadAnswer {
+                what: fault.to_string(),
+            },
+            fault => Self::Unavailable(Box::new(fault)),
+        }
+    }
+}
+
+impl NodeFault {
+    /// What an HTTP status says, if it is not that of an answer.
+    pub(super) fn of_status(address: &str, status: u16, body: &[u8]) -> Option<Self> {
+        let address = address.to_owned();
+        match status {
+            200..=299 => None,
+            401 => Some(Self::Unauthorized { address }),
+            403 => Some(Self::Forbidden { address }),
+            503 => Some(Self::Busy {
+                address,
+                said: start_of(body),
+            }),
+            _ => Some(Self::Status {
+                address,
+                status,
+                said: start_of(body),
+            }),
+        }
+    }
+}
+
+/// How an answer begins, in one line, for a message.
+pub(super) fn start_of(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let words: Vec<_> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    let start: String = line.chars().take(SHOWN).collect();
+    match start.len() {
+        0 => "nothing".to_owned(),
+        length if length < line.len() => format!("`{start}…`"),
+        _ => format!("`{start}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_shown_by_their_beginning() {
+        assert_eq!(start_of(b""), "nothing");
+        assert_eq!(start_of(b"<html>\r\n  <b>x</b>"), "`<html> <b>x</b>`");
+        assert_eq!(start_of(&[b'a'; 101]), format!("`{}…`", "a".repeat(100)));
+        assert_eq!(start_of(&[0xff, b'a']), "`\u{fffd}a`");
+    }
+}

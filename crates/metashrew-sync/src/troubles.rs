@@ -1,0 +1,115 @@
+//! What the node is being asked in vain.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use metashrew_store::Height;
+
+use crate::fetch::Causes;
+use crate::node::NodeError;
+
+/// What was asked. The order is that of how much waits for the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Asked {
+    /// How the node's chain and the indexed one compare.
+    Comparison,
+    /// A block that stands on the last one indexed.
+    Connection,
+    /// The block at that height.
+    Block(Height),
+    /// What comes next in the chain.
+    Chain,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// The last answer, or why there was none.
+    pub(crate) error: String,
+    /// When it was first asked in vain.
+    pub(crate) since: SystemTime,
+    /// How often it was asked in vain.
+    pub(crate) failures: u32,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Troubles(BTreeMap<Asked, Trouble>);
+
+impl Troubles {
+    /// Adds a failure, and logs it, ever more rarely, if it is the one that most
+    /// waits for: a node that is down fails all who ask it.
+    pub(crate) fn add(&mut self, asked: Asked, error: &NodeError, pause: Option<Duration>) {
+        let error = Causes(error).to_string();
+        let trouble = self.0.entry(asked).or_insert_with(|| Trouble {
+            error: String::new(),
+            since: SystemTime::now(),
+            failures: 0,
+        });
+        trouble.failures = trouble.failures.saturating_add(1);
+        trouble.error.clone_from(&error);
+        let failures = trouble.failures;
+        let again = pause.map_or_else(String::new, |pause| format!("; trying again in {pause:?}"));
+        if self.0.keys().next() == Some(&asked) && failures.is_power_of_two() {
+            tracing::warn!(failures, "{error}{again}");
+        } else {
+            tracing::debug!(failures, "{error}{again}");
+        }
+    }
+
+    pub(crate) fn remove(&mut self, asked: Asked) {
+        let was_down = !self.0.is_empty();
+        if let Some(trouble) = self.0.remove(&asked)
+            && was_down
+            && self.0.is_empty()
+        {
+            tracing::info!(
+                failures = trouble.failures,
+                "the node answers again as it should"
+            );
+        }
+    }
+
+    /// Forgets what only a round that is over asked.
+    pub(crate) fn forget_round(&mut self) {
+        self.0
+            .retain(|asked, _| matches!(asked, Asked::Comparison | Asked::Connection));
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(crate) fn first(&self) -> Option<Trouble> {
+        self.0.values().next().cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_that_most_waits_for_is_told_until_it_is_answered() {
+        let mut troubles = Troubles::default();
+        let mut fail = |asked, what: &str| {
+            let what = what.to_owned();
+            troubles.add(asked, &NodeError::BadAnswer { what }, None);
+            let first = troubles.first().unwrap();
+            (first.error, first.failures)
+        };
+        let wrong = |what: &str| format!("the node's answer is wrong: {what}");
+        assert_eq!(fail(Asked::Chain, "a"), (wrong("a"), 1));
+        assert_eq!(fail(Asked::Block(7), "b"), (wrong("b"), 1));
+        assert_eq!(fail(Asked::Block(6), "c"), (wrong("c"), 1));
+        assert_eq!(fail(Asked::Block(6), "d"), (wrong("d"), 2));
+        for (answered, left) in [
+            (Asked::Block(6), Some("b")),
+            (Asked::Block(6), Some("b")),
+            (Asked::Chain, Some("b")),
+            (Asked::Block(7), None),
+        ] {
+            troubles.remove(answered);
+            let first = troubles.first().map(|trouble| trouble.error);
+            assert_eq!(first, left.map(wrong));
+        }
+    }
+}
