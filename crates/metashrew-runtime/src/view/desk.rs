@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::idle::{Idle, IdleInstances, Pin, PinnedTo};
 use super::latency::LatencyHistogram;
-use super::places::{Full, Places, Ticket};
+use super::places::{Places, Ticket};
 use super::session::Session;
 use super::stats::{CallCounts, DropCounts, ErrorCounts, ViewStats};
 use crate::error::{SessionLoss, ViewError};
@@ -327,13 +327,11 @@ impl Desk {
                 return Poll::Ready(Ok(()));
             }
             if waiting.ticket.is_none() {
-                match inner.places.wait(task.waker().clone()) {
-                    Ok(ticket) => waiting.ticket = Some(ticket),
-                    Err(Full) => {
-                        let queue = inner.places.limit();
-                        return Poll::Ready(Err(ViewError::Busy { queue }));
-                    }
-                }
+                let Ok(ticket) = inner.places.wait(task.waker().clone()) else {
+                    let queue = inner.places.limit();
+                    return Poll::Ready(Err(ViewError::Busy { queue }));
+                };
+                waiting.ticket = Some(ticket);
             }
             Poll::Pending
         })
