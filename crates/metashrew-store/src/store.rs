@@ -88,6 +88,14 @@ impl Store {
             .map_or_else(CacheStats::default, |cache| cache.stats())
     }
 
+    /// Lets the read cache hold `bytes` at most from now on, if it may hold more: for
+    /// whoever has a budget that covers it.
+    pub fn limit_read_cache(&self, bytes: u64) {
+        if let Some(cache) = &self.inner.cache {
+            cache.limit(bytes);
+        }
+    }
+
     pub(crate) fn published(&self) -> Arc<Published> {
         self.inner.published.load_full()
     }

@@ -71,6 +71,7 @@ impl ViewEngine {
     pub(crate) fn new(guest: Arc<Guest>, store: Store, options: ViewOptions) -> Self {
         let room = Room::of(&options);
         let instances = options.instances.get();
+        store.limit_read_cache(room.read_cache as u64);
         Self {
             guest,
             store,
