@@ -1,15 +1,18 @@
 //! The command line: every flag with its meaning, unit, default and variable.
 
-use std::num::NonZeroUsize;
+mod config;
+mod start;
+
+use std::cmp::Ordering;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use metashrew_server::Cors;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use metashrew_store::BlockId;
 
-use crate::size::Size;
+pub(crate) use start::{HeightCompat, NodeArgs, Scope, Serving, Start, Views};
 
 /// Index Bitcoin with a WebAssembly guest and answer its views
 #[derive(Debug, Parser)]
@@ -39,199 +42,12 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Start(Box<Start>),
+    Status(Status),
     View(View),
     Inspect(Inspect),
     Keys(Keys),
     Verify(Verify),
     Rollback(Rollback),
-}
-
-/// Index a block source and serve JSON-RPC, meanwhile and after
-///
-/// Resumes where the database stands. SIGINT and SIGTERM end it with exit code 0. If the guest
-/// fails on a block, indexing halts there and views go on being served; with --exit-at, the
-/// command ends with exit code 1 instead.
-#[derive(Debug, Args)]
-#[allow(clippy::struct_field_names, reason = "fields are named as their flags")]
-pub(crate) struct Start {
-    /// The guest, a WebAssembly module
-    #[arg(long, value_name = "FILE", env = "METASHREW_INDEXER")]
-    pub(crate) indexer: PathBuf,
-
-    /// Where the blocks are: a file of framed blocks (as Core's blk*.dat), a directory of such
-    /// files, or one raw block
-    #[arg(long, value_name = "PATH", env = "METASHREW_BLOCKS")]
-    pub(crate) blocks: PathBuf,
-
-    /// The directory of the database; created if missing
-    #[arg(long, alias = "db-path", value_name = "DIR", env = "METASHREW_DB")]
-    pub(crate) db: PathBuf,
-
-    /// The height to begin at; where the blocks don't tell their heights, that of the first one
-    /// [default: the first block there is]
-    #[arg(
-        long,
-        alias = "start-block",
-        value_name = "HEIGHT",
-        env = "METASHREW_START_HEIGHT"
-    )]
-    pub(crate) start_height: Option<u32>,
-
-    /// End with exit code 0 once this height is indexed and durable [default: never]
-    #[arg(long, value_name = "HEIGHT", env = "METASHREW_EXIT_AT")]
-    pub(crate) exit_at: Option<u32>,
-
-    #[command(flatten)]
-    pub(crate) serving: Serving,
-
-    #[command(flatten)]
-    pub(crate) views: Views,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Serving")]
-pub(crate) struct Serving {
-    /// The address to serve JSON-RPC on; port 0 takes any free one
-    #[arg(
-        long,
-        value_name = "HOST:PORT",
-        env = "METASHREW_LISTEN",
-        default_value = "127.0.0.1:8080"
-    )]
-    pub(crate) listen: String,
-
-    /// Replaces the host in --listen
-    #[arg(long, value_name = "HOST", env = "METASHREW_HOST")]
-    pub(crate) host: Option<String>,
-
-    /// Replaces the port in --listen
-    #[arg(long, value_name = "PORT", env = "METASHREW_PORT")]
-    pub(crate) port: Option<u16>,
-
-    /// Which web pages may call: `*`, `localhost`, `off`, or origins separated by commas
-    #[arg(
-        long,
-        value_name = "ORIGINS",
-        env = "METASHREW_CORS",
-        default_value = "localhost"
-    )]
-    pub(crate) cors: Cors,
-
-    /// What `metashrew_height` answers
-    #[arg(
-        long,
-        value_name = "WHICH",
-        env = "METASHREW_HEIGHT_COMPAT",
-        default_value = "last"
-    )]
-    pub(crate) height_compat: HeightCompat,
-
-    /// The longest request, in bytes, or with a suffix such as MiB
-    #[arg(
-        long,
-        value_name = "SIZE",
-        env = "METASHREW_MAX_REQUEST",
-        default_value = "40MiB"
-    )]
-    pub(crate) max_request: Size,
-
-    /// How many calls a batch may hold
-    #[arg(
-        long,
-        value_name = "CALLS",
-        env = "METASHREW_MAX_BATCH",
-        default_value_t = 1000
-    )]
-    pub(crate) max_batch: usize,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum HeightCompat {
-    /// The height of the last committed block
-    Last,
-    /// One more, as an older host did
-    Next,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Views")]
-#[allow(clippy::struct_field_names, reason = "fields are named as their flags")]
-pub(crate) struct Views {
-    /// Answer every view from a fresh instance
-    #[arg(long, env = "METASHREW_NO_STATEFUL_VIEWS", value_parser = FalseyValueParser::new())]
-    pub(crate) no_stateful_views: bool,
-
-    /// How many views run at a time; 1 serialises them [default: the number of cores]
-    #[arg(long, value_name = "COUNT", env = "METASHREW_VIEW_INSTANCES")]
-    pub(crate) view_instances: Option<NonZeroUsize>,
-
-    /// How many calls may wait for an instance; more are refused as busy
-    #[arg(
-        long,
-        value_name = "CALLS",
-        env = "METASHREW_VIEW_QUEUE",
-        default_value_t = 1024
-    )]
-    pub(crate) view_queue: usize,
-
-    /// Which instances may answer which calls
-    #[arg(
-        long,
-        value_name = "SCOPE",
-        env = "METASHREW_VIEW_SCOPE",
-        default_value = "auto"
-    )]
-    pub(crate) view_scope: Scope,
-
-    /// How long a view may run, in milliseconds
-    #[arg(
-        long,
-        value_name = "MS",
-        env = "METASHREW_VIEW_TIMEOUT_MS",
-        default_value_t = 10_000
-    )]
-    pub(crate) view_timeout_ms: u64,
-
-    /// The memory of all persistent instances together, in bytes, or with a suffix such as MiB
-    #[arg(
-        long,
-        value_name = "SIZE",
-        env = "METASHREW_VIEW_MEMORY_BUDGET",
-        default_value = "1GiB"
-    )]
-    pub(crate) view_memory_budget: Size,
-
-    /// The memory of one instance [default: --view-memory-budget]
-    #[arg(long, value_name = "SIZE", env = "METASHREW_VIEW_MAX_INSTANCE_MEMORY")]
-    pub(crate) view_max_instance_memory: Option<Size>,
-
-    /// The longest input of a view
-    #[arg(
-        long,
-        value_name = "SIZE",
-        env = "METASHREW_VIEW_MAX_INPUT",
-        default_value = "16MiB"
-    )]
-    pub(crate) view_max_input: Size,
-
-    /// The longest answer of a view
-    #[arg(
-        long,
-        value_name = "SIZE",
-        env = "METASHREW_VIEW_MAX_OUTPUT",
-        default_value = "64MiB"
-    )]
-    pub(crate) view_max_output: Size,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Scope {
-    /// As `shared` for a guest that says it keeps heights apart, else as `block`
-    Auto,
-    /// An instance answers for one block
-    Block,
-    /// An instance answers for every block
-    Shared,
 }
 
 /// Ask one view, of a server or of a database that none holds open
@@ -276,6 +92,25 @@ pub(crate) enum Form {
     Hex,
     /// As it is; an error if it is not UTF-8
     Utf8,
+}
+
+/// Ask a running `metashrew start` how far it is, and what it is doing
+///
+/// Ends with exit code 0 whenever it answers, whatever it says.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Where it serves
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "METASHREW_URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    pub(crate) url: String,
+
+    /// Print all that it says of itself, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Tell what a guest imports, exports and says of itself
@@ -355,20 +190,70 @@ fn parse_hex(text: &str) -> Result<Bytes, hex::FromHexError> {
     hex::decode(text).map(Bytes)
 }
 
-/// The command line; on a mistake in it, ends the process with exit code 2.
-pub(crate) fn parse() -> Cli {
-    let cli = Cli::parse();
-    if let Command::View(view) = &cli.command
-        && view.source().is_none()
-    {
-        Cli::command()
-            .error(
-                ErrorKind::MissingRequiredArgument,
-                "either --url, or --db and --indexer are needed",
-            )
-            .exit();
+/// The command line, with what its configuration file adds. Ends the process on a
+/// mistake in the command line, with exit code 2, and where only help is wanted.
+pub(crate) fn parse() -> anyhow::Result<Cli> {
+    parse_from(std::env::args_os().collect()).or_else(|error| match error.downcast() {
+        Ok(error) => clap::Error::exit(&error),
+        Err(error) => Err(error),
+    })
+}
+
+/// Mistakes in the command line are [`clap::Error`]s, others are in the
+/// configuration file.
+pub(crate) fn parse_from(args: Vec<OsString>) -> anyhow::Result<Cli> {
+    let command = config::with_file(Cli::command(), &args)?;
+    let matches = command.try_get_matches_from(args)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let checked = match (&mut cli.command, matches.subcommand()) {
+        (Command::View(view), _) if view.source().is_none() => {
+            Err("either --url, or --db and --indexer are needed")
+        }
+        (Command::Start(start), Some((_, matches))) => choose(start, matches),
+        _ => Ok(()),
+    };
+    match checked {
+        Ok(()) => Ok(cli),
+        Err(what) => Err(Cli::command()
+            .error(ErrorKind::MissingRequiredArgument, what)
+            .into()),
     }
-    cli
+}
+
+/// Of two ways to say one thing, the one that goes first counts: a flag before a
+/// variable, that before the configuration file.
+fn choose(start: &mut Start, matches: &ArgMatches) -> Result<(), &'static str> {
+    let rank = |id| match matches.value_source(id) {
+        Some(ValueSource::CommandLine) => 3,
+        Some(ValueSource::EnvVariable) => 2,
+        Some(_) => 1,
+        None => 0,
+    };
+    let node = &mut start.node;
+    if start.blocks.is_none() && node.rpc_url.is_none() {
+        return Err("either --rpc-url or --blocks is needed");
+    }
+    let ranks = |first, second| rank(first).cmp(&rank(second));
+    let order = ranks("blocks", "rpc_url");
+    keep_one(order, &mut start.blocks, &mut node.rpc_url)
+        .ok_or("--rpc-url and --blocks cannot both be given")?;
+    let order = ranks("auth", "cookie_file");
+    keep_one(order, &mut node.auth, &mut node.cookie_file)
+        .ok_or("--auth and --cookie-file cannot both be given")?;
+    let order = ranks("network", "magic");
+    keep_one(order, &mut node.network, &mut node.magic)
+        .ok_or("--network and --magic cannot both be given")
+}
+
+/// Drops the one of lower rank; none if the ranks are equal, and both are there.
+fn keep_one<A, B>(order: Ordering, first: &mut Option<A>, second: &mut Option<B>) -> Option<()> {
+    match order {
+        Ordering::Greater => *second = None,
+        Ordering::Less => *first = None,
+        Ordering::Equal if first.is_some() && second.is_some() => return None,
+        Ordering::Equal => {}
+    }
+    Some(())
 }
 
 /// Whom `metashrew view` asks.

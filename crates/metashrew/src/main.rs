@@ -4,7 +4,8 @@ mod cli;
 mod command;
 mod console;
 mod input;
-mod meter;
+mod memory;
+mod reading;
 mod report;
 mod settings;
 mod signals;
@@ -13,5 +14,11 @@ mod size;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    command::run(&cli::parse())
+    match cli::parse() {
+        Ok(cli) => command::run(&cli),
+        Err(error) => {
+            report::print(&error);
+            ExitCode::from(2)
+        }
+    }
 }

@@ -110,6 +110,9 @@ fn of_indexing(error: &IndexError) -> Option<&'static str> {
         IndexError::Guest { .. } => Some(
             "every machine fails here with this guest: fix the guest, and `metashrew start` goes on from this block",
         ),
+        IndexError::TooDeep { .. } => Some(
+            "a larger `--reorg-horizon` lets `metashrew start` follow it; or index the node's chain into a new `--db`",
+        ),
         _ => None,
     }
 }

@@ -6,16 +6,29 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use metashrew_runtime::{ModuleCache, RuntimeOptions, ViewOptions};
 use metashrew_server::ServerOptions;
-use metashrew_sync::IndexOptions;
+use metashrew_sync::{Auth, CoreSettings, IndexOptions};
 
-use crate::cli::{HeightCompat, Scope, Serving, Start, Views};
+use crate::cli::{HeightCompat, NodeArgs, Scope, Serving, Start, Views};
 
 impl Start {
     pub(crate) fn index_options(&self) -> IndexOptions {
         IndexOptions {
             start_height: self.start_height,
             exit_at: self.exit_at,
+            follow: self.node.rpc_url.is_some(),
+            confirmations: self.confirmations,
+            poll_interval: self.node.poll_interval_ms.map(Duration::from_millis),
+            reorg_horizon: self.reorg_horizon,
             ..IndexOptions::default()
+        }
+    }
+
+    pub(crate) fn server_options(&self) -> ServerOptions {
+        let options = self.serving.options(&self.views);
+        ServerOptions {
+            // So many blocks are left out on purpose.
+            ready_within: options.ready_within.saturating_add(self.confirmations),
+            ..options
         }
     }
 
@@ -23,6 +36,29 @@ impl Start {
         RuntimeOptions {
             cache: ModuleCache::User,
             views: self.views.options(),
+        }
+    }
+}
+
+impl NodeArgs {
+    /// How often the pending block is renewed; none if there shall be none.
+    pub(crate) fn pending_interval(&self) -> Option<Duration> {
+        (self.pending_interval_ms > 0).then(|| Duration::from_millis(self.pending_interval_ms))
+    }
+
+    /// How to reach the node at a URL.
+    pub(crate) fn settings(&self, rpc_url: &str) -> CoreSettings {
+        let auth = match (&self.auth, &self.cookie_file) {
+            (Some(auth), _) => auth.clone(),
+            (None, Some(path)) => Auth::CookieFile(path.clone()),
+            (None, None) => Auth::None,
+        };
+        CoreSettings {
+            auth,
+            rest: self.rest,
+            blocks_dir: self.blocks_dir.clone(),
+            network: self.magic.or(self.network),
+            ..CoreSettings::new(rpc_url)
         }
     }
 }
@@ -100,6 +136,7 @@ impl Serving {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use metashrew_sync::Network;
 
     use super::*;
     use crate::cli::{Cli, Command};
@@ -162,6 +199,35 @@ mod tests {
         assert_eq!(views.max_instance_memory, 64 << 20);
         let server = start.serving.options(&start.views);
         assert_eq!(server.max_response, 2 * 1024 + 64 * 1024);
+    }
+
+    #[test]
+    fn flags_of_the_node_reach_the_library() {
+        let start = start(&[
+            "--rest",
+            "--auth",
+            "me:secret",
+            "--blocks-dir",
+            "bd",
+            "--network",
+            "regtest",
+            "--confirmations",
+            "6",
+            "--reorg-horizon",
+            "10",
+            "--poll-interval-ms",
+            "20",
+        ]);
+        let settings = start.node.settings("http://host");
+        assert_eq!(settings.rpc_url, "http://host");
+        assert_eq!(settings.auth, Auth::from_user_pass("me:secret").unwrap());
+        assert!(settings.rest);
+        assert_eq!(settings.blocks_dir, Some("bd".into()));
+        assert_eq!(settings.network, Some(Network::Regtest));
+        let index = start.index_options();
+        assert_eq!((index.confirmations, index.reorg_horizon), (6, 10));
+        assert_eq!(index.poll_interval, Some(Duration::from_millis(20)));
+        assert!(!index.follow, "files end");
     }
 
     #[test]

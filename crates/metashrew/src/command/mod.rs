@@ -3,8 +3,11 @@
 mod database;
 mod inspect;
 mod keys;
+mod pending;
 mod rollback;
+mod source;
 mod start;
+mod status;
 mod verify;
 mod view;
 
@@ -20,6 +23,7 @@ use crate::report;
 pub(crate) fn run(cli: &Cli) -> ExitCode {
     let done = Console::log(&cli.log).and_then(|console| match &cli.command {
         Command::Start(start) => start::run(start, &console),
+        Command::Status(status) => status::run(status),
         Command::View(view) => view::run(view),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Keys(keys) => keys::run(keys),

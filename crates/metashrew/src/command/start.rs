@@ -7,15 +7,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use metashrew_runtime::MetashrewRuntime;
-use metashrew_server::{Server, ServerHandle};
-use metashrew_sync::{BlockFiles, IndexEnd, IndexError, Indexer, Progress, Stop};
+use metashrew_server::{Server, ServerHandle, ServerOptions};
+use metashrew_sync::{IndexEnd, IndexError, IndexState, Indexer, Progress, Stop};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::database;
+use super::pending::Pending;
+use super::source::Source;
 use crate::cli::Start;
 use crate::console::{self, Console};
-use crate::meter::Meter;
+use crate::reading::Reading;
 use crate::report;
 use crate::signals::Signals;
 
@@ -47,22 +49,32 @@ pub(super) fn run(args: &Start, console: &Console) -> Result<()> {
 async fn serve(args: &Start, console: &Console) -> Result<()> {
     let mut signals = Signals::catch().context("signals cannot be caught")?;
     let address = args.serving.address()?;
-    let blocks =
-        BlockFiles::open(&args.blocks, args.start_height).context("the blocks cannot be had")?;
+    let source = Source::open(args)?;
     let runtime = load(args)?;
-    let server = Server::bind(address, runtime.clone(), args.serving.options(&args.views)).await?;
-    tracing::info!(
-        blocks = %args.blocks.display(),
-        from = blocks.first_height(),
-        to = blocks.last_height(),
+    tracing::debug!(
         resuming_after = runtime.store().snapshot().tip().map(|tip| tip.height),
-        "indexing"
+        "the database is open"
     );
-    let mut indexing = Indexing::start(Indexer::new(
-        runtime,
-        Arc::new(blocks),
-        args.index_options(),
-    ))?;
+    let indexer = source.indexer(runtime.clone(), args);
+    let reporter = source.reporter(indexer.progress());
+    let options = ServerOptions {
+        indexing: Some(Arc::new(reporter)),
+        ..args.server_options()
+    };
+    let server = Server::bind(address, runtime.clone(), options).await?;
+    let mut indexing = Indexing::start(indexer)?;
+    if let Some(node) = source.node()
+        && let Some(interval) = args.node.pending_interval()
+    {
+        let pending = Pending {
+            node,
+            runtime,
+            progress: Arc::clone(&indexing.progress),
+            interval,
+        };
+        let kept = pending.keep(indexing.stop.clone());
+        kept.context("the thread for the pending block cannot be started")?;
+    }
     let outcome = tokio::select! {
         signal = signals.next() => {
             tracing::info!("{signal}: stopping");
@@ -221,25 +233,30 @@ impl Indexing {
             .then(|| console.show_bar(0, "{wide_bar:.cyan/dim} {percent}%  {msg}"));
         let mut ticks = interval(if bar.is_some() { BAR_EVERY } else { LINE_EVERY });
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut meter = Meter::default();
+        let mut shown = None;
         // The first tick comes at once, when there is nothing to tell yet.
         ticks.tick().await;
         loop {
             tokio::select! {
                 ended = self.ended() => return ended,
-                _ = ticks.tick() => show(&mut meter, &progress, bar.as_ref()),
+                _ = ticks.tick() => show(&progress, bar.as_ref(), &mut shown),
             }
         }
     }
 }
 
-fn show(meter: &mut Meter, progress: &Progress, bar: Option<&ProgressBar>) {
-    let report = progress.report();
-    let reading = meter.read(&report);
+/// Moves the bar, or writes a line; none at the tip as long as nothing happens.
+fn show(progress: &Progress, bar: Option<&ProgressBar>, shown: &mut Option<u32>) {
+    let status = progress.status();
+    let reading = Reading::of(&status);
     let Some(bar) = bar else {
-        tracing::info!("{reading}");
+        if status.state != IndexState::Following || *shown != reading.height {
+            tracing::info!("{reading}");
+        }
+        *shown = reading.height;
         return;
     };
+    let report = &status.progress;
     let left = report
         .target
         .zip(report.height)

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
@@ -165,7 +166,8 @@ pub(crate) fn fail(command: &mut Command, code: i32) -> String {
 /// A `metashrew start` that runs. Killed when dropped.
 pub(crate) struct Running {
     child: Child,
-    lines: Receiver<String>,
+    /// Locked so that several threads may call one server.
+    lines: Mutex<Receiver<String>>,
     reader: Option<JoinHandle<()>>,
     /// The lines seen so far.
     seen: String,
@@ -192,7 +194,7 @@ impl Running {
         });
         let mut running = Self {
             child,
-            lines,
+            lines: Mutex::new(lines),
             reader: Some(reader),
             seen: String::new(),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
@@ -206,7 +208,7 @@ impl Running {
     /// Waits for a line on stderr, and answers it.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {
-            let Ok(line) = self.lines.recv() else {
+            let Ok(line) = self.lines.get_mut().unwrap().recv() else {
                 panic!("the process ended without `{text}`:\n{}", self.seen);
             };
             self.seen.push_str(&line);
@@ -264,7 +266,7 @@ impl Running {
         let status = self.child.wait().unwrap();
         self.reader.take().unwrap().join().unwrap();
         let mut seen = std::mem::take(&mut self.seen);
-        for line in self.lines.try_iter() {
+        for line in self.lines.get_mut().unwrap().try_iter() {
             seen.push_str(&line);
             seen.push('\n');
         }
@@ -284,6 +286,21 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Status and body of the answer to a GET.
+pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
 }
 
 /// Head and body of the answer to a JSON body.

@@ -6,8 +6,11 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod branches;
+mod configuration;
 mod crash;
 mod failures;
+mod followed;
 mod guests;
 mod harness;
 mod help;
@@ -15,7 +18,11 @@ mod inspect;
 mod keys;
 mod mainnet;
 mod offline;
+mod outages;
+mod pending;
 mod serving;
 mod signals;
+mod sources;
 mod start;
+mod status;
 mod view;

@@ -1,0 +1,320 @@
+//! The configuration file of `metashrew start`: its flags, under their own names.
+//!
+//! What the file says becomes the flags' defaults, after the same checks as on the
+//! command line: so a flag needs to be defined only once, and flags and variables
+//! go before the file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Command};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The table with the settings of views, and what their flags begin with.
+const VIEWS: &str = "views";
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("the configuration file `{}` cannot be read", path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("line {line} of `{}`: {what}", path.display())]
+    Line {
+        path: PathBuf,
+        line: usize,
+        what: String,
+    },
+}
+
+/// A key of the file, and what it says as a flag.
+struct Setting {
+    /// The flag without its dashes.
+    flag: String,
+    /// As it stands in the file, for messages.
+    key: String,
+    value: String,
+    /// Where the key begins, in bytes.
+    offset: usize,
+}
+
+/// Makes what the configuration file says the defaults of `start`. Without such a
+/// file, or if another command is meant, nothing changes.
+pub(crate) fn with_file(command: Command, args: &[OsString]) -> Result<Command, ConfigError> {
+    let Some(path) = file(&command, args) else {
+        return Ok(command);
+    };
+    let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    apply(command, &text).map_err(|(offset, what)| ConfigError::Line {
+        line: text.get(..offset).unwrap_or(&text).matches('\n').count() + 1,
+        path,
+        what,
+    })
+}
+
+/// The file that flag or variable name. Whatever else is wrong with the command
+/// line is found later.
+fn file(command: &Command, args: &[OsString]) -> Option<PathBuf> {
+    let lenient = command.clone().ignore_errors(true);
+    let matches = lenient.try_get_matches_from(args).ok()?;
+    let start = matches.subcommand_matches("start")?;
+    start.try_get_one::<PathBuf>("config").ok()?.cloned()
+}
+
+fn apply(mut command: Command, text: &str) -> Result<Command, (usize, String)> {
+    for setting in read(text)? {
+        let at = |what| (setting.offset, what);
+        let start = command.find_subcommand("start");
+        let args = command.get_arguments();
+        let args = args.chain(start.into_iter().flat_map(Command::get_arguments));
+        let is_meant = |arg: &&Arg| arg.get_long() == Some(&setting.flag);
+        let arg = args.filter(|arg| arg.get_id() != "config").find(is_meant);
+        let Some(arg) = arg.cloned() else {
+            return Err(at(format!("there is no setting `{}`", setting.key)));
+        };
+        check(&arg, &setting).map_err(|what| at(format!("`{}`: {what}", setting.key)))?;
+        let id = arg.get_id().clone();
+        let with_default = |arg: Arg| arg.required(false).default_value(setting.value.clone());
+        command = if command.get_arguments().any(|arg| *arg.get_id() == id) {
+            command.mut_arg(id.as_str(), with_default)
+        } else {
+            command.mut_subcommand("start", |start| start.mut_arg(id.as_str(), with_default))
+        };
+    }
+    Ok(command)
+}
+
+/// Has the flag's own parser look at the value: as a default it must be right.
+fn check(arg: &Arg, setting: &Setting) -> Result<(), String> {
+    if matches!(arg.get_action(), ArgAction::SetTrue) {
+        return match setting.value.as_str() {
+            "true" | "false" => Ok(()),
+            other => Err(format!("expected true or false, not `{other}`")),
+        };
+    }
+    let alone = Arg::new("value")
+        .long("value")
+        .value_parser(arg.get_value_parser().clone());
+    let flag = format!("--value={}", setting.value);
+    let parsed = Command::new("config")
+        .arg(alone)
+        .try_get_matches_from(["config", &flag]);
+    parsed.map(|_| ()).map_err(|error| {
+        let reason = std::error::Error::source(&error).map(ToString::to_string);
+        reason.unwrap_or_else(|| format!("`{}` is not one of its values", setting.value))
+    })
+}
+
+fn read(text: &str) -> Result<Vec<Setting>, (usize, String)> {
+    let table = DeTable::parse(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        (offset, error.message().to_owned())
+    })?;
+    let mut settings = Vec::new();
+    for (key, value) in table.get_ref() {
+        let name = key.get_ref().as_ref();
+        match value.get_ref() {
+            DeValue::Table(views) if name == VIEWS => {
+                for (key, value) in views {
+                    settings.push(of_views(key.span().start, key.get_ref(), value)?);
+                }
+            }
+            _ => settings.push(Setting {
+                flag: name.replace('_', "-"),
+                key: name.to_owned(),
+                value: text_of(key.span().start, name, value)?,
+                offset: key.span().start,
+            }),
+        }
+    }
+    Ok(settings)
+}
+
+fn of_views(
+    offset: usize,
+    name: &str,
+    value: &Spanned<DeValue<'_>>,
+) -> Result<Setting, (usize, String)> {
+    let key = format!("{VIEWS}.{name}");
+    let text = text_of(offset, &key, value)?;
+    let (flag, value) = match (name, text.as_str()) {
+        ("enabled", "true") => ("no-stateful-views".to_owned(), "false".to_owned()),
+        ("enabled", "false") => ("no-stateful-views".to_owned(), "true".to_owned()),
+        ("enabled", other) => {
+            let what = format!("`{key}`: expected true or false, not `{other}`");
+            return Err((offset, what));
+        }
+        _ => (format!("view-{}", name.replace('_', "-")), text),
+    };
+    Ok(Setting {
+        flag,
+        key,
+        value,
+        offset,
+    })
+}
+
+fn text_of(
+    offset: usize,
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+) -> Result<String, (usize, String)> {
+    match value.get_ref() {
+        DeValue::String(text) => Ok(text.to_string()),
+        DeValue::Boolean(is_true) => Ok(is_true.to_string()),
+        // Digits may be grouped: 1_000.
+        DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().replace('_', "")),
+        other => {
+            let found = other.type_str();
+            let what = format!("`{key}` must be text, a number or true or false, not {found}");
+            Err((offset, what))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::{self, Cli, Start};
+
+    const NEEDED: &str = "indexer = \"g\"\ndb = \"d\"\n";
+
+    /// `metashrew start` with a file of these lines, and these flags.
+    fn start(lines: &str, flags: &[&str]) -> Result<Start, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{NEEDED}{lines}")).unwrap();
+        let path = file.path().to_str().unwrap();
+        let args = ["metashrew", "start", "--config", path];
+        let args = args.iter().chain(flags).map(OsString::from).collect();
+        match cli::parse_from(args).map_err(|error| error.to_string().replace(path, "FILE"))? {
+            Cli {
+                command: cli::Command::Start(start),
+                ..
+            } => Ok(*start),
+            _ => panic!("not start"),
+        }
+    }
+
+    #[test]
+    fn every_flag_of_start_can_stand_in_the_file() {
+        let values = |arg: &Arg| match arg.get_id().as_str() {
+            "no_stateful_views" | "rest" => "true",
+            "view_scope" => "\"shared\"",
+            "height_compat" => "\"next\"",
+            "network" => "\"regtest\"",
+            "magic" => "\"fabfb5da\"",
+            "auth" => "\"user:password\"",
+            "listen" => "\"127.0.0.1:0\"",
+            "cors" => "\"*\"",
+            _ => "7",
+        };
+        let command = Cli::command();
+        let start = command.find_subcommand("start").unwrap();
+        for arg in start.get_arguments() {
+            let flag = arg.get_long().unwrap();
+            if ["config", "indexer", "db", "help", "version"].contains(&flag) {
+                continue;
+            }
+            for name in [flag.to_owned(), flag.replace('-', "_")] {
+                let line = format!("{name} = {}\n", values(arg));
+                let text = match flag {
+                    "blocks" | "rpc-url" => line.clone(),
+                    _ => format!("{line}blocks = \"b\"\n"),
+                };
+                super::tests::start(&text, &[]).unwrap_or_else(|error| panic!("{line}: {error}"));
+            }
+        }
+    }
+
+    #[test]
+    fn flags_go_before_the_file_and_the_file_before_defaults() {
+        let lines = "blocks = \"b\"\nconfirmations = 3\nport = 9\nlog = \"warn\"\n\
+                     [views]\nenabled = false\nqueue = 1_000\nmax_output = \"1KiB\"\n";
+        let of_file = start(lines, &[]).unwrap();
+        assert_eq!((of_file.confirmations, of_file.serving.port), (3, Some(9)));
+        assert_eq!(of_file.reorg_horizon, 144);
+        assert!(of_file.views.no_stateful_views);
+        assert_eq!(of_file.views.view_queue, 1_000);
+        assert_eq!(of_file.views.view_max_output.0, 1024);
+        let flags = start(lines, &["--confirmations", "5", "--view-queue", "2"]).unwrap();
+        assert_eq!((flags.confirmations, flags.views.view_queue), (5, 2));
+        assert_eq!(flags.serving.port, Some(9));
+    }
+
+    #[test]
+    fn a_source_given_by_flag_replaces_that_of_the_file() {
+        let of_file = start("blocks = \"b\"\n", &["--rpc-url", "http://h"]).unwrap();
+        assert_eq!(
+            (of_file.blocks, of_file.node.rpc_url.is_some()),
+            (None, true)
+        );
+        let of_file = start("rpc-url = \"http://h\"\n", &["--blocks", "b"]).unwrap();
+        assert_eq!(
+            (of_file.blocks.is_some(), of_file.node.rpc_url),
+            (true, None)
+        );
+        let node = "rpc-url = \"http://h\"\nauth = \"a:b\"\nnetwork = \"main\"\n";
+        let flags = ["--cookie-file", "c", "--magic", "fabfb5da"];
+        let of_file = start(node, &flags).unwrap().node;
+        assert!(of_file.auth.is_none() && of_file.cookie_file.is_some());
+        assert!(of_file.network.is_none() && of_file.magic.is_some());
+    }
+
+    #[test]
+    fn mistakes_name_line_and_key() {
+        let check = |lines: &str, expect: &str| {
+            let error = start(lines, &[]).unwrap_err();
+            assert!(error.contains(expect), "{error}");
+        };
+        check(
+            "\nspeed = 1\n",
+            "line 4 of `FILE`: there is no setting `speed`",
+        );
+        check(
+            "config = \"c\"",
+            "line 3 of `FILE`: there is no setting `config`",
+        );
+        check(
+            "[views]\nqueue = 1\nsped = 1",
+            "line 5 of `FILE`: there is no setting `views.sped`",
+        );
+        check(
+            "[node]\nrest = true",
+            "line 3 of `FILE`: `node` must be text",
+        );
+        check("port = 99999", "line 3 of `FILE`: `port`: ");
+        check("port = 1.5", "line 3 of `FILE`: `port` must be text");
+        check("rest = 3", "`rest`: expected true or false, not `3`");
+        check(
+            "[views]\nenabled = 1",
+            "`views.enabled`: expected true or false, not `1`",
+        );
+        check("auth = \"me\"", "`auth`: expected a user and a password");
+        check(
+            "[views]\nscope = \"none\"",
+            "line 4 of `FILE`: `views.scope`: ",
+        );
+        check("port = = 1", "line 3 of `FILE`: ");
+        check("", "either --rpc-url or --blocks is needed");
+        check(
+            "blocks = \"b\"\nrpc-url = \"u\"",
+            "--rpc-url and --blocks cannot both be given",
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let args = ["metashrew", "start", "--config", "/no/such"];
+        let error = cli::parse_from(args.iter().map(OsString::from).collect()).unwrap_err();
+        let expect = "the configuration file `/no/such` cannot be read";
+        assert_eq!(error.to_string(), expect);
+    }
+}

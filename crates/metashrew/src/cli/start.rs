@@ -1,0 +1,315 @@
+//! The flags of `metashrew start`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, ValueEnum};
+use metashrew_server::Cors;
+use metashrew_sync::{Auth, Network};
+
+use crate::size::Size;
+
+/// Index blocks from a node or from files and serve JSON-RPC, meanwhile and after
+///
+/// The blocks come from a node (--rpc-url), whose chain is followed through reorganisations, or from
+/// files (--blocks). Resumes where the database stands. SIGINT and SIGTERM end it with exit code 0.
+/// If the guest fails on a block, indexing halts there and views go on being served; with
+/// --exit-at, the command ends with exit code 1 instead.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_field_names, reason = "fields are named as their flags")]
+pub(crate) struct Start {
+    /// A file (TOML) with flags of this command, each under its name without the dashes, those of
+    /// views in a table `views` [default: none]
+    ///
+    /// Flags and variables go before what it says.
+    #[arg(long, value_name = "FILE", env = "METASHREW_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The guest, a WebAssembly module
+    #[arg(long, value_name = "FILE", env = "METASHREW_INDEXER")]
+    pub(crate) indexer: PathBuf,
+
+    /// Where the blocks are if there is no node: a file of framed blocks (as Core's blk*.dat), a
+    /// directory of such files, or one raw block [default: none, see --rpc-url]
+    #[arg(long, value_name = "PATH", env = "METASHREW_BLOCKS")]
+    pub(crate) blocks: Option<PathBuf>,
+
+    /// The directory of the database; created if missing
+    #[arg(long, alias = "db-path", value_name = "DIR", env = "METASHREW_DB")]
+    pub(crate) db: PathBuf,
+
+    /// The height to begin at; where the blocks don't tell their heights, that of the first one
+    /// [default: the first block there is]
+    #[arg(
+        long,
+        alias = "start-block",
+        value_name = "HEIGHT",
+        env = "METASHREW_START_HEIGHT"
+    )]
+    pub(crate) start_height: Option<u32>,
+
+    /// End with exit code 0 once this height is indexed and durable [default: never]
+    #[arg(long, value_name = "HEIGHT", env = "METASHREW_EXIT_AT")]
+    pub(crate) exit_at: Option<u32>,
+
+    /// How many blocks must be on top of a block before it is indexed: with 6, block H is indexed
+    /// once the chain reaches H + 6
+    #[arg(
+        long,
+        value_name = "BLOCKS",
+        env = "METASHREW_CONFIRMATIONS",
+        default_value_t = 0
+    )]
+    pub(crate) confirmations: u32,
+
+    /// How many blocks a reorganisation may undo; a deeper one halts indexing
+    #[arg(
+        long,
+        value_name = "BLOCKS",
+        env = "METASHREW_REORG_HORIZON",
+        default_value_t = 144
+    )]
+    pub(crate) reorg_horizon: u32,
+
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+
+    #[command(flatten)]
+    pub(crate) serving: Serving,
+
+    #[command(flatten)]
+    pub(crate) views: Views,
+}
+
+/// How to reach a node. Passwords are kept out of the help, which shows variables.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Node")]
+pub(crate) struct NodeArgs {
+    /// Where a node of Bitcoin Core answers JSON-RPC: `http://USER:PASSWORD@HOST:PORT`
+    /// [default: none, see --blocks]
+    #[arg(
+        long,
+        alias = "daemon-rpc-url",
+        value_name = "URL",
+        env = "METASHREW_RPC_URL",
+        hide_env_values = true
+    )]
+    pub(crate) rpc_url: Option<String>,
+
+    /// How to log in [default: as the URL says]
+    #[arg(
+        long,
+        value_name = "USER:PASSWORD",
+        env = "METASHREW_AUTH",
+        hide_env_values = true,
+        value_parser = parse_auth
+    )]
+    pub(crate) auth: Option<Auth>,
+
+    /// The file with which to log in that the node writes at every start, `.cookie` in its
+    /// folder [default: none]
+    #[arg(long, value_name = "FILE", env = "METASHREW_COOKIE_FILE")]
+    pub(crate) cookie_file: Option<PathBuf>,
+
+    /// Take blocks by REST, on the same port, where the node has it on (`-rest`): faster than RPC
+    #[arg(long, env = "METASHREW_REST", value_parser = FalseyValueParser::new())]
+    pub(crate) rest: bool,
+
+    /// Where the node publishes new blocks (`-zmqpubhashblock`), such as `tcp://127.0.0.1:28332`
+    /// [default: none, the node is polled]
+    #[arg(long, value_name = "ENDPOINT", env = "METASHREW_ZMQ")]
+    pub(crate) zmq: Option<String>,
+
+    /// The node's folder of block files, `blocks` in its own; blocks are read from there where they
+    /// are [default: none]
+    #[arg(long, value_name = "DIR", env = "METASHREW_BLOCKS_DIR")]
+    pub(crate) blocks_dir: Option<PathBuf>,
+
+    /// The network the node must be on: `main`, `testnet3`, `testnet4`, `signet` or `regtest`
+    /// [default: any]
+    #[arg(long, value_name = "NAME", env = "METASHREW_NETWORK")]
+    pub(crate) network: Option<Network>,
+
+    /// What the frames in the block files of another network begin with, 8 digits
+    /// [default: as --network says]
+    #[arg(
+        long,
+        value_name = "HEX",
+        env = "METASHREW_MAGIC",
+        value_parser = parse_magic
+    )]
+    pub(crate) magic: Option<Network>,
+
+    /// How often the node is asked for new blocks at its tip, in milliseconds
+    /// [default: 1000; 10000 with --zmq]
+    #[arg(long, value_name = "MS", env = "METASHREW_POLL_INTERVAL_MS")]
+    pub(crate) poll_interval_ms: Option<u64>,
+
+    /// How often the block `pending` is renewed from what the node would mine next, in
+    /// milliseconds, beside at every new block; 0 for no such block
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_PENDING_INTERVAL_MS",
+        default_value_t = 5_000
+    )]
+    pub(crate) pending_interval_ms: u64,
+}
+
+fn parse_auth(text: &str) -> Result<Auth, &'static str> {
+    Auth::from_user_pass(text).ok_or("expected a user and a password with a colon between them")
+}
+
+fn parse_magic(text: &str) -> Result<Network, &'static str> {
+    match text.parse() {
+        Ok(network @ Network::Custom { .. }) => Ok(network),
+        _ => Err("expected 8 hex digits"),
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Serving")]
+pub(crate) struct Serving {
+    /// The address to serve JSON-RPC on; port 0 takes any free one
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "METASHREW_LISTEN",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(crate) listen: String,
+
+    /// Replaces the host in --listen
+    #[arg(long, value_name = "HOST", env = "METASHREW_HOST")]
+    pub(crate) host: Option<String>,
+
+    /// Replaces the port in --listen
+    #[arg(long, value_name = "PORT", env = "METASHREW_PORT")]
+    pub(crate) port: Option<u16>,
+
+    /// Which web pages may call: `*`, `localhost`, `off`, or origins separated by commas
+    #[arg(
+        long,
+        value_name = "ORIGINS",
+        env = "METASHREW_CORS",
+        default_value = "localhost"
+    )]
+    pub(crate) cors: Cors,
+
+    /// What `metashrew_height` answers
+    #[arg(
+        long,
+        value_name = "WHICH",
+        env = "METASHREW_HEIGHT_COMPAT",
+        default_value = "last"
+    )]
+    pub(crate) height_compat: HeightCompat,
+
+    /// The longest request, in bytes, or with a suffix such as MiB
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_MAX_REQUEST",
+        default_value = "40MiB"
+    )]
+    pub(crate) max_request: Size,
+
+    /// How many calls a batch may hold
+    #[arg(
+        long,
+        value_name = "CALLS",
+        env = "METASHREW_MAX_BATCH",
+        default_value_t = 1000
+    )]
+    pub(crate) max_batch: usize,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum HeightCompat {
+    /// The height of the last committed block
+    Last,
+    /// One more, as an older host did
+    Next,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Views")]
+#[allow(clippy::struct_field_names, reason = "fields are named as their flags")]
+pub(crate) struct Views {
+    /// Answer every view from a fresh instance
+    #[arg(long, env = "METASHREW_NO_STATEFUL_VIEWS", value_parser = FalseyValueParser::new())]
+    pub(crate) no_stateful_views: bool,
+
+    /// How many views run at a time; 1 serialises them [default: the number of cores]
+    #[arg(long, value_name = "COUNT", env = "METASHREW_VIEW_INSTANCES")]
+    pub(crate) view_instances: Option<NonZeroUsize>,
+
+    /// How many calls may wait for an instance; more are refused as busy
+    #[arg(
+        long,
+        value_name = "CALLS",
+        env = "METASHREW_VIEW_QUEUE",
+        default_value_t = 1024
+    )]
+    pub(crate) view_queue: usize,
+
+    /// Which instances may answer which calls
+    #[arg(
+        long,
+        value_name = "SCOPE",
+        env = "METASHREW_VIEW_SCOPE",
+        default_value = "auto"
+    )]
+    pub(crate) view_scope: Scope,
+
+    /// How long a view may run, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_VIEW_TIMEOUT_MS",
+        default_value_t = 10_000
+    )]
+    pub(crate) view_timeout_ms: u64,
+
+    /// The memory of all persistent instances together, in bytes, or with a suffix such as MiB
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_VIEW_MEMORY_BUDGET",
+        default_value = "1GiB"
+    )]
+    pub(crate) view_memory_budget: Size,
+
+    /// The memory of one instance [default: --view-memory-budget]
+    #[arg(long, value_name = "SIZE", env = "METASHREW_VIEW_MAX_INSTANCE_MEMORY")]
+    pub(crate) view_max_instance_memory: Option<Size>,
+
+    /// The longest input of a view
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_VIEW_MAX_INPUT",
+        default_value = "16MiB"
+    )]
+    pub(crate) view_max_input: Size,
+
+    /// The longest answer of a view
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_VIEW_MAX_OUTPUT",
+        default_value = "64MiB"
+    )]
+    pub(crate) view_max_output: Size,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Scope {
+    /// As `shared` for a guest that says it keeps heights apart, else as `block`
+    Auto,
+    /// An instance answers for one block
+    Block,
+    /// An instance answers for every block
+    Shared,
+}

@@ -1,0 +1,157 @@
+//! Where `metashrew start` has its blocks from, and what it tells the server.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use metashrew_runtime::MetashrewRuntime;
+use metashrew_server::{IndexingReport, IndexingState, IndexingStatus};
+use metashrew_sync::{
+    BlockFiles, CoreNode, IndexState, IndexStatus, Indexer, NewBlocks, Node, Progress, subscribe,
+};
+
+use crate::cli::Start;
+
+/// The blocks that the flags name.
+pub(super) enum Source {
+    Files(Arc<BlockFiles>),
+    Node {
+        node: Arc<CoreNode>,
+        /// Ends the subscription when dropped.
+        new_blocks: Option<NewBlocks>,
+    },
+}
+
+impl Source {
+    pub(super) fn open(args: &Start) -> Result<Self> {
+        match (&args.blocks, &args.node.rpc_url) {
+            (Some(path), _) => Self::open_files(path, args.start_height),
+            (None, Some(url)) => {
+                let node = CoreNode::new(&args.node.settings(url))
+                    .context("the node cannot be followed")?;
+                let new_blocks = args.node.zmq.as_deref().map(subscribe).transpose();
+                let new_blocks = new_blocks.context("new blocks cannot be listened for")?;
+                // What comes before the host is a secret.
+                let host = url.rsplit('@').next().unwrap_or_default();
+                tracing::info!(node = host, "following");
+                Ok(Self::Node {
+                    node: Arc::new(node),
+                    new_blocks,
+                })
+            }
+            (None, None) => bail!("neither --rpc-url nor --blocks is given"),
+        }
+    }
+
+    fn open_files(path: &Path, start_height: Option<u32>) -> Result<Self> {
+        let files = BlockFiles::open(path, start_height).context("the blocks cannot be had")?;
+        tracing::info!(
+            blocks = %path.display(),
+            from = files.first_height(),
+            to = files.last_height(),
+            "indexing"
+        );
+        Ok(Self::Files(Arc::new(files)))
+    }
+
+    /// An indexer of these blocks.
+    pub(super) fn indexer(&self, runtime: MetashrewRuntime, args: &Start) -> Indexer {
+        let node: Arc<dyn Node> = match self {
+            Self::Files(files) => Arc::<BlockFiles>::clone(files),
+            Self::Node { node, .. } => Arc::<CoreNode>::clone(node),
+        };
+        let indexer = Indexer::new(runtime, node, args.index_options());
+        match self {
+            Self::Node {
+                new_blocks: Some(new_blocks),
+                ..
+            } => indexer.with_wakeups(new_blocks.signals().clone()),
+            _ => indexer,
+        }
+    }
+
+    /// The node, if there is one.
+    pub(super) fn node(&self) -> Option<Arc<CoreNode>> {
+        match self {
+            Self::Files(_) => None,
+            Self::Node { node, .. } => Some(Arc::clone(node)),
+        }
+    }
+
+    /// What tells the server how indexing goes.
+    pub(super) fn reporter(&self, progress: Arc<Progress>) -> Reporter {
+        let node = self.node();
+        Reporter { progress, node }
+    }
+}
+
+/// Tells the server how indexing goes.
+pub(super) struct Reporter {
+    progress: Arc<Progress>,
+    /// None if the blocks come from files.
+    node: Option<Arc<CoreNode>>,
+}
+
+impl IndexingStatus for Reporter {
+    fn report(&self) -> IndexingReport {
+        let status = self.progress.status();
+        let sources = match &self.node {
+            None => vec![("files", status.progress.fetched_blocks)],
+            Some(node) => {
+                let counts = node.source_counts();
+                vec![
+                    ("files", counts.files),
+                    ("rest", counts.rest),
+                    ("rpc", counts.rpc),
+                ]
+            }
+        };
+        let sources = sources.into_iter();
+        IndexingReport {
+            sources: sources
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect(),
+            ..report(status)
+        }
+    }
+}
+
+fn report(status: IndexStatus) -> IndexingReport {
+    let progress = status.progress;
+    let mut report = IndexingReport {
+        node_tip: progress.node_tip.map(|tip| tip.height),
+        blocks_per_second: Some(status.blocks_per_second),
+        bytes_per_second: Some(status.bytes_per_second),
+        eta: status.left,
+        // A branch that replaced the first block has no block in common with it.
+        last_reorg: progress.last_reorg.and_then(|reorg| {
+            Some(metashrew_server::Reorg {
+                height: reorg.fork?,
+                depth: reorg.depth,
+            })
+        }),
+        ..IndexingReport::default()
+    };
+    report.state = match status.state {
+        IndexState::Starting => IndexingState::Starting,
+        IndexState::Syncing => IndexingState::Syncing,
+        IndexState::Following => IndexingState::Following,
+        IndexState::Done => IndexingState::Done,
+        IndexState::Stopped => IndexingState::Stopped,
+        IndexState::Waiting { error, .. } => {
+            report.error = Some(error);
+            IndexingState::WaitingForNode
+        }
+        IndexState::Halted {
+            error,
+            height,
+            hash,
+            ..
+        } => {
+            report.error = Some(error);
+            report.failed_block = height.zip(hash);
+            IndexingState::Halted
+        }
+    };
+    report
+}

@@ -1,0 +1,145 @@
+//! `metashrew status`: asks a running `metashrew start` how it is.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::Output;
+use crate::cli::Status;
+use crate::console;
+
+/// How long the server may take: it answers this at once, or not at all.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest answer, in bytes.
+const MAX_ANSWER: u64 = 1 << 20;
+
+pub(super) fn run(args: &Status) -> Result<()> {
+    let (ready, stats) =
+        ask(&args.url).with_context(|| format!("the server at `{}` does not answer", args.url))?;
+    let text = if args.json {
+        format!("{}\n", json!({ "ready": ready, "stats": stats }))
+    } else {
+        lines(&ready, &stats)
+    };
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| Output(error).into())
+}
+
+/// What `/ready` and `metashrew_stats` say.
+fn ask(url: &str) -> Result<(Value, Value)> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(PATIENCE))
+        // A server that is not ready says so with 503.
+        .http_status_as_error(false)
+        .build()
+        .into();
+    let url = url.trim_end_matches('/');
+    let read = |mut answer: ureq::http::Response<ureq::Body>| -> Result<Value> {
+        let text = answer
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER)
+            .read_to_string()?;
+        serde_json::from_str(&text).context("it does not answer in JSON")
+    };
+    let ready = read(agent.get(format!("{url}/ready")).call()?)?;
+    let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "metashrew_stats", "params": [] });
+    let stats = agent
+        .post(url)
+        .content_type("application/json")
+        .send(request.to_string())?;
+    let stats = read(stats)?;
+    let result = stats.get("result").cloned();
+    Ok((
+        ready,
+        result.with_context(|| format!("it does not know `metashrew_stats`: {stats}"))?,
+    ))
+}
+
+/// A line for each thing that is known.
+fn lines(ready: &Value, stats: &Value) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name}: {value}");
+        }
+    };
+    let at = |path: &str| stats.pointer(path).filter(|value| !value.is_null());
+    let plain = |path: &str| at(path).map(shown);
+    line("state", plain("/indexing/state"));
+    line("ready", ready_line(ready));
+    line("block", plain("/tip/height"));
+    line("block hash", plain("/tip/block_hash"));
+    line("history root", plain("/tip/history_root"));
+    line("node's tip", plain("/indexing/node_tip"));
+    line("error", plain("/indexing/error"));
+    line("failed block", plain("/indexing/failed_block/height"));
+    let number = |path: &str| at(path).and_then(Value::as_f64);
+    let speed = number("/indexing/blocks_per_second").map(|blocks| {
+        let bytes = number("/indexing/bytes_per_second").unwrap_or_default();
+        format!("{blocks:.1} blocks/s, {:.1} MB/s", bytes / 1e6)
+    });
+    line("speed", speed);
+    let left = number("/indexing/eta_seconds")
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    line("left", left.map(console::duration));
+    let reorg = at("/indexing/last_reorg").map(|reorg| {
+        let (depth, height) = (&reorg["depth"], &reorg["height"]);
+        format!("{depth} blocks above {height}")
+    });
+    line("last reorganisation", reorg);
+    let sources = at("/indexing/sources").and_then(Value::as_object);
+    let sources = sources.map(|sources| {
+        let counts = sources
+            .iter()
+            .map(|(name, count)| format!("{name} {count}"));
+        counts.collect::<Vec<_>>().join(", ")
+    });
+    line("blocks from", sources.filter(|counts| !counts.is_empty()));
+    text
+}
+
+fn ready_line(ready: &Value) -> Option<String> {
+    match (ready["ready"].as_bool()?, ready["reason"].as_str()) {
+        (true, _) => Some("yes".to_owned()),
+        (false, Some(reason)) => Some(format!("no: {}", reason.replace('_', " "))),
+        (false, None) => Some("no".to_owned()),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_printed() {
+        let ready = json!({ "ready": false, "reason": "nothing_indexed" });
+        let stats = json!({
+            "tip": null,
+            "indexing": {
+                "state": "waiting_for_node", "node_tip": null, "error": "down",
+                "blocks_per_second": 0.0, "bytes_per_second": 0.0, "eta_seconds": null,
+                "last_reorg": { "height": 9, "depth": 2 }, "sources": { "rest": 1, "rpc": 3 },
+            },
+        });
+        assert_eq!(
+            lines(&ready, &stats),
+            "state: waiting_for_node\nready: no: nothing indexed\nerror: down\n\
+             speed: 0.0 blocks/s, 0.0 MB/s\nlast reorganisation: 2 blocks above 9\n\
+             blocks from: rest 1, rpc 3\n"
+        );
+    }
+}

@@ -1,0 +1,107 @@
+//! The progress in one line.
+
+use std::fmt;
+use std::time::Duration;
+
+use metashrew_sync::{IndexState, IndexStatus};
+
+use crate::{console, memory};
+
+/// What is shown of the progress.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reading {
+    pub(crate) height: Option<u32>,
+    /// The block to get to.
+    target: Option<u32>,
+    /// The last block of the node's chain.
+    node_tip: Option<u32>,
+    blocks_per_second: f64,
+    megabytes_per_second: f64,
+    /// None while nothing tells.
+    left: Option<Duration>,
+    /// In bytes.
+    memory: Option<u64>,
+    /// Whether it waits for the node.
+    waits: bool,
+}
+
+impl Reading {
+    pub(crate) fn of(status: &IndexStatus) -> Self {
+        let progress = &status.progress;
+        Self {
+            height: progress.height,
+            target: progress.target,
+            node_tip: progress.node_tip.map(|tip| tip.height),
+            blocks_per_second: status.blocks_per_second,
+            megabytes_per_second: status.bytes_per_second / 1e6,
+            left: status.left,
+            memory: memory::resident(),
+            waits: matches!(status.state, IndexState::Waiting { .. }),
+        }
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = |number: Option<u32>| number.map_or_else(|| "?".to_owned(), |n| n.to_string());
+        let (height, target) = (number(self.height), number(self.target));
+        write!(formatter, "block {height} of {target}")?;
+        if self.node_tip != self.target {
+            write!(formatter, " (node: {})", number(self.node_tip))?;
+        }
+        write!(
+            formatter,
+            ", {:.1} blocks/s, {:.1} MB/s",
+            self.blocks_per_second, self.megabytes_per_second
+        )?;
+        if let Some(left) = self.left {
+            write!(formatter, ", {} left", console::duration(left))?;
+        }
+        if let Some(memory) = self.memory {
+            write!(formatter, ", {} MB of memory", memory / 1_000_000)?;
+        }
+        if self.waits {
+            formatter.write_str(", waiting for the node")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_prints_what_is_known() {
+        let mut reading = Reading {
+            height: Some(7),
+            target: Some(107),
+            node_tip: Some(107),
+            blocks_per_second: 2.5,
+            megabytes_per_second: 0.04,
+            left: Some(Duration::from_secs(40)),
+            memory: Some(123_456_789),
+            waits: false,
+        };
+        assert_eq!(
+            reading.to_string(),
+            "block 7 of 107, 2.5 blocks/s, 0.0 MB/s, 40s left, 123 MB of memory"
+        );
+        reading.node_tip = Some(113);
+        reading.left = None;
+        reading.waits = true;
+        assert_eq!(
+            reading.to_string(),
+            "block 7 of 107 (node: 113), 2.5 blocks/s, 0.0 MB/s, 123 MB of memory, waiting for the node"
+        );
+        reading = Reading {
+            height: None,
+            target: None,
+            node_tip: None,
+            memory: None,
+            waits: false,
+            ..reading
+        };
+        assert_eq!(reading.to_string(), "block ? of ?, 2.5 blocks/s, 0.0 MB/s");
+    }
+}

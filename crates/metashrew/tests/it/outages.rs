@@ -1,0 +1,169 @@
+//! A node that lies, hangs, dies and comes back, and an indexer that is killed:
+//! the end is that of a fresh sync.
+
+use std::time::Duration;
+
+use metashrew_testing::bitcoind::Bitcoind;
+use metashrew_testing::guests;
+use metashrew_testing::proxy::{Fault, Proxy, Target};
+use metashrew_testing::rng::Rng;
+use serde_json::json;
+
+use crate::followed::{Desk, wait_until};
+use crate::harness::{Running, get};
+
+const LIES: [Fault; 10] = [
+    Fault::Close,
+    Fault::Trickle(Duration::from_micros(50)),
+    Fault::CutShort,
+    Fault::Html,
+    Fault::HtmlOk,
+    Fault::Overloaded,
+    Fault::Loading,
+    Fault::OtherBlock,
+    Fault::CorruptByte,
+    Fault::OtherId,
+];
+
+#[test]
+fn no_lie_is_believed_and_each_is_outlived() {
+    let node = Bitcoind::start();
+    node.mine(40);
+    let proxy = Proxy::start(node.address());
+    let url = node.rpc_url_at(proxy.address());
+    let desk = Desk::with(&guests::chained());
+    for (source, flags) in [("rpc", &[][..]), ("rest", &["--rest"])] {
+        let running = Running::spawn(&mut desk.follow(source, &url, flags));
+        running.wait_for_tip(&node);
+        for target in [Target::Blocks, Target::All] {
+            for lie in LIES {
+                let faults = proxy.faults();
+                proxy.play_times(3, target, lie);
+                node.mine(2);
+                running.wait_for_tip(&node);
+                wait_until("it was told three times", || {
+                    // A lie about blocks needs blocks that are asked for.
+                    if target == Target::Blocks && proxy.faults() < faults + 3 {
+                        node.mine(1);
+                    }
+                    proxy.faults() >= faults + 3
+                });
+                running.wait_for_tip(&node);
+            }
+        }
+        running.end();
+        assert_eq!(
+            desk.records(source),
+            desk.fresh(&node, &format!("fresh-{source}"), &[])
+        );
+    }
+}
+
+#[test]
+fn a_node_out_of_reach_is_told_and_views_go_on() {
+    let mut node = Bitcoind::start();
+    node.mine(10);
+    node.flush();
+    let desk = Desk::with(&guests::chained());
+    let running = Running::spawn(&mut desk.follow("db", &node.rpc_url(), &[]));
+    running.wait_for_tip(&node);
+    node.stop();
+    let indexing = running.wait_for_state("waiting_for_node");
+    assert!(indexing["error"].is_string(), "{indexing}");
+    assert_eq!(running.result("metashrew_height", &json!([])), "10");
+    assert_eq!(get(running.address, "/health").0, 200);
+    node.restart();
+    node.mine(2);
+    running.wait_for_tip(&node);
+    running.wait_for_state("following");
+    running.end();
+}
+
+#[test]
+fn an_indexer_started_before_its_node_waits_for_it() {
+    let mut node = Bitcoind::start();
+    node.mine(5);
+    node.stop();
+    let desk = Desk::with(&guests::chained());
+    let running = Running::spawn(&mut desk.follow("db", &node.rpc_url(), &[]));
+    running.wait_for_state("waiting_for_node");
+    assert_eq!(get(running.address, "/ready").0, 503);
+    node.restart();
+    running.wait_for_tip(&node);
+    wait_until("it is ready", || get(running.address, "/ready").0 == 200);
+    running.end();
+}
+
+#[test]
+fn a_node_that_lost_its_chain_undoes_nothing() {
+    let mut node = Bitcoind::start();
+    node.mine(30);
+    let other = Bitcoind::start();
+    other.connect(&node);
+    other.wait_for_tip(&node.tip());
+    let desk = Desk::with(&guests::chained());
+    let mut running = Running::spawn(&mut desk.follow("db", &node.rpc_url(), &[]));
+    running.wait_for_tip(&node);
+    node.kill();
+    running.wait_for_state("waiting_for_node");
+    node.restart();
+    assert!(node.height() < 30, "nothing was lost");
+    running.wait_for("the node is behind");
+    assert_eq!(running.served_height(), Some(30));
+    node.connect(&other);
+    node.wait_for_tip(&other.tip());
+    node.mine(1);
+    running.wait_for_tip(&node);
+    assert_eq!(running.indexing()["last_reorg"], json!(null));
+    running.end();
+    assert_eq!(desk.records("db"), desk.fresh(&node, "fresh", &[]));
+}
+
+#[test]
+fn killed_at_random_node_and_indexer_end_as_a_fresh_sync() {
+    let mut node = Bitcoind::start();
+    node.mine(100);
+    let desk = Desk::with(&guests::rewriting(20));
+    let mut rng = Rng::new(5);
+    let url = node.rpc_url();
+    // A node that lost everything goes another way from its first block on.
+    let flags = ["--rest", "--reorg-horizon", "100000"];
+    let mut follow = desk.follow("db", &url, &flags);
+    let mut running = Some(Running::spawn(&mut follow));
+    for _ in 0..30 {
+        match rng.index(5) {
+            0 | 1 => {
+                if node.height() < 30 {
+                    node.mine(30);
+                }
+                let depth = u32::try_from(rng.below(20)).unwrap() + 1;
+                node.reorganise(node.height() - depth, depth as usize + 2);
+            }
+            2 => drop(node.mine(1 + rng.index(10))),
+            3 => {
+                // Half the time it loses blocks that were indexed.
+                if rng.chance(500) {
+                    node.flush();
+                }
+                node.kill();
+                node.restart();
+                // It must grow past what it lost, or it is waited for.
+                node.mine(1);
+            }
+            _ => {
+                if let Some(running) = running.take() {
+                    running.kill();
+                }
+            }
+        }
+        if running.is_none() && rng.chance(700) {
+            running = Some(Running::spawn(&mut follow));
+        }
+    }
+    // Above all that was ever indexed, so that nothing is waited for.
+    node.mine(1_000 - node.height() as usize);
+    let running = running.unwrap_or_else(|| Running::spawn(&mut follow));
+    running.wait_for_tip(&node);
+    running.end();
+    assert_eq!(desk.records("db"), desk.fresh(&node, "fresh", &[]));
+}

@@ -1,0 +1,58 @@
+//! Views about the block that the node would mine next.
+
+use metashrew_testing::bitcoind::{Bitcoind, Key};
+use serde_json::{Value, json};
+
+use crate::followed::{Desk, pay, wait_until};
+use crate::harness::Running;
+
+/// The balance of a key at a block, if there is an answer.
+fn balance(running: &Running, key: &Key, block: &str) -> Option<u64> {
+    let input = format!(r#"{{"script":"{:x}"}}"#, key.script());
+    let params = json!(["balance", hex::encode_prefixed(input), block]);
+    let answer = running.call("metashrew_view", &params);
+    let account = hex::decode(answer["result"].as_str()?).unwrap();
+    let account: Value = serde_json::from_slice(&account).unwrap();
+    account["balance"].as_u64()
+}
+
+#[test]
+fn views_answer_as_if_the_mempool_were_mined() {
+    let node = Bitcoind::start();
+    let keys = [1, 2, 3].map(Key::new);
+    let funded = node.mine_to(2, &keys[0]);
+    node.mine(101);
+    let desk = Desk::with_addresses();
+    let flags = ["--pending-interval-ms", "20"];
+    let running = Running::spawn(&mut desk.follow("db", &node.rpc_url(), &flags));
+    running.wait_for_tip(&node);
+    for (hash, to) in funded.iter().zip(&keys[1..]) {
+        node.send(&pay(&keys[0], &node.coinbase(hash), to, 4_000_000_000));
+        wait_until("the payment is pending", || {
+            balance(&running, to, "pending") == Some(4_000_000_000)
+        });
+        assert_eq!(balance(&running, to, "latest"), Some(0));
+    }
+    node.mine(1);
+    running.wait_for_tip(&node);
+    for key in &keys[1..] {
+        assert_eq!(balance(&running, key, "latest"), Some(4_000_000_000));
+    }
+    wait_until("a new block is pending", || {
+        balance(&running, &keys[1], "pending") == Some(4_000_000_000)
+    });
+    running.end();
+}
+
+#[test]
+fn without_an_interval_nothing_is_pending() {
+    let node = Bitcoind::start();
+    node.mine(3);
+    let desk = Desk::with_addresses();
+    let flags = ["--pending-interval-ms", "0"];
+    let running = Running::spawn(&mut desk.follow("db", &node.rpc_url(), &flags));
+    running.wait_for_tip(&node);
+    running.wait_for_state("following");
+    assert_eq!(balance(&running, &Key::new(1), "pending"), None);
+    running.end();
+}
