@@ -95,6 +95,10 @@ impl Call {
         }
     }
 
+    pub(crate) fn into_state(self) -> State {
+        self.state
+    }
+
     pub(crate) fn height(&self) -> u32 {
         self.height
     }

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use metashrew_abi::{buffer, imports};
-use metashrew_store::WriteSet;
+use metashrew_store::{State, WriteSet};
 use wasmtime::{Extern, InstancePre, Memory, Store, StoreContextMut, TypedFunc};
 
 use crate::context::{Buffers, Call, Context};
@@ -120,6 +120,11 @@ impl Instance {
         if self.answers.capacity() > MAX_KEPT_ANSWER {
             self.answers = BytesMut::new();
         }
+    }
+
+    /// The state of a call that failed.
+    pub(crate) fn into_state(mut self) -> Option<State> {
+        self.store.data_mut().call.take().map(Call::into_state)
     }
 
     /// Bytes of wasm memory that the instance has.

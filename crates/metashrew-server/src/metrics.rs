@@ -40,6 +40,7 @@ impl Collector for Scrape {
         let mut families = Families(encoder);
         calls(&mut families, &self.0)?;
         instances(&mut families, &self.0)?;
+        read_cache(&mut families, &self.0)?;
         index(&mut families, &self.0)?;
         families.info(&self.0.guest_sha256)?;
         process(&mut families, &self.0)
@@ -141,6 +142,26 @@ fn instances(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
         "metashrew_view_memory_limit",
         "WebAssembly memory that instances for views may have together",
         views.memory_limit,
+    )
+}
+
+fn read_cache(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
+    let cache = &readings.read_cache;
+    families.counters(
+        "metashrew_store_reads",
+        "Reads of values, answered from the read cache (hit) or by the engine (miss)",
+        "cache",
+        [("hit", cache.hits), ("miss", cache.misses)],
+    )?;
+    families.bytes(
+        "metashrew_store_read_cache",
+        "Memory of the read cache",
+        cache.bytes,
+    )?;
+    families.bytes(
+        "metashrew_store_read_cache_limit",
+        "Memory that the read cache may have",
+        cache.capacity_bytes,
     )
 }
 

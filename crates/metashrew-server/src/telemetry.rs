@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use metashrew_runtime::{MetashrewRuntime, ViewStats};
-use metashrew_store::{BlockRecord, Height};
+use metashrew_store::{BlockRecord, CacheStats, Height};
 
 use crate::health::Readiness;
 use crate::indexing::{IndexingReport, IndexingStatus};
@@ -30,6 +30,7 @@ pub(crate) struct Readings {
     /// The lowest height held.
     pub(crate) first: Option<Height>,
     pub(crate) views: ViewStats,
+    pub(crate) read_cache: CacheStats,
     pub(crate) indexing: IndexingReport,
     /// Blocks from the tip to the node's.
     pub(crate) behind: Option<u32>,
@@ -70,6 +71,7 @@ impl Telemetry {
             tip,
             first: snapshot.first(),
             views: self.runtime.view_stats(),
+            read_cache: self.runtime.store().cache_stats(),
             behind: indexing.behind(tip.map(|tip| tip.height)),
             indexing,
             requests: self.requests.by_method().collect(),

@@ -167,11 +167,14 @@ impl Snapshot {
     /// Above the tip that is the state after the tip; below the lowest block held
     /// it is the empty state.
     pub fn at(&self, height: Height) -> State {
+        self.clone().into_at(height)
+    }
+
+    /// As [`Snapshot::at`], of a snapshot that is not needed any more.
+    pub fn into_at(self, height: Height) -> State {
         let tip = self.tip().map(|tip| tip.height);
         let held = self.first().is_some_and(|first| first <= height);
-        State::new(
-            self.clone(),
-            tip.filter(|_| held).map(|tip| tip.min(height)),
-        )
+        let base = tip.filter(|_| held).map(|tip| tip.min(height));
+        State::new(self, base)
     }
 }

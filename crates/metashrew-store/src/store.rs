@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::backend::BackendError;
 use crate::backend::{Backend, Batch, Durability, Space, View};
@@ -32,7 +33,7 @@ pub(crate) struct Inner {
     pub(crate) readers: usize,
     /// None if it is switched off.
     pub(crate) cache: Option<Arc<ReadCache>>,
-    published: RwLock<Arc<Published>>,
+    published: ArcSwap<Published>,
     writer: Mutex<Writer>,
 }
 
@@ -66,7 +67,7 @@ impl Store {
                 durability,
                 readers: readers::count(),
                 cache,
-                published: RwLock::new(Arc::new(published)),
+                published: ArcSwap::from_pointee(published),
                 writer: Mutex::default(),
             }),
         })
@@ -87,8 +88,16 @@ impl Store {
             .map_or_else(CacheStats::default, |cache| cache.stats())
     }
 
+    /// Lets the read cache hold `bytes` at most from now on, if it may hold more: for
+    /// whoever has a budget that covers it.
+    pub fn limit_read_cache(&self, bytes: u64) {
+        if let Some(cache) = &self.inner.cache {
+            cache.limit(bytes);
+        }
+    }
+
     pub(crate) fn published(&self) -> Arc<Published> {
-        Arc::clone(&self.inner.published.read())
+        self.inner.published.load_full()
     }
 
     /// Waits until no one else changes the store, and shows the chain as it then is.
@@ -159,7 +168,7 @@ impl Store {
             number,
             cache,
         });
-        let superseded = std::mem::replace(&mut *self.inner.published.write(), published);
+        let superseded = self.inner.published.swap(published);
         // The engine may have work to do when a view goes; readers need not wait.
         drop(superseded);
     }

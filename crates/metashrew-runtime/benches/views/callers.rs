@@ -66,7 +66,7 @@ fn by_threads(subject: &Subject, call: ViewCall<'_>, callers: usize) -> Run {
                 })
             })
             .collect();
-        let calls = threads.into_iter().map(|thread| thread.join());
+        let calls = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
         calls.flat_map(|calls| calls.expect("no panic")).collect()
     });
     (calls, begun.elapsed())

@@ -2,7 +2,8 @@
 //!
 //! One short lock guards the places, the idle instances and the counters: a call
 //! takes it once when it comes and once when it leaves. Nothing slow happens under
-//! it; instances are dropped and callers woken outside.
+//! it; instances are dropped and callers woken outside. What is being dropped still
+//! takes memory and room, and so is counted until it is gone.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::idle::{Idle, IdleInstances, Pin, PinnedTo};
 use super::latency::LatencyHistogram;
-use super::places::{Full, Places, Ticket};
+use super::places::{Places, Ticket};
 use super::session::Session;
 use super::stats::{CallCounts, DropCounts, ErrorCounts, ViewStats};
 use crate::error::{SessionLoss, ViewError};
@@ -34,6 +35,8 @@ pub(crate) struct Desk {
 struct Inner {
     places: Places,
     idle: IdleInstances,
+    /// Instances taken out under the lock, and not dropped yet.
+    leaving: usize,
     enabled: bool,
     /// The newest chain generation that a call has seen.
     generation: u64,
@@ -134,9 +137,10 @@ impl DropReason {
 type Dropped = Vec<Idle>;
 
 impl Inner {
-    /// Counts an instance that is dropped, and lets its session know.
+    /// Counts an instance that is to be dropped, and lets its session know.
     fn gone(&mut self, session: Option<&Arc<Session>>, reason: DropReason) {
         *reason.count(&mut self.dropped) += 1;
+        self.leaving += 1;
         if let Some(session) = session {
             session.lose(reason.loss());
         }
@@ -217,7 +221,8 @@ impl Inner {
             return Some(idle);
         }
         self.idle.push(idle);
-        (self.idle.len() > MAX_IDLE).then(|| self.evict()).flatten()
+        let count = self.idle.len() + self.leaving;
+        (count > MAX_IDLE).then(|| self.evict()).flatten()
     }
 
     fn evict(&mut self) -> Option<Idle> {
@@ -246,6 +251,7 @@ impl Desk {
             inner: Mutex::new(Inner {
                 places: Places::new(instances, queue),
                 idle: IdleInstances::default(),
+                leaving: 0,
                 enabled: false,
                 generation: 0,
                 pending: 0,
@@ -269,16 +275,17 @@ impl Desk {
 
     /// Lets every idle instance go; those under way are not kept after their calls.
     pub(super) fn disable(&self) {
-        let _dropped = {
+        let dropped = {
             let mut inner = self.inner.lock();
             inner.enabled = false;
             inner.drain(DropReason::Disabled, |_| true)
         };
+        self.let_go(dropped);
     }
 
     /// Lets the instances of older pending blocks go.
     pub(super) fn see_pending(&self, number: u64) {
-        let _dropped = {
+        let dropped = {
             let mut inner = self.inner.lock();
             inner.pending = inner.pending.max(number);
             inner.drain(
@@ -286,6 +293,7 @@ impl Desk {
                 |idle| matches!(idle.pin.to, PinnedTo::Pending(other) if other < number),
             )
         };
+        self.let_go(dropped);
     }
 
     /// A place, and what the call wants, if a place is free.
@@ -297,7 +305,8 @@ impl Desk {
         let old = inner.see_generation(generation);
         let (picked, dropped) = inner.pick(wanted);
         drop(inner);
-        drop((old, dropped));
+        self.let_go(old);
+        self.let_go(dropped);
         Some(picked)
     }
 
@@ -318,13 +327,11 @@ impl Desk {
                 return Poll::Ready(Ok(()));
             }
             if waiting.ticket.is_none() {
-                match inner.places.wait(task.waker().clone()) {
-                    Ok(ticket) => waiting.ticket = Some(ticket),
-                    Err(Full) => {
-                        let queue = inner.places.limit();
-                        return Poll::Ready(Err(ViewError::Busy { queue }));
-                    }
-                }
+                let Ok(ticket) = inner.places.wait(task.waker().clone()) else {
+                    let queue = inner.places.limit();
+                    return Poll::Ready(Err(ViewError::Busy { queue }));
+                };
+                waiting.ticket = Some(ticket);
             }
             Poll::Pending
         })
@@ -346,7 +353,8 @@ impl Desk {
         let old = inner.see_generation(generation);
         let (picked, dropped) = inner.pick(wanted);
         drop(inner);
-        drop((old, dropped));
+        self.let_go(old);
+        self.let_go(dropped);
         picked
     }
 
@@ -364,7 +372,7 @@ impl Desk {
 
     /// An instance was used for one purpose and dropped.
     pub(super) fn count_dropped(&self, reason: DropReason) {
-        self.inner.lock().gone(None, reason);
+        *reason.count(&mut self.inner.lock().dropped) += 1;
     }
 
     /// The end of a call: counts it, takes its instance back or has it dropped for a
@@ -380,6 +388,13 @@ impl Desk {
                 Some(instance)
             }
         };
+        if dropped.is_some() {
+            // Before the place is free: who gets it may need the memory and the room.
+            drop(inner);
+            drop(dropped);
+            inner = self.inner.lock();
+            inner.leaving -= 1;
+        }
         let next = if has_place {
             inner.places.release()
         } else {
@@ -389,32 +404,50 @@ impl Desk {
         if let Some(next) = next {
             next.wake();
         }
-        drop(dropped);
+    }
+
+    /// Drops instances that were taken out under the lock.
+    fn let_go(&self, dropped: impl IntoIterator<Item = Idle>) {
+        for idle in dropped {
+            drop(idle);
+            self.inner.lock().leaving -= 1;
+        }
     }
 
     /// Reserves memory, letting idle instances go as long as it takes, the least
     /// recently used first. If even that is not enough, it is refused, unless it may
     /// `overdraw`.
     pub(crate) fn take_memory(&self, bytes: usize, overdraw: bool) -> bool {
-        loop {
-            let reserved =
-                self.memory
-                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |memory| {
-                        memory
-                            .checked_add(bytes)
-                            .filter(|&memory| memory <= self.memory_limit)
-                    });
-            if reserved.is_ok() {
-                return true;
-            }
-            let evicted = self.inner.lock().evict();
-            if evicted.is_none() {
-                if overdraw {
+        while !self.reserve(bytes) {
+            let mut inner = self.inner.lock();
+            let evicted = inner.evict();
+            let is_last_word = evicted.is_none() && inner.leaving == 0;
+            drop(inner);
+            if is_last_word {
+                // What has left since the first try has given its memory back.
+                let reserved = self.reserve(bytes);
+                if !reserved && overdraw {
                     self.memory.fetch_add(bytes, Ordering::Relaxed);
                 }
-                return overdraw;
+                return reserved || overdraw;
             }
+            if evicted.is_none() {
+                // Another thread drops an instance at the moment.
+                std::thread::yield_now();
+            }
+            self.let_go(evicted);
         }
+        true
+    }
+
+    fn reserve(&self, bytes: usize) -> bool {
+        let within_limit = |memory: usize| {
+            let memory = memory.checked_add(bytes)?;
+            (memory <= self.memory_limit).then_some(memory)
+        };
+        self.memory
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within_limit)
+            .is_ok()
     }
 
     pub(crate) fn give_back_memory(&self, bytes: usize) {

@@ -48,7 +48,6 @@ struct Latest {
 pub(super) struct Question<'a> {
     pub(super) view: View<'a>,
     pub(super) input: &'a [u8],
-    pub(super) state: State,
     pub(super) height: Height,
     pub(super) block: BlockRecord,
     pub(super) tip: BlockRecord,
@@ -56,10 +55,6 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    pub(super) fn call(&self) -> Call {
-        Call::view(self.state.clone(), self.height)
-    }
-
     pub(super) fn answered(&self, bytes: Bytes, session_call: Option<u64>) -> ViewAnswer {
         ViewAnswer {
             bytes,
@@ -76,6 +71,7 @@ impl ViewEngine {
     pub(crate) fn new(guest: Arc<Guest>, store: Store, options: ViewOptions) -> Self {
         let room = Room::of(&options);
         let instances = options.instances.get();
+        store.limit_read_cache(room.read_cache as u64);
         Self {
             guest,
             store,
@@ -108,9 +104,9 @@ impl ViewEngine {
         let deadline = self.deadline(None, false);
         let mut instance =
             Instance::create(&self.guest.viewing, call, self.allowance(true), deadline)
-                .map_err(|fault| self.error(fault, self.options.timeout))?;
+                .map_err(|fault| Self::error(fault, self.options.timeout))?;
         let told = instance.set_cache_limit(&self.guest, self.room.guest_caches, false);
-        pollster::block_on(told).map_err(|fault| self.error(fault, self.options.timeout))?;
+        pollster::block_on(told).map_err(|fault| Self::error(fault, self.options.timeout))?;
         let (wanted, limit) = (instance.memory_bytes(), self.room.kept_instance);
         if wanted > limit {
             return Err(ViewError::MemoryLimit {
@@ -184,7 +180,7 @@ impl ViewEngine {
         let deadline = self.deadline(None, false);
         let writes = Instance::create(&self.guest.viewing, call, self.allowance(false), deadline)
             .and_then(|mut instance| instance.start())
-            .map_err(|fault| self.error(fault, self.options.timeout))?;
+            .map_err(|fault| Self::error(fault, self.options.timeout))?;
         self.replace_pending(|number| {
             Some(Arc::new(Pending {
                 number,
@@ -208,23 +204,21 @@ impl ViewEngine {
         self.desk.see_pending(number);
     }
 
-    /// Looks up what a call asks.
-    pub(super) fn question<'a>(&self, call: &ViewCall<'a>) -> Result<Question<'a>, ViewError> {
+    /// Looks up what a call asks, and the state that answers it.
+    pub(super) fn question<'a>(
+        &self,
+        call: &ViewCall<'a>,
+    ) -> Result<(Question<'a>, State), ViewError> {
         let view = self.guest.view(call.function)?;
-        let newest;
-        let snapshot = match call.snapshot {
-            Some(snapshot) => snapshot,
-            None => {
-                newest = self.store.snapshot();
-                &newest
-            }
-        };
+        let snapshot = call.snapshot.cloned();
+        let snapshot = snapshot.unwrap_or_else(|| self.store.snapshot());
         let tip = *snapshot.tip().ok_or(ResolveError::Empty)?;
+        let generation = snapshot.generation();
         let (state, height, block, to) = match call.at {
             ViewAt::Block(id) => {
                 let block = snapshot.resolve(&id)?;
                 let to = self.pinned_to(&block);
-                (snapshot.at(block.height), block.height, block, to)
+                (snapshot.into_at(block.height), block.height, block, to)
             }
             ViewAt::Pending => {
                 let pending = self
@@ -233,7 +227,7 @@ impl ViewEngine {
                     .block
                     .clone()
                     .ok_or(ViewError::NoPending)?;
-                let state = pending.on(snapshot).ok_or(ViewError::NoPending)?;
+                let state = pending.on(&snapshot).ok_or(ViewError::NoPending)?;
                 (
                     state,
                     pending.height,
@@ -242,18 +236,15 @@ impl ViewEngine {
                 )
             }
         };
-        Ok(Question {
+        let question = Question {
             view,
             input: call.input,
-            state,
             height,
             block,
             tip,
-            pin: Pin {
-                generation: snapshot.generation(),
-                to,
-            },
-        })
+            pin: Pin { generation, to },
+        };
+        Ok((question, state))
     }
 
     fn pinned_to(&self, block: &BlockRecord) -> PinnedTo {
@@ -309,7 +300,8 @@ impl ViewEngine {
         Ok(())
     }
 
-    pub(super) fn error(&self, fault: Fault, timeout: Duration) -> ViewError {
+    /// The error of a call that might run for `timeout`.
+    pub(super) fn error(fault: Fault, timeout: Duration) -> ViewError {
         match fault {
             Fault::Guest(fault) => fault.into(),
             Fault::Host(fault) => fault.into(),

@@ -101,10 +101,7 @@ mod tests {
         histogram.record(Duration::from_micros(900));
         assert_eq!(histogram.quantile(0.0), Some(Duration::from_nanos(500)));
         assert_eq!(histogram.quantile(0.99), Some(Duration::from_nanos(500)));
-        assert_eq!(
-            histogram.quantile(1.0),
-            Some(Duration::from_nanos(1_024_000))
-        );
+        assert_eq!(histogram.quantile(1.0), Some(Duration::from_micros(1_024)));
         assert_eq!(histogram.count(), 100);
     }
 }

@@ -7,6 +7,9 @@ use crate::options::ViewOptions;
 /// views touch less before they answer.
 const MAX_KEEP_RESIDENT: usize = 1024 * 1024;
 
+/// The part of the budget that the store's read cache may have.
+const READ_CACHE_PART: usize = 16;
+
 /// The part of the budget that may stay mapped in dropped instances' slots.
 const RESIDENT_PART: usize = 16;
 
@@ -19,8 +22,10 @@ pub(crate) struct Room {
     pub(crate) slots: u32,
     /// What stays mapped in a slot without an instance.
     pub(crate) keep_resident: usize,
-    /// What all instances may have together, so that the budget holds what stays
-    /// mapped as well.
+    /// What the store's read cache may have.
+    pub(crate) read_cache: usize,
+    /// What all instances may have together, so that the budget holds the store's read
+    /// cache and what stays mapped as well.
     pub(crate) all_instances: usize,
     /// An instance that has more after its call is dropped: what is left of its share
     /// is for the next call to grow into.
@@ -40,11 +45,13 @@ impl Room {
             .saturating_add(1);
         let resident = options.memory_budget / RESIDENT_PART / slots;
         let keep_resident = (resident / PAGE * PAGE).min(MAX_KEEP_RESIDENT);
-        let all_instances = options.memory_budget - keep_resident * slots;
+        let read_cache = options.memory_budget / READ_CACHE_PART;
+        let all_instances = options.memory_budget - keep_resident * slots - read_cache;
         let share = (all_instances / instances).min(options.max_instance_memory);
         Self {
             slots: u32::try_from(slots).unwrap_or(u32::MAX),
             keep_resident,
+            read_cache,
             all_instances,
             kept_instance: share / 4 * 3,
             guest_caches: share / 2,
@@ -74,7 +81,8 @@ mod tests {
                 ..ViewOptions::default()
             });
             let mapped = room.keep_resident * room.slots as usize;
-            prop_assert_eq!(mapped + room.all_instances, memory_budget);
+            let together = mapped + room.read_cache + room.all_instances;
+            prop_assert_eq!(together, memory_budget);
             prop_assert!(mapped <= memory_budget / RESIDENT_PART);
             prop_assert!(room.kept_instance * instances <= room.all_instances);
             prop_assert!(room.guest_caches <= room.kept_instance || room.kept_instance < 4);

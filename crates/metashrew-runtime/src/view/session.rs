@@ -111,13 +111,12 @@ impl Sessions {
             Arc::clone(by_name.get_or_insert_ref(name, || Arc::new(Session::new())))
         };
         let turn = Arc::clone(&session.turn);
-        let permit = match Arc::clone(&turn).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let _waiting = self.wait()?;
-                let permit = turn.acquire_owned().await;
-                permit.expect("the semaphore is never closed")
-            }
+        let permit = if let Ok(permit) = Arc::clone(&turn).try_acquire_owned() {
+            permit
+        } else {
+            let _waiting = self.wait()?;
+            let permit = turn.acquire_owned().await;
+            permit.expect("the semaphore is never closed")
         };
         Ok(Turn {
             session,

@@ -2,9 +2,10 @@
 //! caller gone), the visit gives back what it holds and counts the end once.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
+use metashrew_store::State;
 use tracing::Span;
 use tracing::field::Empty;
 
@@ -19,6 +20,13 @@ use crate::error::{HostFault, ViewError};
 use crate::fault::Fault;
 use crate::instance::Instance;
 use crate::limits::Allowance;
+
+/// What came of a call on an instance that had answered before.
+enum Reused {
+    Answered(Bytes),
+    /// It is to be tried again, on the same state.
+    TryAgain(State),
+}
 
 pub(super) struct Visit<'a> {
     engine: &'a ViewEngine,
@@ -67,15 +75,16 @@ impl<'a> Visit<'a> {
         if let Route::Session(name) = call.route {
             self.session = Some(engine.sessions.turn(name).await?);
         }
-        let (question, picked) = self.enter(&call).await?;
+        let (question, mut state, picked) = self.enter(&call).await?;
         let limit = engine.limit(call.timeout);
         let deadline = Deadline::after(limit, self.yields);
         match picked {
             Picked::Idle(instance) => {
-                if let Some(answer) = self.reuse(instance, &question, deadline, limit).await? {
-                    return Ok(self.answered(&question, answer));
+                let reused = self.reuse(instance, &question, state, deadline).await;
+                match reused.map_err(|fault| ViewEngine::error(fault, limit))? {
+                    Reused::Answered(answer) => return Ok(self.answered(&question, answer)),
+                    Reused::TryAgain(same) => state = same,
                 }
-                self.pin = Some(question.pin);
             }
             Picked::New { keep } => self.pin = keep.then_some(question.pin),
             Picked::Lost(reason) => {
@@ -84,8 +93,8 @@ impl<'a> Visit<'a> {
             }
             Picked::Unavailable => return Err(ViewError::SessionUnavailable),
         }
-        let answer = self.make_and_run(&question, deadline).await;
-        let answer = answer.map_err(|fault| engine.error(fault, limit))?;
+        let answer = self.make_and_run(&question, state, deadline).await;
+        let answer = answer.map_err(|fault| ViewEngine::error(fault, limit))?;
         Ok(self.answered(&question, answer))
     }
 
@@ -94,54 +103,59 @@ impl<'a> Visit<'a> {
     async fn enter<'c>(
         &mut self,
         call: &ViewCall<'c>,
-    ) -> Result<(Question<'c>, Picked), ViewError> {
+    ) -> Result<(Question<'c>, State, Picked), ViewError> {
         let engine = self.engine;
-        let question = engine.question(call)?;
+        let (question, state) = engine.question(call)?;
         let session = self.session.as_ref().map(|turn| &turn.session);
         let wanted = ViewEngine::wanted(call.route, session, question.pin);
         if let Some(picked) = engine.desk.enter(&wanted, question.pin.generation) {
             self.has_place = true;
-            return Ok((question, picked));
+            return Ok((question, state, picked));
         }
-        drop(question);
+        drop(state);
         engine.desk.wait().await?;
         self.has_place = true;
-        let question = engine.question(call)?;
+        let (question, state) = engine.question(call)?;
         let wanted = ViewEngine::wanted(call.route, session, question.pin);
         let picked = engine.desk.pick(&wanted, question.pin.generation);
-        Ok((question, picked))
+        Ok((question, state, picked))
     }
 
     /// Runs the call on an instance that has answered before. If that fails where a
     /// new instance may not (its memory is full of what earlier calls left, say), the
-    /// answer is none and the call is to be tried again: it changed nothing.
+    /// call is to be tried again: it changed nothing.
     async fn reuse(
         &mut self,
         mut instance: Instance,
         question: &Question<'_>,
+        state: State,
         deadline: Deadline,
-        limit: Duration,
-    ) -> Result<Option<Bytes>, ViewError> {
+    ) -> Result<Reused, Fault> {
         self.tell(question, "stateful mode");
         self.pin = Some(question.pin);
-        instance.prepare(question.call(), deadline);
+        instance.prepare(Call::view(state, question.height), deadline);
         self.instance = Some(instance);
-        match self.run(question).await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(Fault::Guest(_) | Fault::Memory { .. }) if self.session.is_none() => {
-                self.instance = None;
-                self.engine.desk.count_retry();
-                tracing::debug!("view failed on a used instance, trying a new one");
-                Ok(None)
-            }
-            Err(fault) => Err(self.engine.error(fault, limit)),
+        let fault = match self.run(question).await {
+            Ok(answer) => return Ok(Reused::Answered(answer)),
+            Err(fault) => fault,
+        };
+        let may_pass = matches!(fault, Fault::Guest(_) | Fault::Memory { .. });
+        if !may_pass || self.session.is_some() {
+            return Err(fault);
         }
+        let Some(state) = self.instance.take().and_then(Instance::into_state) else {
+            return Err(fault);
+        };
+        self.engine.desk.count_retry();
+        tracing::debug!("view failed on a used instance, trying a new one");
+        Ok(Reused::TryAgain(state))
     }
 
     /// Runs the call on an instance made for it.
     async fn make_and_run(
         &mut self,
         question: &Question<'_>,
+        state: State,
         deadline: Deadline,
     ) -> Result<Bytes, Fault> {
         let engine = self.engine;
@@ -153,7 +167,11 @@ impl<'a> Visit<'a> {
         };
         self.tell(question, mode);
         let instance = self
-            .create(question.call(), engine.allowance(keeps), deadline)
+            .create(
+                Call::view(state, question.height),
+                engine.allowance(keeps),
+                deadline,
+            )
             .await?;
         engine.desk.count_created();
         let instance = self.instance.insert(instance);
@@ -202,23 +220,24 @@ impl<'a> Visit<'a> {
             route: Route::Fresh,
             ..call
         };
-        let (mut question, _) = self.enter(&alone).await?;
+        let (mut question, state, _) = self.enter(&alone).await?;
         let limit = engine.limit(call.timeout);
         let deadline = Deadline::after(limit, self.yields);
-        let answer = self.preview_on(&mut question, block, deadline).await;
-        let answer = answer.map_err(|fault| engine.error(fault, limit))?;
+        let answer = self.preview_on(&mut question, state, block, deadline).await;
+        let answer = answer.map_err(|fault| ViewEngine::error(fault, limit))?;
         Ok(self.answered(&question, answer))
     }
 
     async fn preview_on(
         &mut self,
         question: &mut Question<'_>,
+        state: State,
         block: Bytes,
         deadline: Deadline,
     ) -> Result<Bytes, Fault> {
         let engine = self.engine;
         let height = question.height.saturating_add(1);
-        let indexing = Call::index(question.state.clone(), height, block);
+        let indexing = Call::index(state.clone(), height, block);
         let instance = self
             .create(indexing, engine.allowance(false), deadline)
             .await?;
@@ -231,9 +250,9 @@ impl<'a> Visit<'a> {
         };
         self.instance = None;
         engine.desk.count_dropped(DropReason::Fresh);
-        question.state = question.state.with_block(height, Arc::new(writes));
+        let state = state.with_block(height, Arc::new(writes));
         question.height = height;
-        self.make_and_run(question, deadline).await
+        self.make_and_run(question, state, deadline).await
     }
 
     fn answered(&self, question: &Question<'_>, bytes: Bytes) -> ViewAnswer {

@@ -181,7 +181,10 @@ fn beside_others(bench: &Bench, case: &Case) {
         done.store(true, Ordering::Relaxed);
         failed
     });
-    assert_eq!(bench.runtime.view_stats().errors.total(), failed);
+    let stats = bench.runtime.view_stats();
+    assert_eq!(stats.errors.total(), failed);
+    // Whatever failed is gone, with the used instance that was tried first, if any.
+    assert_eq!(stats.dropped.fault, failed + stats.calls.retried);
 }
 
 #[test]
@@ -241,5 +244,33 @@ fn a_call_of_a_session_is_not_tried_again_on_another_memory() {
     assert_eq!(call().unwrap().session_call, Some(1));
     let stats = bench.runtime.view_stats();
     assert_eq!(stats.calls.retried, 0);
+    assert_adds_up(&stats);
+}
+
+#[test]
+fn memory_that_one_call_leaves_is_there_for_the_next() {
+    // One instance of 8 MiB and what it leaks is all that there is room for.
+    let bench = Bench::with(&guests::large(128), |views| {
+        views.instances = NonZeroUsize::MIN;
+        views.memory_budget = 16 << 20;
+        views.timeout = Duration::from_hours(1);
+    });
+    bench.index_to(20, 1);
+    std::thread::scope(|scope| {
+        for caller in 0..8 {
+            let bench = &bench;
+            scope.spawn(move || {
+                for call in caller..caller + 150 {
+                    let at = BlockId::Height(call / 5 % 21);
+                    bench.runtime.view_sync("leak", b"", &at).unwrap();
+                }
+            });
+        }
+    });
+    let stats = bench.runtime.view_stats();
+    assert!(
+        stats.dropped.large > 0 && stats.dropped.evicted > 0,
+        "{stats:?}"
+    );
     assert_adds_up(&stats);
 }

@@ -1,6 +1,7 @@
 //! Views do not hold up the chain.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use metashrew_runtime::ViewError;
@@ -12,11 +13,11 @@ use crate::{Bench, assert_adds_up, until};
 /// Endless views on every place, half of them asynchronous, and a full queue.
 async fn next_block_is_committed_beside(instances: usize) {
     const QUEUE: usize = 16;
-    let bench = Bench::with(&guests::chained(), |views| {
+    let bench = Arc::new(Bench::with(&guests::chained(), |views| {
         views.instances = NonZeroUsize::new(instances).unwrap();
         views.queue = QUEUE;
         views.timeout = Duration::from_hours(1);
-    });
+    }));
     bench.index_to(0, 1);
     let call = || {
         let runtime = bench.runtime.clone();
@@ -32,9 +33,14 @@ async fn next_block_is_committed_beside(instances: usize) {
         call().await.unwrap(),
         Err(ViewError::Busy { queue: QUEUE })
     ));
-    std::thread::scope(|scope| {
-        scope.spawn(|| bench.index_to(20, 1));
-    });
+    let indexing = {
+        let bench = Arc::clone(&bench);
+        // Not waited for if it never ends.
+        let thread = std::thread::Builder::new();
+        thread.spawn(move || bench.index_to(20, 1)).unwrap()
+    };
+    until(|| indexing.is_finished()).await;
+    indexing.join().unwrap();
     assert_eq!(bench.store.snapshot().tip().unwrap().height, 20);
     assert!(is_full(), "no view ended meanwhile");
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use metashrew_store::{BlockId, Store};
 use wasmtime::{
-    AsContextMut, Caller, Engine, Extern, ExternType, Instance, Linker, Memory, Module,
+    AsContext, Caller, Engine, Extern, ExternType, Instance, Linker, Memory, Module,
     Store as WasmStore,
 };
 
@@ -45,15 +45,15 @@ fn memory(caller: &mut Caller<'_, Host>) -> Memory {
         .unwrap()
 }
 
-fn buffer(memory: &Memory, store: impl AsContextMut, pointer: i32) -> Vec<u8> {
+fn buffer(memory: &Memory, store: &impl AsContext, pointer: i32) -> Vec<u8> {
     let start = usize::try_from(pointer.cast_unsigned()).unwrap();
-    let bytes = memory.data(&store);
+    let bytes = memory.data(store);
     let length = u32::from_le_bytes(bytes[start - 4..start].try_into().unwrap());
     bytes[start..][..usize::try_from(length).unwrap()].to_vec()
 }
 
 fn asked(caller: &mut Caller<'_, Host>, key: i32) -> Vec<u8> {
-    let key = buffer(&memory(caller), &mut *caller, key);
+    let key = buffer(&memory(caller), caller, key);
     value(&key, &caller.data().input[..4])
 }
 
@@ -133,7 +133,7 @@ impl Guest {
             .get_typed_func::<(), i32>(&mut self.store, name);
         let pointer = view.unwrap().call(&mut self.store, ()).unwrap();
         let memory = self.memory();
-        buffer(&memory, &mut self.store, pointer)
+        buffer(&memory, &self.store, pointer)
     }
 
     fn memory(&mut self) -> Memory {
@@ -225,11 +225,6 @@ fn fill(ledger: &mut Guest) {
             let accounts = [&[magnitude], &number.to_le_bytes()[..]].concat();
             ledger.view("cached", number % 7, &accounts);
         }
-        let [.., bytes, _] = ledger.stats();
-        println!(
-            "up to 2^{magnitude}: counted {bytes}, memory {}",
-            ledger.memory_bytes()
-        );
     }
 }
 
@@ -246,7 +241,6 @@ fn a_full_cache_takes_little_more_memory_than_its_limit() {
     assert!(evictions > 0);
     assert!((LIMIT * 9 / 10..=LIMIT).contains(&bytes), "{bytes}");
     let grown = ledger.memory_bytes() - empty;
-    println!("the caches count {bytes} bytes; the memory has grown by {grown}");
     assert!(grown <= LIMIT + LIMIT / 2, "{grown}");
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Answer {
     first_height: Option<u32>,
     indexing: Indexing,
     views: Views,
+    read_cache: ReadCache,
     requests: BTreeMap<&'static str, u64>,
     process: Process,
 }
@@ -105,6 +106,16 @@ struct Bucket {
     count: u64,
 }
 
+/// The store's cache of values.
+#[derive(Clone, Serialize)]
+struct ReadCache {
+    hits: u64,
+    misses: u64,
+    entries: u64,
+    bytes: u64,
+    limit_bytes: u64,
+}
+
 #[derive(Clone, Serialize)]
 struct Process {
     resident_bytes: Option<u64>,
@@ -119,6 +130,13 @@ impl Answer {
             tip: readings.tip.as_ref().map(Tip::new),
             first_height: readings.first,
             views: Views::new(&readings.views),
+            read_cache: ReadCache {
+                hits: readings.read_cache.hits,
+                misses: readings.read_cache.misses,
+                entries: readings.read_cache.entries,
+                bytes: readings.read_cache.bytes,
+                limit_bytes: readings.read_cache.capacity_bytes,
+            },
             requests: readings.requests.iter().copied().collect(),
             process: Process {
                 resident_bytes: readings.resident,

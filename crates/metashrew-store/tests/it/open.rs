@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metashrew_store::{
-    Backend, Batch, Durability, MemoryBackend, OpenError, Space, Store, StoreOptions,
+    Backend, Batch, Durability, MemoryBackend, OpenError, RollbackError, Space, Store, StoreOptions,
 };
 
 use crate::chain::{commit, commit_standard};
@@ -173,4 +173,40 @@ fn verify_goes_down_to_the_first_block_and_finds_strays() {
         error.to_string().contains("block 2 has history root"),
         "{error}"
     );
+}
+
+#[test]
+fn a_list_that_passes_over_a_version_is_refused() {
+    let backend = Arc::new(MemoryBackend::default());
+    let store = Store::with_backend(backend.clone()).unwrap();
+    for value in ["1", "2", "3"] {
+        commit(&store, &[("a", value)]);
+    }
+    for _ in 0..8 {
+        commit(&store, &[("b", "")]);
+    }
+    store.verify(|_, _| ()).unwrap();
+
+    // Block 102 superseded the version of 101, and now says that of 100.
+    let mut batch = Batch::default();
+    let list = Bytes::from_static(&[0, 0, 0, 102, 0, 0, 0, 0]);
+    let passing_over = Bytes::from_static(&[0, 1, b'a', 2]);
+    batch.put(Space::HeightToKeys, list, passing_over);
+    backend.write(batch, Durability::Synced).unwrap();
+
+    let store = Store::with_backend(backend).unwrap();
+    let error = store.verify(|_, _| ()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("block 102 lists another version"),
+        "{error}"
+    );
+    let error = store.rollback(Some(100)).unwrap_err();
+    assert!(
+        matches!(&error, RollbackError::Read { source, .. }
+            if source.to_string().contains("the list of keys of block 102 misses a version")),
+        "{error:?}"
+    );
+    assert_eq!(store.snapshot().tip().unwrap().height, 110);
 }
