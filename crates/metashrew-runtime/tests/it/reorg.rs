@@ -41,7 +41,7 @@ fn a_call_that_begins_after_a_rollback_answers_nothing_of_the_dead_chain() {
     // The last branch that is known to be undone.
     let (dead, done, answered) = (AtomicU8::new(0), AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
-        for caller in 0..8 {
+        let caller = |caller| {
             let (bench, dead, done, answered) = (&bench, &dead, &done, &answered);
             scope.spawn(move || {
                 for call in caller.. {
@@ -64,11 +64,13 @@ fn a_call_that_begins_after_a_rollback_answers_nothing_of_the_dead_chain() {
                         Err(error) => panic!("{error}"),
                     }
                 }
-            });
-        }
+            })
+        };
+        let callers: Vec<_> = (0..8).map(caller).collect();
         for branch in 2..=BRANCHES {
             let before = answered.load(Ordering::Relaxed);
-            while answered.load(Ordering::Relaxed) < before + 50 {
+            let has_failed = || callers.iter().any(|caller| caller.is_finished());
+            while answered.load(Ordering::Relaxed) < before + 50 && !has_failed() {
                 std::thread::yield_now();
             }
             bench.store.rollback(Some(FORK)).unwrap();
