@@ -12,7 +12,10 @@ use crate::view::Desk;
 /// reserves room for so many.
 pub(crate) const MAX_TABLE_ELEMENTS: usize = 1_000_000;
 
-/// What one instance may take.
+/// Bytes that an element of a table takes.
+const TABLE_ELEMENT: usize = size_of::<usize>();
+
+/// What one instance may take: its memory, and its tables.
 ///
 /// A guest only ever sees `memory.grow` fail at its own declared maximum or at
 /// 4 GiB. Every other refusal ends the call.
@@ -52,9 +55,27 @@ impl Allowance {
         allowance
     }
 
-    /// Bytes of memory that the instance has.
+    /// Bytes that the instance has.
     pub(crate) fn reserved(&self) -> usize {
         self.reserved
+    }
+}
+
+impl Allowance {
+    fn take(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        let wanted = self.reserved.saturating_add(bytes);
+        let budget = self.budget.as_ref().and_then(Weak::upgrade);
+        let granted = wanted <= self.limit
+            && budget.is_none_or(|budget| budget.take_memory(self.reserved, bytes, self.overdraws));
+        if !granted {
+            return Err(wasmtime::Error::new(Fault::Memory {
+                wanted,
+                limit: self.limit,
+                backtrace: GuestBacktrace::default(),
+            }));
+        }
+        self.reserved = wanted;
+        Ok(())
     }
 }
 
@@ -77,21 +98,7 @@ impl ResourceLimiter for Allowance {
         if !self.legal {
             return Ok(true); // wasmtime refuses it itself; the guest sees -1, as on every host
         }
-        let delta = desired.saturating_sub(current);
-        let granted = desired <= self.limit
-            && self
-                .budget
-                .as_ref()
-                .and_then(Weak::upgrade)
-                .is_none_or(|budget| budget.take_memory(delta, self.overdraws));
-        if !granted {
-            return Err(wasmtime::Error::new(Fault::Memory {
-                wanted: desired,
-                limit: self.limit,
-                backtrace: GuestBacktrace::default(),
-            }));
-        }
-        self.reserved += delta;
+        self.take(desired.saturating_sub(current))?;
         Ok(true)
     }
 
@@ -107,13 +114,15 @@ impl ResourceLimiter for Allowance {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired
-            <= maximum
-                .unwrap_or(MAX_TABLE_ELEMENTS)
-                .min(MAX_TABLE_ELEMENTS))
+        let maximum = maximum.unwrap_or(MAX_TABLE_ELEMENTS);
+        if desired > maximum.min(MAX_TABLE_ELEMENTS) {
+            return Ok(false);
+        }
+        self.take(desired.saturating_sub(current) * TABLE_ELEMENT)?;
+        Ok(true)
     }
 }

@@ -7,18 +7,18 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::budget::Budget;
 use super::idle::{Idle, IdleInstances, Pin, PinnedTo};
 use super::latency::LatencyHistogram;
 use super::places::{Places, Ticket};
 use super::session::Session;
 use super::stats::{CallCounts, DropCounts, ErrorCounts, ViewStats};
-use crate::error::{SessionLoss, ViewError};
+use super::terms::{DropReason, End, Picked, Returned, Wanted};
+use crate::error::ViewError;
 use crate::instance::Instance;
 
 /// Instances that may be idle at a time; the engine reserves address space for them.
@@ -27,9 +27,7 @@ pub(crate) const MAX_IDLE: usize = 256;
 /// The desk. Shared by every caller.
 pub(crate) struct Desk {
     inner: Mutex<Inner>,
-    /// Bytes of wasm memory that instances have.
-    memory: AtomicUsize,
-    memory_limit: usize,
+    memory: Budget,
 }
 
 struct Inner {
@@ -46,91 +44,6 @@ struct Inner {
     errors: ErrorCounts,
     dropped: DropCounts,
     latency: LatencyHistogram,
-}
-
-/// What kind of instance a call wants.
-pub(super) enum Wanted<'a> {
-    /// One of its own.
-    Fresh,
-    /// One that may answer under this pin.
-    Pooled(Pin),
-    /// The session's.
-    Session(&'a Arc<Session>, Pin),
-}
-
-/// What a call gets.
-pub(super) enum Picked {
-    /// An instance that has answered before.
-    Idle(Instance),
-    /// None: it may make one. It is kept after the call if stateful views are on.
-    New { keep: bool },
-    /// The session's instance is gone.
-    Lost(SessionLoss),
-    /// There are no sessions, since stateful views are off.
-    Unavailable,
-}
-
-/// How a call ended.
-pub(super) enum End<'a> {
-    Answered {
-        latency: Duration,
-        preview: bool,
-    },
-    Failed(&'a ViewError),
-    /// Its caller went away.
-    Cancelled,
-}
-
-/// Why an instance is dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DropReason {
-    Fault,
-    Cancelled,
-    Large,
-    Evicted,
-    Reorg,
-    Pending,
-    Block,
-    Disabled,
-    Fresh,
-}
-
-/// What becomes of a call's instance.
-pub(super) enum Returned {
-    /// The call had none.
-    Nothing,
-    /// It is to be kept for other calls.
-    Kept(Idle),
-    /// It goes, and its session with it.
-    Dropped(Instance, Option<Arc<Session>>, DropReason),
-}
-
-impl DropReason {
-    /// What its session is told.
-    fn loss(self) -> SessionLoss {
-        match self {
-            Self::Fault => SessionLoss::Fault,
-            Self::Cancelled => SessionLoss::Cancelled,
-            Self::Large | Self::Evicted => SessionLoss::Memory,
-            Self::Reorg => SessionLoss::Reorg,
-            Self::Pending | Self::Block => SessionLoss::Block,
-            Self::Disabled | Self::Fresh => SessionLoss::Disabled,
-        }
-    }
-
-    fn count(self, counts: &mut DropCounts) -> &mut u64 {
-        match self {
-            Self::Fault => &mut counts.fault,
-            Self::Cancelled => &mut counts.cancelled,
-            Self::Large => &mut counts.large,
-            Self::Evicted => &mut counts.evicted,
-            Self::Reorg => &mut counts.reorg,
-            Self::Pending => &mut counts.pending,
-            Self::Block => &mut counts.block,
-            Self::Disabled => &mut counts.disabled,
-            Self::Fresh => &mut counts.fresh,
-        }
-    }
 }
 
 /// Instances taken out under the lock, to be dropped after it.
@@ -260,8 +173,7 @@ impl Desk {
                 dropped: DropCounts::default(),
                 latency: LatencyHistogram::default(),
             }),
-            memory: AtomicUsize::new(0),
-            memory_limit,
+            memory: Budget::new(memory_limit, instances),
         }
     }
 
@@ -414,22 +326,22 @@ impl Desk {
         }
     }
 
-    /// Reserves memory, letting idle instances go as long as it takes, the least
+    /// Takes memory for an instance that `has` some, letting idle instances go as long as it takes, the least
     /// recently used first. If even that is not enough, it is refused, unless it may
     /// `overdraw`.
-    pub(crate) fn take_memory(&self, bytes: usize, overdraw: bool) -> bool {
-        while !self.reserve(bytes) {
+    pub(crate) fn take_memory(&self, has: usize, bytes: usize, overdraw: bool) -> bool {
+        while !self.memory.take(has, bytes) {
             let mut inner = self.inner.lock();
             let evicted = inner.evict();
             let is_last_word = evicted.is_none() && inner.leaving == 0;
             drop(inner);
             if is_last_word {
                 // What has left since the first try has given its memory back.
-                let reserved = self.reserve(bytes);
-                if !reserved && overdraw {
-                    self.memory.fetch_add(bytes, Ordering::Relaxed);
+                let taken = self.memory.take(has, bytes);
+                if !taken && overdraw {
+                    self.memory.overdraw(has, bytes);
                 }
-                return reserved || overdraw;
+                return taken || overdraw;
             }
             if evicted.is_none() {
                 // Another thread drops an instance at the moment.
@@ -440,18 +352,9 @@ impl Desk {
         true
     }
 
-    fn reserve(&self, bytes: usize) -> bool {
-        let within_limit = |memory: usize| {
-            let memory = memory.checked_add(bytes)?;
-            (memory <= self.memory_limit).then_some(memory)
-        };
-        self.memory
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within_limit)
-            .is_ok()
-    }
-
-    pub(crate) fn give_back_memory(&self, bytes: usize) {
-        self.memory.fetch_sub(bytes, Ordering::Relaxed);
+    /// Takes all the memory back that an instance `has`.
+    pub(crate) fn give_back_memory(&self, has: usize) {
+        self.memory.give_back(has);
     }
 
     pub(super) fn stats(&self) -> ViewStats {
@@ -466,8 +369,8 @@ impl Desk {
             idle: inner.idle.len(),
             busy: inner.places.busy(),
             waiting: inner.places.waiting(),
-            memory: self.memory.load(Ordering::Relaxed),
-            memory_limit: self.memory_limit,
+            memory: self.memory.used(),
+            memory_limit: self.memory.limit(),
             ..ViewStats::default()
         }
     }

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use metashrew_store::{BlockRecord, Height, ResolveError, State, Store};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tracing::Instrument;
 
 use super::call::{Route, ViewAnswer, ViewAt, ViewCall};
-use super::desk::{Desk, Wanted};
+use super::desk::Desk;
 use super::idle::{Pin, PinnedTo};
 use super::pending::{Pending, PendingBlock};
 use super::room::Room;
 use super::session::{Session, Sessions};
 use super::stats::ViewStats;
+use super::terms::Wanted;
 use super::visit::Visit;
 use crate::context::Call;
 use crate::deadline::Deadline;
@@ -34,6 +35,8 @@ pub(crate) struct ViewEngine {
     pub(super) desk: Arc<Desk>,
     pub(super) sessions: Sessions,
     pending: RwLock<Latest>,
+    /// Held by whoever makes an instance without a place: there is room for one.
+    aside: Mutex<()>,
 }
 
 /// The pending block, if there is one.
@@ -78,6 +81,7 @@ impl ViewEngine {
             desk: Arc::new(Desk::new(instances, options.queue, room.all_instances)),
             sessions: Sessions::new(instances, options.queue),
             pending: RwLock::default(),
+            aside: Mutex::default(),
             room,
             options,
         }
@@ -100,6 +104,7 @@ impl ViewEngine {
     /// Makes calls run on persistent instances from now on, if one can be made and
     /// kept.
     pub(crate) fn enable(&self) -> Result<(), ViewError> {
+        let _aside = self.aside.lock();
         let call = Call::view(self.store.snapshot().latest(), 0);
         let deadline = self.deadline(None, false);
         let mut instance =
@@ -170,6 +175,7 @@ impl ViewEngine {
             self.replace_pending(|_| None);
             return Ok(());
         };
+        let _aside = self.aside.lock();
         let snapshot = self.store.snapshot();
         let tip = *snapshot.tip().ok_or(ResolveError::Empty)?;
         if tip.hash != parent {

@@ -1,5 +1,6 @@
 //! Stateful views: calls answered by instances that persist between them.
 
+mod budget;
 mod call;
 mod desk;
 mod engine;
@@ -10,6 +11,7 @@ mod places;
 mod room;
 mod session;
 mod stats;
+mod terms;
 mod visit;
 
 pub use call::{Route, ViewAnswer, ViewAt, ViewCall};

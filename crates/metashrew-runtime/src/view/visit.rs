@@ -10,10 +10,10 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::call::{Route, ViewAnswer, ViewCall};
-use super::desk::{DropReason, End, Picked, Returned};
 use super::engine::{Question, ViewEngine};
 use super::idle::{Idle, Pin};
 use super::session::Turn;
+use super::terms::{DropReason, End, Picked, Returned};
 use crate::context::Call;
 use crate::deadline::Deadline;
 use crate::error::{HostFault, ViewError};
