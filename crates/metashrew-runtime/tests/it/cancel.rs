@@ -26,7 +26,7 @@ struct Juggler<'a> {
 
 const SESSIONS: [&str; 3] = ["a", "b", "c"];
 
-impl<'a> Juggler<'a> {
+impl Juggler<'_> {
     fn step(&mut self) {
         let index = self.rng.index(self.futures.len().max(1));
         match self.rng.below(10) {

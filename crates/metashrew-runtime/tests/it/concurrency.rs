@@ -1,95 +1,13 @@
 //! Many callers at once: nobody gets another's answer, nobody waits for the dead.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use metashrew_runtime::ViewError;
 use metashrew_store::BlockId;
 use metashrew_testing::guests;
-use metashrew_testing::rng::Rng;
 
-use crate::{Bench, block, until};
-
-const HEIGHTS: u32 = 12;
-
-/// What `acc` is at every height of a chain that forks from branch 1 to 2 at a height.
-fn accumulators(fork: u32) -> Vec<[u8; 8]> {
-    let mut acc = 0u64;
-    (0..HEIGHTS)
-        .map(|height| {
-            let branch = if height < fork { 1 } else { 2 };
-            let root = block(height, branch)[36..44].try_into().unwrap();
-            acc = acc
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(u64::from(height))
-                .wrapping_add(u64::from_le_bytes(root));
-            acc.to_le_bytes()
-        })
-        .collect()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn callers_get_their_own_answers_while_blocks_come_and_go() {
-    const FORK: u32 = 6;
-    let bench = Bench::new(&guests::chained());
-    bench.index_to(HEIGHTS - 1, 1);
-    let expected = [accumulators(HEIGHTS), accumulators(FORK)];
-    let (done, reorgs) = (AtomicBool::new(false), AtomicU32::new(0));
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut branch = 2;
-            while !done.load(Ordering::Relaxed) {
-                bench.store.rollback(Some(FORK - 1)).unwrap();
-                bench.index_to(HEIGHTS - 1, branch);
-                branch = 3 - branch;
-                reorgs.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        let handle = tokio::runtime::Handle::current();
-        let callers: Vec<_> = (0..16)
-            .map(|caller| {
-                let (bench, expected, reorgs) = (&bench, &expected, &reorgs);
-                let handle = handle.clone();
-                scope.spawn(move || {
-                    let mut rng = Rng::new(caller);
-                    let mut call = 0;
-                    while call < 300 || reorgs.load(Ordering::Relaxed) < 20 {
-                        call += 1;
-                        let height = u32::try_from(rng.below(u64::from(HEIGHTS))).unwrap();
-                        let at = BlockId::Height(height);
-                        let echo = format!("caller {caller}, call {call}");
-                        let ask = |name: &str, input: &[u8]| {
-                            if caller % 2 == 0 {
-                                bench.runtime.view_sync(name, input, &at)
-                            } else {
-                                handle.block_on(bench.runtime.view(name, input, &at))
-                            }
-                        };
-                        match ask("cached_get", b"acc") {
-                            Ok(answer) => {
-                                let branch = usize::from(answer.block.hash.as_bytes()[31] == 2);
-                                let expected = expected[branch][height as usize];
-                                assert_eq!(answer.bytes, expected[..], "{echo}");
-                            }
-                            // Mid-reorg, a height may not be indexed at the moment.
-                            Err(error) => assert!(matches!(error, ViewError::Block(_)), "{error}"),
-                        }
-                        if let Ok(answer) = ask("echo", echo.as_bytes()) {
-                            assert_eq!(answer.bytes, echo.as_bytes());
-                        }
-                    }
-                })
-            })
-            .collect();
-        for caller in callers {
-            caller.join().unwrap();
-        }
-        done.store(true, Ordering::Relaxed);
-    });
-    let stats = bench.runtime.view_stats();
-    assert!(stats.dropped.reorg > 0, "reorgs happened: {stats:?}");
-}
+use crate::{Bench, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_instance_serves_calls_one_at_a_time_on_one_memory() {
