@@ -209,6 +209,9 @@ impl Indexer {
             self.progress.count_block(block.bytes, block.writes.len());
             if let Some(noticed) = block.noticed {
                 self.progress.visible(noticed);
+                let (height, took) = (block.block.height, noticed.elapsed());
+                let committing = since.elapsed();
+                tracing::debug!(height, ?took, ?committing, "a new block can be seen");
             }
         }
         self.progress.count_commit();
