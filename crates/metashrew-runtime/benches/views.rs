@@ -69,7 +69,7 @@ fn on_disk(criterion: &mut Criterion) {
 }
 
 fn many_callers(_: &mut Criterion) {
-    callers::table(&Disk::new().subject);
+    callers::table(&Disk::new().subject, &Subject::still());
 }
 
 fn beside_indexing(_: &mut Criterion) {

@@ -52,7 +52,8 @@ pub(crate) fn indexing(cache: &ModuleCache) -> Result<Engine, LoadError> {
 pub(crate) fn viewing(cache: &ModuleCache, room: &Room) -> Result<Engine, LoadError> {
     build(cache, |config, pool| {
         config.epoch_interruption(true);
-        pool.linear_memory_keep_resident(room.keep_resident);
+        pool.linear_memory_keep_resident(room.keep_resident)
+            .table_keep_resident(room.table_keep_resident);
         slots(pool, room.slots);
     })
 }

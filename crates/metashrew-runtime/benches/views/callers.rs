@@ -10,10 +10,13 @@ use crate::subject::{CALLS, Subject};
 
 const RUN: Duration = Duration::from_millis(1500);
 
-pub(crate) fn table(subject: &Subject) {
+/// The views of `subject`, and one of a guest that never grows its memory.
+pub(crate) fn table(subject: &Subject, still: &Subject) {
     println!("\n| call | callers | calls/s | median µs | p99 µs | longest ms |");
     println!("|---|---:|---:|---:|---:|---:|");
-    for (name, input) in CALLS {
+    let calls = CALLS.map(|(name, input)| (subject, name, input));
+    let calls = calls.into_iter().chain([(still, "counter", &b""[..])]);
+    for (subject, name, input) in calls {
         for (mode, route) in [("warm", Route::Pooled), ("fresh", Route::Fresh)] {
             let call = ViewCall {
                 route,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use metashrew_runtime::{MetashrewRuntime, RuntimeOptions};
 use metashrew_store::{BlockHash, BlockRef, Store, StoreOptions};
+use metashrew_testing::guests;
 use tempfile::TempDir;
 
 /// The last block.
@@ -26,12 +27,17 @@ pub(crate) struct Subject {
 
 impl Subject {
     pub(crate) fn in_memory() -> Self {
-        Self::over(Store::in_memory())
+        Self::over(&workload(), Store::in_memory())
     }
 
-    fn over(store: Store) -> Self {
+    /// A small guest whose memory never grows; `counter` is its view.
+    pub(crate) fn still() -> Self {
+        Self::over(&guests::chained(), Store::in_memory())
+    }
+
+    fn over(wasm: &[u8], store: Store) -> Self {
         let runtime =
-            MetashrewRuntime::with_options(&workload(), store.clone(), RuntimeOptions::default())
+            MetashrewRuntime::with_options(wasm, store.clone(), RuntimeOptions::default())
                 .expect("the guest loads");
         let subject = Self { store, runtime };
         for height in 0..=HEIGHT {
@@ -64,7 +70,7 @@ impl Disk {
         let directory = TempDir::new().expect("a directory");
         let store = Store::open(directory.path(), StoreOptions::default()).expect("a store");
         Self {
-            subject: Subject::over(store),
+            subject: Subject::over(&workload(), store),
             _directory: directory,
         }
     }

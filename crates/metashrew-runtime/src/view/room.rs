@@ -7,6 +7,9 @@ use crate::options::ViewOptions;
 /// views touch less before they answer.
 const MAX_KEEP_RESIDENT: usize = 1024 * 1024;
 
+/// The same for tables: a guest's functions fit.
+const MAX_TABLE_KEEP_RESIDENT: usize = 16 * 1024;
+
 /// The part of the budget that the store's read cache may have.
 const READ_CACHE_PART: usize = 16;
 
@@ -20,8 +23,10 @@ const PAGE: usize = 4096;
 pub(crate) struct Room {
     /// Instances that may exist at a time.
     pub(crate) slots: u32,
-    /// What stays mapped in a slot without an instance.
+    /// What stays mapped of the memory in a slot without an instance.
     pub(crate) keep_resident: usize,
+    /// What stays mapped of its table.
+    pub(crate) table_keep_resident: usize,
     /// What the store's read cache may have.
     pub(crate) read_cache: usize,
     /// What all instances may have together, so that the budget holds the store's read
@@ -44,13 +49,17 @@ impl Room {
             .saturating_add(MAX_IDLE)
             .saturating_add(1);
         let resident = options.memory_budget / RESIDENT_PART / slots;
-        let keep_resident = (resident / PAGE * PAGE).min(MAX_KEEP_RESIDENT);
+        let pages = |bytes: usize| bytes / PAGE * PAGE;
+        let table_keep_resident = pages(resident / 4).min(MAX_TABLE_KEEP_RESIDENT);
+        let keep_resident = pages(resident - table_keep_resident).min(MAX_KEEP_RESIDENT);
+        let mapped = (keep_resident + table_keep_resident) * slots;
         let read_cache = options.memory_budget / READ_CACHE_PART;
-        let all_instances = options.memory_budget - keep_resident * slots - read_cache;
+        let all_instances = options.memory_budget - mapped - read_cache;
         let share = (all_instances / instances).min(options.max_instance_memory);
         Self {
             slots: u32::try_from(slots).unwrap_or(u32::MAX),
             keep_resident,
+            table_keep_resident,
             read_cache,
             all_instances,
             kept_instance: share / 4 * 3,
@@ -80,7 +89,8 @@ mod tests {
                 max_instance_memory,
                 ..ViewOptions::default()
             });
-            let mapped = room.keep_resident * room.slots as usize;
+            let mapped =
+                (room.keep_resident + room.table_keep_resident) * room.slots as usize;
             let together = mapped + room.read_cache + room.all_instances;
             prop_assert_eq!(together, memory_budget);
             prop_assert!(mapped <= memory_budget / RESIDENT_PART);
