@@ -27,3 +27,4 @@ pub use error::ServerError;
 pub use handle::{Server, ServerHandle};
 pub use indexing::{IndexingReport, IndexingState, IndexingStatus, Reorg};
 pub use options::{Cors, HeightCompat, ParseCorsError, ServerOptions};
+pub use process::resident_memory;

@@ -1,7 +1,7 @@
 //! What the operating system knows about this process.
 
 /// Bytes of physical memory that the process has; none where that is not told.
-pub(crate) fn resident_memory() -> Option<u64> {
+pub fn resident_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     parse_resident(&status)
 }

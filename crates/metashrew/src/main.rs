@@ -4,7 +4,6 @@ mod cli;
 mod command;
 mod console;
 mod input;
-mod memory;
 mod reading;
 mod report;
 mod settings;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metashrew_sync::{IndexState, IndexStatus};
 
-use crate::{console, memory};
+use crate::console;
 
 /// What is shown of the progress.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +35,7 @@ impl Reading {
             blocks_per_second: status.blocks_per_second,
             megabytes_per_second: status.bytes_per_second / 1e6,
             left: status.left,
-            memory: memory::resident(),
+            memory: metashrew_server::resident_memory(),
             waits: matches!(status.state, IndexState::Waiting { .. }),
         }
     }
