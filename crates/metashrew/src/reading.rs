@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use metashrew_store::CacheStats;
 use metashrew_sync::{IndexState, IndexStatus};
 
 use crate::console;
@@ -19,6 +20,8 @@ pub(crate) struct Reading {
     megabytes_per_second: f64,
     /// None while nothing tells.
     left: Option<Duration>,
+    /// Reads answered by the store's cache, of a hundred; none before the first read.
+    cached: Option<u64>,
     /// In bytes.
     memory: Option<u64>,
     /// Whether it waits for the node.
@@ -26,7 +29,7 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    pub(crate) fn of(status: &IndexStatus) -> Self {
+    pub(crate) fn of(status: &IndexStatus, cache: &CacheStats) -> Self {
         let progress = &status.progress;
         Self {
             height: progress.height,
@@ -35,6 +38,7 @@ impl Reading {
             blocks_per_second: status.blocks_per_second,
             megabytes_per_second: status.bytes_per_second / 1e6,
             left: status.left,
+            cached: (cache.hits * 100).checked_div(cache.hits + cache.misses),
             memory: metashrew_server::resident_memory(),
             waits: matches!(status.state, IndexState::Waiting { .. }),
         }
@@ -56,6 +60,9 @@ impl fmt::Display for Reading {
         )?;
         if let Some(left) = self.left {
             write!(formatter, ", {} left", console::duration(left))?;
+        }
+        if let Some(cached) = self.cached {
+            write!(formatter, ", {cached}% of reads cached")?;
         }
         if let Some(memory) = self.memory {
             write!(formatter, ", {} MB of memory", memory / 1_000_000)?;
@@ -80,14 +87,16 @@ mod tests {
             blocks_per_second: 2.5,
             megabytes_per_second: 0.04,
             left: Some(Duration::from_secs(40)),
+            cached: Some(93),
             memory: Some(123_456_789),
             waits: false,
         };
         assert_eq!(
             reading.to_string(),
-            "block 7 of 107, 2.5 blocks/s, 0.0 MB/s, 40s left, 123 MB of memory"
+            "block 7 of 107, 2.5 blocks/s, 0.0 MB/s, 40s left, 93% of reads cached, 123 MB of memory"
         );
         reading.node_tip = Some(113);
+        reading.cached = None;
         reading.left = None;
         reading.waits = true;
         assert_eq!(

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use metashrew_runtime::MetashrewRuntime;
 use metashrew_server::{Server, ServerHandle, ServerOptions};
+use metashrew_store::Store;
 use metashrew_sync::{IndexEnd, IndexError, IndexState, Indexer, Progress, Stop};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -62,7 +63,7 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
         ..args.server_options()
     };
     let server = Server::bind(address, runtime.clone(), options).await?;
-    let mut indexing = Indexing::start(indexer)?;
+    let mut indexing = Indexing::start(indexer, runtime.store().clone())?;
     if let Some(node) = source.node()
         && let Some(interval) = args.node.pending_interval()
     {
@@ -108,12 +109,7 @@ fn load(args: &Start) -> Result<MetashrewRuntime> {
     compile(&args.indexer, &wasm, store, args)
 }
 
-fn compile(
-    path: &Path,
-    wasm: &[u8],
-    store: metashrew_store::Store,
-    args: &Start,
-) -> Result<MetashrewRuntime> {
+fn compile(path: &Path, wasm: &[u8], store: Store, args: &Start) -> Result<MetashrewRuntime> {
     MetashrewRuntime::with_options(wasm, store, args.runtime_options())
         .with_context(|| format!("`{}` is no guest", path.display()))
 }
@@ -189,12 +185,13 @@ async fn end(server: ServerHandle, mut indexing: Indexing) {
 struct Indexing {
     stop: Stop,
     progress: Arc<Progress>,
+    store: Store,
     /// Taken once it has told.
     end: Option<oneshot::Receiver<Result<IndexEnd, IndexError>>>,
 }
 
 impl Indexing {
-    fn start(indexer: Indexer) -> Result<Self> {
+    fn start(indexer: Indexer, store: Store) -> Result<Self> {
         let stop = Stop::new();
         let progress = indexer.progress();
         let (tell, end) = oneshot::channel();
@@ -209,6 +206,7 @@ impl Indexing {
         Ok(Self {
             stop,
             progress,
+            store,
             end: Some(end),
         })
     }
@@ -228,7 +226,7 @@ impl Indexing {
 
     /// Shows the progress until the end.
     async fn watch(&mut self, console: &Console) -> Result<IndexEnd, IndexError> {
-        let progress = Arc::clone(&self.progress);
+        let (progress, store) = (Arc::clone(&self.progress), self.store.clone());
         let bar = Console::is_terminal()
             .then(|| console.show_bar(0, "{wide_bar:.cyan/dim} {percent}%  {msg}"));
         let mut ticks = interval(if bar.is_some() { BAR_EVERY } else { LINE_EVERY });
@@ -239,16 +237,16 @@ impl Indexing {
         loop {
             tokio::select! {
                 ended = self.ended() => return ended,
-                _ = ticks.tick() => show(&progress, bar.as_ref(), &mut shown),
+                _ = ticks.tick() => show(&progress, &store, bar.as_ref(), &mut shown),
             }
         }
     }
 }
 
 /// Moves the bar, or writes a line; none at the tip as long as nothing happens.
-fn show(progress: &Progress, bar: Option<&ProgressBar>, shown: &mut Option<u32>) {
+fn show(progress: &Progress, store: &Store, bar: Option<&ProgressBar>, shown: &mut Option<u32>) {
     let status = progress.status();
-    let reading = Reading::of(&status);
+    let reading = Reading::of(&status, &store.cache_stats());
     let Some(bar) = bar else {
         if status.state != IndexState::Following || *shown != reading.height {
             tracing::info!("{reading}");

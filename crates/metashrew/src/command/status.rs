@@ -89,6 +89,17 @@ fn lines(ready: &Value, stats: &Value) -> String {
     let left = number("/indexing/eta_seconds")
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     line("left", left.map(console::duration));
+    let cached = number("/read_cache/hits").zip(number("/read_cache/misses"));
+    let cached = cached.filter(|(hits, misses)| hits + misses > 0.0);
+    line(
+        "reads cached",
+        cached.map(|(hits, misses)| format!("{:.0}%", 100.0 * hits / (hits + misses))),
+    );
+    let memory = number("/process/resident_bytes");
+    line(
+        "memory",
+        memory.map(|bytes| format!("{:.0} MB", bytes / 1e6)),
+    );
     let reorg = at("/indexing/last_reorg").map(|reorg| {
         let (depth, height) = (&reorg["depth"], &reorg["height"]);
         format!("{depth} blocks above {height}")
@@ -134,11 +145,13 @@ mod tests {
                 "blocks_per_second": 0.0, "bytes_per_second": 0.0, "eta_seconds": null,
                 "last_reorg": { "height": 9, "depth": 2 }, "sources": { "rest": 1, "rpc": 3 },
             },
+            "read_cache": { "hits": 3, "misses": 1 },
+            "process": { "resident_bytes": 41_600_000 },
         });
         assert_eq!(
             lines(&ready, &stats),
             "state: waiting_for_node\nready: no: nothing indexed\nerror: down\n\
-             speed: 0.0 blocks/s, 0.0 MB/s\nlast reorganisation: 2 blocks above 9\n\
+             speed: 0.0 blocks/s, 0.0 MB/s\nreads cached: 75%\nmemory: 42 MB\nlast reorganisation: 2 blocks above 9\n\
              blocks from: rest 1, rpc 3\n"
         );
     }
