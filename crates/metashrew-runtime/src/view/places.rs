@@ -35,8 +35,8 @@ pub(super) struct Places {
     limit: usize,
     next_ticket: u64,
     next_hand_over: Option<Instant>,
-    /// Whether a place was taken past the queue since one became free.
-    overtaken: bool,
+    /// Places that became free since one was last taken past the queue.
+    left_alone: usize,
 }
 
 /// There is no room in the queue.
@@ -51,7 +51,7 @@ impl Places {
             limit,
             next_ticket: 0,
             next_hand_over: None,
-            overtaken: false,
+            left_alone: usize::MAX,
         }
     }
 
@@ -72,7 +72,9 @@ impl Places {
     pub(super) fn take(&mut self) -> bool {
         let free = self.free > 0;
         self.free -= usize::from(free);
-        self.overtaken |= free && !self.queue.is_empty();
+        if free && !self.queue.is_empty() {
+            self.left_alone = 0;
+        }
         free
     }
 
@@ -130,8 +132,10 @@ impl Places {
             return None;
         }
         if self.count > 1 && !self.is_hand_over_due() {
-            let comes_back = std::mem::take(&mut self.overtaken);
-            return if comes_back { None } else { self.wake_next() };
+            // As many callers as there are places may be on their way back.
+            self.left_alone = self.left_alone.saturating_add(1);
+            let come_back = self.left_alone <= self.count;
+            return if come_back { None } else { self.wake_next() };
         }
         let longest = self.queue.iter_mut().find(|waiter| !waiter.has_place)?;
         longest.has_place = true;
