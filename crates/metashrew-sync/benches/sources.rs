@@ -25,20 +25,21 @@ use metashrew_testing::guests;
 use tempfile::TempDir;
 
 use node_chain::NodeChain;
-use sync::Workload;
 
 const RUNS: usize = 3;
 
-/// Full blocks of the node's chain.
-const NODE_BLOCKS: usize = 60;
+/// Full blocks of each chain.
+const BLOCKS: u32 = 120;
 
-/// Full blocks of the generator's chain.
-const GENERATED_BLOCKS: usize = 30;
+/// As many of them as a guest gets that has something to do with them.
+const FEWER_BLOCKS: u32 = 50;
 
 /// A guest, and what it is called.
 struct Guest {
     name: &'static str,
     wasm: Vec<u8>,
+    /// Blocks it is measured with.
+    blocks: u32,
 }
 
 fn main() {
@@ -51,18 +52,19 @@ fn main() {
             .as_ref()
             .is_none_or(|word| table.starts_with(&**word))
     };
-    let addresses = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/wasm/addresses.wasm");
-    let addresses = std::fs::read(addresses).expect("the guest is there");
-    let rows = [
-        Guest {
-            name: "nothing",
-            wasm: guests::empty_flush(),
-        },
-        Guest {
-            name: "addresses",
-            wasm: addresses.clone(),
-        },
-    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let built = |name| Guest {
+        name,
+        wasm: std::fs::read(root.join(format!("guests/wasm/{name}.wasm")))
+            .expect("the guest is there"),
+        blocks: FEWER_BLOCKS,
+    };
+    let nothing = Guest {
+        name: "nothing",
+        wasm: guests::empty_flush(),
+        blocks: BLOCKS,
+    };
+    let rows = [nothing, built("blocks"), built("addresses")];
     if wanted("node") {
         of_the_node(&rows);
     }
@@ -70,7 +72,7 @@ fn main() {
         of_the_generator(&rows);
     }
     if wanted("latency") {
-        latency::table(&addresses);
+        latency::table(&built("addresses"));
     }
 }
 
@@ -82,18 +84,14 @@ fn of_the_node(guests: &[Guest]) {
     let mut blocks: Vec<_> = (0..first)
         .map(|height| node_chain::bytes(&bitcoind, &bitcoind.hash_at(height)))
         .collect();
-    for _ in 0..NODE_BLOCKS {
+    for _ in 0..BLOCKS {
         let hash = chain.mine(&bitcoind);
         blocks.push(node_chain::bytes(&bitcoind, &hash));
     }
     bitcoind.flush();
     let directory = tempfile::tempdir().expect("a directory");
     let file = framed(&directory, &blocks);
-    let workload = Workload {
-        first,
-        last: bitcoind.height(),
-    };
-    println!("\n{}:\n", workload.describe(&blocks));
+    println!("\n{} a real node accepts:\n", describe(&blocks));
     sync::heading();
     for guest in guests {
         for (name, rest, files) in [
@@ -105,14 +103,14 @@ fn of_the_node(guests: &[Guest]) {
             // looks twice at what its files say.
             let run = || {
                 let node = connect(&bitcoind, rest, files);
-                let run = sync::run(guest, &workload, &node);
+                let run = sync::run(guest, first, &node);
                 assert_source(node.source_counts(), rest, files);
                 run
             };
             sync::row(name, guest, run);
         }
         let node = Arc::new(BlockFiles::open(&file, None).expect("the file is read"));
-        sync::row("framed file", guest, || sync::run(guest, &workload, &node));
+        sync::row("framed file", guest, || sync::run(guest, first, &node));
     }
 }
 
@@ -121,22 +119,26 @@ fn of_the_generator(guests: &[Guest]) {
     let mut chain = Chain::new(1).start(1).shape(Shape::Full);
     // The first one is small.
     let blocks: Vec<_> = chain
-        .mine(GENERATED_BLOCKS + 1)
+        .mine(BLOCKS as usize + 1)
         .iter()
         .map(|block| block.bytes.to_vec())
         .collect();
     let directory = tempfile::tempdir().expect("a directory");
     let file = framed(&directory, &blocks);
     let node = Arc::new(BlockFiles::open(&file, Some(1)).expect("the file is read"));
-    let workload = Workload {
-        first: 2,
-        last: node.last_height(),
-    };
-    println!("\n{}, generated:\n", workload.describe(&blocks));
+    println!("\n{} the generator makes:\n", describe(&blocks));
     sync::heading();
     for guest in guests {
-        sync::row("framed file", guest, || sync::run(guest, &workload, &node));
+        sync::row("framed file", guest, || sync::run(guest, 2, &node));
     }
+}
+
+/// What there is to measure, for a heading: the last of these blocks.
+fn describe(blocks: &[Vec<u8>]) -> String {
+    let full = &blocks[blocks.len() - BLOCKS as usize..];
+    let bytes: usize = full.iter().map(Vec::len).sum();
+    let megabytes = bytes as f64 / f64::from(BLOCKS) / 1e6;
+    format!("Full blocks of {megabytes:.2} MB that")
 }
 
 fn framed(directory: &TempDir, blocks: &[Vec<u8>]) -> PathBuf {

@@ -33,33 +33,43 @@ enum Blocks {
     Full,
 }
 
-pub(crate) fn table(addresses: &[u8]) {
+struct Measured {
+    times: Vec<Duration>,
+    /// The means of the two, of one block.
+    executing: Duration,
+    committing: Duration,
+}
+
+pub(crate) fn table(addresses: &Guest) {
     let chained = Guest {
         name: "a test guest of three keys",
         wasm: guests::chained(),
+        blocks: BLOCKS,
     };
-    let addresses = Guest {
-        name: "addresses",
-        wasm: addresses.to_vec(),
-    };
-    println!("\n| new block | guest | the node is asked | median | worst of {BLOCKS} |");
-    println!("|---|---|---|---:|---:|");
+    println!(
+        "\n| new block | guest | the node is asked | median | worst of {BLOCKS} | the guest's part | the commit's |"
+    );
+    println!("|---|---|---|---:|---:|---:|---:|");
     row(&chained, "height", Blocks::Coinbase, true);
-    row(&addresses, "balance", Blocks::Full, true);
+    row(addresses, "balance", Blocks::Full, true);
     row(&chained, "height", Blocks::Coinbase, false);
-    row(&addresses, "balance", Blocks::Full, false);
+    row(addresses, "balance", Blocks::Full, false);
 }
 
 fn row(guest: &Guest, view: &str, blocks: Blocks, zmq: bool) {
-    let mut times = measure(guest, view, blocks, zmq);
+    let Measured {
+        mut times,
+        executing,
+        committing,
+    } = measure(guest, view, blocks, zmq);
     times.sort_unstable();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     let last = times.len() - 1;
     println!(
-        "| {} | {} | {} | {:.1} ms | {:.1} ms |",
+        "| {} | {} | {} | {:.1} ms | {:.1} ms | {:.1} ms | {:.1} ms |",
         match blocks {
             Blocks::Coinbase => "a coinbase alone",
-            Blocks::Full => "full, 1.6 MB",
+            Blocks::Full => "a full one",
         },
         guest.name,
         if zmq {
@@ -69,10 +79,12 @@ fn row(guest: &Guest, view: &str, blocks: Blocks, zmq: bool) {
         },
         ms(times[last / 2]),
         ms(times[last]),
+        ms(executing),
+        ms(committing),
     );
 }
 
-fn measure(guest: &Guest, view: &str, blocks: Blocks, zmq: bool) -> Vec<Duration> {
+fn measure(guest: &Guest, view: &str, blocks: Blocks, zmq: bool) -> Measured {
     let bitcoind = Bitcoind::start();
     let mut chain = NodeChain::fund(&bitcoind);
     let directory = tempfile::tempdir().expect("a directory");
@@ -95,6 +107,7 @@ fn measure(guest: &Guest, view: &str, blocks: Blocks, zmq: bool) -> Vec<Duration
         let mut times = Vec::new();
         let base = bitcoind.height();
         wait_for_view(&runtime, view, base);
+        let before = indexer.progress().report();
         for number in 0..WARM_UP + BLOCKS {
             thread::sleep(Duration::from_secs(1) * (number * STRIDE % BLOCKS) / BLOCKS);
             match blocks {
@@ -110,7 +123,13 @@ fn measure(guest: &Guest, view: &str, blocks: Blocks, zmq: bool) -> Vec<Duration
         stop.request();
         let end = indexing.join().expect("it does not panic");
         end.expect("every block is indexed");
-        times
+        let after = indexer.progress().report();
+        let each = |before, after| Duration::saturating_sub(after, before) / (WARM_UP + BLOCKS);
+        Measured {
+            times,
+            executing: each(before.executing, after.executing),
+            committing: each(before.committing, after.committing),
+        }
     })
 }
 

@@ -23,7 +23,7 @@ const INPUTS_EACH: usize = 2;
 const OUTPUTS_EACH: usize = 4;
 
 /// Of so many inputs, one spends an output of its own block.
-const SAME_BLOCK: usize = 3;
+const SAME_BLOCK: u64 = 3;
 
 /// Of so many outputs, one pays to the script of the output before.
 const SAME_SCRIPT: u64 = 3;
@@ -47,6 +47,8 @@ pub(crate) struct NodeChain {
     coins: VecDeque<Coin>,
     /// Outputs made so far.
     made: u64,
+    /// Those of them that were spent.
+    spent: u64,
 }
 
 impl NodeChain {
@@ -57,6 +59,7 @@ impl NodeChain {
         let mut chain = Self {
             coins: VecDeque::new(),
             made: 0,
+            spent: 0,
         };
         let input = TxIn {
             previous_output: outpoint,
@@ -79,9 +82,9 @@ impl NodeChain {
     fn spend(&mut self) -> Transaction {
         let mut satoshi = 0;
         let inputs = (0..INPUTS_EACH)
-            .map(|index| {
-                let own = (self.coins.len() + index) % SAME_BLOCK == 0;
-                let coin = if own {
+            .map(|_| {
+                self.spent += 1;
+                let coin = if self.spent.is_multiple_of(SAME_BLOCK) {
                     self.coins.pop_back()
                 } else {
                     self.coins.pop_front()
@@ -99,7 +102,7 @@ impl NodeChain {
         let scripts: Vec<_> = (0..outputs)
             .map(|_| {
                 self.made += 1;
-                self.made - u64::from(self.made % SAME_SCRIPT == 0)
+                self.made - u64::from(self.made.is_multiple_of(SAME_SCRIPT))
             })
             .collect();
         let output = |script: &u64| TxOut {

@@ -13,22 +13,6 @@ use crate::{Guest, RUNS};
 /// How often it is looked whether the first block has come.
 const LOOK_EVERY: Duration = Duration::from_micros(100);
 
-/// The blocks that are measured; those before them are indexed beforehand.
-pub(crate) struct Workload {
-    pub(crate) first: Height,
-    pub(crate) last: Height,
-}
-
-impl Workload {
-    /// How many blocks and how large, for a heading; `blocks` ends with them.
-    pub(crate) fn describe(&self, blocks: &[Vec<u8>]) -> String {
-        let count = (self.last - self.first + 1) as usize;
-        let bytes: usize = blocks[blocks.len() - count..].iter().map(Vec::len).sum();
-        let megabytes = bytes as f64 / count as f64 / 1e6;
-        format!("{count} full blocks of {megabytes:.2} MB")
-    }
-}
-
 /// What one run took, from when the first block was there.
 #[derive(Clone, Copy)]
 pub(crate) struct Run {
@@ -81,8 +65,8 @@ pub(crate) fn row(source: &str, guest: &Guest, run: impl Fn() -> Run) {
     );
 }
 
-/// Indexes the workload once, from the start.
-pub(crate) fn run<N: Node + 'static>(guest: &Guest, workload: &Workload, node: &Arc<N>) -> Run {
+/// Indexes the guest's blocks from a height on, into a database that has those before.
+pub(crate) fn run<N: Node + 'static>(guest: &Guest, first: Height, node: &Arc<N>) -> Run {
     let directory = tempfile::tempdir().expect("a directory");
     let store = Store::open(&directory.path().join("db"), StoreOptions::default())
         .expect("a new database opens");
@@ -96,8 +80,8 @@ pub(crate) fn run<N: Node + 'static>(guest: &Guest, workload: &Workload, node: &
         Indexer::new(runtime.clone(), node, options)
     };
     // The guest's code and the first coins, too, are there as in the middle of a sync.
-    run_to_the_end(&indexer(workload.first - 1));
-    let indexer = indexer(workload.last);
+    run_to_the_end(&indexer(first - 1));
+    let indexer = indexer(first + guest.blocks - 1);
     let progress = indexer.progress();
     let begun = Instant::now();
     let watcher = thread::spawn(move || (wait_for_first_block(&progress), begun.elapsed()));
