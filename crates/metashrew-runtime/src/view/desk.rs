@@ -8,6 +8,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -289,7 +290,9 @@ impl Desk {
 
     /// The end of a call: counts it, takes its instance back or has it dropped for a
     /// reason, and gives its place to the next one.
-    pub(super) fn leave(&self, end: &End<'_>, has_place: bool, returned: Returned) {
+    ///
+    /// `held` is how long it had a place, if it had one.
+    pub(super) fn leave(&self, end: &End<'_>, held: Option<Duration>, returned: Returned) {
         let mut inner = self.inner.lock();
         inner.count(end);
         let dropped = match returned {
@@ -307,11 +310,7 @@ impl Desk {
             inner = self.inner.lock();
             inner.leaving -= 1;
         }
-        let next = if has_place {
-            inner.places.release()
-        } else {
-            None
-        };
+        let next = held.and_then(|held| inner.places.release(held));
         drop(inner);
         if let Some(next) = next {
             next.wake();

@@ -1,7 +1,7 @@
 //! The places that calls run on, and the queue for them.
 //!
-//! With one place, calls run in the order they came. With more, a place that
-//! becomes free is for whoever is there first. While callers come back by
+//! With one place, or where calls take longer than a switch between threads, calls run
+//! in the order they came. Else a place that becomes free is for whoever is there first. While callers come back by
 //! themselves, nobody is woken for it: waking a thread and having it find the place
 //! taken costs more than most calls. Once in a while the longest waiting call gets
 //! a place handed, so that no call waits for ever; and a place that nobody came for
@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// The time between two places that are handed to whoever waits longest.
 const HAND_OVER_EVERY: Duration = Duration::from_millis(1);
+
+/// A call that had its place for so long was worth the switch to the next one.
+const WORTH_A_SWITCH: Duration = Duration::from_micros(20);
 
 /// Who waits in the queue, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,19 +122,20 @@ impl Places {
     pub(super) fn leave_queue(&mut self, ticket: Ticket) -> Option<Waker> {
         let waiter = self.queue.remove(self.position(ticket)?)?;
         if waiter.has_place {
-            self.release()
+            self.release(Duration::ZERO)
         } else {
             self.wake_next()
         }
     }
 
-    /// Gives a place back; answers whom to wake.
-    pub(super) fn release(&mut self) -> Option<Waker> {
+    /// Gives a place back that was `held` for a time; answers whom to wake.
+    pub(super) fn release(&mut self, held: Duration) -> Option<Waker> {
         self.free += 1;
         if self.queue.is_empty() {
             return None;
         }
-        if self.count > 1 && !self.is_hand_over_due() {
+        let in_order = self.count == 1 || held >= WORTH_A_SWITCH;
+        if !in_order && !self.is_hand_over_due() {
             // As many callers as there are places may be on their way back.
             self.left_alone = self.left_alone.saturating_add(1);
             let come_back = self.left_alone <= self.count;
@@ -218,14 +222,14 @@ mod tests {
         let tickets: Vec<_> = (0..3).map(|_| places.wait(noop()).ok().unwrap()).collect();
         assert!(places.wait(noop()).is_err());
         for (index, ticket) in tickets.iter().enumerate() {
-            assert!(places.release().is_some());
+            assert!(places.release(Duration::ZERO).is_some());
             assert!(!places.take(), "nobody overtakes");
             for later in tickets.iter().skip(index + 1) {
                 assert!(!places.take_waiting(*later, &noop()));
             }
             assert!(places.take_waiting(*ticket, &noop()));
         }
-        assert!(places.release().is_none());
+        assert!(places.release(Duration::ZERO).is_none());
         assert_eq!((places.busy(), places.waiting()), (0, 0));
     }
 
@@ -236,7 +240,7 @@ mod tests {
         let bell = Arc::new(Bell::default());
         let first = places.wait(noop()).ok().unwrap();
         let second = places.wait(Arc::clone(&bell).into()).ok().unwrap();
-        places.release().unwrap().wake();
+        places.release(Duration::ZERO).unwrap().wake();
         places.leave_queue(first).unwrap().wake();
         assert_eq!(bell.0.load(Ordering::Relaxed), 1);
         assert!(places.take_waiting(second, &noop()));
@@ -247,7 +251,10 @@ mod tests {
     enum Step {
         Come,
         Look(usize),
-        Leave,
+        /// After a short call, or a long one.
+        Leave {
+            long: bool,
+        },
         GiveUp(usize),
         /// So much time passes that a place is handed over next.
         Wait,
@@ -257,7 +264,7 @@ mod tests {
         let step = prop_oneof![
             3 => Just(Step::Come),
             3 => any::<usize>().prop_map(Step::Look),
-            3 => Just(Step::Leave),
+            3 => any::<bool>().prop_map(|long| Step::Leave { long }),
             1 => any::<usize>().prop_map(Step::GiveUp),
             1 => Just(Step::Wait),
         ];
@@ -284,9 +291,10 @@ mod tests {
                             running += 1;
                         }
                     }
-                    Step::Leave if running > 0 => {
+                    Step::Leave { long } if running > 0 => {
                         running -= 1;
-                        places.release();
+                        let held = if long { WORTH_A_SWITCH } else { Duration::ZERO };
+                        places.release(held);
                     }
                     Step::GiveUp(which) if !waiting.is_empty() => {
                         places.leave_queue(waiting.remove(which % waiting.len()));
@@ -310,7 +318,7 @@ mod tests {
                 running += before - waiting.len();
                 prop_assert!(running > 0, "all are stuck");
                 running -= 1;
-                places.release();
+                places.release(Duration::ZERO);
             }
             prop_assert_eq!((places.busy(), places.waiting()), (0, 0));
         }

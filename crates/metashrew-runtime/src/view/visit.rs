@@ -34,7 +34,8 @@ pub(super) struct Visit<'a> {
     since: Instant,
     span: Span,
     session: Option<Turn>,
-    has_place: bool,
+    /// When it got its place.
+    placed: Option<Instant>,
     /// The instance that runs the call.
     instance: Option<Instance>,
     /// What the instance may answer later; none if it is not kept.
@@ -50,7 +51,7 @@ impl<'a> Visit<'a> {
             since: now(),
             span: tracing::debug_span!("view", function, height = Empty, mode = Empty),
             session: None,
-            has_place: false,
+            placed: None,
             instance: None,
             pin: None,
             ended: false,
@@ -109,12 +110,12 @@ impl<'a> Visit<'a> {
         let session = self.session.as_ref().map(|turn| &turn.session);
         let wanted = ViewEngine::wanted(call.route, session, question.pin);
         if let Some(picked) = engine.desk.enter(&wanted, question.pin.generation) {
-            self.has_place = true;
+            self.placed = Some(self.since);
             return Ok((question, state, picked));
         }
         drop(state);
         engine.desk.wait().await?;
-        self.has_place = true;
+        self.placed = Some(now());
         let (question, state) = engine.question(call)?;
         let wanted = ViewEngine::wanted(call.route, session, question.pin);
         let picked = engine.desk.pick(&wanted, question.pin.generation);
@@ -287,7 +288,8 @@ impl<'a> Visit<'a> {
             Some(instance) => self.give_back(instance, reason),
             None => Returned::Nothing,
         };
-        self.engine.desk.leave(end, self.has_place, returned);
+        let held = self.placed.map(|placed| placed.elapsed());
+        self.engine.desk.leave(end, held, returned);
     }
 
     fn give_back(&self, mut instance: Instance, reason: Option<DropReason>) -> Returned {
