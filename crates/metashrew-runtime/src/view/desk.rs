@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::budget::Budget;
 use super::idle::{Idle, IdleInstances, Pin, PinnedTo};
@@ -93,8 +93,7 @@ impl Inner {
                     } else {
                         DropReason::Reorg
                     };
-                    self.gone(None, reason);
-                    session.lose(reason.loss());
+                    self.gone(Some(session), reason);
                     let told = session.take_loss().unwrap_or(reason.loss());
                     (Picked::Lost(told), Some(idle))
                 }
@@ -215,12 +214,7 @@ impl Desk {
         if !inner.places.take() {
             return None;
         }
-        let old = inner.see_generation(generation);
-        let (picked, dropped) = inner.pick(wanted);
-        drop(inner);
-        self.let_go(old);
-        self.let_go(dropped);
-        Some(picked)
+        Some(self.hand_out(inner, wanted, generation))
     }
 
     /// Waits for a place. The call that gets it must [`Desk::leave`].
@@ -262,7 +256,15 @@ impl Desk {
 
     /// What the call wants, which has a place already.
     pub(super) fn pick(&self, wanted: &Wanted<'_>, generation: u64) -> Picked {
-        let mut inner = self.inner.lock();
+        self.hand_out(self.inner.lock(), wanted, generation)
+    }
+
+    fn hand_out(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        wanted: &Wanted<'_>,
+        generation: u64,
+    ) -> Picked {
         let old = inner.see_generation(generation);
         let (picked, dropped) = inner.pick(wanted);
         drop(inner);

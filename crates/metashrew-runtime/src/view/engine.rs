@@ -106,7 +106,7 @@ impl ViewEngine {
     pub(crate) fn enable(&self) -> Result<(), ViewError> {
         let _aside = self.aside.lock();
         let call = Call::view(self.store.snapshot().latest(), 0);
-        let deadline = self.deadline(None, false);
+        let deadline = Deadline::after(self.options.timeout, false);
         let mut instance =
             Instance::create(&self.guest.viewing, call, self.allowance(true), deadline)
                 .map_err(|fault| Self::error(fault, self.options.timeout))?;
@@ -183,7 +183,7 @@ impl ViewEngine {
         }
         let height = tip.height.saturating_add(1);
         let call = Call::index(snapshot.latest(), height, block);
-        let deadline = self.deadline(None, false);
+        let deadline = Deadline::after(self.options.timeout, false);
         let writes = Instance::create(&self.guest.viewing, call, self.allowance(false), deadline)
             .and_then(|mut instance| instance.start())
             .map_err(|fault| Self::error(fault, self.options.timeout))?;
@@ -292,10 +292,6 @@ impl ViewEngine {
         timeout.map_or(self.options.timeout, |timeout| {
             timeout.min(self.options.timeout)
         })
-    }
-
-    pub(super) fn deadline(&self, timeout: Option<Duration>, yields: bool) -> Deadline {
-        Deadline::after(self.limit(timeout), yields)
     }
 
     pub(super) fn check_input(&self, input: &[u8]) -> Result<(), ViewError> {
