@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::backend::BackendError;
+use crate::backend::{BackendError, ErrorKind};
 use crate::block::{BlockHash, Height};
 use crate::keys::{MAX_KEY_LEN, MAX_VALUE_LEN};
 
@@ -35,6 +35,21 @@ pub enum ReadError {
         /// Which record, and what is wrong with it.
         what: String,
     },
+}
+
+impl ReadError {
+    /// What has to be done about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Backend(error) => error.kind,
+            Self::Corrupt { .. } => ErrorKind::Damage,
+        }
+    }
+
+    /// Whether the same may succeed later, once the machine is well again.
+    pub fn is_transient(&self) -> bool {
+        self.kind() == ErrorKind::Machine
+    }
 }
 
 /// A database that could not be opened.
@@ -85,6 +100,22 @@ pub enum OpenError {
     Backend(#[from] BackendError),
 }
 
+impl OpenError {
+    /// What has to be done about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Locked { .. } | Self::NotFound { .. } | Self::Format { .. } => ErrorKind::Misuse,
+            Self::Corrupt { .. } | Self::LostCommits { .. } => ErrorKind::Damage,
+            Self::Backend(error) => error.kind,
+        }
+    }
+
+    /// Whether the same may succeed later, once the machine is well again.
+    pub fn is_transient(&self) -> bool {
+        self.kind() == ErrorKind::Machine
+    }
+}
+
 /// A commit that failed. Readers see what they saw before.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
@@ -127,6 +158,22 @@ pub enum CommitError {
     },
 }
 
+impl CommitError {
+    /// What has to be done about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotNext { .. } | Self::NotConnected { .. } => ErrorKind::Misuse,
+            Self::Read { source, .. } => source.kind(),
+            Self::Backend { source, .. } => source.kind,
+        }
+    }
+
+    /// Whether the same may succeed later, once the machine is well again.
+    pub fn is_transient(&self) -> bool {
+        self.kind() == ErrorKind::Machine
+    }
+}
+
 /// A rollback that failed. The store stands at a committed block: the old tip,
 /// or, in a rollback too large for one batch, one between it and the aim.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +202,22 @@ pub enum RollbackError {
         /// What failed.
         source: BackendError,
     },
+}
+
+impl RollbackError {
+    /// What has to be done about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::BelowFirst { .. } => ErrorKind::Misuse,
+            Self::Read { source, .. } => source.kind(),
+            Self::Backend { source, .. } => source.kind,
+        }
+    }
+
+    /// Whether the same may succeed later, once the machine is well again.
+    pub fn is_transient(&self) -> bool {
+        self.kind() == ErrorKind::Machine
+    }
 }
 
 /// A database whose stored versions do not give its history roots.

@@ -13,6 +13,7 @@ mod block_id;
 mod chain;
 mod commit;
 mod counter;
+mod disk_usage;
 mod error;
 mod history;
 mod keys;
@@ -29,7 +30,7 @@ mod verify;
 mod write_set;
 
 pub use backend::{
-    Backend, BackendError, Batch, Durability, MemoryBackend, Operation, Scan, Space, View,
+    Backend, BackendError, Batch, Durability, ErrorKind, MemoryBackend, Operation, Scan, Space, View,
 };
 pub use block::{BlockHash, BlockRecord, BlockRef, Height, HistoryRoot, ParseHashError};
 pub use block_id::{BlockId, ParseBlockIdError};

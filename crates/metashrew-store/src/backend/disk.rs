@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::ops::Bound;
 use std::panic::catch_unwind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -37,6 +37,11 @@ const SHORT_KEY_LEN: usize = 128;
 /// Journals beyond this are got rid of by writing out the small key spaces whose
 /// records they hold; opening replays what journals there are.
 const MAX_JOURNAL_BYTES: u64 = 128 << 20;
+/// One in how many of the process's file descriptors the engine may keep.
+const FILES_SHARE: usize = 4;
+const MIN_CACHED_FILES: usize = 16;
+/// Enough for half a terabyte of tables of 64 MiB.
+const MAX_CACHED_FILES: usize = 8_192;
 /// Slots of the hash index in each data block of newest versions, by entry.
 const HASHES_PER_ENTRY: f32 = 1.33;
 
@@ -46,6 +51,7 @@ type Stamp = u64;
 /// The on-disk engine.
 #[derive(Debug)]
 pub(crate) struct Disk {
+    path: PathBuf,
     engine: Arc<Engine>,
     writer: Mutex<Writer>,
 }
@@ -98,6 +104,7 @@ impl Disk {
         let stamp = engine.stamp()?;
         let durable = DurableRecord::open(path, stamp, options.accept_lost_commits)?;
         Ok(Self {
+            path: path.to_owned(),
             engine: Arc::new(engine),
             writer: Mutex::new(Writer { stamp, durable }),
         })
@@ -192,6 +199,8 @@ fn open_engine(
     let database = Database::builder(directory)
         .cache_size(options.cache_bytes)
         .max_journaling_size(MAX_JOURNAL_BYTES)
+        .max_cached_files(Some(cached_files()))
+        .worker_threads(worker_threads())
         .open()
         .map_err(failed)?;
     let mut spaces = Vec::with_capacity(Space::ALL.len());
@@ -205,6 +214,26 @@ fn open_engine(
         .try_into()
         .unwrap_or_else(|_| unreachable!("one keyspace was made for every space"));
     Ok((database, spaces))
+}
+
+/// How many files the engine keeps open: a part of what the process may have, so that
+/// connections and the files that a compaction opens find room beside them.
+fn cached_files() -> usize {
+    #[cfg(unix)]
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    let limit = Some(0);
+    let share = limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX) / FILES_SHARE
+    });
+    share.clamp(MIN_CACHED_FILES, MAX_CACHED_FILES)
+}
+
+/// The engine's default, one thread for each core up to four, but never a single one:
+/// that one can wait for itself (fjall#323).
+fn worker_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.clamp(2, 4)
 }
 
 fn name(space: Space) -> &'static str {
@@ -314,6 +343,10 @@ impl Backend for Disk {
             writer.durable.advance(stamp);
         }
         Ok(())
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        Some(&self.path)
     }
 }
 

@@ -3,16 +3,19 @@
 use std::error::Error;
 use std::fmt::Debug;
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 mod disk;
 mod durable;
+mod error_kind;
 mod journals;
 mod memory;
 
 pub(crate) use disk::Disk;
+pub use error_kind::ErrorKind;
 pub use memory::MemoryBackend;
 
 /// The ordered key spaces of the store, each with keys of its own.
@@ -116,17 +119,40 @@ pub enum Durability {
 pub struct BackendError {
     /// What the engine was doing.
     pub operation: &'static str,
+    /// What has to be done about it.
+    pub kind: ErrorKind,
     /// What it said.
     pub source: Box<dyn Error + Send + Sync>,
 }
 
 impl BackendError {
-    /// A failure of `operation` with `source` as its cause.
+    /// A failure of `operation` with `source` as its cause, which tells the kind: an
+    /// error of the operating system is the machine's, anything unknown is damage.
     pub fn new(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let source = source.into();
         Self {
             operation,
+            kind: ErrorKind::of(source.as_ref()),
+            source,
+        }
+    }
+
+    /// A failure of `operation` of a kind that `source` does not tell by itself.
+    pub fn of_kind(
+        kind: ErrorKind,
+        operation: &'static str,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            operation,
+            kind,
             source: source.into(),
         }
+    }
+
+    /// Whether the same may succeed later, once the machine is well again.
+    pub fn is_transient(&self) -> bool {
+        self.kind == ErrorKind::Machine
     }
 }
 
@@ -151,4 +177,9 @@ pub trait Backend: Debug + Send + Sync {
     ///
     /// The store never calls this from two threads at once.
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError>;
+
+    /// The directory that holds the content, if it lives in files.
+    fn directory(&self) -> Option<&Path> {
+        None
+    }
 }

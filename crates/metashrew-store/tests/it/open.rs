@@ -210,3 +210,16 @@ fn a_list_that_passes_over_a_version_is_refused() {
     );
     assert_eq!(store.snapshot().tip().unwrap().height, 110);
 }
+
+#[test]
+fn a_database_tells_its_size_and_what_the_disk_has_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), StoreOptions::default()).unwrap();
+    let empty = store.disk_bytes().unwrap();
+    commit_standard(&store, 0, 200_000);
+    let filled = store.disk_bytes().unwrap();
+    assert!(filled >= empty + 20 * 200_000, "{empty} to {filled}");
+    assert!(store.free_space().unwrap() > 0);
+    let memory = Store::in_memory();
+    assert_eq!((memory.disk_bytes(), memory.free_space()), (None, None));
+}
