@@ -4,6 +4,7 @@
 mod auth;
 mod fault;
 mod http;
+mod method;
 mod rest;
 mod rpc;
 mod settings;
@@ -18,8 +19,8 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_json::{Value, json};
 
 use auth::Login;
-use fault::NodeFault;
 use http::Http;
+use method::Method;
 use rest::Rest;
 use rpc::Rpc;
 
@@ -29,6 +30,7 @@ use crate::network::Network;
 use crate::node::{Node, NodeBlock, NodeError};
 
 pub use auth::{Auth, CookieError};
+pub(crate) use fault::NodeFault;
 pub use settings::{CoreSettings, OtherNetwork, SettingsError};
 pub use template::BlockTemplate;
 
@@ -141,12 +143,12 @@ impl CoreNode {
     pub fn block_template(&self) -> Result<BlockTemplate, NodeError> {
         self.check_network()?;
         self.ask(
-            "getblocktemplate",
+            Method::BlockTemplate,
             &json!([{"rules": ["segwit", "signet"]}]),
         )
     }
 
-    fn ask<T: DeserializeOwned>(&self, method: &str, params: &Value) -> Result<T, NodeError> {
+    fn ask<T: DeserializeOwned>(&self, method: Method, params: &Value) -> Result<T, NodeError> {
         self.noting(self.rpc.call(method, params))
     }
 
@@ -173,7 +175,7 @@ impl CoreNode {
         else {
             return Ok(());
         };
-        let Hash(found) = self.ask("getblockhash", &json!([0]))?;
+        let Hash(found) = self.ask(Method::BlockHash, &json!([0]))?;
         if found != genesis {
             return Err(NodeError::Unusable(Box::new(OtherNetwork {
                 address: self.rpc.http().address().to_owned(),
@@ -188,14 +190,14 @@ impl CoreNode {
 
     fn chain_info(&self) -> Result<ChainInfo, NodeError> {
         self.check_network()?;
-        self.ask("getblockchaininfo", &json!([]))
+        self.ask(Method::ChainInfo, &json!([]))
     }
 
     fn block_by_rpc(&self, hash: &BlockHash) -> Result<Bytes, NodeError> {
         let params = json!([hash.to_string(), 0]);
         // The hex is decoded where it lies: a block may have megabytes.
         let read = |result: &str| hex::decode(serde_json::from_str::<&str>(result).ok()?).ok();
-        match self.rpc.call_reading("getblock", &params, read) {
+        match self.rpc.call_reading(Method::Block, &params, read) {
             Err(NodeFault::Refused { code, .. }) if code == NOT_FOUND => {
                 Err(NodeError::NoBlock { hash: *hash })
             }
@@ -220,7 +222,7 @@ impl CoreNode {
             .take(count)
             .map(|height| json!([height]))
             .collect();
-        let answers = self.noting(self.rpc.batch("getblockhash", &params))?;
+        let answers = self.noting(self.rpc.batch(Method::BlockHash, &params))?;
         let mut hashes = Vec::with_capacity(answers.len());
         for answer in answers {
             match answer {
@@ -274,7 +276,7 @@ impl Node for CoreNode {
         {
             return Ok(Some(hash));
         }
-        match self.rpc.call("getblockhash", &json!([height])) {
+        match self.rpc.call(Method::BlockHash, &json!([height])) {
             Ok(Hash(hash)) => Ok(Some(hash)),
             Err(NodeFault::Refused { code, .. }) if code == OUT_OF_RANGE => Ok(None),
             Err(fault) => self.noting(Err(fault)),

@@ -11,6 +11,7 @@ mod bitcoind;
 mod block;
 mod error;
 mod execute;
+mod failure_kind;
 mod fetch;
 mod files;
 mod indexer;
@@ -37,6 +38,7 @@ pub use bitcoind::{
 };
 pub use block::BlockFault;
 pub use error::IndexError;
+pub use failure_kind::FailureKind;
 pub use files::{BlockFiles, FilesError};
 pub use indexer::{IndexEnd, Indexer};
 pub use network::{Network, ParseNetworkError};

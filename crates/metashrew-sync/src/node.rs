@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use metashrew_store::{BlockHash, Height};
 
+use crate::bitcoind::NodeFault;
 use crate::block::BlockFault;
+use crate::failure_kind::FailureKind;
 use crate::files::FilesError;
 
 /// A block of a node's best chain.
@@ -107,6 +109,21 @@ pub enum NodeError {
 }
 
 impl NodeError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Unavailable(cause) => cause
+                .downcast_ref::<NodeFault>()
+                .map_or(FailureKind::Unreachable, NodeFault::kind),
+            Self::BadAnswer { .. } => FailureKind::BadAnswer,
+            Self::Behind { .. } => FailureKind::Behind,
+            Self::NoBlock { .. } => FailureKind::NoBlock,
+            Self::Pruned { .. } => FailureKind::Pruned,
+            Self::Unusable(_) => FailureKind::Unusable,
+            Self::Damaged { .. } | Self::Files(_) => FailureKind::Files,
+        }
+    }
+
     /// Whether the same question may be answered later.
     pub fn is_transient(&self) -> bool {
         !matches!(

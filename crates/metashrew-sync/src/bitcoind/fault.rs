@@ -1,13 +1,15 @@
 //! Why a node gave no answer that can be used. All of it may pass.
 
 use super::auth::CookieError;
+use super::method::Method;
+use crate::failure_kind::FailureKind;
 use crate::node::NodeError;
 
 /// Characters of an unexpected answer that are shown.
 const SHOWN: usize = 100;
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NodeFault {
+pub(crate) enum NodeFault {
     #[error("no whole answer from {address}")]
     Transport {
         address: String,
@@ -19,8 +21,13 @@ pub(super) enum NodeFault {
         "{address} refuses the login (HTTP 401): give user and password, or the node's cookie file"
     )]
     Unauthorized { address: String },
-    #[error("{address} forbids it (HTTP 403): its `rpcallowip` or `rpcwhitelist` leaves us out")]
-    Forbidden { address: String },
+    #[error(
+        "{address} forbids `{method}` (HTTP 403): its `rpcwhitelist` lacks the method, or its `rpcallowip` leaves us out"
+    )]
+    Forbidden {
+        address: String,
+        method: &'static str,
+    },
     #[error("{address} is overloaded (HTTP 503): {said}")]
     Busy { address: String, said: String },
     #[error("{address} answered with HTTP status {status}: {said}")]
@@ -32,12 +39,15 @@ pub(super) enum NodeFault {
     #[error("{address} answered what is no JSON-RPC: {said}")]
     NotJsonRpc { address: String, said: String },
     #[error("{address} answered another question than `{method}`")]
-    OtherAnswer { address: String, method: String },
+    OtherAnswer {
+        address: String,
+        method: &'static str,
+    },
     #[error("the node is not ready: {message}")]
     Starting { message: String },
     #[error("`{method}` failed: {message} (code {code})")]
     Refused {
-        method: String,
+        method: &'static str,
         code: i64,
         message: String,
     },
@@ -55,13 +65,35 @@ impl From<NodeFault> for NodeError {
 }
 
 impl NodeFault {
+    pub(crate) fn kind(&self) -> FailureKind {
+        match self {
+            Self::Transport { .. } => FailureKind::Unreachable,
+            Self::Cookie(_) | Self::Unauthorized { .. } => FailureKind::Unauthorized,
+            Self::Forbidden { .. } => FailureKind::Forbidden,
+            Self::Busy { .. } => FailureKind::Overloaded,
+            Self::Starting { .. } => FailureKind::Starting,
+            Self::Refused { .. } => FailureKind::Refused,
+            Self::Status { .. } | Self::NotJsonRpc { .. } | Self::OtherAnswer { .. } => {
+                FailureKind::BadAnswer
+            }
+        }
+    }
+
     /// What an HTTP status says, if it is not that of an answer.
-    pub(super) fn of_status(address: &str, status: u16, body: &[u8]) -> Option<Self> {
+    pub(super) fn of_status(
+        address: &str,
+        method: Method,
+        status: u16,
+        body: &[u8],
+    ) -> Option<Self> {
         let address = address.to_owned();
         match status {
             200..=299 => None,
             401 => Some(Self::Unauthorized { address }),
-            403 => Some(Self::Forbidden { address }),
+            403 => Some(Self::Forbidden {
+                address,
+                method: method.as_str(),
+            }),
             503 => Some(Self::Busy {
                 address,
                 said: start_of(body),

@@ -7,6 +7,7 @@ use metashrew_store::{BlockHash, Height};
 
 use super::fault::NodeFault;
 use super::http::Http;
+use super::method::RestPath;
 use crate::block::{self, HEADER_LEN, Header};
 
 /// Headers the node hands out in one answer at most.
@@ -36,7 +37,7 @@ impl Rest {
     /// The block of that hash.
     pub(super) fn block(&self, hash: &BlockHash) -> Result<Option<Bytes>, NodeFault> {
         let block = self.get(
-            &format!("/rest/block/{hash}.bin"),
+            &format!("{}{hash}.bin", RestPath::Block),
             u64::from(block::MAX_LEN),
         )?;
         let block =
@@ -46,7 +47,10 @@ impl Rest {
 
     /// The hash at a height, if there is a block.
     pub(super) fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, NodeFault> {
-        let hash = self.get(&format!("/rest/blockhashbyheight/{height}.bin"), 1_000)?;
+        let hash = self.get(
+            &format!("{}{height}.bin", RestPath::BlockHashByHeight),
+            1_000,
+        )?;
         let hash = hash.and_then(|hash| <[u8; 32]>::try_from(hash).ok());
         Ok(hash.map(BlockHash::from_bytes))
     }
@@ -58,7 +62,7 @@ impl Rest {
         count: usize,
     ) -> Result<Option<Vec<BlockHash>>, NodeFault> {
         let count = count.min(MAX_HEADERS);
-        let path = format!("/rest/headers/{from}.bin?count={count}");
+        let path = format!("{}{from}.bin?count={count}", RestPath::Headers);
         let Some(headers) = self.get(&path, (count * HEADER_LEN) as u64 + 1_000)? else {
             return Ok(None);
         };

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::auth::Login;
 use super::fault::{NodeFault, start_of};
 use super::http::{Http, Reply};
+use super::method::Method;
 
 /// Bytes of an answer at most: the largest block in hex, and something around it.
 const MAX_ANSWER: u64 = 2 * crate::block::MAX_LEN as u64 + (1 << 20);
@@ -53,7 +54,7 @@ impl Rpc {
     /// Asks, and reads the result.
     pub(super) fn call<T: DeserializeOwned>(
         &self,
-        method: &str,
+        method: Method,
         params: &Value,
     ) -> Result<T, NodeFault> {
         self.call_reading(method, params, |result| serde_json::from_str(result).ok())
@@ -62,12 +63,12 @@ impl Rpc {
     /// Asks, and has the result read from its JSON.
     pub(super) fn call_reading<T>(
         &self,
-        method: &str,
+        method: Method,
         params: &Value,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, NodeFault> {
         let reply = self.post(&question(method, params, 0))?;
-        let answer = self.parse::<Answer<'_>>(&reply)?;
+        let answer = self.parse::<Answer<'_>>(method, &reply)?;
         let result = self.result(method, 0, &answer)?;
         read(result).ok_or_else(|| self.not_json_rpc(&reply))
     }
@@ -76,7 +77,7 @@ impl Rpc {
     /// its place has the error.
     pub(super) fn batch<T: DeserializeOwned>(
         &self,
-        method: &str,
+        method: Method,
         params: &[Value],
     ) -> Result<Vec<Result<T, NodeFault>>, NodeFault> {
         let mut questions = String::from("[");
@@ -89,11 +90,11 @@ impl Rpc {
         let reply = self.post(&questions)?;
         if reply.body.first() == Some(&b'{') {
             // The request as a whole was refused.
-            let answer = self.parse::<Answer<'_>>(&reply)?;
+            let answer = self.parse::<Answer<'_>>(method, &reply)?;
             self.result(method, 0, &answer)?;
             return Err(self.not_json_rpc(&reply));
         }
-        let mut answers = self.parse::<Vec<Answer<'_>>>(&reply)?;
+        let mut answers = self.parse::<Vec<Answer<'_>>>(method, &reply)?;
         answers.sort_by_key(|answer| answer.id.as_ref().and_then(Value::as_u64));
         if answers.len() != params.len() {
             return Err(self.other_answer(method));
@@ -124,10 +125,14 @@ impl Rpc {
     }
 
     /// Reads an answer, whatever its status: Core sends errors as JSON-RPC too.
-    fn parse<'a, T: Deserialize<'a>>(&self, reply: &'a Reply) -> Result<T, NodeFault> {
+    fn parse<'a, T: Deserialize<'a>>(
+        &self,
+        method: Method,
+        reply: &'a Reply,
+    ) -> Result<T, NodeFault> {
         let address = self.http.address();
         serde_json::from_slice(&reply.body).map_err(|_| {
-            NodeFault::of_status(address, reply.status, &reply.body)
+            NodeFault::of_status(address, method, reply.status, &reply.body)
                 .unwrap_or_else(|| self.not_json_rpc(reply))
         })
     }
@@ -135,7 +140,7 @@ impl Rpc {
     /// The result in an answer, if it is one to that question.
     fn result<'a>(
         &self,
-        method: &str,
+        method: Method,
         id: usize,
         answer: &Answer<'a>,
     ) -> Result<&'a str, NodeFault> {
@@ -144,7 +149,7 @@ impl Rpc {
             return Err(match *code {
                 WARMING_UP => NodeFault::Starting { message },
                 code => NodeFault::Refused {
-                    method: method.to_owned(),
+                    method: method.as_str(),
                     code,
                     message,
                 },
@@ -157,10 +162,10 @@ impl Rpc {
         }
     }
 
-    fn other_answer(&self, method: &str) -> NodeFault {
+    fn other_answer(&self, method: Method) -> NodeFault {
         NodeFault::OtherAnswer {
             address: self.http.address().to_owned(),
-            method: method.to_owned(),
+            method: method.as_str(),
         }
     }
 
@@ -172,6 +177,6 @@ impl Rpc {
     }
 }
 
-fn question(method: &str, params: &Value, id: usize) -> String {
+fn question(method: Method, params: &Value, id: usize) -> String {
     format!(r#"{{"jsonrpc":"1.0","id":{id},"method":"{method}","params":{params}}}"#)
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metashrew_store::{BlockHash, Store};
-use metashrew_sync::{Auth, CoreNode, CoreSettings, IndexEnd, Indexer, Node, NodeError, Stop};
+use metashrew_sync::{
+    Auth, CoreNode, CoreSettings, FailureKind, IndexEnd, Indexer, Node, NodeError, Stop,
+};
 use metashrew_testing::bitcoind::{Bitcoind, Settings};
 use metashrew_testing::guests;
 use metashrew_testing::proxy::{Fault, Proxy, Target};
@@ -38,17 +40,21 @@ fn through(bitcoind: &Bitcoind, proxy: &Proxy, rest: bool) -> CoreNode {
     .unwrap()
 }
 
-/// What the error says of each fault.
-const SAID: [(Fault, &str); 9] = [
-    (Fault::Close, "no whole answer"),
-    (Fault::Hang, "no whole answer"),
-    (Fault::CutShort, "no whole answer"),
-    (Fault::Html, "HTTP status 502"),
-    (Fault::HtmlOk, "no JSON-RPC"),
-    (Fault::Overloaded, "Work queue depth exceeded"),
-    (Fault::Loading, "Loading block index"),
-    (Fault::OtherId, "another question"),
-    (Fault::OtherBlock, "is another one"),
+/// What the error says of each fault, and what kind it is.
+const SAID: [(Fault, &str, FailureKind); 9] = [
+    (Fault::Close, "no whole answer", FailureKind::Unreachable),
+    (Fault::Hang, "no whole answer", FailureKind::Unreachable),
+    (Fault::CutShort, "no whole answer", FailureKind::Unreachable),
+    (Fault::Html, "HTTP status 502", FailureKind::BadAnswer),
+    (Fault::HtmlOk, "no JSON-RPC", FailureKind::BadAnswer),
+    (
+        Fault::Overloaded,
+        "Work queue depth exceeded",
+        FailureKind::Overloaded,
+    ),
+    (Fault::Loading, "Loading block index", FailureKind::Starting),
+    (Fault::OtherId, "another question", FailureKind::BadAnswer),
+    (Fault::OtherBlock, "is another one", FailureKind::BadAnswer),
 ];
 
 #[test]
@@ -58,7 +64,7 @@ fn every_fault_is_told_and_passes() {
     let proxy = Proxy::start(bitcoind.address());
     let node = through(&bitcoind, &proxy, false);
     let block = node.block(&hash).unwrap();
-    for (fault, said) in SAID {
+    for (fault, said, kind) in SAID {
         proxy.play(Target::All, fault);
         let mut errors = vec![node.block(&hash).map(drop)];
         if fault != Fault::OtherBlock {
@@ -70,6 +76,7 @@ fn every_fault_is_told_and_passes() {
         for error in errors {
             let error = error.expect_err(said);
             assert!(error.is_transient(), "{fault:?}: {error}");
+            assert_eq!(error.kind(), kind, "{fault:?}: {error}");
             let text = text(&error);
             assert!(text.contains(said), "{fault:?}: {text}");
         }
@@ -133,21 +140,33 @@ fn a_login_that_is_refused_is_told() {
     for auth in [Auth::None, Auth::from_user_pass("user:wrong").unwrap()] {
         let error = login(auth).unwrap_err();
         assert!(error.is_transient());
+        assert_eq!(error.kind(), FailureKind::Unauthorized);
         let text = text(&error);
         assert!(text.contains("401") && !text.contains("wrong"), "{text}");
     }
     let forbidden = Bitcoind::start_with(Settings {
         arguments: vec![
-            "-rpcwhitelist=user:getblockcount".to_owned(),
+            "-rpcwhitelist=user:getblockhash,getblockcount".to_owned(),
             "-rpcwhitelistdefault=1".to_owned(),
         ],
         ..Settings::default()
     });
-    let error = CoreNode::new(&settings(&forbidden))
-        .unwrap()
-        .tip()
-        .unwrap_err();
-    assert!(text(&error).contains("403"), "{}", text(&error));
+    let node = CoreNode::new(&settings(&forbidden)).unwrap();
+    let genesis = node.hash_at(0).unwrap().unwrap();
+    assert_eq!(node.hashes(0, 3).unwrap(), [genesis]);
+    for (error, method) in [
+        (node.tip().map(drop), "getblockchaininfo"),
+        (node.block(&genesis).map(drop), "getblock"),
+        (node.block_template().map(drop), "getblocktemplate"),
+    ] {
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), FailureKind::Forbidden);
+        let text = text(&error);
+        assert!(
+            text.contains("403") && text.contains(&format!("`{method}`")),
+            "{text}"
+        );
+    }
 }
 
 #[test]
