@@ -44,11 +44,7 @@ impl Candidate for WholeStore {
             }
             set.insert(write.key, write.value)?;
         }
-        let block = BlockRef {
-            height,
-            hash: hash(height),
-            parent: hash(height.wrapping_sub(1)),
-        };
+        let block = BlockRef::new(height, hash(height), hash(height.wrapping_sub(1)));
         self.store.commit(&block, &set)?;
         Ok(())
     }

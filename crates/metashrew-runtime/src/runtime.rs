@@ -46,7 +46,7 @@ use crate::view::{PendingBlock, Room, ViewAnswer, ViewCall, ViewEngine, ViewStat
 /// let store = Store::in_memory();
 /// let runtime = MetashrewRuntime::new(&wasm, store.clone())?;
 /// let writes = runtime.process_block(0, b"a block")?;
-/// let block = BlockRef { height: 0, hash: BlockHash::from_bytes([1; 32]), parent: BlockHash::from_bytes([0; 32]) };
+/// let block = BlockRef::new(0, BlockHash::from_bytes([1; 32]), BlockHash::from_bytes([0; 32]));
 /// store.commit(&block, &writes)?;
 ///
 /// let answer = runtime.view_sync("read", b"", &BlockId::Latest)?;

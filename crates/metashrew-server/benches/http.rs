@@ -30,11 +30,8 @@ fn runtime(stateful: bool) -> MetashrewRuntime {
     let runtime = MetashrewRuntime::with_options(&guests::chained(), store.clone(), options)
         .expect("the guest loads");
     let writes = runtime.process_block(0, &[0; 100]).expect("it indexes");
-    let block = BlockRef {
-        height: 0,
-        hash: BlockHash::from_bytes([1; 32]),
-        parent: BlockHash::from_bytes([0; 32]),
-    };
+    let [hash, parent] = [1, 0].map(|byte| BlockHash::from_bytes([byte; 32]));
+    let block = BlockRef::new(0, hash, parent);
     store.commit(&block, &writes).expect("memory takes it");
     runtime
 }

@@ -44,11 +44,8 @@ fn next_block(store: &Store, fork: u8) -> BlockRef {
     for (target, source) in hash.iter_mut().zip(height.to_be_bytes()) {
         *target = source;
     }
-    BlockRef {
-        height,
-        hash: BlockHash::from_bytes(hash),
-        parent: tip.map_or(BlockHash::from_bytes([0; 32]), |tip| tip.hash),
-    }
+    let parent = tip.map_or(BlockHash::from_bytes([0; 32]), |tip| tip.hash);
+    BlockRef::new(height, BlockHash::from_bytes(hash), parent)
 }
 
 /// Commits `keys` keys in large blocks.

@@ -48,11 +48,8 @@ fn next_block(store: &Store) -> BlockRef {
     let height = tip.map_or(0, |tip| tip.height + 1);
     let mut hash = [7; 32];
     hash[..4].copy_from_slice(&height.to_be_bytes());
-    BlockRef {
-        height,
-        hash: BlockHash::from_bytes(hash),
-        parent: tip.map_or(BlockHash::from_bytes([0; 32]), |tip| tip.hash),
-    }
+    let parent = tip.map_or(BlockHash::from_bytes([0; 32]), |tip| tip.hash);
+    BlockRef::new(height, BlockHash::from_bytes(hash), parent)
 }
 
 fn open() -> (TempDir, Store) {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::chainwork::Chainwork;
+
 /// A block's distance from the chain's genesis block, which has height 0.
 pub type Height = u32;
 
@@ -90,6 +92,8 @@ impl fmt::Debug for HistoryRoot {
 }
 
 /// A block about to be committed.
+///
+/// The store keeps time, bits and chainwork for its callers and checks none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BlockRef {
     /// The block's height.
@@ -98,6 +102,26 @@ pub struct BlockRef {
     pub hash: BlockHash,
     /// The hash of the block below it.
     pub parent: BlockHash,
+    /// The time its header states, in seconds since 1970.
+    pub time: u32,
+    /// The target its header states, in compact form.
+    pub bits: u32,
+    /// The work of this block and of all below it, down to the [`Base`](crate::Base).
+    pub chainwork: Chainwork,
+}
+
+impl BlockRef {
+    /// A block of which no more is known: time, bits and chainwork are zero.
+    pub const fn new(height: Height, hash: BlockHash, parent: BlockHash) -> Self {
+        Self {
+            height,
+            hash,
+            parent,
+            time: 0,
+            bits: 0,
+            chainwork: Chainwork::ZERO,
+        }
+    }
 }
 
 /// A committed block.
@@ -109,6 +133,12 @@ pub struct BlockRecord {
     pub hash: BlockHash,
     /// The hash of the block below it.
     pub parent: BlockHash,
+    /// The time its header states, in seconds since 1970.
+    pub time: u32,
+    /// The target its header states, in compact form.
+    pub bits: u32,
+    /// The work of this block and of all below it, down to the [`Base`](crate::Base).
+    pub chainwork: Chainwork,
     /// The commitment to all writes up to and including this block's.
     pub history_root: HistoryRoot,
 }
@@ -120,6 +150,9 @@ impl BlockRecord {
             height: self.height,
             hash: self.hash,
             parent: self.parent,
+            time: self.time,
+            bits: self.bits,
+            chainwork: self.chainwork,
         }
     }
 }
@@ -133,7 +166,7 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
-fn write_hex<'a>(
+pub(crate) fn write_hex<'a>(
     formatter: &mut fmt::Formatter<'_>,
     bytes: impl Iterator<Item = &'a u8>,
 ) -> fmt::Result {

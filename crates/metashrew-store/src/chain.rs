@@ -1,11 +1,10 @@
 //! Reading the records of the committed blocks.
 
-use std::ops::Bound;
-
 use crate::backend::{Space, View};
+use crate::base::Base;
 use crate::block::{BlockHash, Height};
 use crate::error::ReadError;
-use crate::keys::{StoredBlock, TIP_KEY, corrupt, leading_height};
+use crate::keys::{BASE_KEY, StoredBlock, TIP_KEY, corrupt, leading_height};
 
 /// The last committed block, as the tip record names it.
 pub(crate) fn tip(view: &dyn View) -> Result<Option<StoredBlock>, ReadError> {
@@ -34,12 +33,19 @@ pub(crate) fn held_block(view: &dyn View, height: Height) -> Result<StoredBlock,
     block(view, height)?.ok_or_else(|| corrupt(format!("the record of block {height} is missing")))
 }
 
-/// The lowest height held.
-pub(crate) fn first(view: &dyn View) -> Result<Option<Height>, ReadError> {
-    view.scan(Space::HeightToBlock, Bound::Unbounded, Bound::Unbounded)
-        .next()
-        .map(|entry| leading_height(&entry?.0))
+/// What is below the first block held; none as long as there is no tip.
+pub(crate) fn base(view: &dyn View) -> Result<Option<Base>, ReadError> {
+    view.get(Space::Meta, BASE_KEY)?
+        .map(|bytes| Base::decode(&bytes))
         .transpose()
+}
+
+/// What the block at `height` stands on: the block below it, or the base.
+pub(crate) fn below(view: &dyn View, base: &Base, height: Height) -> Result<Base, ReadError> {
+    match height.checked_sub(1) {
+        Some(below) if Some(below) != base.height => Ok(Base::from(&held_block(view, below)?)),
+        _ => Ok(*base),
+    }
 }
 
 /// The height of the block with this hash.

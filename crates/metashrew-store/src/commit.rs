@@ -7,10 +7,11 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use crate::backend::{Batch, Space, View};
-use crate::block::{BlockRecord, BlockRef, Height, HistoryRoot};
+use crate::base::Base;
+use crate::block::{BlockRecord, BlockRef, Height};
 use crate::error::{CommitError, ReadError};
 use crate::history;
-use crate::keys::{StoredBlock, TIP_KEY, encode_version, history_key, history_prefix};
+use crate::keys::{BASE_KEY, StoredBlock, TIP_KEY, encode_version, history_key, history_prefix};
 use crate::read_cache::{Known, ReadCache};
 use crate::readers;
 use crate::root::history_root;
@@ -54,6 +55,7 @@ impl Store {
             readers: self.inner.readers,
             batch: Batch::default(),
             pending: HashMap::default(),
+            base: published.base,
             tip: published.tip,
         };
         let mut records = Vec::with_capacity(blocks.len());
@@ -70,11 +72,9 @@ impl Store {
         let Some(tip) = commit.tip.filter(|_| !records.is_empty()) else {
             return Ok(records);
         };
-        let first = published
-            .first
-            .or(records.first().map(|record| record.height));
-        let batch = commit.finish(&tip);
-        self.write_and_publish(&mut writer, batch, Some(tip), first)
+        let base = commit.base;
+        let batch = commit.finish(&tip, published.base.is_none());
+        self.write_and_publish(&mut writer, batch, Some(tip), base)
             .map_err(|source| CommitError::Backend {
                 height: tip.record.height,
                 source,
@@ -114,6 +114,7 @@ struct Commit<'a> {
     /// into the batch by the last block or after it, since a batch may name each
     /// key but once.
     pending: HashMap<&'a Bytes, (Height, &'a Bytes), RandomState>,
+    base: Option<Base>,
     tip: Option<StoredBlock>,
 }
 
@@ -150,14 +151,18 @@ impl<'a> Commit<'a> {
     }
 
     fn put_block(&mut self, block: &BlockRef, sorted: &[(&Bytes, &Bytes)]) -> BlockRecord {
-        let below = self
-            .tip
-            .map_or(HistoryRoot::EMPTY, |tip| tip.record.history_root);
+        let base = *self
+            .base
+            .get_or_insert_with(|| Base::fresh(block.height, block.parent));
+        let below = self.tip.as_ref().map_or(base, Base::from);
         let record = BlockRecord {
             height: block.height,
             hash: block.hash,
             parent: block.parent,
-            history_root: history_root(&below, block.height, &block.hash, sorted),
+            time: block.time,
+            bits: block.bits,
+            chainwork: block.chainwork,
+            history_root: history_root(&below.history_root, block.height, &block.hash, sorted),
         };
         let stored = StoredBlock {
             record,
@@ -220,7 +225,7 @@ impl<'a> Commit<'a> {
         self.batch.put(Space::KeyToNewest, key.clone(), record);
     }
 
-    fn finish(mut self, tip: &StoredBlock) -> Batch {
+    fn finish(mut self, tip: &StoredBlock, is_first: bool) -> Batch {
         let mut pending: Vec<_> = std::mem::take(&mut self.pending).into_iter().collect();
         pending.sort_unstable_by_key(|(key, _)| *key);
         for (key, (height, value)) in pending {
@@ -228,6 +233,10 @@ impl<'a> Commit<'a> {
         }
         self.batch
             .put(Space::Meta, Bytes::from_static(TIP_KEY), tip.encode());
+        if let Some(base) = self.base.filter(|_| is_first) {
+            self.batch
+                .put(Space::Meta, Bytes::from_static(BASE_KEY), base.encode());
+        }
         self.batch
     }
 }

@@ -186,6 +186,15 @@ pub enum RollbackError {
         /// The lowest height held.
         first: Height,
     },
+    /// Every block was to be dropped, but the state below them would stay: it was
+    /// written by blocks that are not held.
+    #[error(
+        "cannot drop all blocks: what is below block {first} is not held, and cannot be dropped with them"
+    )]
+    NotFresh {
+        /// The lowest height held.
+        first: Height,
+    },
     /// What the dropped blocks wrote could not be read.
     #[error("reading what block {height} wrote failed")]
     Read {
@@ -208,7 +217,7 @@ impl RollbackError {
     /// What has to be done about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::BelowFirst { .. } => ErrorKind::Misuse,
+            Self::BelowFirst { .. } | Self::NotFresh { .. } => ErrorKind::Misuse,
             Self::Read { source, .. } => source.kind(),
             Self::Backend { source, .. } => source.kind,
         }

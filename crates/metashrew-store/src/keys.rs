@@ -6,6 +6,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::block::{BlockHash, BlockRecord, Height, HistoryRoot};
+use crate::chainwork::Chainwork;
 use crate::error::ReadError;
 use crate::write_set::Version;
 
@@ -19,13 +20,17 @@ pub const MAX_KEY_LEN: usize = 32_000;
 pub const MAX_VALUE_LEN: usize = 1 << 28;
 
 /// The format this program writes, and the only one it reads.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// Where the format version lies in [`Space::Meta`](crate::Space::Meta).
 pub(crate) const FORMAT_KEY: &[u8] = b"format";
 
 /// Where the tip's record lies in [`Space::Meta`](crate::Space::Meta).
 pub(crate) const TIP_KEY: &[u8] = b"tip";
+
+/// Where the record of what is below the first block lies in
+/// [`Space::Meta`](crate::Space::Meta).
+pub(crate) const BASE_KEY: &[u8] = b"base";
 
 const ESCAPED_ZERO: [u8; 2] = [0x00, 0xff];
 const TERMINATOR: [u8; 2] = [0x00, 0x01];
@@ -92,7 +97,7 @@ pub(crate) struct StoredBlock {
     pub(crate) keys: u32,
 }
 
-const BLOCK_LEN: usize = HEIGHT_LEN + 32 + 32 + 32 + 4;
+const BLOCK_LEN: usize = HEIGHT_LEN + 32 + 32 + 4 + 4 + 32 + 32 + 4;
 
 impl StoredBlock {
     pub(crate) fn encode(&self) -> Bytes {
@@ -100,6 +105,9 @@ impl StoredBlock {
         bytes.put_u32(self.record.height);
         bytes.extend_from_slice(self.record.hash.as_bytes());
         bytes.extend_from_slice(self.record.parent.as_bytes());
+        bytes.put_u32(self.record.time);
+        bytes.put_u32(self.record.bits);
+        bytes.extend_from_slice(self.record.chainwork.as_be_bytes());
         bytes.extend_from_slice(self.record.history_root.as_bytes());
         bytes.put_u32(self.keys);
         bytes.freeze()
@@ -113,6 +121,9 @@ impl StoredBlock {
         let (height, rest) = bytes.split_first_chunk::<4>()?;
         let (hash, rest) = rest.split_first_chunk::<32>()?;
         let (parent, rest) = rest.split_first_chunk::<32>()?;
+        let (time, rest) = rest.split_first_chunk::<4>()?;
+        let (bits, rest) = rest.split_first_chunk::<4>()?;
+        let (chainwork, rest) = rest.split_first_chunk::<32>()?;
         let (history_root, rest) = rest.split_first_chunk::<32>()?;
         let (keys, rest) = rest.split_first_chunk::<4>()?;
         rest.is_empty().then(|| Self {
@@ -120,6 +131,9 @@ impl StoredBlock {
                 height: Height::from_be_bytes(*height),
                 hash: BlockHash::from_bytes(*hash),
                 parent: BlockHash::from_bytes(*parent),
+                time: u32::from_be_bytes(*time),
+                bits: u32::from_be_bytes(*bits),
+                chainwork: Chainwork::from_be_bytes(*chainwork),
                 history_root: HistoryRoot::from_bytes(*history_root),
             },
             keys: u32::from_be_bytes(*keys),
@@ -224,6 +238,7 @@ mod tests {
         #[test]
         fn block_records_survive(
             height in any::<u32>(), hash in any::<[u8; 32]>(), parent in any::<[u8; 32]>(),
+            time in any::<u32>(), bits in any::<u32>(), work in any::<[u8; 32]>(),
             root in any::<[u8; 32]>(), keys in any::<u32>(), cut in 0..BLOCK_LEN,
         ) {
             let stored = StoredBlock {
@@ -231,6 +246,9 @@ mod tests {
                     height,
                     hash: BlockHash::from_bytes(hash),
                     parent: BlockHash::from_bytes(parent),
+                    time,
+                    bits,
+                    chainwork: Chainwork::from_be_bytes(work),
                     history_root: HistoryRoot::from_bytes(root),
                 },
                 keys,

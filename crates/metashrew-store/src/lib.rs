@@ -8,9 +8,11 @@
 //! engine. The bytes on disk are described in `docs/storage.md`.
 
 mod backend;
+mod base;
 mod block;
 mod block_id;
 mod chain;
+mod chainwork;
 mod commit;
 mod counter;
 mod disk_usage;
@@ -30,10 +32,13 @@ mod verify;
 mod write_set;
 
 pub use backend::{
-    Backend, BackendError, Batch, Durability, ErrorKind, MemoryBackend, Operation, Scan, Space, View,
+    Backend, BackendError, Batch, Durability, ErrorKind, MemoryBackend, Operation, Scan, Space,
+    View,
 };
+pub use base::Base;
 pub use block::{BlockHash, BlockRecord, BlockRef, Height, HistoryRoot, ParseHashError};
 pub use block_id::{BlockId, ParseBlockIdError};
+pub use chainwork::Chainwork;
 pub use error::{
     CommitError, EntryTooLong, OpenError, ReadError, ResolveError, RollbackError, VerifyError,
 };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::backend::{Backend, Batch, Disk, Durability, MemoryBackend, Space, View};
+use crate::base::Base;
 use crate::block::Height;
 use crate::chain;
 use crate::error::{OpenError, ReadError};
@@ -156,13 +157,24 @@ fn format(view: &dyn View) -> Result<Option<u32>, ReadError> {
 /// Checks, with a bounded number of reads, that the chain ends where its tip says
 /// and that its last blocks are whole.
 fn check(view: &dyn View) -> Result<(), ReadError> {
+    let base = chain::base(view)?;
     let Some(tip) = chain::tip(view)? else {
+        if base.is_some() {
+            return Err(corrupt("there is no tip, but a base"));
+        }
         let all_but_meta: Vec<_> = Space::ALL
             .into_iter()
             .filter(|space| *space != Space::Meta)
             .collect();
         return check_empty(view, &all_but_meta);
     };
+    let base = base.ok_or_else(|| corrupt("there is a tip, but no base"))?;
+    if let Some(below) = base.height.filter(|below| *below >= tip.record.height) {
+        return Err(corrupt(format!(
+            "the base is block {below}, but the tip block {}",
+            tip.record.height
+        )));
+    }
     if chain::held_block(view, tip.record.height)? != tip {
         return Err(corrupt(tip_disagrees(&tip)));
     }
@@ -170,24 +182,22 @@ fn check(view: &dyn View) -> Result<(), ReadError> {
         check_nothing_from(view, Space::HeightToBlock, above)?;
         check_nothing_from(view, Space::HeightToKeys, above)?;
     }
-    check_last_blocks(view, &tip)
+    check_last_blocks(view, &base, &tip)
 }
 
-fn check_last_blocks(view: &dyn View, tip: &StoredBlock) -> Result<(), ReadError> {
-    let first = chain::first(view)?.unwrap_or(tip.record.height);
+fn check_last_blocks(view: &dyn View, base: &Base, tip: &StoredBlock) -> Result<(), ReadError> {
     let mut keys = 0;
     let mut height = tip.record.height;
     for _ in 0..CHECKED_BLOCKS {
-        let below = if height > first {
-            Some(chain::held_block(view, height - 1)?)
-        } else {
-            None
-        };
-        keys += u64::from(verify_block(view, height, below.as_ref())?.keys);
-        let Some(below) = below.filter(|below| keys + u64::from(below.keys) <= CHECKED_KEYS) else {
+        let below = chain::below(view, base, height)?;
+        keys += u64::from(verify_block(view, height, &below)?.keys);
+        let Some(next) = below.height.filter(|_| below != *base) else {
             break;
         };
-        height = below.record.height;
+        if keys + u64::from(chain::held_block(view, next)?.keys) > CHECKED_KEYS {
+            break;
+        }
+        height = next;
     }
     Ok(())
 }

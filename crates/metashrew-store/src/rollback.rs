@@ -6,7 +6,9 @@ use crate::backend::{Batch, Space, View};
 use crate::block::{BlockRecord, Height, Hex};
 use crate::chain;
 use crate::error::{ReadError, RollbackError};
-use crate::keys::{StoredBlock, TIP_KEY, corrupt, encode_version, history_key, history_prefix};
+use crate::keys::{
+    BASE_KEY, StoredBlock, TIP_KEY, corrupt, encode_version, history_key, history_prefix,
+};
 use crate::readers;
 use crate::store::Store;
 use crate::touched::{Touched, read_keys};
@@ -36,13 +38,16 @@ impl Store {
         })?;
         loop {
             let published = self.published();
-            let (Some(tip), Some(first)) = (published.tip, published.first) else {
+            let (Some(tip), Some(base)) = (published.tip, published.base) else {
                 return Ok(None);
             };
-            if let Some(keep) = keep
-                && keep < first
-            {
-                return Err(RollbackError::BelowFirst { keep, first });
+            let first = base.first().unwrap_or(tip.record.height);
+            match keep {
+                Some(keep) if keep < first => {
+                    return Err(RollbackError::BelowFirst { keep, first });
+                }
+                None if !base.is_fresh() => return Err(RollbackError::NotFresh { first }),
+                _ => {}
             }
             if keep.is_some_and(|keep| keep >= tip.record.height) {
                 return Ok(Some(tip.record));
@@ -56,7 +61,7 @@ impl Store {
                 source,
             })?;
             let (batch, new_tip) = (rollback.batch, rollback.new_tip);
-            self.write_and_publish(&mut writer, batch, new_tip, new_tip.map(|_| first))
+            self.write_and_publish(&mut writer, batch, new_tip, new_tip.map(|_| base))
                 .map_err(|source| RollbackError::Backend {
                     height: rollback.from,
                     source,
@@ -132,9 +137,11 @@ impl<'a> Rollback<'a> {
             }
         }
         let tip_key = Bytes::from_static(TIP_KEY);
-        match &self.new_tip {
-            Some(tip) => self.batch.put(Space::Meta, tip_key, tip.encode()),
-            None => self.batch.delete(Space::Meta, tip_key),
+        if let Some(tip) = &self.new_tip {
+            self.batch.put(Space::Meta, tip_key, tip.encode());
+        } else {
+            self.batch.delete(Space::Meta, tip_key);
+            self.batch.delete(Space::Meta, Bytes::from_static(BASE_KEY));
         }
         Ok(())
     }
@@ -238,11 +245,7 @@ mod tests {
                 writes.insert(key, value).unwrap();
             }
             let hash = BlockHash::from_bytes([height + 1; 32]);
-            let block = BlockRef {
-                height: height.into(),
-                hash,
-                parent,
-            };
+            let block = BlockRef::new(height.into(), hash, parent);
             store.commit(&block, &writes).unwrap();
             parent = hash;
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::backend::View;
+use crate::base::Base;
 use crate::block::{BlockHash, BlockRecord, Height};
 use crate::block_id::BlockId;
 use crate::chain;
@@ -18,7 +19,8 @@ use crate::write_set::Version;
 pub(crate) struct Published {
     pub(crate) view: Arc<dyn View>,
     pub(crate) tip: Option<StoredBlock>,
-    pub(crate) first: Option<Height>,
+    /// None as long as there is no tip.
+    pub(crate) base: Option<Base>,
     /// How many rollbacks there were since the store was opened.
     pub(crate) generation: u64,
     /// How many publications there were before since the store was opened.
@@ -77,7 +79,12 @@ impl Snapshot {
 
     /// The lowest height held.
     pub fn first(&self) -> Option<Height> {
-        self.published.first
+        self.base().and_then(Base::first)
+    }
+
+    /// What is below the lowest block held; none as long as no block is.
+    pub fn base(&self) -> Option<&Base> {
+        self.published.base.as_ref()
     }
 
     /// Which generation of the chain this is: every rollback starts a new one.

@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::backend::BackendError;
 use crate::backend::{Backend, Batch, Durability, Space, View};
-use crate::block::Height;
+use crate::base::Base;
 use crate::chain;
 use crate::error::ReadError;
 use crate::keys::StoredBlock;
@@ -55,7 +55,7 @@ impl Store {
         let cache = (read_cache_bytes > 0).then(|| Arc::new(ReadCache::new(read_cache_bytes)));
         let published = Published {
             tip: chain::tip(view.as_ref())?,
-            first: chain::first(view.as_ref())?,
+            base: chain::base(view.as_ref())?,
             view,
             generation: 0,
             number: 0,
@@ -111,12 +111,12 @@ impl Store {
         if writer.in_doubt {
             let view = self.inner.backend.view()?;
             let tip = chain::tip(view.as_ref())?;
-            let first = chain::first(view.as_ref())?;
+            let base = chain::base(view.as_ref())?;
             let extends = match self.published().tip {
                 Some(tip) => chain::block(view.as_ref(), tip.record.height)? == Some(tip),
                 None => true,
             };
-            self.publish(view, tip, first, extends, None);
+            self.publish(view, tip, base, extends, None);
             writer.in_doubt = false;
         }
         Ok((writer, self.published()))
@@ -128,7 +128,7 @@ impl Store {
         writer: &mut Writer,
         batch: Batch,
         tip: Option<StoredBlock>,
-        first: Option<Height>,
+        base: Option<Base>,
     ) -> Result<(), BackendError> {
         writer.in_doubt = true;
         let changes = newest_changes(&batch);
@@ -136,7 +136,7 @@ impl Store {
         let view = self.inner.backend.view()?;
         let height = |tip: Option<StoredBlock>| tip.map(|tip| tip.record.height);
         let extends = height(tip) >= height(self.published().tip);
-        self.publish(view, tip, first, extends, Some(&changes));
+        self.publish(view, tip, base, extends, Some(&changes));
         writer.in_doubt = false;
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Store {
         &self,
         view: Arc<dyn View>,
         tip: Option<StoredBlock>,
-        first: Option<Height>,
+        base: Option<Base>,
         extends: bool,
         changes: Option<&NewestChanges>,
     ) {
@@ -163,7 +163,7 @@ impl Store {
         let published = Arc::new(Published {
             view,
             tip,
-            first,
+            base,
             generation,
             number,
             cache,

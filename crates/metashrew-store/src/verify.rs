@@ -3,7 +3,8 @@
 use std::ops::Bound;
 
 use crate::backend::{Space, View};
-use crate::block::{BlockRecord, Height, Hex, HistoryRoot};
+use crate::base::Base;
+use crate::block::{BlockRecord, Height, Hex};
 use crate::chain;
 use crate::error::{ReadError, VerifyError};
 use crate::history;
@@ -43,16 +44,18 @@ impl Store {
             keys: 0,
             versions: 0,
         };
-        if let (Some(tip), Some(first)) = (published.tip, published.first) {
-            let mut below = None;
-            for height in first..=tip.record.height {
-                let block = verify_block(view, height, below.as_ref())?;
+        if let (Some(tip), Some(base)) = (published.tip, published.base) {
+            let mut below = base;
+            let mut last = None;
+            for height in base.first().unwrap_or(Height::MAX)..=tip.record.height {
+                let block = verify_block(view, height, &below)?;
                 report.blocks += 1;
                 report.versions += u64::from(block.keys);
-                below = Some(block);
+                below = Base::from(&block);
+                last = Some(block);
                 progress(height, tip.record.height);
             }
-            if below != Some(tip) {
+            if last != Some(tip) {
                 return Err(corrupt(tip_disagrees(&tip)).into());
             }
         }
@@ -97,11 +100,11 @@ pub(crate) fn tip_disagrees(tip: &StoredBlock) -> String {
     )
 }
 
-/// Recomputes the history root of one block, on top of `below`'s.
+/// Recomputes the history root of one block, on top of what is below it.
 pub(crate) fn verify_block(
     view: &dyn View,
     height: Height,
-    below: Option<&StoredBlock>,
+    below: &Base,
 ) -> Result<StoredBlock, ReadError> {
     let block = chain::held_block(view, height)?;
     if chain::height_of(view, &block.record.hash)? != Some(height) {
@@ -110,12 +113,10 @@ pub(crate) fn verify_block(
             block.record.hash
         )));
     }
-    if let Some(below) = below
-        && below.record.hash != block.record.parent
-    {
+    if below.hash != block.record.parent {
         return Err(corrupt(format!(
-            "block {height} builds on {}, but block {} is {}",
-            block.record.parent, below.record.height, below.record.hash
+            "block {height} builds on {}, but what is below it is {}",
+            block.record.parent, below.hash
         )));
     }
     let keys = read_keys(view, height, |_| ())?;
@@ -126,8 +127,7 @@ pub(crate) fn verify_block(
             keys.len()
         )));
     }
-    let root_below = below.map_or(HistoryRoot::EMPTY, |below| below.record.history_root);
-    let mut hasher = RootHasher::new(&root_below, height, &block.record.hash, block.keys);
+    let mut hasher = RootHasher::new(&below.history_root, height, &block.record.hash, block.keys);
     for Touched { key, previous } in keys {
         let (version, before) = history::exactly_at(view, &key, height)?.ok_or_else(|| {
             corrupt(format!(

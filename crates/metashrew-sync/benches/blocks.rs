@@ -220,11 +220,7 @@ fn block_ref(height: Height) -> BlockRef {
         bytes[..4].copy_from_slice(&height.to_le_bytes());
         BlockHash::from_bytes(bytes)
     };
-    BlockRef {
-        height,
-        hash: hash(height),
-        parent: hash(height.wrapping_sub(1)),
-    }
+    BlockRef::new(height, hash(height), hash(height.wrapping_sub(1)))
 }
 
 fn scratch(directory: &tempfile::TempDir, name: &str) -> PathBuf {

@@ -2,7 +2,8 @@
 //! what was asked for. Works on the bytes in place and allocates next to nothing.
 
 use bitcoin::hashes::{Hash, HashEngine, sha256d};
-use metashrew_store::BlockHash;
+use bitcoin::{CompactTarget, Target};
+use metashrew_store::{BlockHash, Chainwork};
 
 use crate::auxpow;
 use crate::wire::Wire;
@@ -22,6 +23,8 @@ pub(crate) struct Header {
     pub(crate) version: i32,
     pub(crate) parent: BlockHash,
     pub(crate) merkle_root: [u8; 32],
+    /// When it was made, as its miner says, in seconds since 1970.
+    pub(crate) time: u32,
     /// The target, in compact form.
     pub(crate) bits: u32,
     pub(crate) hash: BlockHash,
@@ -34,7 +37,7 @@ impl Header {
         let version = wire.array().map(i32::from_le_bytes)?;
         let parent = BlockHash::from_bytes(wire.array()?);
         let merkle_root = wire.array()?;
-        let _time: [u8; 4] = wire.array()?;
+        let time = wire.array().map(u32::from_le_bytes)?;
         let bits = wire.array().map(u32::from_le_bytes)?;
         let _nonce: [u8; 4] = wire.array()?;
         let hash = sha256d::Hash::hash(block.get(..HEADER_LEN)?);
@@ -42,10 +45,17 @@ impl Header {
             version,
             parent,
             merkle_root,
+            time,
             bits,
             hash: BlockHash::from_bytes(hash.to_byte_array()),
         })
     }
+}
+
+/// The work that meeting the target `bits` takes.
+pub(crate) fn work(bits: u32) -> Chainwork {
+    let target = Target::from_compact(CompactTarget::from_consensus(bits));
+    Chainwork::from_be_bytes(target.to_work().to_be_bytes())
 }
 
 /// Why bytes are not the block they should be.

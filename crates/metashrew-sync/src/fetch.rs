@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use metashrew_store::{BlockHash, Height};
+use metashrew_store::{BlockHash, Chainwork, Height};
 
 use crate::block::{self, Header};
 use crate::node::{Node, NodeError};
@@ -19,6 +19,8 @@ pub(crate) struct Start {
     pub(crate) height: Height,
     /// The hash of the block before; none if any will do.
     pub(crate) parent: Option<BlockHash>,
+    /// The work of the block before and of all below it.
+    pub(crate) chainwork: Chainwork,
 }
 
 /// One of the threads that fetch.
@@ -39,7 +41,7 @@ impl Fetcher {
                 Ok((header, bytes)) => {
                     self.progress.count_fetched(bytes.len());
                     self.progress.answered(Asked::Block(job.height));
-                    self.queue.fill(&job, header.parent, bytes);
+                    self.queue.fill(&job, header, bytes);
                 }
                 Err(error) if error.is_transient() => self.try_later(&job, &error),
                 Err(error) => self.queue.cut(&job, FetchEnd::Failed(error)),
@@ -87,22 +89,30 @@ pub(crate) struct Blocks {
     queue: Arc<Queue>,
     /// The hash of the last block; none if any will do.
     last: Option<BlockHash>,
+    /// The work up to it.
+    chainwork: Chainwork,
 }
 
 impl Blocks {
-    pub(crate) fn new(queue: Arc<Queue>, last: Option<BlockHash>) -> Self {
-        Self { queue, last }
+    pub(crate) fn new(queue: Arc<Queue>, start: &Start) -> Self {
+        Self {
+            queue,
+            last: start.parent,
+            chainwork: start.chainwork,
+        }
     }
 
     /// Waits for the next block or the end; none if the queue is closed.
     pub(crate) fn next(&mut self) -> Option<Fetched> {
-        let fetched = self.queue.pop()?;
-        if let Fetched::Block(fetched) = &fetched {
-            let block = &fetched.block;
+        let mut fetched = self.queue.pop()?;
+        if let Fetched::Block(fetched) = &mut fetched {
+            let block = &mut fetched.block;
             if self.last.is_some_and(|last| last != block.parent) {
                 return Some(Fetched::End(FetchEnd::Unconnected(block.height)));
             }
             self.last = Some(block.hash);
+            self.chainwork = self.chainwork.saturating_add(block::work(block.bits));
+            block.chainwork = self.chainwork;
         }
         Some(fetched)
     }

@@ -134,6 +134,7 @@ impl Planner {
             self.next = Start {
                 height: planned.height.saturating_add(1),
                 parent: Some(hash),
+                ..self.next
             };
         }
         // What comes next was not waited for.

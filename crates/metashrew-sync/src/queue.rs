@@ -13,6 +13,7 @@ use crossbeam_channel::Receiver;
 use metashrew_store::{BlockHash, BlockRef, Height};
 use parking_lot::{Condvar, Mutex};
 
+use crate::block::Header;
 use crate::node::NodeError;
 use crate::stop::Stop;
 
@@ -30,6 +31,7 @@ pub(crate) enum Fetched {
 /// A block that is whole and is what was asked for.
 #[derive(Debug)]
 pub(crate) struct FetchedBlock {
+    /// Its chainwork is not known before it is seen on what it stands.
     pub(crate) block: BlockRef,
     pub(crate) bytes: Bytes,
     /// When the node was found to have it, if it was waited for.
@@ -111,7 +113,7 @@ enum SlotState {
     /// A thread fetches it.
     UnderWay,
     There {
-        parent: BlockHash,
+        header: Header,
         bytes: Bytes,
     },
 }
@@ -184,14 +186,14 @@ impl Queue {
     }
 
     /// The block of a job is there.
-    pub(crate) fn fill(&self, job: &Job, parent: BlockHash, bytes: Bytes) {
+    pub(crate) fn fill(&self, job: &Job, header: Header, bytes: Bytes) {
         let mut inner = self.inner.lock();
         let length = bytes.len();
         inner.reserve = inner.reserve.max(length);
         let Some(slot) = inner.slot(job.place) else {
             return;
         };
-        slot.state = SlotState::There { parent, bytes };
+        slot.state = SlotState::There { header, bytes };
         let held = std::mem::replace(&mut slot.held, length);
         inner.bytes = inner.bytes - held + length;
         self.changed.notify_all();
@@ -307,14 +309,14 @@ impl Inner {
         let slot = self.slots.pop_front()?;
         self.front += 1;
         self.bytes -= slot.held;
-        let SlotState::There { parent, bytes } = slot.state else {
+        let SlotState::There { header, bytes } = slot.state else {
             return None;
         };
         Some(FetchedBlock {
             block: BlockRef {
-                height: slot.planned.height,
-                hash: slot.planned.hash,
-                parent,
+                time: header.time,
+                bits: header.bits,
+                ..BlockRef::new(slot.planned.height, slot.planned.hash, header.parent)
             },
             bytes,
             noticed: slot.planned.noticed,

@@ -3,6 +3,7 @@
 use std::thread;
 
 use super::*;
+use crate::block::HEADER_LEN;
 
 fn planned(height: Height) -> Planned {
     let mut hash = [0; 32];
@@ -16,7 +17,8 @@ fn planned(height: Height) -> Planned {
 
 fn fill(queue: &Queue, job: &Job, length: usize) {
     let bytes = Bytes::from(vec![0; length]);
-    queue.fill(job, BlockHash::from_bytes([0; 32]), bytes);
+    let header = Header::read(&[0; HEADER_LEN]).unwrap();
+    queue.fill(job, header, bytes);
 }
 
 fn plan(queue: &Queue, heights: std::ops::Range<Height>) {

@@ -5,7 +5,7 @@
 //! stands in the place of the lowest one undone. A node whose chain ends within
 //! the indexed one has lost blocks, or lags; it is waited for.
 
-use metashrew_store::{BlockHash, BlockRecord, Height, Snapshot, Store};
+use metashrew_store::{BlockHash, BlockRecord, Chainwork, Height, Snapshot, Store};
 
 use crate::error::IndexError;
 use crate::fetch::{Start, good_block};
@@ -30,6 +30,8 @@ pub(crate) struct Reorganised {
     /// The last block to keep; none if all that was indexed, from `first` on, goes.
     fork: Option<BlockRecord>,
     first: Height,
+    /// The work below `first`.
+    below: Chainwork,
 }
 
 /// Where the node's chain and the indexed one part.
@@ -96,19 +98,33 @@ pub(crate) fn compare(
             });
         }
     };
-    Ok(Compared::Reorganised(Reorganised { tip, fork, first }))
+    let below = snapshot
+        .base()
+        .map_or(Chainwork::ZERO, |base| base.chainwork);
+    Ok(Compared::Reorganised(Reorganised {
+        tip,
+        fork,
+        first,
+        below,
+    }))
 }
 
 impl Reorganised {
     /// Rolls back, once, to the last block that both chains have, and answers where
     /// it goes on.
     pub(crate) fn undo(self, store: &Store, progress: &Progress) -> Result<Start, IndexError> {
-        let Self { tip, fork, first } = self;
+        let Self {
+            tip,
+            fork,
+            first,
+            below,
+        } = self;
         let start = match &fork {
             Some(fork) => above(fork),
             None => Start {
                 height: first,
                 parent: None,
+                chainwork: below,
             },
         };
         let lowest = start.height;
@@ -135,6 +151,7 @@ fn above(block: &BlockRecord) -> Start {
     Start {
         height: block.height.saturating_add(1),
         parent: Some(block.hash),
+        chainwork: block.chainwork,
     }
 }
 
@@ -155,6 +172,7 @@ fn first(node: &dyn Node, options: &IndexOptions) -> Result<Compared, IndexError
     Ok(Compared::At(Start {
         height,
         parent: None,
+        chainwork: Chainwork::ZERO,
     }))
 }
 

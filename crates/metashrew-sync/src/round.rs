@@ -83,7 +83,7 @@ impl<'a> Round<'a> {
         let (committed, committed_receiver) = crossbeam_channel::bounded(1);
         let executor = Executor {
             runtime: indexer.runtime.clone(),
-            blocks: Blocks::new(Arc::clone(&queue), start.parent),
+            blocks: Blocks::new(Arc::clone(&queue), &start),
             queue: Arc::clone(&queue),
             executed: executed_sender,
             committed: committed_receiver,

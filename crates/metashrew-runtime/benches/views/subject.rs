@@ -48,11 +48,7 @@ impl Subject {
 
     pub(crate) fn index(&self, height: u32) {
         let writes = self.runtime.process_block(height, &block(height));
-        let block = BlockRef {
-            height,
-            hash: hash(height + 1),
-            parent: hash(height),
-        };
+        let block = BlockRef::new(height, hash(height + 1), hash(height));
         self.store
             .commit(&block, &writes.expect("the guest indexes"))
             .expect("it connects");

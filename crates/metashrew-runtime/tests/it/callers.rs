@@ -175,11 +175,8 @@ impl Changing {
         header[36..44].copy_from_slice(&number.wrapping_mul(MULTIPLIER).to_le_bytes());
         let parent = tip.map(|tip| self.known(&tip.hash));
         let known = Arc::new(Known::after(parent.as_deref(), &header));
-        let block = BlockRef {
-            height: known.height,
-            hash: known.hash,
-            parent: tip.map_or(BlockHash::from_bytes([0; 32]), |tip| tip.hash),
-        };
+        let below = tip.map_or(BlockHash::from_bytes([0; 32]), |tip| tip.hash);
+        let block = BlockRef::new(known.height, known.hash, below);
         self.known.write().unwrap().insert(known.hash, known);
         let writes = self.bench.runtime.process_block(block.height, &header);
         store.commit(&block, &writes.unwrap()).unwrap();

@@ -78,11 +78,7 @@ impl Bench {
             .snapshot()
             .tip()
             .map_or(hash(0, 0), |tip| tip.hash);
-        let block = BlockRef {
-            height,
-            hash: hash(height, branch),
-            parent,
-        };
+        let block = BlockRef::new(height, hash(height, branch), parent);
         self.store.commit(&block, writes).unwrap()
     }
 

@@ -34,11 +34,8 @@ fn runtime(wasm: &[u8], views: ViewOptions) -> MetashrewRuntime {
     let runtime = MetashrewRuntime::with_options(wasm, store.clone(), options).unwrap();
     for height in 0..4u8 {
         let writes = runtime.process_block(height.into(), &[height; 90]).unwrap();
-        let block = BlockRef {
-            height: height.into(),
-            hash: BlockHash::from_bytes([height + 1; 32]),
-            parent: BlockHash::from_bytes([height; 32]),
-        };
+        let hash = BlockHash::from_bytes([height + 1; 32]);
+        let block = BlockRef::new(height.into(), hash, BlockHash::from_bytes([height; 32]));
         store.commit(&block, &writes).unwrap();
     }
     runtime

@@ -228,11 +228,11 @@ pub(crate) fn status(head: &str) -> u16 {
 }
 
 pub(crate) fn block_ref(block: &Mined) -> BlockRef {
-    BlockRef {
-        height: block.height,
-        hash: BlockHash::from_bytes(block.hash.to_byte_array()),
-        parent: BlockHash::from_bytes(block.parent.to_byte_array()),
-    }
+    BlockRef::new(
+        block.height,
+        BlockHash::from_bytes(block.hash.to_byte_array()),
+        BlockHash::from_bytes(block.parent.to_byte_array()),
+    )
 }
 
 /// The key under which the guest keeps a block's header, as hex.

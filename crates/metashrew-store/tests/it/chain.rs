@@ -16,11 +16,11 @@ pub(crate) fn hash(fork: u32, height: Height) -> BlockHash {
 /// The block of fork `fork` that comes on top of `tip`, or starts at `first`.
 pub(crate) fn next(tip: Option<&BlockRecord>, first: Height, fork: u32) -> BlockRef {
     let height = tip.map_or(first, |tip| tip.height + 1);
-    BlockRef {
+    BlockRef::new(
         height,
-        hash: hash(fork, height),
-        parent: tip.map_or(hash(u32::MAX, 0), |tip| tip.hash),
-    }
+        hash(fork, height),
+        tip.map_or(hash(u32::MAX, 0), |tip| tip.hash),
+    )
 }
 
 /// A write set of these keys and values.

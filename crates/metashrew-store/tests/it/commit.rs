@@ -68,11 +68,7 @@ fn nothing_comes_after_the_highest_block() {
         ..chain::next(None, 0, 0)
     };
     let tip = store.commit(&last, &writes(&[("key", "value")])).unwrap();
-    let after = BlockRef {
-        height: 0,
-        hash: hash(1, 1),
-        parent: tip.hash,
-    };
+    let after = BlockRef::new(0, hash(1, 1), tip.hash);
     let error = store.commit(&after, &WriteSet::default()).unwrap_err();
     assert!(error.to_string().contains("the next block is 4294967296"));
     store.verify(|_, _| ()).unwrap();

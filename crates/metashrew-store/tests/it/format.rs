@@ -1,11 +1,11 @@
-//! Format 2, byte for byte. A change here is a new format, and `docs/storage.md`
+//! Format 3, byte for byte. A change here is a new format, and `docs/storage.md`
 //! changes with it.
 
 use std::fmt::Write;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use metashrew_store::{Backend, BlockHash, BlockRef, MemoryBackend, Space, Store};
+use metashrew_store::{Backend, BlockHash, BlockRef, Chainwork, MemoryBackend, Space, Store};
 
 use crate::chain::writes;
 
@@ -32,23 +32,31 @@ fn check(backend: &MemoryBackend, space: Space, expect: &[(&str, &str)]) {
 }
 
 fn records() -> [String; 2] {
-    let record = |height: &str, hash: &str, parent: &str, root: &str, keys: &str| {
-        [height, &hash.repeat(32), &parent.repeat(32), root, keys].concat()
+    let record = |height: &str, hashes: [&str; 2], header: &str, work: &str, tail: [&str; 2]| {
+        let [hash, parent] = hashes.map(|hash| hash.repeat(32));
+        let [root, keys] = tail;
+        [height, &hash, &parent, header, &work.repeat(32), root, keys].concat()
     };
     [
         record(
             "00000007",
-            "a1",
-            "a0",
-            "42eded726adb373fcaf8a53ea107bd6e2bf08cfad15799980e21b426e164513b",
-            "00000003",
+            ["a1", "a0"],
+            "4966bc611d00ffff",
+            "c1",
+            [
+                "42eded726adb373fcaf8a53ea107bd6e2bf08cfad15799980e21b426e164513b",
+                "00000003",
+            ],
         ),
         record(
             "00000008",
-            "a2",
-            "a1",
-            "150545ded76a4c8088dfa8880fbd237eeea9b069ffa99f1d1fb5e40433a4c621",
-            "00000002",
+            ["a2", "a1"],
+            "4966bc621d00fffe",
+            "c2",
+            [
+                "150545ded76a4c8088dfa8880fbd237eeea9b069ffa99f1d1fb5e40433a4c621",
+                "00000002",
+            ],
         ),
     ]
 }
@@ -62,14 +70,16 @@ fn two_blocks_are_stored_as_documented() {
     let backend = Arc::new(MemoryBackend::default());
     let store = Store::with_backend(backend.clone()).unwrap();
     let first = BlockRef {
-        height: 7,
-        hash: hash(0xa1),
-        parent: hash(0xa0),
+        time: 0x4966_bc61,
+        bits: 0x1d00_ffff,
+        chainwork: Chainwork::from_be_bytes([0xc1; 32]),
+        ..BlockRef::new(7, hash(0xa1), hash(0xa0))
     };
     let second = BlockRef {
-        height: 8,
-        hash: hash(0xa2),
-        parent: hash(0xa1),
+        time: 0x4966_bc62,
+        bits: 0x1d00_fffe,
+        chainwork: Chainwork::from_be_bytes([0xc2; 32]),
+        ..BlockRef::new(8, hash(0xa2), hash(0xa1))
     };
     let written = writes(&[(&b"ab"[..], "1"), (b"a\0", "2"), (b"", "")]);
     store.commit(&first, &written).unwrap();
@@ -111,9 +121,14 @@ fn two_blocks_are_stored_as_documented() {
         Space::HashToHeight,
         &[(&hashes[0], "00000007"), (&hashes[1], "00000008")],
     );
+    let base = ["00000007", &"a0".repeat(32), &"00".repeat(64)].concat();
     check(
         &backend,
         Space::Meta,
-        &[("666f726d6174", "00000002"), ("746970", &records[1])],
+        &[
+            ("62617365", &base),
+            ("666f726d6174", "00000003"),
+            ("746970", &records[1]),
+        ],
     );
 }

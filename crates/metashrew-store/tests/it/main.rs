@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod base;
 mod chain;
 mod commit;
 mod crash;

@@ -88,7 +88,7 @@ fn another_format_is_refused_by_number() {
         error,
         OpenError::Format {
             found: 77,
-            supported: 2
+            supported: 3
         }
     ));
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metashrew_store::{
-    BlockRecord, BlockRef, Durability, Height, MemoryBackend, Snapshot, State, Store, StoreOptions,
-    WriteSet,
+    BlockRecord, BlockRef, Chainwork, Durability, Height, MemoryBackend, Snapshot, State, Store,
+    StoreOptions, WriteSet,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -118,10 +118,17 @@ impl Run {
     fn next_block(&self) -> BlockRef {
         let tip = self.model.tip();
         let height = tip.map_or(self.first, |tip| tip.height + 1);
+        let mut work = [0; 32];
+        work[28..].copy_from_slice(&height.to_be_bytes());
         BlockRef {
-            height,
-            hash: chain::hash(self.fork, height),
-            parent: tip.map_or(chain::hash(u32::MAX, 0), |tip| tip.hash),
+            time: 1_231_006_505u32.wrapping_add(height),
+            bits: 0x1d00_ffff - self.fork,
+            chainwork: Chainwork::from_be_bytes(work),
+            ..BlockRef::new(
+                height,
+                chain::hash(self.fork, height),
+                tip.map_or(chain::hash(u32::MAX, 0), |tip| tip.hash),
+            )
         }
     }
 

@@ -223,11 +223,8 @@ fn change(store: &Store, chains: &Chains, steps: u32, rng: &mut Rng) {
             let key = u8::try_from(rng.below(KEYS.into())).unwrap();
             writes.insert(vec![key], format!("{step} {key}").into_bytes());
         }
-        let block = metashrew_store::BlockRef {
-            height,
-            hash: chain::hash(step, height),
-            parent: model.tip().map_or(chain::hash(u32::MAX, 0), |tip| tip.hash),
-        };
+        let parent = model.tip().map_or(chain::hash(u32::MAX, 0), |tip| tip.hash);
+        let block = metashrew_store::BlockRef::new(height, chain::hash(step, height), parent);
         model.blocks.push((block, writes.clone()));
         chains
             .write()

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bitcoin::block::Header;
+use bitcoin::consensus::deserialize_partial;
 use bitcoin::hashes::Hash;
 use bytes::Bytes;
 use metashrew_runtime::MetashrewRuntime;
-use metashrew_store::{BlockHash, BlockRecord, BlockRef, Height, Store, StoreOptions};
+use metashrew_store::{BlockHash, BlockRecord, BlockRef, Chainwork, Height, Store, StoreOptions};
 use metashrew_sync::{
     Backoff, IndexEnd, IndexError, IndexOptions, Indexer, Node, NodeBlock, NodeError, Stop,
 };
@@ -341,13 +343,19 @@ pub(crate) fn records(store: &Store) -> Vec<BlockRecord> {
 pub(crate) fn expected(wasm: &[u8], blocks: &[Mined]) -> Vec<BlockRecord> {
     let store = Store::in_memory();
     let runtime = runtime(wasm, &store);
+    let mut chainwork = Chainwork::ZERO;
     for mined in blocks {
+        let header: Header = deserialize_partial(&mined.bytes).unwrap().0;
+        chainwork = chainwork
+            .checked_add(Chainwork::from_be_bytes(header.work().to_be_bytes()))
+            .unwrap();
         let writes = runtime.process_block(mined.height, &mined.bytes).unwrap();
         let parent = BlockHash::from_bytes(mined.parent.to_byte_array());
         let block = BlockRef {
-            height: mined.height,
-            hash: hash_of(mined),
-            parent,
+            time: header.time,
+            bits: header.bits.to_consensus(),
+            chainwork,
+            ..BlockRef::new(mined.height, hash_of(mined), parent)
         };
         store.commit(&block, &writes).unwrap();
     }
