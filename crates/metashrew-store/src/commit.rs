@@ -72,6 +72,14 @@ impl Store {
         let Some(tip) = commit.tip.filter(|_| !records.is_empty()) else {
             return Ok(records);
         };
+        if let Some(record) = records.first() {
+            let tip = published.tip.map(|tip| tip.record.height);
+            let noted = self.inner.claimed.before_commit(tip, record.height);
+            noted.map_err(|source| CommitError::Backend {
+                height: record.height,
+                source,
+            })?;
+        }
         let base = commit.base;
         let batch = commit.finish(&tip, published.base.is_none());
         self.write_and_publish(&mut writer, batch, Some(tip), base)

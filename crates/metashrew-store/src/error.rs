@@ -69,9 +69,30 @@ pub enum OpenError {
         /// The path that was asked for.
         path: PathBuf,
     },
-    /// The database was written in another format.
+    /// The directory holds something else than a database.
     #[error(
-        "the database has format {found}, this program reads format {supported}: use the program that wrote it, or index again into an empty directory"
+        "`{}` is not empty and no database: it holds `{entry}`; give an empty directory or a new one", path.display()
+    )]
+    NotOurs {
+        /// The path that was given.
+        path: PathBuf,
+        /// One of the things found there.
+        entry: String,
+    },
+    /// The database was written with another engine.
+    #[error(
+        "the database was written with the engine `{found}`, this program has `{supported}`: use the program that wrote it, or index again into an empty directory"
+    )]
+    Engine {
+        /// The engine found.
+        found: String,
+        /// The engine of this program.
+        supported: &'static str,
+    },
+    /// The database was written in another format. Before format 3 a database did not
+    /// say which it has: 2 then stands for 2 and 1.
+    #[error(
+        "the database has format {found}{}, this program reads format {supported}: use the program that wrote it, or index again into an empty directory", or_older(*found)
     )]
     Format {
         /// The format found.
@@ -104,7 +125,11 @@ impl OpenError {
     /// What has to be done about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Locked { .. } | Self::NotFound { .. } | Self::Format { .. } => ErrorKind::Misuse,
+            Self::Locked { .. }
+            | Self::NotFound { .. }
+            | Self::NotOurs { .. }
+            | Self::Engine { .. }
+            | Self::Format { .. } => ErrorKind::Misuse,
             Self::Corrupt { .. } | Self::LostCommits { .. } => ErrorKind::Damage,
             Self::Backend(error) => error.kind,
         }
@@ -113,6 +138,14 @@ impl OpenError {
     /// Whether the same may succeed later, once the machine is well again.
     pub fn is_transient(&self) -> bool {
         self.kind() == ErrorKind::Machine
+    }
+}
+
+fn or_older(format: u32) -> &'static str {
+    if format == 2 {
+        " or older (it has no file `FORMAT`)"
+    } else {
+        ""
     }
 }
 

@@ -13,11 +13,14 @@ mod block;
 mod block_id;
 mod chain;
 mod chainwork;
+mod claim;
 mod commit;
 mod counter;
 mod disk_usage;
 mod error;
+mod format_file;
 mod history;
+mod identity;
 mod keys;
 mod open;
 mod read_cache;
@@ -39,9 +42,11 @@ pub use base::Base;
 pub use block::{BlockHash, BlockRecord, BlockRef, Height, HistoryRoot, ParseHashError};
 pub use block_id::{BlockId, ParseBlockIdError};
 pub use chainwork::Chainwork;
+pub use claim::{Claim, ClaimError, OtherGuest};
 pub use error::{
     CommitError, EntryTooLong, OpenError, ReadError, ResolveError, RollbackError, VerifyError,
 };
+pub use identity::{GuestFrom, GuestId, Identity, NetworkId};
 pub use keys::{MAX_KEY_LEN, MAX_VALUE_LEN};
 pub use open::StoreOptions;
 pub use read_cache::CacheStats;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::backend::{Backend, Batch, Disk, Durability, MemoryBackend, Space, View};
+use crate::backend::{Backend, BackendError, Batch, Disk, Durability, MemoryBackend, Space, View};
 use crate::base::Base;
 use crate::block::Height;
 use crate::chain;
+use crate::claim::Claimed;
 use crate::error::{OpenError, ReadError};
+use crate::format_file;
 use crate::keys::{FORMAT, FORMAT_KEY, StoredBlock, corrupt};
 use crate::store::Store;
 use crate::verify::{tip_disagrees, verify_block};
@@ -70,8 +72,29 @@ impl Store {
     /// Tip, block records and the history roots of the last few blocks are
     /// checked, which reads at most some tens of thousands of values.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, OpenError> {
+        format_file::read(path)?;
         let disk = Disk::open(path, &options)?;
-        Self::check_and_open(Arc::new(disk), options.durability, options.read_cache_bytes)
+        // Read again, now that nobody else can write it.
+        let recorded = format_file::read(path)?.unwrap_or_default();
+        let noted = recorded.first_height;
+        let path = std::path::absolute(path).map_err(|error| {
+            BackendError::new("finding out where the database's directory is", error)
+        })?;
+        let store = Self::check_and_open(
+            Arc::new(disk),
+            options.durability,
+            options.read_cache_bytes,
+            Claimed::of_directory(path, recorded),
+        )?;
+        if let Some(first) = store.snapshot().first()
+            && noted.is_none_or(|noted| noted > first)
+        {
+            return Err(OpenError::Corrupt {
+                what: format!("the file `FORMAT` does not tell of the blocks from {first} on"),
+                hint: HINT,
+            });
+        }
+        Ok(store)
     }
 
     /// Opens the database in the directory `path`, which must be there.
@@ -87,7 +110,7 @@ impl Store {
     /// An empty store that lives in memory, for tests and small uses.
     pub fn in_memory() -> Self {
         let memory = Arc::new(MemoryBackend::default());
-        Self::check_and_open(memory, Durability::Synced, 0)
+        Self::check_and_open(memory, Durability::Synced, 0, Claimed::default())
             .expect("an empty engine in memory neither fails nor disagrees")
     }
 
@@ -104,13 +127,15 @@ impl Store {
         backend: Arc<dyn Backend>,
         read_cache_bytes: u64,
     ) -> Result<Self, OpenError> {
-        Self::check_and_open(backend, Durability::Synced, read_cache_bytes)
+        let claimed = Claimed::default();
+        Self::check_and_open(backend, Durability::Synced, read_cache_bytes, claimed)
     }
 
     fn check_and_open(
         backend: Arc<dyn Backend>,
         durability: Durability,
         read_cache_bytes: u64,
+        claimed: Claimed,
     ) -> Result<Self, OpenError> {
         let view = backend.view()?;
         match format(view.as_ref())? {
@@ -132,7 +157,7 @@ impl Store {
                 backend.write(batch, durability)?;
             }
         }
-        Ok(Self::over(backend, durability, read_cache_bytes)?)
+        Ok(Self::over(backend, durability, read_cache_bytes, claimed)?)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::backend::BackendError;
 use crate::backend::{Backend, Batch, Durability, Space, View};
 use crate::base::Base;
 use crate::chain;
+use crate::claim::Claimed;
 use crate::error::ReadError;
 use crate::keys::StoredBlock;
 use crate::read_cache::{CacheStats, ReadCache};
@@ -33,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) readers: usize,
     /// None if it is switched off.
     pub(crate) cache: Option<Arc<ReadCache>>,
+    /// Whose it is.
+    pub(crate) claimed: Claimed,
     published: ArcSwap<Published>,
     writer: Mutex<Writer>,
 }
@@ -50,6 +53,7 @@ impl Store {
         backend: Arc<dyn Backend>,
         durability: Durability,
         read_cache_bytes: u64,
+        claimed: Claimed,
     ) -> Result<Self, ReadError> {
         let view = backend.view()?;
         let cache = (read_cache_bytes > 0).then(|| Arc::new(ReadCache::new(read_cache_bytes)));
@@ -67,6 +71,7 @@ impl Store {
                 durability,
                 readers: readers::count(),
                 cache,
+                claimed,
                 published: ArcSwap::from_pointee(published),
                 writer: Mutex::default(),
             }),

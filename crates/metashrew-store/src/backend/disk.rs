@@ -23,6 +23,7 @@ use super::durable::DurableRecord;
 use super::journals::{self, SealedJournals};
 use super::{Backend, BackendError, Batch, Durability, Scan, Space, View};
 use crate::error::OpenError;
+use crate::format_file;
 use crate::open::{HINT, StoreOptions};
 
 /// The directory of the engine, below the database's.
@@ -88,6 +89,7 @@ impl Disk {
     pub(crate) fn open(path: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
         fs::create_dir_all(path).map_err(io("creating the database's directory"))?;
         let lock = lock(path)?;
+        format_file::create_if_missing(path)?;
         journals::check_not_damaged(path)?;
         let directory = path.join(ENGINE);
         if !directory.is_dir() {

@@ -13,6 +13,7 @@ mod crash;
 mod damage;
 mod faulty;
 mod format;
+mod identity;
 mod model;
 mod open;
 mod property;

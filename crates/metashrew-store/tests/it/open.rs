@@ -49,6 +49,8 @@ fn an_unfinished_creation_is_begun_afresh() {
     let unfinished = directory.path().join("engine.new");
     std::fs::create_dir_all(&unfinished).unwrap();
     std::fs::write(unfinished.join("0.jnl"), "half").unwrap();
+    let format = r#"{"format":3,"engine":"fjall 3","network":{},"first_height":null,"guests":[]}"#;
+    std::fs::write(directory.path().join("FORMAT"), format).unwrap();
     commit(
         &Store::open(directory.path(), StoreOptions::default()).unwrap(),
         &[],
