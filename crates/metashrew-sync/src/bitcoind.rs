@@ -2,6 +2,7 @@
 //! come from where they come fastest: the node's block files, else REST, else RPC.
 
 mod auth;
+mod dialect;
 mod fault;
 mod http;
 mod method;
@@ -9,6 +10,7 @@ mod rest;
 mod rpc;
 mod settings;
 mod template;
+mod tls;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -19,15 +21,16 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_json::{Value, json};
 
 use auth::Login;
+use dialect::BlockForm;
 use http::Http;
 use method::Method;
 use rest::Rest;
 use rpc::Rpc;
 
-use crate::block::Header;
+use crate::block::{self, Header};
 use crate::files::LiveFiles;
 use crate::network::Network;
-use crate::node::{Node, NodeBlock, NodeError};
+use crate::node::{Accept, Node, NodeBlock, NodeError};
 
 pub use auth::{Auth, CookieError};
 pub(crate) use fault::NodeFault;
@@ -39,12 +42,6 @@ const MAX_BATCH: usize = 1_000;
 
 /// The greatest height that can be asked for.
 const MAX_HEIGHT: Height = i32::MAX.cast_unsigned();
-
-/// `RPC_INVALID_ADDRESS_OR_KEY`: no such block.
-const NOT_FOUND: i64 = -5;
-
-/// `RPC_INVALID_PARAMETER`: no such height.
-const OUT_OF_RANGE: i64 = -8;
 
 /// How many blocks came from where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -101,13 +98,22 @@ impl CoreNode {
     /// its block files must be there.
     pub fn new(settings: &CoreSettings) -> Result<Self, SettingsError> {
         let target = settings.target()?;
+        let tls = target
+            .is_secure
+            .then(|| tls::config(settings.rpc_ca.as_deref()))
+            .transpose()?;
         let http = || {
             let CoreSettings {
                 connect_timeout,
                 answer_timeout,
                 ..
             } = *settings;
-            Http::new(target.address.clone(), connect_timeout, answer_timeout)
+            Http::new(
+                target.address.clone(),
+                tls.clone(),
+                connect_timeout,
+                answer_timeout,
+            )
         };
         let files = settings.blocks_dir.as_deref();
         let files = files.map(|directory| LiveFiles::open(directory, settings.network));
@@ -158,6 +164,7 @@ impl CoreNode {
         result.map_err(|fault| {
             if matches!(fault, NodeFault::Transport { .. }) {
                 self.is_checked.store(false, Ordering::Relaxed);
+                self.rpc.dialect().forget();
                 if let Some(rest) = &self.rest {
                     rest.reset();
                 }
@@ -194,16 +201,9 @@ impl CoreNode {
     }
 
     fn block_by_rpc(&self, hash: &BlockHash) -> Result<Bytes, NodeError> {
-        let params = json!([hash.to_string(), 0]);
-        // The hex is decoded where it lies: a block may have megabytes.
-        let read = |result: &str| hex::decode(serde_json::from_str::<&str>(result).ok()?).ok();
-        match self.rpc.call_reading(Method::Block, &params, read) {
-            Err(NodeFault::Refused { code, .. }) if code == NOT_FOUND => {
-                Err(NodeError::NoBlock { hash: *hash })
-            }
-            Err(NodeFault::Refused { message, .. }) if message.contains("pruned") => {
-                Err(NodeError::Pruned { hash: *hash })
-            }
+        match self.hex_block(hash) {
+            Err(fault) if fault.is_not_found() => Err(NodeError::NoBlock { hash: *hash }),
+            Err(fault) if fault.is_pruned() => Err(NodeError::Pruned { hash: *hash }),
             result => {
                 let block = Bytes::from(self.noting(result)?);
                 match Header::read(&block) {
@@ -216,7 +216,31 @@ impl CoreNode {
         }
     }
 
-    /// Hashes from a height on, by RPC, in one request.
+    /// Asks `getblock` in the form that the node knows. Where that is refused, in the
+    /// other one: the node may be of another time than it was.
+    fn hex_block(&self, hash: &BlockHash) -> Result<Vec<u8>, NodeFault> {
+        let ask = |form: BlockForm| {
+            let params = json!([hash.to_string(), form.parameter()]);
+            // The hex is decoded where it lies: a block may have megabytes.
+            let read = |result: &str| hex::decode(serde_json::from_str::<&str>(result).ok()?).ok();
+            self.rpc.call_reading(Method::Block, &params, read)
+        };
+        let dialect = self.rpc.dialect();
+        let form = dialect.block_form();
+        match ask(form) {
+            Err(refused) if refused.may_be_of_parameters() => match ask(form.other()) {
+                Ok(block) => {
+                    dialect.learn_block_form(form.other(), &refused, self.rpc.http().address());
+                    Ok(block)
+                }
+                Err(fault) if fault.is_not_found() || fault.is_pruned() => Err(fault),
+                Err(_) => Err(refused),
+            },
+            result => result,
+        }
+    }
+
+    /// Hashes from a height on, by RPC, in as few requests as the node takes.
     fn hashes_by_rpc(&self, from: Height, count: usize) -> Result<Vec<BlockHash>, NodeError> {
         let params: Vec<_> = (from..=MAX_HEIGHT)
             .take(count)
@@ -227,7 +251,7 @@ impl CoreNode {
         for answer in answers {
             match answer {
                 Ok(Hash(hash)) => hashes.push(hash),
-                Err(NodeFault::Refused { code, .. }) if code == OUT_OF_RANGE => break,
+                Err(fault) if fault.is_out_of_range() => break,
                 Err(fault) => return Err(fault.into()),
             }
         }
@@ -278,7 +302,7 @@ impl Node for CoreNode {
         }
         match self.rpc.call(Method::BlockHash, &json!([height])) {
             Ok(Hash(hash)) => Ok(Some(hash)),
-            Err(NodeFault::Refused { code, .. }) if code == OUT_OF_RANGE => Ok(None),
+            Err(fault) if fault.is_out_of_range() => Ok(None),
             Err(fault) => self.noting(Err(fault)),
         }
     }
@@ -301,19 +325,39 @@ impl Node for CoreNode {
     }
 
     fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError> {
+        let mut block = None;
+        self.offer(hash, &mut |bytes| {
+            block::check(&bytes, hash)?;
+            block = Some(bytes);
+            Ok(())
+        })?;
+        block.ok_or(NodeError::NoBlock { hash: *hash })
+    }
+
+    fn offer(&self, hash: &BlockHash, accept: &mut Accept<'_>) -> Result<(), NodeError> {
         self.check_network()?;
-        if let Some(block) = self.files.as_ref().and_then(|files| files.block(hash)) {
+        if let Some(files) = &self.files
+            && files.offer(hash, accept)
+        {
             Self::count(&self.counters.files, "block files", hash);
-            return Ok(block);
+            return Ok(());
         }
         if let Some(rest) = &self.rest
             && let Some(block) = self.noting(rest.block(hash))?
         {
-            Self::count(&self.counters.rest, "REST", hash);
-            return Ok(block);
+            match accept(block) {
+                Ok(()) => {
+                    Self::count(&self.counters.rest, "REST", hash);
+                    return Ok(());
+                }
+                Err(fault) => tracing::debug!("block {hash} by REST is wrong: {fault}"),
+            }
         }
         let block = self.block_by_rpc(hash)?;
+        accept(block).map_err(|fault| NodeError::BadAnswer {
+            what: format!("block {hash}: {fault}"),
+        })?;
         Self::count(&self.counters.rpc, "RPC", hash);
-        Ok(block)
+        Ok(())
     }
 }

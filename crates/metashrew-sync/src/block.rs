@@ -149,11 +149,6 @@ fn check_transactions(
     Ok(())
 }
 
-/// Whether the bytes are one whole block, as far as its own structure tells.
-pub(crate) fn is_whole(block: &[u8]) -> bool {
-    Header::read(block).is_some_and(|header| check(block, &header.hash).is_ok())
-}
-
 /// The hashes of a block's transactions.
 #[derive(Default)]
 struct Transactions {

@@ -68,20 +68,22 @@ impl Fetcher {
     }
 }
 
-/// The block of that hash, once it is seen to be whole and to be that block.
+/// The block of that hash, from the first copy that is seen to be whole and to be that
+/// block.
 pub(crate) fn good_block(
     node: &dyn Node,
     height: Height,
     hash: &BlockHash,
 ) -> Result<(Header, Bytes), NodeError> {
-    let bytes = node.block(hash)?;
-    let header = block::check(&bytes, hash).map_err(|source| match node.place(hash) {
-        Some(place) => NodeError::Damaged { place, source },
-        None => NodeError::BadAnswer {
-            what: format!("block {height}: {source}"),
-        },
+    let mut good = None;
+    node.offer(hash, &mut |bytes| {
+        let header = block::check(&bytes, hash)?;
+        good = Some((header, bytes));
+        Ok(())
     })?;
-    Ok((header, bytes))
+    good.ok_or_else(|| NodeError::BadAnswer {
+        what: format!("nothing came for block {height} ({hash})"),
+    })
 }
 
 /// The in-order end of the queue, where blocks are seen to connect.

@@ -3,116 +3,37 @@
 //!
 //! Blocks may lie in any order, stale ones among them: the chain with the most
 //! work counts. Only an index is kept in memory; blocks are read when asked for.
+//! Every copy of a block is known, and the first good one is handed out.
 
 mod best_chain;
 mod block_file;
+mod copies;
+mod error;
 mod frames;
+mod growing;
 mod live;
+mod places;
+mod scan;
+mod sift;
+mod window;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use metashrew_store::{BlockHash, Height};
 
-use crate::network::Network;
-use crate::node::{Node, NodeBlock, NodeError};
+use crate::block;
+use crate::node::{Accept, Node, NodeBlock, NodeError};
 use block_file::BlockFile;
+use copies::Damages;
 use frames::Found;
+use places::Places;
 
+pub use error::FilesError;
 pub(crate) use live::LiveFiles;
 
 /// The file with the key that masks the block files (XOR), beside them.
 const KEY_FILE: &str = "xor.dat";
-
-/// Why block files cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum FilesError {
-    /// A file or directory could not be read, or unpacked.
-    #[error("`{}` could not be read", path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The directory has no file with blocks.
-    #[error("`{}` has no block files; they are named `*.dat`, `*.bin` or `*.bz2`", path.display())]
-    NoFiles {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The file begins neither with a frame nor is it one whole block.
-    #[error("`{}` is neither a file of framed blocks nor one raw block", path.display())]
-    NotBlocks {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A frame is not what it should be.
-    #[error("`{}` is damaged at byte {offset}: {what}", path.display())]
-    BadFrame {
-        /// The file.
-        path: PathBuf,
-        /// Where the frame begins, in bytes; in a packed file, of the unpacked bytes.
-        offset: u64,
-        /// What is wrong there.
-        what: String,
-    },
-    /// The key beside the files is not one.
-    #[error("`{}` has {length} bytes; the key of block files has 8", path.display())]
-    BadKey {
-        /// The file.
-        path: PathBuf,
-        /// Its length in bytes.
-        length: usize,
-    },
-    /// The files belong to another network.
-    #[error("`{}` begins with {found:02x?}, block files of {network} with {:02x?}", path.display(), network.magic())]
-    OtherNetwork {
-        /// The first file.
-        path: PathBuf,
-        /// What it begins with.
-        found: [u8; 4],
-        /// The network expected.
-        network: Network,
-    },
-    /// There is no block in the files.
-    #[error("there is no block in `{}`", path.display())]
-    Empty {
-        /// The path given.
-        path: PathBuf,
-    },
-    /// Nothing tells at which height the chain in the files begins.
-    #[error(
-        "the height of block {first}, the first in `{}`, is unknown; give it with `--start-height`", path.display()
-    )]
-    NoHeight {
-        /// The path given.
-        path: PathBuf,
-        /// The first block of the chain.
-        first: BlockHash,
-    },
-}
-
-impl FilesError {
-    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
-/// Where a block lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// Index of the file.
-    pub(crate) file: usize,
-    /// Of the block itself, in bytes.
-    pub(crate) offset: u64,
-    /// Bytes of the block.
-    pub(crate) length: u32,
-}
 
 /// A chain of blocks in files.
 #[derive(Debug)]
@@ -120,14 +41,14 @@ pub struct BlockFiles {
     files: Vec<BlockFile>,
     first: Height,
     /// The chain, lowest block first.
-    chain: Vec<(BlockHash, Place)>,
-    /// Indices into the chain.
-    by_hash: HashMap<BlockHash, usize>,
+    chain: Vec<BlockHash>,
+    places: Places,
 }
 
 impl BlockFiles {
     /// Indexes the blocks at a path: a file of framed blocks (of any network: the
-    /// first frame's magic counts), a directory of them, or one raw block.
+    /// first frame's magic counts), a directory of them, or one raw block. What
+    /// stands between the frames is passed over, with a warning.
     ///
     /// Heights come from the chain itself where it says so: a known network's
     /// genesis block, or the heights in the coinbases (BIP34) if they all agree.
@@ -141,61 +62,35 @@ impl BlockFiles {
         let mut magic = None;
         let mut raw = false;
         for path in paths {
-            let file = BlockFile::open(path, key)?;
-            raw = frames::scan(&file, files.len(), &mut magic, &mut found)?;
+            let mut file = BlockFile::open(path, key)?;
+            raw = scan::scan(&mut file, files.len(), &mut magic, &mut found)?;
             files.push(file);
         }
-        let chain = best_chain::select(&found);
-        let first = chain.first().ok_or_else(|| FilesError::Empty {
-            path: path.to_owned(),
-        })?;
-        if chain.len() < found.len() {
-            let left_out = found.len() - chain.len();
-            tracing::info!(
-                left_out,
-                "`{}` holds blocks that are not in its best chain",
-                path.display()
-            );
+        if let Some(magic) = magic {
+            found = complete(found, magic, &files)?;
         }
+        sift::settle_heights(&mut found, &files)?;
+        let chain = best_chain::select(&found);
+        if chain.is_empty() {
+            return Err(FilesError::Empty {
+                path: path.to_owned(),
+            });
+        }
+        tell_left_out(path, &found, &chain);
         let lone = raw && files.len() == 1;
-        let height = match (best_chain::first_height(&chain), start_height) {
-            (Some(known), Some(given)) if lone => {
-                if known != given {
-                    tracing::warn!(
-                        "the block in `{}` says it has height {known}, taken as {given}",
-                        path.display()
-                    );
-                }
-                given
-            }
-            (Some(known), _) => known,
-            (None, Some(given)) => given,
-            (None, None) => {
-                return Err(FilesError::NoHeight {
-                    path: path.to_owned(),
-                    first: first.header.hash,
-                });
-            }
-        };
-        Ok(Self::new(files, height, &chain))
-    }
-
-    fn new(files: Vec<BlockFile>, first: Height, chain: &[&Found]) -> Self {
-        let chain: Vec<_> = chain
-            .iter()
-            .map(|found| (found.header.hash, found.place))
-            .collect();
-        let by_hash = chain
-            .iter()
-            .enumerate()
-            .map(|(index, (hash, _))| (*hash, index))
-            .collect();
-        Self {
+        let mut chain: Vec<Found> = chain.into_iter().cloned().collect();
+        sift::mend_heights(&mut chain, &files)?;
+        let first = first_height(path, &chain, start_height, lone)?;
+        let mut places = Places::default();
+        for block in &found {
+            places.add(block.header.hash, block.place);
+        }
+        Ok(Self {
             files,
             first,
-            chain,
-            by_hash,
-        }
+            chain: chain.iter().map(|block| block.header.hash).collect(),
+            places,
+        })
     }
 
     /// The height of the chain's first block.
@@ -209,16 +104,87 @@ impl BlockFiles {
             + Height::try_from(self.chain.len().saturating_sub(1))
                 .unwrap_or(Height::MAX - self.first)
     }
+}
 
-    fn find(&self, hash: &BlockHash) -> Option<(&BlockFile, Place)> {
-        let (_, place) = self.chain.get(*self.by_hash.get(hash)?)?;
-        Some((self.files.get(place.file)?, *place))
+/// Leaves out what no chain can hold. If blocks are missing then, the files around the
+/// gaps are read again, block by block: a frame may have swallowed others.
+fn complete(
+    found: Vec<Found>,
+    magic: [u8; 4],
+    files: &[BlockFile],
+) -> Result<Vec<Found>, FilesError> {
+    let mut found = sift::sift(found, magic, files);
+    let indices = sift::files_of_gaps(&found);
+    if indices.is_empty() {
+        return Ok(found);
+    }
+    found.retain(|block| !indices.contains(&block.place.file));
+    let mut again = Vec::new();
+    for index in indices {
+        if let Some(file) = files.get(index) {
+            again.extend(scan::walk(file, index, magic, true)?);
+        }
+    }
+    found.extend(sift::sift(again, magic, files));
+    found.sort_by_key(|block| (block.place.file, block.place.offset));
+    Ok(found)
+}
+
+/// Tells of blocks that are in no use, and whether one is missing between them.
+fn tell_left_out(path: &Path, found: &[Found], chain: &[&Found]) {
+    let mut hashes: Vec<_> = found.iter().map(|block| block.header.hash).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    let left_out = hashes.len() - chain.len();
+    let path = path.display();
+    if sift::files_of_gaps(found).is_empty() {
+        if left_out > 0 {
+            tracing::info!(
+                left_out,
+                "`{path}` holds blocks that are not in its best chain"
+            );
+        }
+    } else if let Some(first) = chain.first() {
+        tracing::warn!(
+            left_out,
+            "`{path}` holds blocks that do not connect with its best chain, which stands on block {}, and that is not there",
+            first.header.parent
+        );
+    }
+}
+
+/// The height of the chain's first block.
+fn first_height(
+    path: &Path,
+    chain: &[Found],
+    given: Option<Height>,
+    lone: bool,
+) -> Result<Height, FilesError> {
+    let chain: Vec<_> = chain.iter().collect();
+    match (best_chain::first_height(&chain), given) {
+        (Some(known), Some(given)) if lone => {
+            if known != given {
+                tracing::warn!(
+                    "the block in `{}` says it has height {known}, taken as {given}",
+                    path.display()
+                );
+            }
+            Ok(given)
+        }
+        (Some(known), _) => Ok(known),
+        (None, Some(given)) => Ok(given),
+        (None, None) => Err(FilesError::NoHeight {
+            path: path.to_owned(),
+            first: chain
+                .first()
+                .map_or(BlockHash::from_bytes([0; 32]), |block| block.header.hash),
+        }),
     }
 }
 
 impl Node for BlockFiles {
     fn tip(&self) -> Result<Option<NodeBlock>, NodeError> {
-        Ok(self.chain.last().map(|(hash, _)| NodeBlock {
+        Ok(self.chain.last().map(|hash| NodeBlock {
             height: self.last_height(),
             hash: *hash,
         }))
@@ -232,19 +198,44 @@ impl Node for BlockFiles {
         let index = height
             .checked_sub(self.first)
             .and_then(|index| usize::try_from(index).ok());
-        Ok(index
-            .and_then(|index| self.chain.get(index))
-            .map(|(hash, _)| *hash))
+        Ok(index.and_then(|index| self.chain.get(index)).copied())
     }
 
     fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError> {
-        let (file, place) = self.find(hash).ok_or(NodeError::NoBlock { hash: *hash })?;
-        Ok(file.read(place)?)
+        let mut block = None;
+        self.offer(hash, &mut |bytes| {
+            block::check(&bytes, hash)?;
+            block = Some(bytes);
+            Ok(())
+        })?;
+        block.ok_or(NodeError::NoBlock { hash: *hash })
     }
 
     fn place(&self, hash: &BlockHash) -> Option<String> {
-        self.find(hash)
-            .map(|(file, place)| format!("`{}` at byte {}", file.path().display(), place.offset))
+        let named = self.places.of(hash).into_iter().filter_map(|place| {
+            let file = self.files.get(place.file)?;
+            Some(file.name(&place))
+        });
+        let named = copies::list(named.collect());
+        (!named.is_empty()).then_some(named)
+    }
+
+    fn offer(&self, hash: &BlockHash, accept: &mut Accept<'_>) -> Result<(), NodeError> {
+        let places = self.places.of(hash);
+        let mut damages = Damages::default();
+        for place in &places {
+            let Some(file) = self.files.get(place.file) else {
+                continue;
+            };
+            match copies::offer(file, *place, accept) {
+                Ok(()) => {
+                    damages.tell(hash, &file.name(place));
+                    return Ok(());
+                }
+                Err(fault) => damages.add(file, place, fault),
+            }
+        }
+        Err(damages.into_error(hash))
     }
 }
 

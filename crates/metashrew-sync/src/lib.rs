@@ -42,7 +42,7 @@ pub use failure_kind::FailureKind;
 pub use files::{BlockFiles, FilesError};
 pub use indexer::{IndexEnd, Indexer};
 pub use network::{Network, ParseNetworkError};
-pub use node::{Node, NodeBlock, NodeError};
+pub use node::{Accept, Node, NodeBlock, NodeError};
 pub use options::{Backoff, IndexOptions};
 pub use progress::{Progress, ProgressReport, Running};
 pub use status::{IndexState, IndexStatus, Reorg};

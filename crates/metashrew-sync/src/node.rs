@@ -50,15 +50,26 @@ pub trait Node: Send + Sync {
     /// The block of that hash, consensus-encoded.
     fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError>;
 
-    /// Where a block lies, for messages, if the source is fixed: then asking
-    /// again for a bad block gives the same bytes, and the indexer gives up at
-    /// once. None (the default) for sources that are asked again until they give
+    /// Where the copies of a block lie, for messages, if the source is fixed: then
+    /// asking again for a bad block gives the same bytes, and the indexer gives up
+    /// at once. None (the default) for sources that are asked again until they give
     /// a good one.
     fn place(&self, hash: &BlockHash) -> Option<String> {
         let _ = hash;
         None
     }
+
+    /// Offers what the source has as the block of that hash, copy after copy, until
+    /// one is accepted. By default that is the one [`block`](Self::block) answers.
+    fn offer(&self, hash: &BlockHash, accept: &mut Accept<'_>) -> Result<(), NodeError> {
+        accept(self.block(hash)?).map_err(|fault| NodeError::BadAnswer {
+            what: format!("block {hash}: {fault}"),
+        })
+    }
 }
+
+/// Accepts a copy of a block, or says what is wrong with it.
+pub type Accept<'a> = dyn FnMut(Bytes) -> Result<(), BlockFault> + 'a;
 
 /// What a node failed to answer, told apart by what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -95,12 +106,12 @@ pub enum NodeError {
     /// The node is not one to follow: asking again does not help.
     #[error("the node cannot be used")]
     Unusable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A block in a fixed source is damaged: asking again does not help.
+    /// Every copy of a block in files is damaged: asking again does not help.
     #[error("the block in {place} is damaged")]
     Damaged {
-        /// Where it lies.
+        /// Where its copies lie.
         place: String,
-        /// What is wrong with it.
+        /// What is wrong with the first of them.
         source: BlockFault,
     },
     /// Block files could not be read.

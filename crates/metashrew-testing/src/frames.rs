@@ -161,6 +161,12 @@ impl GrowingDirectory {
         self.write(&rest)
     }
 
+    /// Leaves the last block as far as it is written, as a node that is killed: what
+    /// comes next is written behind it.
+    pub fn forget_rest(&mut self) {
+        self.rest.clear();
+    }
+
     /// Goes on in the next file, and cuts off what was reserved in this one.
     pub fn next_file(&mut self) -> io::Result<()> {
         self.finish()?;

@@ -1,6 +1,7 @@
 //! A proxy in front of a node's RPC and REST port that plays faults: what is wrong
 //! can be changed at any time, for all requests or for those of blocks only.
 
+mod front;
 mod message;
 
 use std::io::{self, Write};
@@ -10,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+pub use front::{Front, Reaction};
 use message::{Answer, Request};
 
 /// What goes wrong.

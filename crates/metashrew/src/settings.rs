@@ -55,6 +55,7 @@ impl NodeArgs {
         };
         CoreSettings {
             auth,
+            rpc_ca: self.rpc_ca.clone(),
             rest: self.rest,
             blocks_dir: self.blocks_dir.clone(),
             network: self.magic.or(self.network),

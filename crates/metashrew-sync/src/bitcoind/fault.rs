@@ -5,6 +5,15 @@ use super::method::Method;
 use crate::failure_kind::FailureKind;
 use crate::node::NodeError;
 
+/// `RPC_INVALID_ADDRESS_OR_KEY`: no such block.
+const NOT_FOUND: i64 = -5;
+
+/// `RPC_INVALID_PARAMETER`: no such height.
+const OUT_OF_RANGE: i64 = -8;
+
+/// `RPC_METHOD_NOT_FOUND`.
+const UNKNOWN_METHOD: i64 = -32_601;
+
 /// Characters of an unexpected answer that are shown.
 const SHOWN: usize = 100;
 
@@ -12,6 +21,13 @@ const SHOWN: usize = 100;
 pub(crate) enum NodeFault {
     #[error("no whole answer from {address}")]
     Transport {
+        address: String,
+        source: ureq::Error,
+    },
+    #[error(
+        "the certificate of {address} is not trusted: name the file with the one that signed it (`--rpc-ca`)"
+    )]
+    Untrusted {
         address: String,
         source: ureq::Error,
     },
@@ -28,8 +44,12 @@ pub(crate) enum NodeFault {
         address: String,
         method: &'static str,
     },
-    #[error("{address} is overloaded (HTTP 503): {said}")]
-    Busy { address: String, said: String },
+    #[error("{address} is overloaded (HTTP {status}): {said}")]
+    Busy {
+        address: String,
+        status: u16,
+        said: String,
+    },
     #[error("{address} answered with HTTP status {status}: {said}")]
     Status {
         address: String,
@@ -42,6 +62,12 @@ pub(crate) enum NodeFault {
     OtherAnswer {
         address: String,
         method: &'static str,
+    },
+    #[error("{address} answered `{method}` with what is no answer to it: {said}")]
+    OtherResult {
+        address: String,
+        method: &'static str,
+        said: String,
     },
     #[error("the node is not ready: {message}")]
     Starting { message: String },
@@ -56,7 +82,9 @@ pub(crate) enum NodeFault {
 impl From<NodeFault> for NodeError {
     fn from(fault: NodeFault) -> Self {
         match fault {
-            NodeFault::NotJsonRpc { .. } | NodeFault::OtherAnswer { .. } => Self::BadAnswer {
+            NodeFault::NotJsonRpc { .. }
+            | NodeFault::OtherAnswer { .. }
+            | NodeFault::OtherResult { .. } => Self::BadAnswer {
                 what: fault.to_string(),
             },
             fault => Self::Unavailable(Box::new(fault)),
@@ -67,15 +95,71 @@ impl From<NodeFault> for NodeError {
 impl NodeFault {
     pub(crate) fn kind(&self) -> FailureKind {
         match self {
-            Self::Transport { .. } => FailureKind::Unreachable,
+            Self::Transport { .. } | Self::Untrusted { .. } => FailureKind::Unreachable,
             Self::Cookie(_) | Self::Unauthorized { .. } => FailureKind::Unauthorized,
             Self::Forbidden { .. } => FailureKind::Forbidden,
             Self::Busy { .. } => FailureKind::Overloaded,
             Self::Starting { .. } => FailureKind::Starting,
             Self::Refused { .. } => FailureKind::Refused,
-            Self::Status { .. } | Self::NotJsonRpc { .. } | Self::OtherAnswer { .. } => {
-                FailureKind::BadAnswer
+            Self::Status { .. }
+            | Self::NotJsonRpc { .. }
+            | Self::OtherAnswer { .. }
+            | Self::OtherResult { .. } => FailureKind::BadAnswer,
+        }
+    }
+
+    /// Whether the same may be answered if it is asked in another form.
+    pub(super) fn may_be_of_form(&self) -> bool {
+        match self {
+            Self::Transport { .. }
+            | Self::Forbidden { .. }
+            | Self::Status { .. }
+            | Self::NotJsonRpc { .. }
+            | Self::OtherAnswer { .. }
+            | Self::OtherResult { .. }
+            | Self::Refused { .. } => true,
+            Self::Untrusted { .. }
+            | Self::Cookie(_)
+            | Self::Unauthorized { .. }
+            | Self::Busy { .. }
+            | Self::Starting { .. } => false,
+        }
+    }
+
+    /// Whether a fault that another form did not have was certainly one of the form:
+    /// the node itself said no.
+    pub(super) fn is_certain(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => (400..500).contains(status),
+            Self::Forbidden { .. } | Self::OtherAnswer { .. } | Self::Refused { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether there is no block at that height.
+    pub(super) fn is_out_of_range(&self) -> bool {
+        matches!(self, Self::Refused { code, message, .. }
+            if *code == OUT_OF_RANGE || message.to_ascii_lowercase().contains("out of range"))
+    }
+
+    /// Whether there is no block of that hash.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == NOT_FOUND)
+    }
+
+    /// Whether the block was deleted.
+    pub(super) fn is_pruned(&self) -> bool {
+        matches!(self, Self::Refused { message, .. } if message.contains("pruned"))
+    }
+
+    /// Whether the node may know the method, but not these parameters.
+    pub(super) fn may_be_of_parameters(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => {
+                *code != UNKNOWN_METHOD && !self.is_not_found() && !self.is_pruned()
             }
+            Self::OtherResult { .. } => true,
+            _ => false,
         }
     }
 
@@ -94,8 +178,9 @@ impl NodeFault {
                 address,
                 method: method.as_str(),
             }),
-            503 => Some(Self::Busy {
+            429 | 503 => Some(Self::Busy {
                 address,
+                status,
                 said: start_of(body),
             }),
             _ => Some(Self::Status {

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use ureq::Agent;
+use ureq::tls::TlsConfig;
 
 use super::fault::NodeFault;
+use super::tls;
 
 /// Idle connections that are kept; as many threads may ask at once without new ones.
 const IDLE_CONNECTIONS: usize = 16;
@@ -18,13 +20,23 @@ pub(super) struct Reply {
 /// Where the node answers, and for how long we wait.
 pub(super) struct Http {
     agent: Agent,
+    /// `http` or `https`.
+    scheme: &'static str,
     /// Host and port.
     address: String,
 }
 
 impl Http {
-    pub(super) fn new(address: String, connect: Duration, answer: Duration) -> Self {
+    /// With a configuration of TLS, over https.
+    pub(super) fn new(
+        address: String,
+        tls: Option<TlsConfig>,
+        connect: Duration,
+        answer: Duration,
+    ) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let agent = Agent::config_builder()
+            .tls_config(tls.unwrap_or_default())
             .timeout_connect(Some(connect))
             .timeout_global(Some(answer))
             .http_status_as_error(false)
@@ -37,7 +49,15 @@ impl Http {
             .user_agent("metashrew")
             .build()
             .into();
-        Self { agent, address }
+        Self {
+            agent,
+            scheme,
+            address,
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     pub(super) fn address(&self) -> &str {
@@ -46,7 +66,7 @@ impl Http {
 
     /// Gets a path; the answer has at most `limit` bytes.
     pub(super) fn get(&self, path: &str, limit: u64) -> Result<Reply, NodeFault> {
-        let request = self.agent.get(format!("http://{}{path}", self.address));
+        let request = self.agent.get(self.url(path));
         self.reply(request.call(), limit)
     }
 
@@ -60,7 +80,7 @@ impl Http {
     ) -> Result<Reply, NodeFault> {
         let mut request = self
             .agent
-            .post(format!("http://{}{path}", self.address))
+            .post(self.url(path))
             .content_type("application/json");
         if let Some(login) = login {
             request = request.header("authorization", login);
@@ -82,11 +102,13 @@ impl Http {
                 .read_to_vec()?;
             Ok(Reply { status, body })
         };
-        response
-            .and_then(read)
-            .map_err(|source| NodeFault::Transport {
-                address: self.address.clone(),
-                source,
-            })
+        response.and_then(read).map_err(|source| {
+            let address = self.address.clone();
+            if tls::is_untrusted(&source) {
+                NodeFault::Untrusted { address, source }
+            } else {
+                NodeFault::Transport { address, source }
+            }
+        })
     }
 }

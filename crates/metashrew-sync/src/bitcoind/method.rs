@@ -46,8 +46,7 @@ pub(super) enum RestPath {
 }
 
 impl RestPath {
-    #[cfg(test)]
-    const ALL: [Self; 3] = [Self::Block, Self::BlockHashByHeight, Self::Headers];
+    pub(super) const ALL: [Self; 3] = [Self::Block, Self::BlockHashByHeight, Self::Headers];
 
     pub(super) fn as_str(self) -> &'static str {
         match self {

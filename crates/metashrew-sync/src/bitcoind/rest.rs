@@ -1,58 +1,59 @@
-//! REST: blocks and hashes in binary. Whatever it refuses is asked by RPC instead.
+//! REST: blocks and hashes in binary. Whatever it refuses is asked by RPC instead, and a
+//! path that is not there, or fails again and again, is left alone: that path only.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use metashrew_store::{BlockHash, Height};
 
-use super::fault::NodeFault;
-use super::http::Http;
+use super::fault::{NodeFault, start_of};
+use super::http::{Http, Reply};
 use super::method::RestPath;
 use crate::block::{self, HEADER_LEN, Header};
 
 /// Headers the node hands out in one answer at most.
 const MAX_HEADERS: usize = 2_000;
 
+/// So many failures in a row, and a path is left alone.
+const MAX_FAILURES: u32 = 8;
+
 /// Asks one node.
 pub(super) struct Rest {
     http: Http,
-    /// Whether the node said that it has no REST.
-    off: AtomicBool,
+    /// How often each path failed in a row.
+    failures: [AtomicU32; RestPath::ALL.len()],
 }
 
 impl Rest {
     pub(super) fn new(http: Http) -> Self {
         Self {
             http,
-            off: AtomicBool::new(false),
+            failures: RestPath::ALL.map(|_| AtomicU32::new(0)),
         }
     }
 
-    /// Asks again even if the node said that it has no REST: it may have been started
-    /// anew.
+    /// Asks by every path again: the node may have been started anew.
     pub(super) fn reset(&self) {
-        self.off.store(false, Ordering::Relaxed);
+        for failures in &self.failures {
+            failures.store(0, Ordering::Relaxed);
+        }
     }
 
     /// The block of that hash.
     pub(super) fn block(&self, hash: &BlockHash) -> Result<Option<Bytes>, NodeFault> {
-        let block = self.get(
-            &format!("{}{hash}.bin", RestPath::Block),
-            u64::from(block::MAX_LEN),
-        )?;
-        let block =
-            block.filter(|block| Header::read(block).is_some_and(|header| header.hash == *hash));
-        Ok(block.map(Bytes::from))
+        let limit = u64::from(block::MAX_LEN);
+        self.get(RestPath::Block, &format!("{hash}.bin"), limit, |block| {
+            let header = Header::read(&block)?;
+            (header.hash == *hash).then(|| Bytes::from(block))
+        })
     }
 
     /// The hash at a height, if there is a block.
     pub(super) fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, NodeFault> {
-        let hash = self.get(
-            &format!("{}{height}.bin", RestPath::BlockHashByHeight),
-            1_000,
-        )?;
-        let hash = hash.and_then(|hash| <[u8; 32]>::try_from(hash).ok());
-        Ok(hash.map(BlockHash::from_bytes))
+        let name = format!("{height}.bin");
+        self.get(RestPath::BlockHashByHeight, &name, 1_000, |hash| {
+            hash.try_into().ok().map(BlockHash::from_bytes)
+        })
     }
 
     /// The hashes of the best chain from a block on, the block's own included.
@@ -62,34 +63,72 @@ impl Rest {
         count: usize,
     ) -> Result<Option<Vec<BlockHash>>, NodeFault> {
         let count = count.min(MAX_HEADERS);
-        let path = format!("{}{from}.bin?count={count}", RestPath::Headers);
-        let Some(headers) = self.get(&path, (count * HEADER_LEN) as u64 + 1_000)? else {
-            return Ok(None);
-        };
-        Ok(read_headers(&headers, from))
+        let name = format!("{from}.bin?count={count}");
+        let limit = (count * HEADER_LEN) as u64 + 1_000;
+        self.get(RestPath::Headers, &name, limit, |headers| {
+            read_headers(&headers, from)
+        })
     }
 
-    /// What a path answers; none if the node refuses it.
-    fn get(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, NodeFault> {
-        if self.off.load(Ordering::Relaxed) {
+    /// What a path answers, as it is read; none if the node refuses it, or answers
+    /// something else.
+    fn get<T>(
+        &self,
+        path: RestPath,
+        name: &str,
+        limit: u64,
+        read: impl FnOnce(Vec<u8>) -> Option<T>,
+    ) -> Result<Option<T>, NodeFault> {
+        let Some(failures) = self.failures.get(path as usize) else {
+            return Ok(None);
+        };
+        if failures.load(Ordering::Relaxed) >= MAX_FAILURES {
             return Ok(None);
         }
-        let reply = self.http.get(path, limit)?;
-        // Where REST is on, a refusal says why.
-        if reply.status == 404 && reply.body.is_empty() {
-            if !self.off.swap(true, Ordering::Relaxed) {
-                tracing::warn!(
-                    "{} has no REST; start the node with `-rest`, or blocks come by RPC, which takes longer",
-                    self.http.address()
-                );
-            }
-            return Ok(None);
+        let reply = self.http.get(&format!("{path}{name}"), limit)?;
+        let (status, said, why) = (reply.status, start_of(&reply.body), why_not(&reply));
+        if status == 200
+            && let Some(answer) = read(reply.body)
+        {
+            failures.store(0, Ordering::Relaxed);
+            return Ok(Some(answer));
         }
-        if reply.status != 200 {
-            tracing::debug!(status = reply.status, path, "REST refuses");
-            return Ok(None);
+        tracing::debug!(status, said, "REST refuses {path}{name}");
+        let after = match why {
+            Refusal::NoPath => MAX_FAILURES,
+            Refusal::NothingThere => return Ok(None),
+            Refusal::Failure => 1,
+        };
+        let before = failures.fetch_add(after, Ordering::Relaxed);
+        if before < MAX_FAILURES && before + after >= MAX_FAILURES {
+            tracing::warn!(
+                "{} does not serve REST at `{path}` (HTTP status {status}: {said}); is it started with `-rest`? What was asked there comes by RPC, which takes longer",
+                self.http.address()
+            );
         }
-        Ok(Some(reply.body))
+        Ok(None)
+    }
+}
+
+/// Why there is no answer.
+enum Refusal {
+    /// There is no such path.
+    NoPath,
+    /// The path is there, what was asked for is not, or not now.
+    NothingThere,
+    /// Anything else, which may pass.
+    Failure,
+}
+
+fn why_not(reply: &Reply) -> Refusal {
+    let is_page = reply.body.trim_ascii_start().first() == Some(&b'<');
+    match reply.status {
+        403 | 405 | 410 | 501 => Refusal::NoPath,
+        // Where there is such a path, Core says why it refuses, in a line.
+        404 if reply.body.is_empty() || is_page => Refusal::NoPath,
+        // Or it is starting, or has too many to answer.
+        404 | 429 | 503 => Refusal::NothingThere,
+        _ => Refusal::Failure,
     }
 }
 

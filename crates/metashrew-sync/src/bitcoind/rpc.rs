@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::auth::Login;
+use super::dialect::Dialect;
 use super::fault::{NodeFault, start_of};
 use super::http::{Http, Reply};
 use super::method::Method;
@@ -25,30 +26,49 @@ pub(super) struct Rpc {
     /// `/`, or that of a wallet.
     path: String,
     login: Login,
+    dialect: Dialect,
 }
 
-/// What a node answers to one question.
+/// What a node answers to one question. Some leave out `error`, some `result`, some
+/// send the `id` as text.
 #[derive(Deserialize)]
 struct Answer<'a> {
     #[serde(borrow, default)]
     result: Option<&'a RawValue>,
-    error: Option<Error>,
-    id: Option<Value>,
+    #[serde(default)]
+    error: Option<Value>,
+    #[serde(default)]
+    id: Value,
 }
 
-#[derive(Deserialize)]
-struct Error {
-    code: i64,
-    message: String,
+/// The answers to many questions, each of which may be refused.
+type Answers<T> = Vec<Result<T, NodeFault>>;
+
+impl Answer<'_> {
+    fn id(&self) -> Option<u64> {
+        match &self.id {
+            Value::String(text) => text.parse().ok(),
+            id => id.as_u64(),
+        }
+    }
 }
 
 impl Rpc {
     pub(super) fn new(http: Http, path: String, login: Login) -> Self {
-        Self { http, path, login }
+        Self {
+            http,
+            path,
+            login,
+            dialect: Dialect::new(),
+        }
     }
 
     pub(super) fn http(&self) -> &Http {
         &self.http
+    }
+
+    pub(super) fn dialect(&self) -> &Dialect {
+        &self.dialect
     }
 
     /// Asks, and reads the result.
@@ -70,16 +90,74 @@ impl Rpc {
         let reply = self.post(&question(method, params, 0))?;
         let answer = self.parse::<Answer<'_>>(method, &reply)?;
         let result = self.result(method, 0, &answer)?;
-        read(result).ok_or_else(|| self.not_json_rpc(&reply))
+        read(result).ok_or_else(|| self.other_result(method, result))
     }
 
-    /// Asks one question with many parameters, in one request. Where one is refused,
-    /// its place has the error.
+    /// Asks one question with many parameters, in as few requests as the node takes,
+    /// up to the first that is refused: its place has the error.
     pub(super) fn batch<T: DeserializeOwned>(
         &self,
         method: Method,
         params: &[Value],
-    ) -> Result<Vec<Result<T, NodeFault>>, NodeFault> {
+    ) -> Result<Answers<T>, NodeFault> {
+        let mut answers = Vec::with_capacity(params.len());
+        while let Some(rest) = params.get(answers.len()..).filter(|rest| !rest.is_empty()) {
+            answers.extend(self.some_of_batch(method, rest)?);
+            if let Some(refused) = answers.iter().position(Result::is_err) {
+                answers.truncate(refused + 1);
+                break;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Asks the first of many questions. Where a batch fails for a reason that may be
+    /// its size, or that it is one, a smaller one is tried.
+    fn some_of_batch<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        params: &[Value],
+    ) -> Result<Answers<T>, NodeFault> {
+        let mut failed: Option<NodeFault> = None;
+        let mut failed_size = usize::MAX;
+        for size in self.dialect.batches() {
+            let Some(params) = params.get(..size.min(params.len())) else {
+                break;
+            };
+            let transport = matches!(failed, Some(NodeFault::Transport { .. }));
+            if params.len() == failed_size || (transport && size > 1) {
+                continue;
+            }
+            match self.one_batch(method, params) {
+                Ok(answers) => {
+                    if matches!(answers.first(), Some(Ok(_))) {
+                        let address = self.http.address();
+                        self.dialect.came_through(size, failed.as_ref(), address);
+                    }
+                    return Ok(answers);
+                }
+                Err(fault) if params.len() > 1 && fault.may_be_of_form() => {
+                    failed_size = params.len();
+                    failed.get_or_insert(fault);
+                }
+                Err(fault) => return Err(failed.unwrap_or(fault)),
+            }
+        }
+        Err(failed.unwrap_or_else(|| self.other_answer(method)))
+    }
+
+    /// Asks in one request.
+    fn one_batch<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        params: &[Value],
+    ) -> Result<Answers<T>, NodeFault> {
+        if let [params] = params {
+            return match self.call(method, params) {
+                Err(refused @ NodeFault::Refused { .. }) => Ok(vec![Err(refused)]),
+                result => Ok(vec![Ok(result?)]),
+            };
+        }
         let mut questions = String::from("[");
         for (id, params) in params.iter().enumerate() {
             let comma = if id == 0 { "" } else { "," };
@@ -88,26 +166,26 @@ impl Rpc {
         }
         questions.push(']');
         let reply = self.post(&questions)?;
-        if reply.body.first() == Some(&b'{') {
+        if reply.body.trim_ascii_start().first() == Some(&b'{') {
             // The request as a whole was refused.
             let answer = self.parse::<Answer<'_>>(method, &reply)?;
             self.result(method, 0, &answer)?;
-            return Err(self.not_json_rpc(&reply));
+            return Err(self.other_answer(method));
         }
         let mut answers = self.parse::<Vec<Answer<'_>>>(method, &reply)?;
-        answers.sort_by_key(|answer| answer.id.as_ref().and_then(Value::as_u64));
+        answers.sort_by_key(Answer::id);
         if answers.len() != params.len() {
             return Err(self.other_answer(method));
         }
         let mut results = Vec::with_capacity(answers.len());
         for (id, answer) in answers.iter().enumerate() {
-            let result = match self.result(method, id, answer) {
-                Ok(result) => {
-                    Ok(serde_json::from_str(result).map_err(|_| self.not_json_rpc(&reply))?)
-                }
-                Err(refused @ NodeFault::Refused { .. }) => Err(refused),
-                Err(fault) => return Err(fault),
-            };
+            let result =
+                match self.result(method, id, answer) {
+                    Ok(result) => Ok(serde_json::from_str(result)
+                        .map_err(|_| self.other_result(method, result))?),
+                    Err(refused @ NodeFault::Refused { .. }) => Err(refused),
+                    Err(fault) => return Err(fault),
+                };
             results.push(result);
         }
         Ok(results)
@@ -132,8 +210,12 @@ impl Rpc {
     ) -> Result<T, NodeFault> {
         let address = self.http.address();
         serde_json::from_slice(&reply.body).map_err(|_| {
-            NodeFault::of_status(address, method, reply.status, &reply.body)
-                .unwrap_or_else(|| self.not_json_rpc(reply))
+            NodeFault::of_status(address, method, reply.status, &reply.body).unwrap_or_else(|| {
+                NodeFault::NotJsonRpc {
+                    address: address.to_owned(),
+                    said: start_of(&reply.body),
+                }
+            })
         })
     }
 
@@ -144,20 +226,23 @@ impl Rpc {
         id: usize,
         answer: &Answer<'a>,
     ) -> Result<&'a str, NodeFault> {
-        if let Some(Error { code, message }) = &answer.error {
-            let message = message.clone();
-            return Err(match *code {
-                WARMING_UP => NodeFault::Starting { message },
+        if let Some(error) = &answer.error {
+            let code = error.get("code").and_then(Value::as_i64);
+            let message = error.get("message").unwrap_or(error);
+            let message = message
+                .as_str()
+                .map_or_else(|| message.to_string(), str::to_owned);
+            return Err(match code {
+                Some(WARMING_UP) => NodeFault::Starting { message },
                 code => NodeFault::Refused {
                     method: method.as_str(),
-                    code,
+                    code: code.unwrap_or_default(),
                     message,
                 },
             });
         }
-        let asked = answer.id.as_ref().and_then(Value::as_u64) == Some(id as u64);
         match answer.result {
-            Some(result) if asked => Ok(result.get()),
+            Some(result) if answer.id() == Some(id as u64) => Ok(result.get()),
             _ => Err(self.other_answer(method)),
         }
     }
@@ -169,10 +254,11 @@ impl Rpc {
         }
     }
 
-    fn not_json_rpc(&self, reply: &Reply) -> NodeFault {
-        NodeFault::NotJsonRpc {
+    fn other_result(&self, method: Method, result: &str) -> NodeFault {
+        NodeFault::OtherResult {
             address: self.http.address().to_owned(),
-            said: start_of(&reply.body),
+            method: method.as_str(),
+            said: start_of(result.as_bytes()),
         }
     }
 }

@@ -15,11 +15,15 @@ use crate::network::Network;
 /// How a [`CoreNode`](super::CoreNode) reaches its node.
 #[derive(Clone)]
 pub struct CoreSettings {
-    /// Where the node answers JSON-RPC: `http://HOST:PORT`, with `USER:PASSWORD@`
-    /// before the host if you like. Without a port: the network's usual one.
+    /// Where the node answers JSON-RPC: `http://HOST:PORT` or `https://HOST:PORT`, with
+    /// `USER:PASSWORD@` before the host if you like. Without a port: the network's
+    /// usual one, over https 443.
     pub rpc_url: String,
     /// How to log in; comes before what the URL says. Default: as the URL says.
     pub auth: Auth,
+    /// A file (PEM) with the certificates to trust over https, in place of those that the
+    /// machine trusts. Default: none.
+    pub rpc_ca: Option<PathBuf>,
     /// Whether to ask REST first, on the same port: faster than RPC where the node has
     /// it on, and without harm where it has not. Default: no.
     pub rest: bool,
@@ -54,6 +58,7 @@ impl CoreSettings {
         Self {
             rpc_url: rpc_url.into(),
             auth: Auth::None,
+            rpc_ca: None,
             rest: false,
             blocks_dir: None,
             network: None,
@@ -71,19 +76,28 @@ impl CoreSettings {
             format!("http://{}", self.rpc_url)
         };
         let url = Url::parse(&with_scheme).map_err(|error| bad(error.to_string()))?;
-        if url.scheme() != "http" {
-            return Err(bad(format!(
-                "`{}` is not spoken, only `http`: Core has nothing else",
-                url.scheme()
-            )));
-        }
+        let is_secure = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            other => {
+                return Err(bad(format!(
+                    "`{other}` is not spoken, only `http` and `https`"
+                )));
+            }
+        };
         let host = url.host_str().ok_or_else(|| bad("no host".to_owned()))?;
-        // The parser leaves out a port that is the scheme's own, 80.
+        // The parser leaves out a port that is the scheme's own, 80 or 443.
         let named = with_scheme
             .trim_end_matches('/')
             .ends_with(":80")
-            .then_some(80);
-        let usual = self.network.unwrap_or(Network::Main).rpc_port();
+            .then_some(80)
+            .filter(|_| !is_secure);
+        // Core itself does not speak https: what does stands in front of it.
+        let usual = if is_secure {
+            443
+        } else {
+            self.network.unwrap_or(Network::Main).rpc_port()
+        };
         let port = url.port().or(named).unwrap_or(usual);
         let auth = match (&self.auth, url.username()) {
             (Auth::None, "") => Auth::None,
@@ -94,6 +108,7 @@ impl CoreSettings {
             (given, _) => given.clone(),
         };
         Ok(Target {
+            is_secure,
             address: format!("{host}:{port}"),
             path: url.path().to_owned(),
             auth,
@@ -108,6 +123,8 @@ fn decoded(text: &str) -> String {
 /// What a URL says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target {
+    /// Whether to ask over https.
+    pub(super) is_secure: bool,
     /// Host and port.
     pub(super) address: String,
     pub(super) path: String,
@@ -122,6 +139,22 @@ pub enum SettingsError {
     Url {
         /// What is wrong with it.
         what: String,
+    },
+    /// The certificates to trust cannot be had from the file named.
+    #[error("`{}` cannot be used to check the node's certificate: {what}", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The machine trusts no certificates.
+    #[error(
+        "no certificates are known on this machine to check the node's by ({why}): install `ca-certificates`, or name a file with `--rpc-ca`"
+    )]
+    NoAuthorities {
+        /// What was tried.
+        why: String,
     },
     /// The block files cannot be used.
     #[error("the node's block files cannot be used")]
@@ -154,6 +187,7 @@ mod tests {
         let check = |url: &str, address: &str, path: &str, auth: Option<&str>| {
             let target = CoreSettings::new(url).target().unwrap();
             let expected = Target {
+                is_secure: url.starts_with("https"),
                 address: address.to_owned(),
                 path: path.to_owned(),
                 auth: auth.map_or(Auth::None, |auth| Auth::from_user_pass(auth).unwrap()),
@@ -173,6 +207,10 @@ mod tests {
             "/wallet/x",
             None,
         );
+        check("https://u:p@h", "h:443", "/", Some("u:p"));
+        check("https://h:443/x/", "h:443", "/x/", None);
+        check("https://h:8332", "h:8332", "/", None);
+        check("https://h:80", "h:80", "/", None);
         check("localhost", "localhost:8332", "/", None);
         check("u:p@localhost:1", "localhost:1", "/", Some("u:p"));
     }
@@ -197,7 +235,8 @@ mod tests {
     #[test]
     fn what_is_no_url_of_a_node_is_refused_without_its_password() {
         for url in [
-            "https://u:secret@h",
+            "gopher://u:secret@h",
+            "https://u:secret@",
             "http://u:secret@",
             "ftp://u:secret@h",
             "http://u:secret@h:99999",

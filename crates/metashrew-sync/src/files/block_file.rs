@@ -3,12 +3,14 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use bzip2::read::MultiBzDecoder;
 use parking_lot::Mutex;
 
-use super::{FilesError, KEY_FILE, Place};
+use super::places::Place;
+use super::{FilesError, KEY_FILE};
 
 /// A file that may be masked with a key (XOR), or was unpacked.
 #[derive(Debug)]
@@ -39,7 +41,35 @@ impl BlockFile {
         &self.path
     }
 
-    /// Reads a block.
+    /// Whether the name is one that Core gives to its block files, packed or not.
+    pub(super) fn is_cores(&self) -> bool {
+        is_cores(&self.path)
+    }
+
+    pub(super) fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Takes the file as it is, whatever key lies beside it.
+    pub(super) fn forget_key(&mut self) {
+        self.key = None;
+    }
+
+    /// Its length in bytes, and when it was changed last.
+    pub(super) fn changed(&self) -> Result<(u64, SystemTime), FilesError> {
+        let read = || {
+            let metadata = fs::metadata(&self.path)?;
+            Ok((metadata.len(), metadata.modified()?))
+        };
+        read().map_err(|source| FilesError::io(&self.path, source))
+    }
+
+    /// Where a block lies, for messages.
+    pub(super) fn name(&self, place: &Place) -> String {
+        format!("`{}` at byte {}", self.path.display(), place.offset)
+    }
+
+    /// Reads a block, and what follows it within its frame.
     pub(super) fn read(&self, place: Place) -> Result<Bytes, FilesError> {
         let read = |file: &mut File| {
             file.seek(SeekFrom::Start(place.offset))?;

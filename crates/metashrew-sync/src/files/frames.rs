@@ -1,20 +1,31 @@
-//! Finds the blocks in a file: frames of network magic, length (u32 LE) and
-//! block, with zeros between and after them; or one raw block.
+//! Walks over the frames in a file: network magic, length (u32 LE) and block. What
+//! stands between them is passed over, as by `-loadblock` of Core: zeros, that Core
+//! reserved, and what a crash left there.
+//!
+//! A frame is believed if another one begins where it ends. Otherwise its block is
+//! read, and what comes next is looked for behind that if it is whole, and within it
+//! if not: the frame may have been cut by the next one, or its length be wrong. All
+//! of it takes a time that grows with the file's length and no faster.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io;
 
-use metashrew_store::Height;
+use bitcoin::{CompactTarget, Target};
+use metashrew_store::{BlockHash, Height};
 
 use super::block_file::BlockFile;
-use super::{FilesError, Place};
+use super::places::Place;
+use super::window::Window;
 use crate::auxpow;
 use crate::bip34;
-use crate::block::{self, HEADER_LEN, Header};
-use crate::network::Network;
+use crate::block::{self, BlockFault, HEADER_LEN, Header};
 
 /// Bytes before each block.
 pub(super) const FRAME_LEN: u64 = 8;
+
+/// So many bytes of blocks that turn out not to be whole are read, beside as many as
+/// the file has; then such blocks are known as bad without.
+const MAX_WASTE: u64 = 1 << 28;
 
 /// A block that was found in a file.
 #[derive(Debug, Clone)]
@@ -23,268 +34,266 @@ pub(super) struct Found {
     pub(super) header: Header,
     /// The height its coinbase names.
     pub(super) named_height: Option<Height>,
+    pub(super) state: State,
+}
+
+/// What is known of a block that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Another frame begins where its frame ends.
+    Framed,
+    /// It was read, and is whole.
+    Whole,
+    /// It was read, and is not whole.
+    Bad,
+    /// The file ends before its frame does, and it is not whole.
+    Cut,
 }
 
 impl Found {
     /// From the block's first bytes.
-    fn new(place: Place, start: &[u8]) -> Option<Self> {
+    pub(super) fn new(place: Place, start: &[u8], state: State) -> Option<Self> {
         let header = Header::read(start)?;
         Some(Self {
             place,
             header,
             named_height: bip34::height(header.version, start),
+            state,
         })
     }
 }
 
-/// Finds the blocks in a file; `index` is the file's own. The first frame of all
-/// files gives the magic of the rest. Answers whether the file is one raw block.
-pub(super) fn scan(
-    file: &BlockFile,
-    index: usize,
-    magic: &mut Option<[u8; 4]>,
-    found: &mut Vec<Found>,
-) -> Result<bool, FilesError> {
-    let (start, length) = file.with_file(|opened| {
-        let length = opened.seek(SeekFrom::End(0))?;
-        Ok((read_at(opened, 0, FRAME_LEN)?, length))
-    })?;
-    let mut start_plain = start.clone();
-    file.unmask(0, &mut start_plain);
-    let first = start_plain.first_chunk().copied();
-    let framed = first.is_some_and(|first| Some(first) == *magic || is_known(first));
-    if !framed && (HEADER_LEN as u64..=u64::from(block::MAX_LEN)).contains(&length) {
-        let place = Place {
-            file: index,
-            offset: 0,
-            length: u32::try_from(length).unwrap_or(u32::MAX),
-        };
-        let bytes = file.read(place)?;
-        if block::is_whole(&bytes) {
-            found.extend(Found::new(place, &bytes));
-            return Ok(true);
-        }
-    }
-    if !framed
-        && magic.is_none()
-        && start.iter().any(|byte| *byte != 0)
-        && !is_plausible(&start_plain, length)
-    {
-        return Err(FilesError::NotBlocks {
-            path: file.path().to_owned(),
-        });
-    }
-    let bad_frame = file.with_file(|opened| {
-        let mut walk = Frames::new(file, index, opened, 0, magic)?;
-        loop {
-            match walk.step()? {
-                Step::Block(block) => found.push(block),
-                Step::Zeros => {
-                    walk.skip_zeros()?;
-                }
-                Step::Cut => {
-                    tracing::warn!(
-                        "`{}` ends within the frame at byte {}, which is ignored",
-                        file.path().display(),
-                        walk.position()
-                    );
-                    return Ok(None);
-                }
-                Step::Bad(what) => return Ok(Some((walk.position(), what))),
-                Step::End => return Ok(None),
-            }
-        }
-    })?;
-    match bad_frame {
-        None => Ok(false),
-        Some((offset, what)) => Err(FilesError::BadFrame {
-            path: file.path().to_owned(),
-            offset,
-            what,
-        }),
-    }
-}
-
-/// Whether a file that begins with an unknown magic may be framed all the same.
-fn is_plausible(start: &[u8], length: u64) -> bool {
-    let block_length = start
-        .last_chunk()
-        .copied()
-        .map(u32::from_le_bytes)
-        .map(u64::from);
-    block_length.is_some_and(|block| block > HEADER_LEN as u64 && block + FRAME_LEN <= length)
-}
-
-fn is_known(magic: [u8; 4]) -> bool {
-    Network::NAMED
-        .iter()
-        .any(|network| network.magic() == magic)
-}
-
-fn read_at(file: &mut File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// What a walk over frames comes to.
-pub(super) enum Step {
-    /// A block; the walk stands behind it.
-    Block(Found),
-    /// Zeros where a frame would begin; the walk stands before them.
-    Zeros,
-    /// A frame that goes on beyond the file's end; the walk stands before it.
-    Cut,
-    /// No frame, and why not; the walk stands before it.
-    Bad(String),
-    /// The file's end.
-    End,
+/// What was passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct PassedOver {
+    /// Bytes in no frame; zeros at the end of a stretch are not counted.
+    pub(super) bytes: u64,
+    /// In how many places.
+    pub(super) places: u64,
+    /// Where the first of them begins.
+    pub(super) first: u64,
 }
 
 /// A walk over the frames of one file.
 pub(super) struct Frames<'a> {
-    file: &'a BlockFile,
+    window: Window<'a>,
     /// The file's own.
     index: usize,
-    reader: BufReader<&'a mut File>,
+    magic: [u8; 4],
     position: u64,
-    length: u64,
-    magic: &'a mut Option<[u8; 4]>,
+    /// Where the frames end that were found so far.
+    covered: u64,
+    passed_over: PassedOver,
+    thorough: bool,
+    wasted: u64,
 }
 
 impl<'a> Frames<'a> {
-    /// A walk from an offset on. The first frame gives the magic, if it is not known.
+    /// A walk from an offset on.
     pub(super) fn new(
         file: &'a BlockFile,
         index: usize,
         opened: &'a mut File,
         position: u64,
-        magic: &'a mut Option<[u8; 4]>,
+        magic: [u8; 4],
     ) -> io::Result<Self> {
-        let length = opened.seek(SeekFrom::End(0))?;
-        opened.seek(SeekFrom::Start(position))?;
         Ok(Self {
-            file,
+            window: Window::new(file, opened)?,
             index,
-            reader: BufReader::new(opened),
-            position,
-            length,
             magic,
+            position,
+            covered: position,
+            passed_over: PassedOver::default(),
+            thorough: false,
+            wasted: 0,
         })
     }
 
-    /// Where the next frame begins, in bytes.
+    /// Reads every block: no frame is believed for what follows it.
+    #[must_use]
+    pub(super) fn thoroughly(self) -> Self {
+        Self {
+            thorough: true,
+            ..self
+        }
+    }
+
+    /// Where it goes on.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Looks at what begins here, and goes behind it if it is a block.
-    pub(super) fn step(&mut self) -> io::Result<Step> {
-        let offset = self.position;
-        if offset >= self.length {
-            return Ok(Step::End);
+    /// Bytes of the file, as it was when the walk began.
+    pub(super) fn length(&self) -> u64 {
+        self.window.length()
+    }
+
+    /// What was passed over so far.
+    pub(super) fn passed_over(&self) -> PassedOver {
+        self.passed_over
+    }
+
+    /// Whether four zeros stand where it goes on.
+    pub(super) fn is_at_zeros(&mut self) -> io::Result<bool> {
+        self.window.is_zero(self.position)
+    }
+
+    /// The next block; none up to the file's end.
+    pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
+        let mut start = self.position;
+        if self.window.is_zero(start)? {
+            let Some(content) = self.window.after_zeros(start)? else {
+                return Ok(None);
+            };
+            // A masked magic may begin with zeros.
+            start = content.saturating_sub(3).max(start);
         }
-        let mut frame = self.read(FRAME_LEN)?;
-        let step = if frame.iter().take(4).all(|byte| *byte == 0) {
-            Step::Zeros
-        } else if (frame.len() as u64) < FRAME_LEN {
-            Step::Cut
-        } else {
-            self.file.unmask(offset, &mut frame);
-            self.framed(&frame)?
+        // Nearly always the next frame begins right here.
+        if let Some(found) = self.frame(start, true)? {
+            return Ok(Some(self.take(start, found)));
+        }
+        let (mut from, mut content_end) = (start, start);
+        loop {
+            let search = self.window.find(self.magic, from)?;
+            content_end = content_end.max(search.content_end);
+            let Some(at) = search.at else {
+                self.pass_over(start, content_end);
+                return Ok(None);
+            };
+            let in_order = at == self.covered || content_end == start;
+            if let Some(found) = self.frame(at, in_order)? {
+                self.pass_over(start, content_end.min(at));
+                return Ok(Some(self.take(at, found)));
+            }
+            from = at + 1;
+            content_end = content_end.max(from);
+        }
+    }
+
+    /// Goes on behind a block, or within it if it is bad: the next frame may begin
+    /// there.
+    fn take(&mut self, at: u64, found: Found) -> Found {
+        let end = found.place.offset + u64::from(found.place.length);
+        self.covered = self.covered.max(end);
+        self.position = match found.state {
+            State::Framed | State::Whole => end,
+            State::Bad | State::Cut => at + 1,
         };
-        if !matches!(step, Step::Block(_)) {
-            self.move_to(offset)?;
-        }
-        Ok(step)
+        found
     }
 
-    /// What follows magic and length.
-    fn framed(&mut self, frame: &[u8]) -> io::Result<Step> {
-        let (magic, block_length) = split_frame(frame);
-        let expected = *self.magic.get_or_insert(magic);
-        if magic != expected {
-            return Ok(Step::Bad(format!(
-                "a frame begins with {magic:02x?} where {expected:02x?} is expected"
-            )));
+    /// Counts what lies in no frame.
+    fn pass_over(&mut self, start: u64, end: u64) {
+        let start = start.max(self.covered);
+        if end > start {
+            if self.passed_over.places == 0 {
+                self.passed_over.first = start;
+            }
+            self.passed_over.places += 1;
+            self.passed_over.bytes += end - start;
         }
-        let possible = HEADER_LEN as u64 + 1..=u64::from(block::MAX_LEN);
-        if !possible.contains(&u64::from(block_length)) {
-            return Ok(Step::Bad(format!("no block has {block_length} bytes")));
-        }
-        let end = self.position + u64::from(block_length);
-        if end > self.length {
-            return Ok(Step::Cut);
-        }
-        let found = self.block(block_length)?;
-        self.move_to(end)?;
-        Ok(found.map_or_else(|| Step::Bad("no header".to_owned()), Step::Block))
     }
 
-    /// The block here.
-    fn block(&mut self, length: u32) -> io::Result<Option<Found>> {
-        let offset = self.position;
-        let mut start = self.read(u64::from(length).min(bip34::PREFIX_LEN as u64))?;
-        self.file.unmask(offset, &mut start);
-        let place = Place {
-            file: self.index,
+    /// The block in the frame that seems to begin there. One that is `in_order` is
+    /// where it was to be expected.
+    fn frame(&mut self, at: u64, in_order: bool) -> io::Result<Option<Found>> {
+        let offset = at + FRAME_LEN;
+        let Some(length) = self.frame_length(at)? else {
+            return Ok(None);
+        };
+        let start = self
+            .window
+            .plain(offset, u64::from(length).min(bip34::PREFIX_LEN as u64))?;
+        let Some(header) = Header::read(&start) else {
+            return Ok(None);
+        };
+        if !has_target(&header) && !in_order {
+            return Ok(None);
+        }
+        let end = offset + u64::from(length);
+        let is_followed = self.frame_length(end)?.is_some();
+        let index = self.index;
+        let place = |length| Place {
+            file: index,
             offset,
             length,
         };
-        let found = Found::new(place, &start);
-        match found {
-            Some(found)
-                if found.named_height.is_none() && auxpow::is_marked(found.header.version) =>
-            {
-                // The coinbase of a merged-mined block may stand anywhere.
-                self.move_to(offset)?;
-                let mut block = self.read(u64::from(length))?;
-                self.file.unmask(offset, &mut block);
-                Ok(Found::new(place, &block))
+        let (place, state) = if is_followed && !self.thorough {
+            (place(length), State::Framed)
+        } else if let Some(whole) = self.whole_length(offset, length)? {
+            (place(whole), State::Whole)
+        } else if in_order || is_followed || meets_target(&header) {
+            let rest = self.window.length() - offset;
+            match u32::try_from(rest) {
+                Ok(rest) if rest < length => (place(rest), State::Cut),
+                _ => (place(length), State::Bad),
             }
-            found => Ok(found),
+        } else {
+            return Ok(None);
+        };
+        let Some(found) = Found::new(place, &start, state) else {
+            return Ok(None);
+        };
+        if found.named_height.is_none() && auxpow::is_marked(header.version) {
+            // The coinbase of a merged-mined block may stand anywhere.
+            let block = self.window.plain(offset, u64::from(place.length))?;
+            return Ok(Found::new(place, &block, state));
         }
+        Ok(Some(found))
     }
 
-    /// Goes to the next byte that is not zero; answers whether there is one. Core
-    /// reserves room ahead, and leaves zeros there.
-    pub(super) fn skip_zeros(&mut self) -> io::Result<bool> {
-        loop {
-            let bytes = self.read(8192)?;
-            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-            if bytes.is_empty() {
-                return Ok(false);
+    /// The length that a frame names there, if one may begin there.
+    fn frame_length(&mut self, at: u64) -> io::Result<Option<u32>> {
+        let frame = self.window.plain(at, FRAME_LEN)?;
+        let length = frame
+            .strip_prefix(&self.magic)
+            .and_then(|length| length.try_into().ok())
+            .map(u32::from_le_bytes);
+        let possible = |length: &u32| *length as usize > HEADER_LEN && *length <= block::MAX_LEN;
+        Ok(length.filter(possible))
+    }
+
+    /// The length of the block there if it is whole, whatever its frame says of it.
+    fn whole_length(&mut self, offset: u64, claimed: u32) -> io::Result<Option<u32>> {
+        for length in [claimed, block::MAX_LEN] {
+            if self.wasted > self.window.length() + MAX_WASTE {
+                return Ok(None);
             }
-            if zeros < bytes.len() {
-                self.move_to(self.position - (bytes.len() - zeros) as u64)?;
-                return Ok(true);
+            let bytes = self.window.plain(offset, u64::from(length))?;
+            match whole_length(&bytes) {
+                Ok(whole) => return Ok(u32::try_from(whole).ok()),
+                // It may be longer than its frame says.
+                Err(BlockFault::Malformed { .. }) => {}
+                Err(_) => return Ok(None),
             }
+            self.wasted += bytes.len() as u64;
         }
-    }
-
-    fn read(&mut self, length: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        (&mut self.reader).take(length).read_to_end(&mut bytes)?;
-        self.position += bytes.len() as u64;
-        Ok(bytes)
-    }
-
-    /// Moves within the buffer where that is enough.
-    fn move_to(&mut self, position: u64) -> io::Result<()> {
-        self.reader
-            .seek_relative(position.cast_signed() - self.position.cast_signed())?;
-        self.position = position;
-        Ok(())
+        Ok(None)
     }
 }
 
-fn split_frame(frame: &[u8]) -> ([u8; 4], u32) {
-    let magic = frame.first_chunk().copied().unwrap_or_default();
-    let length = frame
-        .last_chunk()
-        .copied()
-        .map(u32::from_le_bytes)
-        .unwrap_or_default();
-    (magic, length)
+/// Bytes of the whole block that these begin with.
+pub(super) fn whole_length(bytes: &[u8]) -> Result<usize, BlockFault> {
+    let hash = Header::read(bytes).map_or(BlockHash::from_bytes([0; 32]), |header| header.hash);
+    match block::check(bytes, &hash) {
+        Ok(_) => Ok(bytes.len()),
+        Err(BlockFault::TooLong { extra }) => {
+            let block = bytes.get(..bytes.len().saturating_sub(extra));
+            block::check(block.unwrap_or_default(), &hash).map(|_| bytes.len() - extra)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Whether a header's target is one at all.
+fn has_target(header: &Header) -> bool {
+    Target::from_compact(CompactTarget::from_consensus(header.bits)) != Target::ZERO
+}
+
+/// Whether a block's hash meets the target that its header names.
+pub(super) fn meets_target(header: &Header) -> bool {
+    let target = Target::from_compact(CompactTarget::from_consensus(header.bits));
+    let mut hash = *header.hash.as_bytes();
+    hash.reverse();
+    hash <= target.to_be_bytes()
 }

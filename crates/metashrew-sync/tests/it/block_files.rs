@@ -137,13 +137,7 @@ fn zeros_between_frames_are_skipped() {
         bytes.extend(frames(REGTEST_MAGIC, raw(&chain.blocks()[3..])));
         bytes.resize(bytes.len() + zeros, 0);
         let (_directory, path) = file("a.dat", &bytes);
-        let files = BlockFiles::open(&path, None);
-        if zeros < 4 {
-            // Too few to be room that was kept; the frame after them is off.
-            assert!(matches!(files, Err(FilesError::BadFrame { .. })));
-        } else {
-            assert_has(&files.unwrap(), chain.blocks());
-        }
+        assert_has(&BlockFiles::open(&path, None).unwrap(), chain.blocks());
     }
 }
 
@@ -218,6 +212,9 @@ fn old_style(chain: &Chain) -> Vec<Mined> {
         let mut block = mined.block();
         block.header.version = Version::ONE;
         block.header.prev_blockhash = parent;
+        while !block.header.target().is_met_by(block.block_hash()) {
+            block.header.nonce += 1;
+        }
         let hash = block.block_hash();
         let remade = Mined {
             hash,
@@ -266,39 +263,6 @@ fn a_frame_cut_at_the_end_is_ignored() {
         assert_has(
             &BlockFiles::open(&path, None).unwrap(),
             &chain.blocks()[..4],
-        );
-    }
-}
-
-#[test]
-fn a_bad_frame_is_told_with_file_and_offset() {
-    let chain = chain(100, 5);
-    let bytes = frames(REGTEST_MAGIC, raw(chain.blocks()));
-    let second = chain.blocks()[0].bytes.len() + 8;
-    let damage = |at: usize, with: &[u8]| {
-        let mut bytes = bytes.clone();
-        bytes[at..at + with.len()].copy_from_slice(with);
-        bytes
-    };
-    for damaged in [
-        damage(second, b"junk"),
-        damage(second + 4, &80_u32.to_le_bytes()),
-        damage(second + 4, &0x0200_0001_u32.to_le_bytes()),
-    ] {
-        let (_directory, path) = file("a.dat", &damaged);
-        let error = BlockFiles::open(&path, None).unwrap_err();
-        let FilesError::BadFrame {
-            path: named,
-            offset,
-            ..
-        } = &error
-        else {
-            panic!("{error}");
-        };
-        assert_eq!((named, *offset), (&path, second as u64));
-        assert!(
-            error.to_string().contains(&path.display().to_string()),
-            "{error}"
         );
     }
 }

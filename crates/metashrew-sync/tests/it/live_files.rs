@@ -122,12 +122,9 @@ fn what_is_damaged_is_not_handed_out() {
     second[8 + bytes[3].len()] ^= 1;
     fs::write(&paths[1], second).unwrap();
     let node = open(directory.path());
-    // Who asks for the block first checks it, and asks again.
-    let hash = hash_of(&chain.blocks()[1]);
-    assert_ne!(node.block(&hash).unwrap(), *chain.blocks()[1].bytes);
     for (number, mined) in chain.blocks().iter().enumerate() {
         match number {
-            1 | 4 | 5 => assert_lacks(&node, mined),
+            1 | 4 => assert_lacks(&node, mined),
             _ => assert_has(&node, std::slice::from_ref(mined)),
         }
     }
@@ -147,7 +144,7 @@ fn folders_that_cannot_be_right_are_refused() {
         };
         match CoreNode::new(&settings).err().unwrap() {
             SettingsError::Files(error) => error,
-            error @ SettingsError::Url { .. } => panic!("{error}"),
+            error => panic!("{error}"),
         }
     };
     let directory = tempfile::tempdir().unwrap();

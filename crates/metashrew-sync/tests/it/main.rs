@@ -9,6 +9,8 @@
 
 mod block_files;
 mod core_node;
+mod damaged_files;
+mod dialects;
 mod ends;
 mod faults;
 mod follower;
@@ -23,6 +25,7 @@ mod node_faults;
 mod node_files;
 mod recount;
 mod reorgs;
+mod secure;
 mod simulation;
 mod support;
 mod waiting;

@@ -16,6 +16,8 @@ use metashrew_testing::chain::{Chain, Mined, Shape};
 use metashrew_testing::frames::frames;
 use metashrew_testing::guests;
 
+use tempfile::TempDir;
+
 use crate::support::{assert_holds, hash_of, options, runtime};
 
 /// What Dogecoin's block files begin with.
@@ -62,17 +64,26 @@ fn merged(block: &Block) -> Vec<u8> {
     .concat()
 }
 
-/// Indexes the blocks from a file of frames.
+/// Indexes the blocks from a file of frames, which hands them out as they are.
 fn index(store: &Store, blocks: &[Mined]) -> Result<IndexEnd, IndexError> {
+    let (_directory, files) = open(blocks);
+    for mined in blocks {
+        assert_eq!(files.block(&hash_of(mined)).unwrap(), *mined.bytes);
+    }
+    index_files(store, files)
+}
+
+fn open(blocks: &[Mined]) -> (TempDir, BlockFiles) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("blk00000.dat");
     let framed = frames(MAGIC, blocks.iter().map(|mined| &mined.bytes[..]));
     fs::write(&path, framed).unwrap();
     let files = BlockFiles::open(&path, None).unwrap();
     assert_eq!(files.first().unwrap(), Some(blocks[0].height));
-    for mined in blocks {
-        assert_eq!(files.block(&hash_of(mined)).unwrap(), *mined.bytes);
-    }
+    (directory, files)
+}
+
+fn index_files(store: &Store, files: BlockFiles) -> Result<IndexEnd, IndexError> {
     let runtime = runtime(&guests::chained(), store);
     Indexer::new(runtime, Arc::new(files), options()).run(&Stop::new())
 }
@@ -106,7 +117,8 @@ fn a_merged_mined_block_with_other_transactions_is_refused() {
     bytes[lock_time] ^= 1;
     blocks[12].bytes = Arc::new(bytes);
     let store = Store::in_memory();
-    let error = index(&store, &blocks).unwrap_err();
+    let (_directory, files) = open(&blocks);
+    let error = index_files(&store, files).unwrap_err();
     assert!(
         matches!(
             &error,

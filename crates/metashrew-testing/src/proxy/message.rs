@@ -101,6 +101,35 @@ impl Request {
     }
 }
 
+impl Request {
+    pub(super) fn line(&self) -> &str {
+        &self.line
+    }
+
+    pub(super) fn body_text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(super) fn with_body(&self, body: String) -> Self {
+        Self {
+            body: body.into_bytes(),
+            ..self.clone()
+        }
+    }
+}
+
+impl Answer {
+    pub(super) fn of(status: u16, body: &str) -> Self {
+        Self::new(status, "application/json", body)
+    }
+
+    pub(super) fn changed(mut self, change: impl Fn(String) -> String) -> Self {
+        let body = String::from_utf8_lossy(&self.body).into_owned();
+        self.body = change(body).into_bytes();
+        self
+    }
+}
+
 fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -86,8 +86,8 @@ pub(crate) struct Start {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Node")]
 pub(crate) struct NodeArgs {
-    /// Where a node of Bitcoin Core answers JSON-RPC: `http://USER:PASSWORD@HOST:PORT`
-    /// [default: none, see --blocks]
+    /// Where a node of Bitcoin Core answers JSON-RPC: `http://USER:PASSWORD@HOST:PORT`, or
+    /// https where something in front of it speaks that [default: none, see --blocks]
     #[arg(
         long,
         alias = "daemon-rpc-url",
@@ -111,6 +111,11 @@ pub(crate) struct NodeArgs {
     /// folder [default: none]
     #[arg(long, value_name = "FILE", env = "METASHREW_COOKIE_FILE")]
     pub(crate) cookie_file: Option<PathBuf>,
+
+    /// A file (PEM) with the certificates to trust over https, in place of those that the machine
+    /// trusts [default: none]
+    #[arg(long, value_name = "FILE", env = "METASHREW_RPC_CA")]
+    pub(crate) rpc_ca: Option<PathBuf>,
 
     /// Take blocks by REST, on the same port, where the node has it on (`-rest`): faster than RPC
     #[arg(long, env = "METASHREW_REST", value_parser = FalseyValueParser::new())]

@@ -9,6 +9,7 @@
 mod branches;
 mod configuration;
 mod crash;
+mod damaged;
 mod failures;
 mod followed;
 mod guests;
