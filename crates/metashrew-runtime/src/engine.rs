@@ -38,30 +38,41 @@ const INDEX_SLOTS: u32 = 8;
 
 const WASM32_MEMORY: usize = 1 << 32;
 
-/// The engine for indexing: no epoch checks.
-pub(crate) fn indexing(cache: &ModuleCache) -> Result<Engine, LoadError> {
+/// What the pooling allocator allows of an instance's own data (functions, globals), in
+/// bytes. More than any valid module needs: without a pool there is no such limit, and
+/// the same guests are to be taken.
+const MAX_INSTANCE_SIZE: usize = 1 << 30;
+
+/// What is mapped comes in pages, in bytes.
+const PAGE: usize = 4096;
+
+/// The engine for indexing a guest with so many tables: no epoch checks.
+pub(crate) fn indexing(cache: &ModuleCache, tables: u32) -> Result<Engine, LoadError> {
     build(cache, |config, pool| {
         config.epoch_interruption(false);
         pool.linear_memory_keep_resident(INDEX_KEEP_RESIDENT)
             .max_unused_warm_slots(1);
-        slots(pool, INDEX_SLOTS);
+        slots(pool, INDEX_SLOTS, tables);
     })
 }
 
-/// The engine for views.
-pub(crate) fn viewing(cache: &ModuleCache, room: &Room) -> Result<Engine, LoadError> {
+/// The engine for the views of a guest with so many tables.
+pub(crate) fn viewing(cache: &ModuleCache, room: &Room, tables: u32) -> Result<Engine, LoadError> {
+    // What stays mapped is meant for all tables of an instance.
+    let table_keep_resident = room.table_keep_resident / tables as usize / PAGE * PAGE;
     build(cache, |config, pool| {
         config.epoch_interruption(true);
         pool.linear_memory_keep_resident(room.keep_resident)
-            .table_keep_resident(room.table_keep_resident);
-        slots(pool, room.slots);
+            .table_keep_resident(table_keep_resident);
+        slots(pool, room.slots, tables);
     })
 }
 
-fn slots(pool: &mut PoolingAllocationConfig, count: u32) {
+fn slots(pool: &mut PoolingAllocationConfig, count: u32, tables: u32) {
     pool.total_core_instances(count)
         .total_memories(count)
-        .total_tables(count)
+        .max_tables_per_module(tables)
+        .total_tables(count.saturating_mul(tables))
         .total_stacks(count);
 }
 
@@ -71,8 +82,7 @@ fn build(
 ) -> Result<Engine, LoadError> {
     let mut pool = PoolingAllocationConfig::new();
     pool.max_memory_size(WASM32_MEMORY)
-        .max_core_instance_size(16 * 1024 * 1024)
-        .max_tables_per_module(1)
+        .max_core_instance_size(MAX_INSTANCE_SIZE)
         .table_elements(MAX_TABLE_ELEMENTS)
         .pagemap_scan(Enabled::Auto);
     let mut config = deterministic();
@@ -86,6 +96,16 @@ fn build(
             Engine::new(&config)
         })
         .map_err(|error| LoadError::Engine(format!("{error:#}")))
+}
+
+/// The engine for views of a machine that has no room for a pool.
+#[cfg(test)]
+pub(crate) fn viewing_without_pool() -> Engine {
+    let mut config = deterministic();
+    config
+        .epoch_interruption(true)
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config).expect("the settings are valid")
 }
 
 /// All that a guest can observe is fixed here.

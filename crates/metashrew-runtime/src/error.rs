@@ -74,7 +74,7 @@ pub enum GuestFault {
         backtrace: GuestBacktrace,
     },
     /// The guest called `abort`.
-    #[error("the guest aborted: {message} ({file}:{line}:{column})")]
+    #[error("the guest aborted: {message} ({file}:{line}:{column}){backtrace}")]
     Abort {
         /// The guest's message.
         message: String,
@@ -84,6 +84,8 @@ pub enum GuestFault {
         line: u32,
         /// Column in it.
         column: u32,
+        /// Where in the module.
+        backtrace: GuestBacktrace,
     },
     /// A pointer or a length reaches outside the guest's memory.
     #[error("the guest passed `{function}` a bad pointer: {pointer:#x}{backtrace}")]

@@ -91,6 +91,7 @@ impl Fault {
             | Self::Memory { backtrace, .. }
             | Self::Guest(
                 GuestFault::Trap { backtrace, .. }
+                | GuestFault::Abort { backtrace, .. }
                 | GuestFault::BadPointer { backtrace, .. }
                 | GuestFault::UnknownImport { backtrace, .. },
             ) => *backtrace = frames,

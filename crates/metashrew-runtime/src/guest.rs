@@ -62,6 +62,11 @@ impl Guest {
         })
     }
 
+    /// How many views the guest has, `__meta` among them.
+    pub(crate) fn view_count(&self) -> usize {
+        self.views.len()
+    }
+
     /// The view called `name`.
     pub(crate) fn view<'a>(&self, name: &'a str) -> Result<View<'a>, ViewError> {
         match self.views.get(name) {

@@ -15,6 +15,7 @@ use crate::guest::{View, compile, link, view_names};
 use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::options::{ModuleCache, ViewOptions};
+use crate::tables;
 use crate::view::Room;
 
 /// A module's imports, exports and description of itself.
@@ -70,7 +71,8 @@ pub struct MemorySize {
 /// # Errors
 /// If the bytes are not a WebAssembly module that can run here.
 pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
-    let engine = engine::viewing(&ModuleCache::Off, &Room::of(&ViewOptions::default()))?;
+    let room = Room::of(&ViewOptions::default());
+    let engine = engine::viewing(&ModuleCache::Off, &room, tables::count(wasm)?)?;
     let module = compile(&engine, wasm)?;
     let exported = |name| module.get_export(name);
     let memory = match exported(imports::MEMORY) {

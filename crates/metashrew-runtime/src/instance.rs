@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::guest::{Guest, View};
 use crate::limits::Allowance;
 use crate::memory::bad_pointer;
+use crate::prepared::START_TYPE;
 
 /// A view's typed function.
 type ViewFunction = TypedFunc<(), i32>;
@@ -181,7 +182,7 @@ impl Instance {
     fn start_function(&mut self) -> Result<TypedFunc<(), ()>, Fault> {
         self.exports
             .get_typed_func(&mut self.store, imports::START)
-            .map_err(|_| missing(imports::START, "a function `() -> ()`"))
+            .map_err(|_| missing(imports::START, START_TYPE))
     }
 
     fn view_function(&mut self, view: View<'_>) -> Result<ViewFunction, Fault> {

@@ -11,6 +11,7 @@ mod deadline;
 mod engine;
 mod error;
 mod fault;
+mod file_kind;
 mod guest;
 mod host;
 mod inspect;
@@ -18,7 +19,9 @@ mod instance;
 mod limits;
 mod memory;
 mod options;
+mod prepared;
 mod runtime;
+mod tables;
 mod view;
 
 pub use assemble::{AssembleError, BlockFrame, assemble_block};
@@ -27,6 +30,7 @@ pub use error::{
 };
 pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
 pub use options::{ModuleCache, RuntimeOptions, Scope, ViewOptions};
+pub use prepared::PreparedGuest;
 pub use runtime::MetashrewRuntime;
 pub use view::{
     CallCounts, DropCounts, ErrorCounts, LatencyHistogram, PendingBlock, Route, ViewAnswer, ViewAt,

@@ -8,8 +8,8 @@ use crate::error::{GuestBacktrace, HostFault};
 use crate::fault::Fault;
 use crate::view::Desk;
 
-/// Elements a table may have, on every host alike: the pooling allocator
-/// reserves room for so many.
+/// Elements that the tables of an instance may have together, on every host alike:
+/// the pooling allocator reserves room for so many a table.
 pub(crate) const MAX_TABLE_ELEMENTS: usize = 1_000_000;
 
 /// Bytes that an element of a table takes.
@@ -25,6 +25,8 @@ pub(crate) struct Allowance {
     /// Whether the budget may be exceeded.
     overdraws: bool,
     reserved: usize,
+    /// Elements that all tables have.
+    table_elements: usize,
     /// Whether the growth under way is within the guest's own maximum.
     legal: bool,
 }
@@ -42,6 +44,7 @@ impl Allowance {
             budget: None,
             overdraws: false,
             reserved: 0,
+            table_elements: 0,
             legal: false,
         }
     }
@@ -118,11 +121,13 @@ impl ResourceLimiter for Allowance {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let maximum = maximum.unwrap_or(MAX_TABLE_ELEMENTS);
-        if desired > maximum.min(MAX_TABLE_ELEMENTS) {
-            return Ok(false);
+        let grown = desired.saturating_sub(current);
+        let together = self.table_elements.saturating_add(grown);
+        if maximum.is_some_and(|maximum| desired > maximum) || together > MAX_TABLE_ELEMENTS {
+            return Ok(false); // the guest sees -1, as on every host
         }
-        self.take(desired.saturating_sub(current) * TABLE_ELEMENT)?;
+        self.take(grown * TABLE_ELEMENT)?;
+        self.table_elements = together;
         Ok(true)
     }
 }

@@ -7,17 +7,19 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use metashrew_store::{BlockId, State, Store, WriteSet};
+use wasmtime::Engine;
 
 use crate::context::Call;
 use crate::deadline::Deadline;
-use crate::engine::{self, Ticker};
+use crate::engine::Ticker;
 use crate::error::{BlockError, LoadError, ViewError};
 use crate::fault::Fault;
 use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::options::RuntimeOptions;
-use crate::view::{PendingBlock, Room, ViewAnswer, ViewCall, ViewEngine, ViewStats};
+use crate::prepared::PreparedGuest;
+use crate::view::{PendingBlock, ViewAnswer, ViewCall, ViewEngine, ViewStats};
 
 /// A guest over a store: processes blocks, and answers views and previews.
 ///
@@ -110,14 +112,20 @@ impl MetashrewRuntime {
         store: Store,
         options: RuntimeOptions,
     ) -> Result<Self, LoadError> {
-        let indexing = engine::indexing(&options.cache)?;
-        let viewing = engine::viewing(&options.cache, &Room::of(&options.views))?;
-        let guest = Arc::new(Guest::compile(wasm, &indexing, &viewing)?);
+        PreparedGuest::new(wasm, options)?.over(store)
+    }
+
+    pub(crate) fn assemble(
+        guest: Arc<Guest>,
+        viewing: &Engine,
+        store: Store,
+        options: RuntimeOptions,
+    ) -> Result<Self, LoadError> {
         let enabled = options.views.enabled;
         let views = ViewEngine::new(Arc::clone(&guest), store.clone(), options.views);
         let runtime = Self {
             shared: Arc::new(Shared {
-                _epochs: Ticker::start(&viewing, views.at_tick())?,
+                _epochs: Ticker::start(viewing, views.at_tick())?,
                 views,
                 store,
                 guest,

@@ -133,9 +133,13 @@ fn of_guest(fault: &GuestFault) -> ErrorObjectOwned {
             file,
             line,
             column,
-        } => json!({
-            "kind": "abort", "message": message, "file": file, "line": line, "column": column,
-        }),
+            backtrace,
+        } => {
+            let data = json!({
+                "kind": "abort", "message": message, "file": file, "line": line, "column": column,
+            });
+            return with_frames(GUEST_FAULT, fault, data, backtrace);
+        }
         GuestFault::NoFlush => json!({ "kind": "no_flush" }),
         GuestFault::BadFlush(_) => json!({ "kind": "bad_flush" }),
         GuestFault::TooLong(_) => json!({ "kind": "entry_too_long" }),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jsonrpsee::server::middleware::rpc::RpcServiceBuilder;
 use jsonrpsee::server::{BatchRequestConfig, ServerConfig};
 use metashrew_runtime::MetashrewRuntime;
+use tokio::net::TcpSocket;
 use tower::ServiceBuilder;
 
 use crate::batch::Parallel;
@@ -22,15 +23,72 @@ use crate::telemetry::Telemetry;
 #[derive(Debug)]
 pub struct Server;
 
+/// An address that is taken: nobody else can listen there, and nobody is answered yet.
+#[derive(Debug)]
+pub struct Reserved {
+    address: SocketAddr,
+    socket: TcpSocket,
+}
+
+impl Reserved {
+    /// Connections that may wait to be accepted.
+    const BACKLOG: u32 = 1024;
+
+    /// Takes `address` (port 0: any free one). Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// If it is taken already, not allowed, or not this machine's.
+    pub fn take(address: SocketAddr) -> Result<Self, ServerError> {
+        let bound = || {
+            let socket = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4(),
+                SocketAddr::V6(_) => TcpSocket::new_v6(),
+            }?;
+            // As tokio's own listener: else a port is held for minutes after its server.
+            if cfg!(unix) {
+                socket.set_reuseaddr(true)?;
+            }
+            socket.bind(address)?;
+            Ok(socket)
+        };
+        match bound() {
+            Ok(socket) => Ok(Self { address, socket }),
+            Err(source) => Err(ServerError::Bind { address, source }),
+        }
+    }
+
+    fn listen(self) -> Result<std::net::TcpListener, ServerError> {
+        let address = self.address;
+        let listener = self.socket.listen(Self::BACKLOG);
+        listener
+            .and_then(tokio::net::TcpListener::into_std)
+            .map_err(|source| ServerError::Bind { address, source })
+    }
+}
+
 impl Server {
     /// Listens on `address` (port 0: any free one) and answers with `runtime`
     /// until the handle is stopped or dropped. Runs on the tokio runtime it is
     /// called on.
+    #[allow(clippy::unused_async, reason = "it must be called on a tokio runtime")]
     pub async fn bind(
         address: SocketAddr,
         runtime: MetashrewRuntime,
         options: ServerOptions,
     ) -> Result<ServerHandle, ServerError> {
+        Self::serve(Reserved::take(address)?, runtime, options)
+    }
+
+    /// As [`Server::bind`], at an address taken before.
+    ///
+    /// # Errors
+    /// If it cannot be listened at.
+    pub fn serve(
+        reserved: Reserved,
+        runtime: MetashrewRuntime,
+        options: ServerOptions,
+    ) -> Result<ServerHandle, ServerError> {
+        let address = reserved.address;
         let failed = |source| ServerError::Bind { address, source };
         let config = ServerConfig::builder()
             .http_only()
@@ -67,8 +125,7 @@ impl Server {
             .set_config(config)
             .set_http_middleware(http)
             .set_rpc_middleware(rpc)
-            .build(address)
-            .await
+            .build_from_tcp(reserved.listen()?)
             .map_err(failed)?;
         let local_addr = server.local_addr().map_err(failed)?;
         let methods = method::all(Context {

@@ -24,7 +24,7 @@ mod telemetry;
 mod wire;
 
 pub use error::ServerError;
-pub use handle::{Server, ServerHandle};
+pub use handle::{Reserved, Server, ServerHandle};
 pub use indexing::{IndexingReport, IndexingState, IndexingStatus, Reorg};
 pub use options::{Cors, HeightCompat, ParseCorsError, ServerOptions};
 pub use process::resident_memory;

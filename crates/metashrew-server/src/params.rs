@@ -188,7 +188,11 @@ pub(crate) fn text_of(value: &RawValue) -> Result<Cow<'_, str>, String> {
 /// The bytes that a value is in hex, or what is wrong with it.
 pub(crate) fn hex_of(value: &RawValue) -> Result<Vec<u8>, String> {
     let text = text_of(value)?;
-    hex::decode(text.as_ref()).map_err(|error| format!("it must be hex, but: {error}"))
+    let bytes = match text.strip_prefix("0X") {
+        Some(digits) => hex::decode(format!("0x{digits}")),
+        None => hex::decode(text.as_ref()),
+    };
+    bytes.map_err(|error| format!("it must be hex, but: {error}"))
 }
 
 /// The error `-32602`, about `parameter` or about all of them.
@@ -239,6 +243,7 @@ mod tests {
         let latest = BlockId::Latest;
         check(r#"["f", "0x0aFF", 7]"#, &[10, 255], BlockId::Height(7));
         check(r#"["f", "0aff", "7"]"#, &[10, 255], BlockId::Height(7));
+        check(r#"["f", "0X0aFf", "0X7"]"#, &[10, 255], BlockId::Height(7));
         check(r#"["f", "", "0x7"]"#, &[], BlockId::Height(7));
         check(r#"["f", "0x", "latest"]"#, &[], latest);
         check(r#"["f", null, null]"#, &[], latest);
@@ -264,6 +269,8 @@ mod tests {
         check("[1]", "`function`: it must be a text");
         check(r#"["f", "0x0"]"#, "`input`: it must be hex");
         check(r#"["f", "zz"]"#, "`input`: it must be hex");
+        check(r#"["f", "0x0X00"]"#, "`input`: it must be hex");
+        check(r#"["f", "0X0x00"]"#, "`input`: it must be hex");
         check(r#"["f", 12]"#, "`input`: it must be a text");
         check(r#"["f", "", -1]"#, "`block`: it must be a height");
         check(r#"["f", "", 1.5]"#, "`block`: it must be a height");

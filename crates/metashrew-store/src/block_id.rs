@@ -54,16 +54,25 @@ impl FromStr for BlockId {
     }
 }
 
+/// A text of hex digits without the `0x` or `0X` that may stand before them.
+pub fn without_hex_prefix(text: &str) -> &str {
+    text.strip_prefix("0x")
+        .or_else(|| text.strip_prefix("0X"))
+        .unwrap_or(text)
+}
+
 fn parse_hash(text: &str) -> Option<BlockHash> {
-    let mut bytes = parse_hex32(text.strip_prefix("0x").unwrap_or(text))?;
+    let mut bytes = parse_hex32(without_hex_prefix(text))?;
     bytes.reverse();
     Some(BlockHash::from_bytes(bytes))
 }
 
 fn parse_height(text: &str) -> Option<Height> {
-    let (digits, radix, longest) = match text.strip_prefix("0x") {
-        Some(digits) => (digits, 16, 8),
-        None => (text, 10, 10),
+    let digits = without_hex_prefix(text);
+    let (radix, longest) = if digits.len() < text.len() {
+        (16, 8)
+    } else {
+        (10, 10)
     };
     // `from_str_radix` would take a sign, which is no digit of a height.
     let well_formed = !digits.is_empty()
@@ -104,6 +113,8 @@ mod tests {
         check("4294967295", Some(BlockId::Height(u32::MAX)));
         check("0xff", Some(BlockId::Height(255)));
         check("0xffffffff", Some(BlockId::Height(u32::MAX)));
+        check("0XfF", Some(BlockId::Height(255)));
+        check(&format!("0X{HASH}"), Some(BlockId::Hash(hash)));
         check(HASH, Some(BlockId::Hash(hash)));
         check(&format!("0x{HASH}"), Some(BlockId::Hash(hash)));
         let anchored = BlockId::Anchored { height: 1, hash };
@@ -121,6 +132,9 @@ mod tests {
             "4294967296",
             "0x",
             "0x+1",
+            "0X",
+            "0x0x1",
+            "0X0x1",
             "0x100000000",
             "0x000000001",
             "12a",

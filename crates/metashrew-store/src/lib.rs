@@ -40,7 +40,7 @@ pub use backend::{
 };
 pub use base::Base;
 pub use block::{BlockHash, BlockRecord, BlockRef, Height, HistoryRoot, ParseHashError};
-pub use block_id::{BlockId, ParseBlockIdError};
+pub use block_id::{BlockId, ParseBlockIdError, without_hex_prefix};
 pub use chainwork::Chainwork;
 pub use claim::{Claim, ClaimError, OtherGuest};
 pub use error::{

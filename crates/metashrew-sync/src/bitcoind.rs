@@ -36,6 +36,7 @@ pub use auth::{Auth, CookieError};
 pub(crate) use fault::NodeFault;
 pub use settings::{CoreSettings, OtherNetwork, SettingsError};
 pub use template::BlockTemplate;
+pub use tls::machine_tls;
 
 /// Hashes asked for in one request at most.
 const MAX_BATCH: usize = 1_000;

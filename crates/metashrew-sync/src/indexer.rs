@@ -214,7 +214,10 @@ impl Indexer {
                 tracing::debug!(height, ?took, ?committing, "a new block can be seen");
             }
         }
+        let took = since.elapsed();
+        tracing::debug!(first, last, ?took, "blocks are committed");
         self.progress.count_commit();
+        self.progress.tell_caught_up(&self.options);
         self.progress.answered(Asked::Connection);
         Ok(())
     }

@@ -34,7 +34,7 @@ mod zmq;
 
 pub use bitcoind::{
     Auth, BlockTemplate, CookieError, CoreNode, CoreSettings, OtherNetwork, SettingsError,
-    SourceCounts,
+    SourceCounts, machine_tls,
 };
 pub use block::BlockFault;
 pub use error::IndexError;
@@ -47,4 +47,4 @@ pub use options::{Backoff, IndexOptions};
 pub use progress::{Progress, ProgressReport, Running};
 pub use status::{IndexState, IndexStatus, Reorg};
 pub use stop::Stop;
-pub use zmq::{NewBlocks, SubscribeError, subscribe};
+pub use zmq::{NewBlocks, SubscribeError, check_endpoint, subscribe};

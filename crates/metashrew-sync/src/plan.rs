@@ -77,6 +77,7 @@ impl Planner {
         let last = tip.and_then(|tip| tip.height.checked_sub(self.options.confirmations));
         let last = last.map(|last| last.min(exit_at));
         self.progress.set_tip(tip, last);
+        self.progress.tell_caught_up(&self.options);
         let Some(tip) = tip else {
             return Ok(match self.next.parent {
                 Some(_) => Look::End(FetchEnd::Changed),

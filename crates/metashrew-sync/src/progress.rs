@@ -1,7 +1,7 @@
 //! How far indexing is, for consoles, metrics and benches. The indexer writes,
 //! anybody may read at any time.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use metashrew_store::{BlockHash, Height};
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::error::IndexError;
 use crate::indexer::IndexEnd;
 use crate::node::{NodeBlock, NodeError};
+use crate::options::IndexOptions;
 use crate::rates::Rates;
 use crate::status::{self, IndexStatus, Phase, Reorg};
 use crate::troubles::Troubles;
@@ -36,6 +37,8 @@ pub struct Progress {
     height: AtomicU64,
     /// Height + 1; 0 for none.
     target: AtomicU64,
+    /// Whether it was said that the node's chain is caught up with.
+    caught_up: AtomicBool,
     running: Mutex<Option<Running>>,
     seen: Mutex<Seen>,
     phase: Mutex<Phase>,
@@ -134,6 +137,7 @@ impl Progress {
             committing: AtomicU64::default(),
             height: AtomicU64::default(),
             target: AtomicU64::default(),
+            caught_up: AtomicBool::default(),
             running: Mutex::new(None),
             seen: Mutex::default(),
             phase: Mutex::default(),
@@ -203,6 +207,21 @@ impl Progress {
     pub(crate) fn set_tip(&self, tip: Option<NodeBlock>, target: Option<Height>) {
         self.seen.lock().node_tip = tip;
         store_height(&self.target, target);
+    }
+
+    /// Says so when all blocks that a followed node has are committed: once, and again
+    /// after having been behind.
+    pub(crate) fn tell_caught_up(&self, options: &IndexOptions) {
+        let ProgressReport { height, target, .. } = self.report();
+        let Some(target) = target.filter(|target| options.exit_at != Some(*target)) else {
+            return;
+        };
+        let missing = target.saturating_sub(height.unwrap_or(0));
+        if !options.follow || height.is_none() || missing > status::NEARLY {
+            self.caught_up.store(false, Ordering::Relaxed);
+        } else if missing == 0 && !self.caught_up.swap(true, Ordering::Relaxed) {
+            tracing::info!(height, "caught up with the node");
+        }
     }
 
     pub(crate) fn begin(&self) {

@@ -88,6 +88,9 @@ pub struct Reorg {
     pub at: SystemTime,
 }
 
+/// Blocks that may be missing where a node counts as followed: one is on its way.
+pub(crate) const NEARLY: u32 = 1;
+
 /// What the indexer itself knows of its state.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Phase {
@@ -135,7 +138,9 @@ pub(crate) fn status(
             failures: trouble.failures,
         },
         (Phase::Starting, None) => IndexState::Starting,
-        (Phase::Indexing { follow: true }, None) if missing.is_some_and(|missing| missing <= 1) => {
+        (Phase::Indexing { follow: true }, None)
+            if missing.is_some_and(|missing| missing <= u64::from(NEARLY)) =>
+        {
             IndexState::Following
         }
         (Phase::Indexing { .. }, None) => IndexState::Syncing,

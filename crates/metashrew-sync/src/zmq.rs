@@ -56,11 +56,7 @@ pub struct NewBlocks {
 /// need not run: it is looked for, with pauses, until it is there, and again whenever
 /// it has gone.
 pub fn subscribe(endpoint: &str) -> Result<NewBlocks, SubscribeError> {
-    if !matches!(Endpoint::from_str(endpoint), Ok(Endpoint::Tcp(..))) {
-        return Err(SubscribeError::Endpoint {
-            endpoint: endpoint.to_owned(),
-        });
-    }
+    check_endpoint(endpoint)?;
     // One signal that waits says as much as many.
     let (sender, receiver) = bounded(1);
     let (stop, stopped) = oneshot::channel::<()>();
@@ -85,6 +81,19 @@ pub fn subscribe(endpoint: &str) -> Result<NewBlocks, SubscribeError> {
         stop: Some(stop),
         thread: Some(thread),
     })
+}
+
+/// Checks that an endpoint is one to which [`subscribe`] can connect.
+///
+/// # Errors
+/// If it is none of ZMQ over TCP.
+pub fn check_endpoint(endpoint: &str) -> Result<(), SubscribeError> {
+    match Endpoint::from_str(endpoint) {
+        Ok(Endpoint::Tcp(..)) => Ok(()),
+        _ => Err(SubscribeError::Endpoint {
+            endpoint: endpoint.to_owned(),
+        }),
+    }
 }
 
 impl NewBlocks {

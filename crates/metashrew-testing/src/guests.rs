@@ -188,6 +188,62 @@ pub fn rewriting(keys: u32) -> Vec<u8> {
     flushing(keys, "(i32.const 0)")
 }
 
+/// Logs a text at every block, which writes nothing.
+pub fn logs(text: &str) -> Vec<u8> {
+    with_data(
+        &buffer(text.as_bytes()),
+        "(call $log (i32.const 4000)) (call $flush (i32.const 1796))",
+    )
+}
+
+/// Aborts with a text at every block, as AssemblyScript does: in UTF-16.
+pub fn aborts_saying(text: &str) -> Vec<u8> {
+    let text: Vec<_> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let abort = "(call $abort (i32.const 4000) (i32.const 0) (i32.const 7) (i32.const 3))";
+    with_data(&buffer(&text), abort)
+}
+
+/// The well-behaved guest with three tables. Its view `through` answers 7 from the
+/// first, 9 from the second, and what growing the third gives (u32 LE each): so much
+/// that all together would have a little more than a million elements.
+pub fn several_tables() -> Vec<u8> {
+    let body = r#"
+  (table $first 1 funcref)
+  (table $second 2 5 funcref)
+  (table $third 1000 funcref)
+  (func $seven (result i32) (i32.const 7))
+  (func $nine (result i32) (i32.const 9))
+  (elem (table $first) (i32.const 0) func $seven)
+  (elem (table $second) (i32.const 1) func $nine)
+  (func (export "_start") (call $chain (call $load)))
+  (func (export "through") (result i32)
+    (i32.store (i32.const 3996) (i32.const 12))
+    (i32.store (i32.const 4000) (call_indirect $first (result i32) (i32.const 0)))
+    (i32.store (i32.const 4004) (call_indirect $second (result i32) (i32.const 1)))
+    (i32.store (i32.const 4008) (table.grow $third (ref.null func) (i32.const 999000)))
+    (i32.const 4000))"#;
+    module(MEMORY, body)
+}
+
+/// A guest from WebAssembly text of one's own.
+///
+/// # Panics
+/// If the text is no module.
+pub fn from_wat(text: &str) -> Vec<u8> {
+    compile(text)
+}
+
+/// Bytes as a guest's buffer, its length before it, in the escapes of a data segment.
+fn buffer(bytes: &[u8]) -> String {
+    let length = u32::try_from(bytes.len()).expect("test texts are short");
+    let all = length
+        .to_le_bytes()
+        .into_iter()
+        .chain(bytes.iter().copied());
+    let escaped: Vec<_> = all.map(|byte| format!("\\{byte:02x}")).collect();
+    escaped.concat()
+}
+
 fn flushing(keys: u32, salt: &str) -> Vec<u8> {
     let length = u64::from(keys) * 68;
     let body = format!(

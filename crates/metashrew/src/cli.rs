@@ -1,23 +1,28 @@
 //! The command line: every flag with its meaning, unit, default and variable.
 
 mod config;
+mod parse;
+mod server_url;
 mod start;
+mod values;
 
-use std::cmp::Ordering;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::error::ErrorKind;
-use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use metashrew_store::BlockId;
 
+use crate::log::{self, Filter, GuestLevel};
+
+pub(crate) use config::ConfigError;
+pub(crate) use parse::{parse, usage_error};
+pub(crate) use server_url::ServerUrl;
 pub(crate) use start::{HeightCompat, NodeArgs, Scope, Serving, Start, Views};
+pub(crate) use values::{Bytes, Input, ViewBlock};
 
 /// Index Bitcoin with a WebAssembly guest and answer its views
 #[derive(Debug, Parser)]
 #[command(
-    version,
+    version = env!("METASHREW_VERSION"),
     propagate_version = true,
     args_override_self = true,
     max_term_width = 100
@@ -26,17 +31,76 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Which log lines to print on stderr, as `level` or `target=level,…`; what the guest logs is
-    /// `metashrew::guest`, at level `info`
+    /// Which log lines to print on stderr: a level (`off`, `error`, `warn`, `info`, `debug`,
+    /// `trace`), and others for targets, as in `debug,fjall=info`; lines of libraries stay at
+    /// `warn` unless their target is named [default: info]
     #[arg(
         long,
         global = true,
         value_name = "FILTER",
         env = "RUST_LOG",
-        default_value = "warn,metashrew=info,metashrew::guest=warn",
-        help_heading = "Global options"
+        default_value = "",
+        hide_default_value = true,
+        help_heading = GLOBAL
     )]
-    pub(crate) log: String,
+    log: Filter,
+
+    /// From which level on to print what the guest logs; its lines are of level `info`
+    /// [default: warn, so none]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        env = "METASHREW_GUEST_LOG",
+        help_heading = GLOBAL
+    )]
+    guest_log: Option<GuestLevel>,
+
+    /// How log lines look
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "METASHREW_LOG_FORMAT",
+        default_value = "text",
+        help_heading = GLOBAL
+    )]
+    log_format: log::Format,
+
+    /// More log lines: -v for `debug`, -vv for `trace`; instead of --log
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = GLOBAL)]
+    verbose: u8,
+
+    /// Fewer log lines: -q for `warn`, -qq for `error`, -qqq for none; instead of --log
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = GLOBAL)]
+    quiet: u8,
+
+    /// Whether log lines, errors and help have colours; `auto`: on a terminal, unless `NO_COLOR`
+    /// is set
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        env = "METASHREW_COLOR",
+        default_value = "auto",
+        help_heading = GLOBAL
+    )]
+    color: ColorChoice,
+}
+
+/// Above the flags that every command has.
+const GLOBAL: &str = "Global options";
+
+impl Cli {
+    /// Which log lines are printed, and how.
+    pub(crate) fn log_options(&self) -> log::Options {
+        log::Options {
+            filter: self.log.clone(),
+            steps: i32::from(self.verbose) - i32::from(self.quiet),
+            guest: self.guest_log,
+            format: self.log_format,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -58,16 +122,17 @@ pub(crate) struct View {
 
     /// Its input: `0x…` is hex, `@FILE` a file's content (`@-` standard input), anything else text
     #[arg(default_value = "", hide_default_value = true)]
-    pub(crate) input: String,
+    pub(crate) input: Input,
 
-    /// The block to ask about: a height, a block hash, `height:hash` or `latest`
+    /// The block to ask about: a height, a block hash, `height:hash`, `latest`, or, of a server,
+    /// `pending`
     #[arg(
         long,
         value_name = "BLOCK",
         env = "METASHREW_HEIGHT",
         default_value = "latest"
     )]
-    pub(crate) height: BlockId,
+    pub(crate) height: ViewBlock,
 
     /// The directory of the database; needs --indexer
     #[arg(long, alias = "db-path", value_name = "DIR", env = "METASHREW_DB")]
@@ -78,8 +143,14 @@ pub(crate) struct View {
     pub(crate) indexer: Option<PathBuf>,
 
     /// Ask the server at this address instead, such as `http://127.0.0.1:8080`
-    #[arg(long, value_name = "URL", env = "METASHREW_URL")]
-    pub(crate) url: Option<String>,
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "METASHREW_URL",
+        hide_env_values = true,
+        value_parser = values::server_url()
+    )]
+    pub(crate) url: Option<ServerUrl>,
 
     /// How to print the answer [default: as text if it is printable UTF-8, else as hex]
     #[arg(long = "as", value_name = "FORM", env = "METASHREW_AS")]
@@ -104,9 +175,11 @@ pub(crate) struct Status {
         long,
         value_name = "URL",
         env = "METASHREW_URL",
-        default_value = "http://127.0.0.1:8080"
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8080",
+        value_parser = values::server_url()
     )]
-    pub(crate) url: String,
+    pub(crate) url: ServerUrl,
 
     /// Print all that it says of itself, as JSON
     #[arg(long)]
@@ -144,7 +217,7 @@ pub(crate) struct Keys {
     pub(crate) height: BlockId,
 
     /// Only keys that begin with these bytes, in hex [default: all]
-    #[arg(long, value_name = "HEX", env = "METASHREW_PREFIX", value_parser = parse_hex)]
+    #[arg(long, value_name = "HEX", env = "METASHREW_PREFIX")]
     pub(crate) prefix: Option<Bytes>,
 
     /// Stop after so many keys [default: all]
@@ -182,84 +255,10 @@ pub(crate) struct Database {
     pub(crate) db: PathBuf,
 }
 
-/// Bytes given in hex. A type of its own because `Vec` means a repeated flag to clap.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Bytes(pub(crate) Vec<u8>);
-
-fn parse_hex(text: &str) -> Result<Bytes, hex::FromHexError> {
-    hex::decode(text).map(Bytes)
-}
-
-/// The command line, with what its configuration file adds. Ends the process on a
-/// mistake in the command line, with exit code 2, and where only help is wanted.
-pub(crate) fn parse() -> anyhow::Result<Cli> {
-    parse_from(std::env::args_os().collect()).or_else(|error| match error.downcast() {
-        Ok(error) => clap::Error::exit(&error),
-        Err(error) => Err(error),
-    })
-}
-
-/// Mistakes in the command line are [`clap::Error`]s, others are in the
-/// configuration file.
-pub(crate) fn parse_from(args: Vec<OsString>) -> anyhow::Result<Cli> {
-    let command = config::with_file(Cli::command(), &args)?;
-    let matches = command.try_get_matches_from(args)?;
-    let mut cli = Cli::from_arg_matches(&matches)?;
-    let checked = match (&mut cli.command, matches.subcommand()) {
-        (Command::View(view), _) if view.source().is_none() => {
-            Err("either --url, or --db and --indexer are needed")
-        }
-        (Command::Start(start), Some((_, matches))) => choose(start, matches),
-        _ => Ok(()),
-    };
-    match checked {
-        Ok(()) => Ok(cli),
-        Err(what) => Err(Cli::command()
-            .error(ErrorKind::MissingRequiredArgument, what)
-            .into()),
-    }
-}
-
-/// Of two ways to say one thing, the one that goes first counts: a flag before a
-/// variable, that before the configuration file.
-fn choose(start: &mut Start, matches: &ArgMatches) -> Result<(), &'static str> {
-    let rank = |id| match matches.value_source(id) {
-        Some(ValueSource::CommandLine) => 3,
-        Some(ValueSource::EnvVariable) => 2,
-        Some(_) => 1,
-        None => 0,
-    };
-    let node = &mut start.node;
-    if start.blocks.is_none() && node.rpc_url.is_none() {
-        return Err("either --rpc-url or --blocks is needed");
-    }
-    let ranks = |first, second| rank(first).cmp(&rank(second));
-    let order = ranks("blocks", "rpc_url");
-    keep_one(order, &mut start.blocks, &mut node.rpc_url)
-        .ok_or("--rpc-url and --blocks cannot both be given")?;
-    let order = ranks("auth", "cookie_file");
-    keep_one(order, &mut node.auth, &mut node.cookie_file)
-        .ok_or("--auth and --cookie-file cannot both be given")?;
-    let order = ranks("network", "magic");
-    keep_one(order, &mut node.network, &mut node.magic)
-        .ok_or("--network and --magic cannot both be given")
-}
-
-/// Drops the one of lower rank; none if the ranks are equal, and both are there.
-fn keep_one<A, B>(order: Ordering, first: &mut Option<A>, second: &mut Option<B>) -> Option<()> {
-    match order {
-        Ordering::Greater => *second = None,
-        Ordering::Less => *first = None,
-        Ordering::Equal if first.is_some() && second.is_some() => return None,
-        Ordering::Equal => {}
-    }
-    Some(())
-}
-
 /// Whom `metashrew view` asks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ViewSource<'a> {
-    Server { url: &'a str },
+    Server { url: &'a ServerUrl },
     Database { db: &'a Path, indexer: &'a Path },
 }
 
@@ -279,6 +278,8 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]

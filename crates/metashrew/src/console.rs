@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::log;
 
 /// Where log lines and the progress bar meet.
 #[derive(Debug, Clone, Default)]
@@ -16,18 +17,11 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// Sends the process's log lines to stderr, those that `filter` lets through.
-    pub(crate) fn log(filter: &str) -> anyhow::Result<Self> {
-        let filter = EnvFilter::try_new(filter)
-            .map_err(|error| anyhow::anyhow!("`{filter}` is not a log filter: {error}"))?;
+    /// Sends the process's log lines to stderr, those that are wanted.
+    pub(crate) fn log(options: &log::Options) -> Self {
         let console = Self::default();
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_target(false)
-            .with_ansi(is_colourful())
-            .with_writer(console.clone())
-            .init();
-        Ok(console)
+        log::start(options, is_colourful(), console.clone());
+        console
     }
 
     /// Whether a person watches.
@@ -60,8 +54,7 @@ impl Console {
 
 /// Whether log lines may have colours.
 fn is_colourful() -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    Console::is_terminal() && !refused
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Hours, minutes and seconds, as short as they go.

@@ -1,9 +1,13 @@
 //! The `metashrew` command.
 
 mod cli;
+mod client;
 mod command;
 mod console;
 mod input;
+mod log;
+mod nearest;
+mod printable;
 mod reading;
 mod report;
 mod settings;

@@ -8,6 +8,17 @@ use metashrew_server::ServerError;
 use metashrew_store::{OpenError, ResolveError};
 use metashrew_sync::IndexError;
 
+use crate::cli::ConfigError;
+use crate::printable;
+
+/// Prints a mistake in the command line, as those found by its parser are printed.
+pub(crate) fn print_usage(error: &Error) {
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        // Nothing is left to be done if stderr is gone.
+        let _ = error.print();
+    }
+}
+
 /// Prints `error:`, its causes, and a `hint:` if there is one.
 pub(crate) fn print(error: &Error) {
     let mut stderr = anstream::stderr().lock();
@@ -18,9 +29,11 @@ pub(crate) fn print(error: &Error) {
 fn render(error: &Error) -> String {
     let red = clap::builder::styling::AnsiColor::Red.on_default().bold();
     let cyan = clap::builder::styling::AnsiColor::Cyan.on_default().bold();
-    let mut lines = vec![format!("{red}error{red:#}: {error}\n")];
+    // A cause may quote a guest, a node or a server.
+    let shown = |error: &dyn std::fmt::Display| printable::lines(&error.to_string()).into_owned();
+    let mut lines = vec![format!("{red}error{red:#}: {}\n", shown(error))];
     for cause in error.chain().skip(1) {
-        lines.push(format!("  caused by: {cause}\n"));
+        lines.push(format!("  caused by: {}\n", shown(&cause)));
     }
     if let Some(hint) = hint(error) {
         lines.push(format!("\n{cyan}hint{cyan:#}: {hint}\n"));
@@ -30,6 +43,9 @@ fn render(error: &Error) -> String {
 
 /// Advice, for the errors that a user can do something about.
 fn hint(error: &Error) -> Option<String> {
+    if let Some(ConfigError::Line { hint, .. }) = error.downcast_ref() {
+        return hint.clone();
+    }
     error.chain().find_map(|cause| {
         cause
             .downcast_ref()

@@ -91,22 +91,13 @@ impl Views {
 impl Serving {
     /// Where to listen: `--listen`, with `--host` and `--port` in place of its parts.
     pub(crate) fn address(&self) -> Result<SocketAddr> {
-        let (host, port) = self
-            .listen
-            .rsplit_once(':')
-            .with_context(|| format!("`{}` is not HOST:PORT", self.listen))?;
-        let host = self.host.as_deref().unwrap_or(host);
-        let port = match self.port {
-            Some(port) => port,
-            None => port
-                .parse()
-                .with_context(|| format!("`{port}` is no port"))?,
-        };
-        let unbracketed = host.trim_start_matches('[').trim_end_matches(']');
-        (unbracketed, port)
+        let host = &self.host.as_ref().unwrap_or(&self.listen.host).0;
+        let port = self.port.unwrap_or(self.listen.port);
+        let mut addresses = (host.as_str(), port)
             .to_socket_addrs()
-            .ok()
-            .and_then(|mut addresses| addresses.next())
+            .with_context(|| format!("the host `{host}` has no address"))?;
+        addresses
+            .next()
             .with_context(|| format!("the host `{host}` has no address"))
     }
 
@@ -243,8 +234,5 @@ mod tests {
         check(&["--port", "9"], "127.0.0.1:9");
         check(&["--host", "0.0.0.0"], "0.0.0.0:8080");
         check(&["--host", "::1", "--port", "9"], "[::1]:9");
-        for bad in ["nonsense", "127.0.0.1:x", "127.0.0.1:99999"] {
-            assert!(start(&["--listen", bad]).serving.address().is_err());
-        }
     }
 }

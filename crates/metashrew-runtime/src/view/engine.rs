@@ -10,6 +10,7 @@ use tracing::Instrument;
 
 use super::call::{Route, ViewAnswer, ViewAt, ViewCall};
 use super::desk::Desk;
+use super::failures::Failures;
 use super::idle::{Pin, PinnedTo};
 use super::pending::{Pending, PendingBlock};
 use super::room::Room;
@@ -34,6 +35,7 @@ pub(crate) struct ViewEngine {
     pub(super) room: Room,
     pub(super) desk: Arc<Desk>,
     pub(super) sessions: Sessions,
+    failures: Failures,
     pending: RwLock<Latest>,
     /// Held by whoever makes an instance without a place: there is room for one.
     aside: Mutex<()>,
@@ -76,6 +78,7 @@ impl ViewEngine {
         let instances = options.instances.get();
         store.limit_read_cache(room.read_cache as u64);
         Self {
+            failures: Failures::of(guest.view_count()),
             guest,
             store,
             desk: Arc::new(Desk::new(instances, options.queue, room.all_instances)),
@@ -150,7 +153,9 @@ impl ViewEngine {
     ) -> Result<ViewAnswer, ViewError> {
         let mut visit = Visit::new(self, call.function, yields);
         let span = visit.span();
+        let (function, at) = (call.function, call.at);
         let answer = visit.ask(call).instrument(span).await;
+        self.tell_failure(function, at, &answer);
         visit.end(answer, false)
     }
 
@@ -164,8 +169,22 @@ impl ViewEngine {
     ) -> Result<ViewAnswer, ViewError> {
         let mut visit = Visit::new(self, call.function, yields);
         let span = visit.span();
+        let (function, at) = (call.function, call.at);
         let answer = visit.preview(block, call).instrument(span).await;
+        self.tell_failure(function, at, &answer);
         visit.end(answer, true)
+    }
+
+    fn tell_failure(&self, function: &str, at: ViewAt, answer: &Result<ViewAnswer, ViewError>) {
+        if let Err(error) = answer
+            && let Ok(view) = self.guest.view(function)
+        {
+            let block = match at {
+                ViewAt::Block(block) => block.to_string(),
+                ViewAt::Pending => "pending".to_owned(),
+            };
+            self.failures.tell(view.index, function, &block, error);
+        }
     }
 
     /// Executes a pending block and has views of it answer from now on; none takes

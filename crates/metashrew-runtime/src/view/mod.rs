@@ -4,6 +4,7 @@ mod budget;
 mod call;
 mod desk;
 mod engine;
+mod failures;
 mod idle;
 mod latency;
 mod pending;

@@ -90,15 +90,25 @@ fn every_fault_of_a_guest_is_named() {
             GuestFault::MissingExport { name, .. } if name == "_start"
         ));
     }
-    assert_eq!(
-        fault_at(&guests::aborts_at(2), 2),
+    match fault_at(&guests::aborts_at(2), 2) {
         GuestFault::Abort {
-            message: "out of tea".into(),
-            file: "tea.ts".into(),
+            message,
+            file,
             line: 7,
             column: 3,
+            backtrace,
+        } => {
+            assert_eq!((message.as_str(), file.as_str()), ("out of tea", "tea.ts"));
+            let frames = backtrace.frames();
+            assert!(
+                frames
+                    .iter()
+                    .any(|frame| frame.starts_with("abort_with at 0x")),
+                "{frames:?}"
+            );
         }
-    );
+        other => panic!("an abort was due, not {other:?}"),
+    }
     match fault_at(&guests::traps_at(2), 2) {
         GuestFault::Trap { trap, backtrace } => {
             assert!(trap.contains("unreachable"), "{trap}");

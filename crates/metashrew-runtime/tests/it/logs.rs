@@ -72,3 +72,26 @@ fn calls_say_whether_they_run_in_stateful_mode() {
     let text = logged(|| bench.runtime.enable_stateful_views_sync().unwrap());
     assert!(text.contains("stateful views enabled"), "{text}");
 }
+
+#[test]
+fn failing_views_are_told_ever_more_rarely() {
+    let bench = Bench::new(&guests::chained());
+    bench.index_to(0, 1);
+    let text = logged(|| {
+        for _ in 0..20 {
+            let failed = bench.runtime.view_sync("trap", b"", &BlockId::Height(0));
+            failed.unwrap_err();
+        }
+        let failed = bench.runtime.view_sync("no_such", b"", &BlockId::Latest);
+        failed.unwrap_err();
+    });
+    assert_eq!(
+        text.matches("a view fails: the guest trapped").count(),
+        5,
+        "{text}"
+    );
+    for failures in [1, 2, 4, 8, 16] {
+        let fields = format!(r#"view="trap" block="0" failures={failures}"#);
+        assert!(text.contains(&format!("{fields}\n")), "{text}");
+    }
+}

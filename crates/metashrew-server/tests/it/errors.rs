@@ -147,11 +147,18 @@ fn what_the_guest_does_wrong() {
 
     let error = served.error("metashrew_view", &json!(["abort_view"]));
     assert_eq!(error["code"], -32004);
+    let data = &error["data"];
     assert_eq!(
-        error["data"],
-        json!({
-            "kind": "abort", "message": "out of tea", "file": "tea.ts", "line": 7, "column": 3,
-        })
+        (&data["kind"], &data["message"]),
+        (&json!("abort"), &json!("out of tea"))
+    );
+    let place = json!([data["file"], data["line"], data["column"]]);
+    assert_eq!(place, json!(["tea.ts", 7, 3]));
+    let frame = data["backtrace"][0].as_str().unwrap();
+    assert!(frame.starts_with("abort_with at 0x"), "{frame}");
+    assert_eq!(
+        error["message"],
+        "the guest aborted: out of tea (tea.ts:7:3)"
     );
 
     let error = served.error("metashrew_view", &json!(["bad_key"]));

@@ -67,6 +67,14 @@ impl CoreSettings {
         }
     }
 
+    /// Checks that the URL can be one of a node, without asking it.
+    ///
+    /// # Errors
+    /// [`SettingsError::Url`], without what may be a password.
+    pub fn check_url(&self) -> Result<(), SettingsError> {
+        self.target().map(drop)
+    }
+
     /// Where to ask, and as whom.
     pub(super) fn target(&self) -> Result<Target, SettingsError> {
         let bad = |what| SettingsError::Url { what };

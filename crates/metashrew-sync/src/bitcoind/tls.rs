@@ -20,6 +20,14 @@ pub(super) fn config(authorities: Option<&Path>) -> Result<TlsConfig, SettingsEr
         .build())
 }
 
+/// Trusts the certificates that the machine trusts, for other requests over https.
+///
+/// # Errors
+/// If the machine has none.
+pub fn machine_tls() -> Result<TlsConfig, SettingsError> {
+    config(None)
+}
+
 fn read(path: &Path) -> Result<Vec<Certificate<'static>>, SettingsError> {
     let error = |what: String| SettingsError::Authorities {
         path: path.to_owned(),

@@ -4,12 +4,15 @@
 //! command line: so a flag needs to be defined only once, and flags and variables
 //! go before the file.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, Command};
+use clap::builder::PossibleValue;
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+use crate::nearest::nearest;
 
 /// The table with the settings of views, and what their flags begin with.
 const VIEWS: &str = "views";
@@ -27,7 +30,26 @@ pub(crate) enum ConfigError {
         path: PathBuf,
         line: usize,
         what: String,
+        /// What may have been meant.
+        hint: Option<String>,
     },
+}
+
+/// What is wrong in the file, and where, in bytes.
+struct Mistake {
+    offset: usize,
+    what: String,
+    hint: Option<String>,
+}
+
+impl From<(usize, String)> for Mistake {
+    fn from((offset, what): (usize, String)) -> Self {
+        Self {
+            offset,
+            what,
+            hint: None,
+        }
+    }
 }
 
 /// A key of the file, and what it says as a flag.
@@ -41,42 +63,40 @@ struct Setting {
     offset: usize,
 }
 
-/// Makes what the configuration file says the defaults of `start`. Without such a
-/// file, or if another command is meant, nothing changes.
-pub(crate) fn with_file(command: Command, args: &[OsString]) -> Result<Command, ConfigError> {
-    let Some(path) = file(&command, args) else {
-        return Ok(command);
+/// Makes what the configuration file says the defaults of `start`.
+pub(super) fn with_file(command: Command, path: PathBuf) -> Result<Command, ConfigError> {
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(source) => return Err(ConfigError::Read { path, source }),
     };
-    let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read {
-        path: path.clone(),
-        source,
-    })?;
-    apply(command, &text).map_err(|(offset, what)| ConfigError::Line {
-        line: text.get(..offset).unwrap_or(&text).matches('\n').count() + 1,
-        path,
-        what,
+    apply(command, &text).map_err(|mistake| {
+        let before = text.get(..mistake.offset).unwrap_or(&text);
+        ConfigError::Line {
+            line: before.matches('\n').count() + 1,
+            path,
+            what: mistake.what,
+            hint: mistake.hint,
+        }
     })
 }
 
-/// The file that flag or variable name. Whatever else is wrong with the command
-/// line is found later.
-fn file(command: &Command, args: &[OsString]) -> Option<PathBuf> {
-    let lenient = command.clone().ignore_errors(true);
-    let matches = lenient.try_get_matches_from(args).ok()?;
+/// The file that flag or variable name, if `start` is meant. Whatever else is wrong
+/// with the command line is found later.
+pub(super) fn path(matches: &ArgMatches) -> Option<PathBuf> {
     let start = matches.subcommand_matches("start")?;
     start.try_get_one::<PathBuf>("config").ok()?.cloned()
 }
 
-fn apply(mut command: Command, text: &str) -> Result<Command, (usize, String)> {
+fn apply(mut command: Command, text: &str) -> Result<Command, Mistake> {
     for setting in read(text)? {
         let at = |what| (setting.offset, what);
         let start = command.find_subcommand("start");
         let args = command.get_arguments();
         let args = args.chain(start.into_iter().flat_map(Command::get_arguments));
-        let is_meant = |arg: &&Arg| arg.get_long() == Some(&setting.flag);
-        let arg = args.filter(|arg| arg.get_id() != "config").find(is_meant);
-        let Some(arg) = arg.cloned() else {
-            return Err(at(format!("there is no setting `{}`", setting.key)));
+        let args: Vec<_> = args.filter(|arg| arg.get_id() != "config").collect();
+        let is_meant = |arg: &&&Arg| arg.get_long() == Some(&setting.flag);
+        let Some(arg) = args.iter().find(is_meant).copied().cloned() else {
+            return Err(unknown(&setting, &args));
         };
         check(&arg, &setting).map_err(|what| at(format!("`{}`: {what}", setting.key)))?;
         let id = arg.get_id().clone();
@@ -88,6 +108,20 @@ fn apply(mut command: Command, text: &str) -> Result<Command, (usize, String)> {
         };
     }
     Ok(command)
+}
+
+/// There is no such setting; another may have been meant.
+fn unknown(setting: &Setting, args: &[&Arg]) -> Mistake {
+    let flags = args.iter().filter_map(|arg| arg.get_long());
+    let hint = nearest(&setting.flag, flags).map(|flag| match flag.strip_prefix("view-") {
+        Some(name) => format!("did you mean `{name}` in the table `{VIEWS}`?"),
+        None => format!("did you mean `{flag}`?"),
+    });
+    Mistake {
+        offset: setting.offset,
+        what: format!("there is no setting `{}`", setting.key),
+        hint,
+    }
 }
 
 /// Has the flag's own parser look at the value: as a default it must be right.
@@ -106,9 +140,25 @@ fn check(arg: &Arg, setting: &Setting) -> Result<(), String> {
         .arg(alone)
         .try_get_matches_from(["config", &flag]);
     parsed.map(|_| ()).map_err(|error| {
+        // Of a value that may be a password, the reason alone is told.
+        if let Some(ContextValue::String(reason)) = error.get(ContextKind::Custom) {
+            return reason.clone();
+        }
         let reason = std::error::Error::source(&error).map(ToString::to_string);
-        reason.unwrap_or_else(|| format!("`{}` is not one of its values", setting.value))
+        reason.unwrap_or_else(|| one_of(arg, &setting.value))
     })
+}
+
+/// That a value is none of those that a flag takes.
+fn one_of(arg: &Arg, value: &str) -> String {
+    let values = arg.get_possible_values();
+    let names: Vec<_> = values.iter().map(PossibleValue::get_name).collect();
+    let meant = nearest(value, names.iter().copied());
+    let meant = meant.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+    format!(
+        "`{value}` is not one of its values: {}{meant}",
+        names.join(", ")
+    )
 }
 
 fn read(text: &str) -> Result<Vec<Setting>, (usize, String)> {
@@ -180,9 +230,12 @@ fn text_of(
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use clap::CommandFactory;
 
     use super::*;
+    use crate::cli::parse::parse_from;
     use crate::cli::{self, Cli, Start};
 
     const NEEDED: &str = "indexer = \"g\"\ndb = \"d\"\n";
@@ -194,7 +247,7 @@ mod tests {
         let path = file.path().to_str().unwrap();
         let args = ["metashrew", "start", "--config", path];
         let args = args.iter().chain(flags).map(OsString::from).collect();
-        match cli::parse_from(args).map_err(|error| error.to_string().replace(path, "FILE"))? {
+        match parse_from(args).map_err(|error| error.to_string().replace(path, "FILE"))? {
             Cli {
                 command: cli::Command::Start(start),
                 ..
@@ -212,6 +265,8 @@ mod tests {
             "network" => "\"regtest\"",
             "magic" => "\"fabfb5da\"",
             "auth" => "\"user:password\"",
+            "zmq" => "\"tcp://127.0.0.1:1\"",
+            "log" => "\"debug\"",
             "listen" => "\"127.0.0.1:0\"",
             "cors" => "\"*\"",
             _ => "7",
@@ -313,7 +368,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_named() {
         let args = ["metashrew", "start", "--config", "/no/such"];
-        let error = cli::parse_from(args.iter().map(OsString::from).collect()).unwrap_err();
+        let error = parse_from(args.iter().map(OsString::from).collect()).unwrap_err();
         let expect = "the configuration file `/no/such` cannot be read";
         assert_eq!(error.to_string(), expect);
     }

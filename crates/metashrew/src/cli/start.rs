@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 use metashrew_server::Cors;
 use metashrew_sync::{Auth, Network};
 
+use super::values::{self, Host, Listen};
 use crate::size::Size;
 
 /// Index blocks from a node or from files and serve JSON-RPC, meanwhile and after
@@ -93,7 +94,8 @@ pub(crate) struct NodeArgs {
         alias = "daemon-rpc-url",
         value_name = "URL",
         env = "METASHREW_RPC_URL",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = values::rpc_url()
     )]
     pub(crate) rpc_url: Option<String>,
 
@@ -103,7 +105,7 @@ pub(crate) struct NodeArgs {
         value_name = "USER:PASSWORD",
         env = "METASHREW_AUTH",
         hide_env_values = true,
-        value_parser = parse_auth
+        value_parser = values::auth()
     )]
     pub(crate) auth: Option<Auth>,
 
@@ -123,7 +125,12 @@ pub(crate) struct NodeArgs {
 
     /// Where the node publishes new blocks (`-zmqpubhashblock`), such as `tcp://127.0.0.1:28332`
     /// [default: none, the node is polled]
-    #[arg(long, value_name = "ENDPOINT", env = "METASHREW_ZMQ")]
+    #[arg(
+        long,
+        value_name = "ENDPOINT",
+        env = "METASHREW_ZMQ",
+        value_parser = values::parse_zmq
+    )]
     pub(crate) zmq: Option<String>,
 
     /// The node's folder of block files, `blocks` in its own; blocks are read from there where they
@@ -142,13 +149,18 @@ pub(crate) struct NodeArgs {
         long,
         value_name = "HEX",
         env = "METASHREW_MAGIC",
-        value_parser = parse_magic
+        value_parser = values::parse_magic
     )]
     pub(crate) magic: Option<Network>,
 
     /// How often the node is asked for new blocks at its tip, in milliseconds
     /// [default: 1000; 10000 with --zmq]
-    #[arg(long, value_name = "MS", env = "METASHREW_POLL_INTERVAL_MS")]
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_POLL_INTERVAL_MS",
+        value_parser = value_parser!(u64).range(1..)
+    )]
     pub(crate) poll_interval_ms: Option<u64>,
 
     /// How often the block `pending` is renewed from what the node would mine next, in
@@ -162,17 +174,6 @@ pub(crate) struct NodeArgs {
     pub(crate) pending_interval_ms: u64,
 }
 
-fn parse_auth(text: &str) -> Result<Auth, &'static str> {
-    Auth::from_user_pass(text).ok_or("expected a user and a password with a colon between them")
-}
-
-fn parse_magic(text: &str) -> Result<Network, &'static str> {
-    match text.parse() {
-        Ok(network @ Network::Custom { .. }) => Ok(network),
-        _ => Err("expected 8 hex digits"),
-    }
-}
-
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Serving")]
 pub(crate) struct Serving {
@@ -183,11 +184,11 @@ pub(crate) struct Serving {
         env = "METASHREW_LISTEN",
         default_value = "127.0.0.1:8080"
     )]
-    pub(crate) listen: String,
+    pub(crate) listen: Listen,
 
     /// Replaces the host in --listen
     #[arg(long, value_name = "HOST", env = "METASHREW_HOST")]
-    pub(crate) host: Option<String>,
+    pub(crate) host: Option<Host>,
 
     /// Replaces the port in --listen
     #[arg(long, value_name = "PORT", env = "METASHREW_PORT")]
@@ -273,6 +274,7 @@ pub(crate) struct Views {
         long,
         value_name = "MS",
         env = "METASHREW_VIEW_TIMEOUT_MS",
+        value_parser = value_parser!(u64).range(1..),
         default_value_t = 10_000
     )]
     pub(crate) view_timeout_ms: u64,

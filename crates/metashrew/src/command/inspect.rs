@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Output, database};
 use crate::cli::Inspect;
+use crate::printable;
 
 const PAGE: u64 = 64 * 1024;
 
@@ -17,7 +18,8 @@ pub(super) fn run(args: &Inspect) -> Result<()> {
     let report = metashrew_runtime::inspect(&wasm)
         .with_context(|| format!("`{}` is no guest", args.indexer.display()))?;
     let text = if args.json {
-        format!("{:#}\n", as_json(&report))
+        let json = format!("{:#}\n", as_json(&report));
+        printable::json(&json).into_owned()
     } else {
         as_text(&report)
     };
@@ -76,7 +78,8 @@ fn as_json(report: &ModuleReport) -> Value {
 fn as_text(report: &ModuleReport) -> String {
     let mut text = String::new();
     let mut line = |line: String| {
-        text.push_str(&line);
+        // Names are the module's.
+        text.push_str(&printable::line(&line));
         text.push('\n');
     };
     line(format!(
@@ -124,17 +127,20 @@ fn as_text(report: &ModuleReport) -> String {
 fn meta(report: &ModuleReport) -> String {
     match &report.meta {
         None => "__meta: none\n".to_owned(),
-        Some(Err(error)) => format!("__meta: fails: {error}\n"),
+        Some(Err(error)) => format!("__meta: fails: {}\n", printable::lines(error)),
         Some(Ok(meta)) => {
             let mut text = format!(
                 "__meta:\n  compiler {}\n  rustc {}\n",
-                meta.compiler_version, meta.rustc_version
+                printable::line(&meta.compiler_version),
+                printable::line(&meta.rustc_version)
             );
             for view in &meta.view_functions {
                 writeln!(
                     text,
                     "  {}: {} -> {}",
-                    view.name, view.input_type, view.output_type
+                    printable::line(&view.name),
+                    printable::line(&view.input_type),
+                    printable::line(&view.output_type)
                 )
                 .expect("a String takes every line");
             }

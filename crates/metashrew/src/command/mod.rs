@@ -1,6 +1,7 @@
 //! The subcommands, one file each, and how any of them ends.
 
 mod database;
+mod guest;
 mod inspect;
 mod keys;
 mod pending;
@@ -18,10 +19,11 @@ use crate::cli::{Cli, Command};
 use crate::console::Console;
 use crate::report;
 
-/// Runs the subcommand. Exit codes: 0 done, 1 failed; 2, for a mistake in the
-/// command line, is given before.
+/// Runs the subcommand. Exit codes: 0 done, 1 failed, 2 a mistake in the command line,
+/// most of which are found before.
 pub(crate) fn run(cli: &Cli) -> ExitCode {
-    let done = Console::log(&cli.log).and_then(|console| match &cli.command {
+    let console = Console::log(&cli.log_options());
+    let done = match &cli.command {
         Command::Start(start) => start::run(start, &console),
         Command::Status(status) => status::run(status),
         Command::View(view) => view::run(view),
@@ -29,9 +31,13 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
         Command::Keys(keys) => keys::run(keys),
         Command::Verify(verify) => verify::run(verify, &console),
         Command::Rollback(rollback) => rollback::run(rollback),
-    });
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<clap::Error>() => {
+            report::print_usage(&error);
+            ExitCode::from(2)
+        }
         // Whoever read our output has had enough of it: that is no failure.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

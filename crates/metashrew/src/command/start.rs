@@ -1,21 +1,20 @@
 //! `metashrew start`: indexes on a thread of its own, and serves meanwhile.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use metashrew_runtime::MetashrewRuntime;
-use metashrew_server::{Server, ServerHandle, ServerOptions};
+use metashrew_server::{Reserved, Server, ServerHandle, ServerOptions};
 use metashrew_store::Store;
 use metashrew_sync::{IndexEnd, IndexError, IndexState, Indexer, Progress, Stop};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::database;
 use super::pending::Pending;
 use super::source::Source;
+use super::{database, guest};
 use crate::cli::Start;
 use crate::console::{self, Console};
 use crate::reading::Reading;
@@ -49,20 +48,19 @@ pub(super) fn run(args: &Start, console: &Console) -> Result<()> {
 
 async fn serve(args: &Start, console: &Console) -> Result<()> {
     let mut signals = Signals::catch().context("signals cannot be caught")?;
-    let address = args.serving.address()?;
+    // All that can be checked is checked before a database is made.
+    let address = Reserved::take(args.serving.address()?)?;
+    let guest = guest::prepare(args)?;
     let source = Source::open(args)?;
-    let runtime = load(args)?;
-    tracing::debug!(
-        resuming_after = runtime.store().snapshot().tip().map(|tip| tip.height),
-        "the database is open"
-    );
+    let runtime = guest.over(database::open_or_create(&args.db)?)?;
+    tell_position(&runtime);
     let indexer = source.indexer(runtime.clone(), args);
     let reporter = source.reporter(indexer.progress());
     let options = ServerOptions {
         indexing: Some(Arc::new(reporter)),
         ..args.server_options()
     };
-    let server = Server::bind(address, runtime.clone(), options).await?;
+    let server = Server::serve(address, runtime.clone(), options)?;
     let mut indexing = Indexing::start(indexer, runtime.store().clone())?;
     if let Some(node) = source.node()
         && let Some(interval) = args.node.pending_interval()
@@ -102,16 +100,14 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
     done
 }
 
-/// Opens the database and compiles the guest.
-fn load(args: &Start) -> Result<MetashrewRuntime> {
-    let wasm = database::read_guest(&args.indexer)?;
-    let store = database::open_or_create(&args.db)?;
-    compile(&args.indexer, &wasm, store, args)
-}
-
-fn compile(path: &Path, wasm: &[u8], store: Store, args: &Start) -> Result<MetashrewRuntime> {
-    MetashrewRuntime::with_options(wasm, store, args.runtime_options())
-        .with_context(|| format!("`{}` is no guest", path.display()))
+/// Says where indexing goes on.
+fn tell_position(runtime: &MetashrewRuntime) {
+    if let Some(tip) = runtime.store().snapshot().tip() {
+        let (height, hash) = (tip.height, tip.hash);
+        tracing::info!(height, %hash, "resuming after block {height}");
+    } else {
+        tracing::info!("the database is empty: indexing begins");
+    }
 }
 
 /// What to do once indexing is over.

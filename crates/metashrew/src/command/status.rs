@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::Output;
-use crate::cli::Status;
-use crate::console;
+use crate::cli::{ServerUrl, Status};
+use crate::client::Client;
+use crate::{console, printable};
 
 /// How long the server may take: it answers this at once, or not at all.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,7 +22,8 @@ pub(super) fn run(args: &Status) -> Result<()> {
     let (ready, stats) =
         ask(&args.url).with_context(|| format!("the server at `{}` does not answer", args.url))?;
     let text = if args.json {
-        format!("{}\n", json!({ "ready": ready, "stats": stats }))
+        let json = json!({ "ready": ready, "stats": stats }).to_string();
+        format!("{}\n", printable::json(&json))
     } else {
         lines(&ready, &stats)
     };
@@ -31,34 +33,13 @@ pub(super) fn run(args: &Status) -> Result<()> {
 }
 
 /// What `/ready` and `metashrew_stats` say.
-fn ask(url: &str) -> Result<(Value, Value)> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        // A server that is not ready says so with 503.
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let url = url.trim_end_matches('/');
-    let read = |mut answer: ureq::http::Response<ureq::Body>| -> Result<Value> {
-        let text = answer
-            .body_mut()
-            .with_config()
-            .limit(MAX_ANSWER)
-            .read_to_string()?;
-        serde_json::from_str(&text).context("it does not answer in JSON")
-    };
-    let ready = read(agent.get(format!("{url}/ready")).call()?)?;
-    let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "metashrew_stats", "params": [] });
-    let stats = agent
-        .post(url)
-        .content_type("application/json")
-        .send(request.to_string())?;
-    let stats = read(stats)?;
-    let result = stats.get("result").cloned();
-    Ok((
-        ready,
-        result.with_context(|| format!("it does not know `metashrew_stats`: {stats}"))?,
-    ))
+fn ask(url: &ServerUrl) -> Result<(Value, Value)> {
+    let client = Client::new(url, PATIENCE, MAX_ANSWER)?;
+    let ready = client.get("/ready")?;
+    match client.call("metashrew_stats", &json!([]))? {
+        Ok(stats) => Ok((ready, stats)),
+        Err(error) => bail!("it does not know `metashrew_stats`: {}", error.message),
+    }
 }
 
 /// A line for each thing that is known.
@@ -67,7 +48,7 @@ fn lines(ready: &Value, stats: &Value) -> String {
     let mut line = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{name}: {value}");
+            let _ = writeln!(text, "{name}: {}", printable::line(&value));
         }
     };
     let at = |path: &str| stats.pointer(path).filter(|value| !value.is_null());

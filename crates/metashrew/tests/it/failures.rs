@@ -81,11 +81,6 @@ fn an_address_that_is_taken() {
         stderr.contains("\nhint: another process listens there"),
         "{stderr}"
     );
-    let stderr = fail(&mut place.start(&["--listen", "nonsense"]), 1);
-    assert!(
-        stderr.contains("error: `nonsense` is not HOST:PORT"),
-        "{stderr}"
-    );
 }
 
 #[test]
@@ -129,7 +124,7 @@ fn a_guest_that_fails_halts_indexing_but_not_the_server() {
     let hash = place.chain.at(3).unwrap().hash;
     assert!(
         stderr.contains(&format!(
-            "error: the guest failed on block 3 ({hash})\n  caused by: the guest aborted: out of tea (tea.ts:7:3)"
+            "error: the guest failed on block 3 ({hash})\n  caused by: the guest aborted: out of tea (tea.ts:7:3)\n  0: "
         )),
         "{stderr}"
     );

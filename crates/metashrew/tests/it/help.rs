@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::harness::{fail, metashrew, succeed};
+use crate::harness::{fail, metashrew, project, succeed};
 
 fn check(name: &str, args: &[&str]) {
     let help = succeed(metashrew().args(args));
@@ -34,7 +34,7 @@ fn every_flag_has_a_variable_and_a_default() {
     let (_, flags) = help.split_once("Options:").unwrap();
     let required = ["--indexer", "--db "];
     let without_default = ["--host", "--port", "--no-stateful-views", "--rest"];
-    let without_variable = ["--help", "--version"];
+    let without_variable = ["--help", "--version", "--verbose", "--quiet"];
     for flag in flags.split("\n      --").skip(1) {
         // Lines may break anywhere.
         let words: Vec<_> = flag.split_whitespace().collect();
@@ -51,13 +51,32 @@ fn every_flag_has_a_variable_and_a_default() {
     }
 }
 
+/// With the commit in brackets, where this is a checkout and git is there.
 #[test]
-fn the_version_is_the_crates() {
-    let version = succeed(metashrew().arg("--version"));
+fn the_version_is_the_crates_and_tells_the_commit() {
+    let version = succeed(metashrew().arg("-V"));
     assert_eq!(
         version,
-        format!("metashrew {}\n", env!("CARGO_PKG_VERSION"))
+        succeed(metashrew().args(["start", "--version"])).replace("-start", "")
     );
+    let plain = format!("metashrew {}", env!("CARGO_PKG_VERSION"));
+    let rest = version.trim_end().strip_prefix(&plain).unwrap();
+    let git = std::process::Command::new("git")
+        .args(["rev-parse", "--short=12", "HEAD"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output();
+    match git {
+        Ok(git) if git.status.success() && project(".git").exists() => {
+            let commit = rest.trim_start_matches(" (").trim_end_matches(')');
+            assert_eq!(rest, format!(" ({commit})"));
+            assert_eq!(commit.len(), 12, "{version}");
+            assert!(
+                commit.bytes().all(|byte| byte.is_ascii_hexdigit()),
+                "{version}"
+            );
+        }
+        _ => assert_eq!(rest, ""),
+    }
 }
 
 #[test]

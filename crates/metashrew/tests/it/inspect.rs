@@ -71,9 +71,96 @@ fn what_is_no_module() {
         stderr.starts_with("error: `guest.wasm` is no guest\n"),
         "{stderr}"
     );
+    for (bytes, expect) in [
+        (&b""[..], "it is empty"),
+        (b"# metashrew", "it begins with \"# me\""),
+        (b"\x1f\x8b\x08\0\0\0", "it is compressed with gzip"),
+        (
+            b"\x7fELF\x02\x01",
+            "it is a program or library for this kind of machine (ELF)",
+        ),
+        (b"\0asm\x0d\0\x01\0", "it is a WebAssembly component"),
+        (b"(module)", "it is WebAssembly in text form"),
+        (b"\x1b[2Jx", "it begins with the bytes 1b 5b 32 4a"),
+    ] {
+        place.set_guest(bytes);
+        for command in [
+            &mut place.metashrew(&["inspect", "guest.wasm"]),
+            &mut place.start(&[]),
+        ] {
+            let stderr = fail(command, 1);
+            assert!(
+                stderr.contains(&format!("a WebAssembly module that can run here: {expect}")),
+                "{stderr}"
+            );
+        }
+    }
+    let stderr = fail(&mut place.metashrew(&["inspect", "."]), 1);
+    assert!(
+        stderr.starts_with("error: the guest `.` cannot be read\n  caused by: Is a directory"),
+        "{stderr}"
+    );
     let stderr = fail(&mut place.metashrew(&["inspect", "no.wasm"]), 1);
     assert!(
         stderr.starts_with("error: the guest `no.wasm` cannot be read\n"),
         "{stderr}"
     );
+}
+
+#[test]
+fn names_of_a_module_are_printed_harmlessly() {
+    let wasm = metashrew_testing::guests::from_wat(
+        r#"(module
+             (import "env" "\1b[2Jx\0ay" (func))
+             (memory (export "memory") 1)
+             (func (export "_start"))
+             (func (export "\e2\80\ae") (result i32) (i32.const 0)))"#,
+    );
+    let (text, json) = inspect(&wasm);
+    assert!(
+        text.contains("  env.\\u{1b}[2Jx\\ny () -> ()  not provided"),
+        "{text:?}"
+    );
+    assert!(text.contains("\n  \\u{202e}\n"), "{text:?}");
+    assert_eq!(json["imports"][0]["name"], "\x1b[2Jx\ny");
+    assert_eq!(json["views"][0], "\u{202e}");
+}
+
+#[test]
+fn several_tables_are_taken_and_their_elements_bounded() {
+    let place = Place::with(&guests::several_tables(), 3);
+    place.index();
+    let view = ["view", "through", "--db", "db", "--indexer", "guest.wasm"];
+    assert_eq!(
+        succeed(&mut place.metashrew(&view)),
+        "0x0700000009000000ffffffff\n"
+    );
+    for (module, expect) in [
+        (
+            r#"(module (memory (export "memory") 1) (table 600000 funcref) (table 600000 funcref)
+                 (func (export "_start")))"#,
+            "its tables begin with 1200000 elements together, the limit is 1000000",
+        ),
+        (
+            r#"(module (memory (export "memory") i64 1) (func (export "_start")))"#,
+            "memory64",
+        ),
+        (
+            r#"(module (memory (export "memory") 1) (memory 1) (func (export "_start")))"#,
+            "multiple memories",
+        ),
+        (
+            r#"(module (memory (export "memory") 1 1 shared) (func (export "_start")))"#,
+            "threads",
+        ),
+    ] {
+        place.set_guest(&guests::from_wat(module));
+        let stderr = fail(&mut place.start(&["--db", "none"]), 1);
+        assert!(
+            stderr.contains("error: `guest.wasm` is no guest"),
+            "{stderr}"
+        );
+        assert!(stderr.contains(expect), "{stderr}");
+        assert!(!place.path("none").exists());
+    }
 }

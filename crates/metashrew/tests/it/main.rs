@@ -7,6 +7,7 @@
 )]
 
 mod branches;
+mod checks;
 mod configuration;
 mod crash;
 mod damaged;
@@ -17,6 +18,7 @@ mod harness;
 mod help;
 mod inspect;
 mod keys;
+mod log;
 mod mainnet;
 mod offline;
 mod outages;
@@ -26,4 +28,5 @@ mod signals;
 mod sources;
 mod start;
 mod status;
+mod usage;
 mod view;

@@ -168,6 +168,6 @@ fn log_lines_can_be_chosen() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    let stderr = fail(&mut place.start(&["--log", "=="]), 1);
+    let stderr = fail(&mut place.start(&["--log", "=="]), 2);
     assert!(stderr.contains("`==` is not a log filter"), "{stderr}");
 }

@@ -2,6 +2,9 @@
 
 use std::process::Command;
 
+use metashrew_testing::proxy::Front;
+use rcgen::{CertificateParams, IsCa, KeyPair};
+
 use crate::harness::{Place, Running, fail, header, header_key, succeed};
 
 /// The flags that ask the database, and those that ask the server.
@@ -37,6 +40,7 @@ fn inputs_and_answers_in_every_form() {
         check(&["echo"], "");
         check(&["echo", "0x7465787420"], "text ");
         check(&["echo", "0x00ff"], "0x00ff");
+        check(&["echo", "0X00Ff"], "0x00ff");
         check(&["echo", "@input"], "from a file");
         check(&["echo", "@bytes"], "0x0001ff");
         check(&["echo", "text", "--as", "hex"], "0x74657874");
@@ -55,6 +59,8 @@ fn every_block_can_be_asked() {
             let height = block.height.to_string();
             let names = [
                 height.clone(),
+                format!("0X{:X}", block.height),
+                format!("0X{}", block.hash),
                 block.hash.to_string(),
                 format!("{height}:{}", block.hash),
             ];
@@ -86,13 +92,12 @@ fn failures_say_the_same_either_way() {
         check(&["trap"], "\n  0: ");
         check(
             &["abort_view"],
-            "caused by: the guest aborted: out of tea (tea.ts:7:3)",
+            "caused by: the guest aborted: out of tea (tea.ts:7:3)\n  0: ",
         );
         check(
             &["echo", "--height", "4"],
             "caused by: block 4 is not indexed yet: the last one is 3",
         );
-        check(&["echo", "0x123"], "error: the input `0x123` is not hex");
         check(
             &["echo", "@no-such-file"],
             "error: the input could not be read from `no-such-file`",
@@ -113,6 +118,95 @@ fn a_server_that_is_not_there() {
     let stderr = fail(&mut place.metashrew(&["view", "echo", "--url", &url]), 1);
     assert!(
         stderr.contains(&format!("caused by: the server at `{url}` does not answer")),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_server_is_named_in_the_same_ways_for_every_command() {
+    let place = Place::new(3);
+    let mut running = Running::spawn(&mut place.start(&[]));
+    running.wait_for("all blocks are indexed");
+    let address = running.address;
+    for url in [
+        format!("http://{address}"),
+        format!("http://{address}/"),
+        format!("HTTP://{address}//"),
+        address.to_string(),
+        format!("http://user:password@{address}"),
+    ] {
+        let view = ["view", "echo", "text", "--url", &url];
+        assert_eq!(succeed(&mut place.metashrew(&view)), "text\n", "{url}");
+        let status = succeed(&mut place.metashrew(&["status", "--url", &url]));
+        assert!(status.starts_with("state: done\n"), "{url}: {status}");
+    }
+    for url in ["ftp://h", "http://u:secret@h:port", "http://h/?q=1"] {
+        for command in [
+            &["view", "echo", "--url", url][..],
+            &["status", "--url", url],
+        ] {
+            let stderr = fail(&mut place.metashrew(command), 2);
+            assert!(stderr.contains("'--url <URL>'"), "{stderr}");
+            assert!(stderr.contains("such as http://127.0.0.1:8080"), "{stderr}");
+            assert!(!stderr.contains("secret"), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_server_behind_https_is_asked_as_any_other() {
+    let place = Place::new(3);
+    let mut running = Running::spawn(&mut place.start(&[]));
+    running.wait_for("all blocks are indexed");
+    let key = KeyPair::generate().unwrap();
+    let mut own = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    own.is_ca = IsCa::ExplicitNoCa;
+    let certificate = own.self_signed(&key).unwrap();
+    let front = Front::start_tls(running.address, certificate.der(), key.serialized_der());
+    std::fs::write(place.path("ca.pem"), certificate.pem()).unwrap();
+    let url = format!("https://{}/", front.address());
+    let view = ["view", "echo", "text", "--url", &url];
+    let trusting = |args: &[&str]| {
+        let mut command = place.metashrew(args);
+        command.env("SSL_CERT_FILE", place.path("ca.pem"));
+        succeed(&mut command)
+    };
+    assert_eq!(trusting(&view), "text\n");
+    assert!(trusting(&["status", "--url", &url]).starts_with("state: done\n"));
+    let stderr = fail(&mut place.metashrew(&view), 1);
+    assert!(
+        stderr.contains("ertificate") || stderr.contains("https"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_pending_block_is_a_servers() {
+    let place = Place::new(1);
+    let args = [
+        "view",
+        "echo",
+        "--height",
+        "pending",
+        "--db",
+        "db",
+        "--indexer",
+        "guest.wasm",
+    ];
+    let stderr = fail(&mut place.metashrew(&args), 2);
+    assert!(stderr.contains("--height pending needs --url"), "{stderr}");
+    assert!(
+        stderr.contains("Usage: metashrew view [OPTIONS]"),
+        "{stderr}"
+    );
+    // A server of files has none either, and says so itself.
+    let mut running = Running::spawn(&mut place.start(&[]));
+    running.wait_for("all blocks are indexed");
+    let url = format!("http://{}", running.address);
+    let args = ["view", "echo", "--height", "pending", "--url", &url];
+    let stderr = fail(&mut place.metashrew(&args), 1);
+    assert!(
+        stderr.contains("caused by: there is no pending block"),
         "{stderr}"
     );
 }

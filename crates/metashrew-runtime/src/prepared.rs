@@ -1,0 +1,93 @@
+//! A guest that is compiled and checked, before there is a state to run it on.
+
+use std::sync::Arc;
+
+use metashrew_abi::imports;
+use metashrew_store::Store;
+use wasmtime::{Engine, ExternType};
+
+use crate::engine;
+use crate::error::LoadError;
+use crate::guest::Guest;
+use crate::options::RuntimeOptions;
+use crate::runtime::MetashrewRuntime;
+use crate::tables;
+use crate::view::Room;
+
+/// What `_start` must be.
+pub(crate) const START_TYPE: &str = "a function `() -> ()`";
+
+/// A guest, compiled and checked. It says what it is before any database is opened.
+pub struct PreparedGuest {
+    guest: Guest,
+    viewing: Engine,
+    options: RuntimeOptions,
+}
+
+impl PreparedGuest {
+    /// Compiles the module `wasm` and checks that it is a guest.
+    ///
+    /// # Errors
+    /// If it is not: see [`LoadError`].
+    pub fn new(wasm: &[u8], options: RuntimeOptions) -> Result<Self, LoadError> {
+        let tables = tables::count(wasm)?;
+        let indexing = engine::indexing(&options.cache, tables)?;
+        let viewing = engine::viewing(&options.cache, &Room::of(&options.views), tables)?;
+        Ok(Self {
+            guest: Guest::compile(wasm, &indexing, &viewing)?,
+            viewing,
+            options,
+        })
+    }
+
+    /// Checks that it can index: that it exports `_start: () -> ()`. A guest that does
+    /// not can answer views all the same.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn check_start(&self) -> Result<(), LoadError> {
+        match self.guest.viewing.module().get_export(imports::START) {
+            Some(ExternType::Func(ty)) if ty.params().len() == 0 && ty.results().len() == 0 => {
+                Ok(())
+            }
+            _ => Err(LoadError::MissingExport {
+                name: imports::START,
+                expected: START_TYPE,
+            }),
+        }
+    }
+
+    /// SHA-256 of the module.
+    pub fn sha256(&self) -> [u8; 32] {
+        self.guest.sha256
+    }
+
+    /// The functions that the guest imports and this host does not provide, each as
+    /// `module.name`. A call of one ends the block or the view that makes it.
+    pub fn unknown_imports(&self) -> Vec<String> {
+        let module = self.guest.viewing.module();
+        let unknown = module.imports().filter(|import| {
+            import.module() != imports::MODULE || !imports::PROVIDED.contains(&import.name())
+        });
+        unknown
+            .map(|import| format!("{}.{}", import.module(), import.name()))
+            .collect()
+    }
+
+    /// Bytes of memory that an instance begins with.
+    pub fn initial_memory(&self) -> u64 {
+        match self.guest.viewing.module().get_export(imports::MEMORY) {
+            Some(ExternType::Memory(memory)) => memory.minimum().saturating_mul(memory.page_size()),
+            _ => 0,
+        }
+    }
+
+    /// The guest over `store`.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn over(self, store: Store) -> Result<MetashrewRuntime, LoadError> {
+        let guest = Arc::new(self.guest);
+        MetashrewRuntime::assemble(guest, &self.viewing, store, self.options)
+    }
+}

@@ -1,0 +1,46 @@
+//! The guest of `metashrew start`: checked before there is a database.
+
+use anyhow::{Context, Result};
+use metashrew_runtime::PreparedGuest;
+
+use super::database;
+use crate::cli::{Start, usage_error};
+
+/// Compiles the guest and says which it is. Fails if it cannot index, or none of its
+/// views could ever run.
+pub(super) fn prepare(args: &Start) -> Result<PreparedGuest> {
+    let path = args.indexer.display();
+    let is_none = || format!("`{path}` is no guest");
+    let wasm = database::read_guest(&args.indexer)?;
+    let guest = PreparedGuest::new(&wasm, args.runtime_options()).with_context(is_none)?;
+    guest.check_start().with_context(is_none)?;
+    check_memory(args, guest.initial_memory())?;
+    let sha256 = hex::encode(guest.sha256());
+    tracing::info!(file = %path, sha256, "the guest is compiled");
+    let unknown = guest.unknown_imports();
+    if !unknown.is_empty() {
+        let unknown = unknown.join(", ");
+        tracing::warn!(
+            "the guest imports what this host does not provide: {unknown}; a block or a view that calls it fails"
+        );
+    }
+    Ok(guest)
+}
+
+/// An instance that may not have its first memory cannot be made.
+fn check_memory(args: &Start, initial: u64) -> Result<()> {
+    let views = &args.views;
+    let (flag, limit) = match views.view_max_instance_memory {
+        Some(limit) if limit.0 < views.view_memory_budget.0 => {
+            ("--view-max-instance-memory", limit.0)
+        }
+        _ => ("--view-memory-budget", views.view_memory_budget.0),
+    };
+    if initial <= limit as u64 {
+        return Ok(());
+    }
+    let what = format!(
+        "{flag} is {limit} bytes, and the guest begins with {initial} bytes of memory: no view could run"
+    );
+    Err(usage_error("start", what).into())
+}

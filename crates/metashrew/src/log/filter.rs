@@ -1,0 +1,125 @@
+//! What `--log` takes: a level for our own lines, and levels for targets.
+
+use std::str::FromStr;
+
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::nearest::nearest;
+
+/// What a level may be.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Which log lines are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    /// Of our own lines; none if it is not said.
+    pub(crate) level: Option<LevelFilter>,
+    /// Of the targets that begin with these words, ours or a library's.
+    pub(crate) targets: Vec<(String, LevelFilter)>,
+}
+
+/// A part of a text that chooses no log lines.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{part}` is not a log filter: expected a level ({}), or levels of targets such as `fjall=debug`, separated by commas{}", LEVELS.join(", "), suggestion.as_ref().map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default())]
+pub(crate) struct ParseFilterError {
+    part: String,
+    suggestion: Option<&'static str>,
+}
+
+impl FromStr for Filter {
+    type Err = ParseFilterError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut filter = Self::default();
+        for part in text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
+            let (target, level) = match part.split_once('=') {
+                Some((target, level)) => (Some(target.trim()), level.trim()),
+                None => (None, part),
+            };
+            let refused = || ParseFilterError {
+                part: part.to_owned(),
+                suggestion: nearest(&level.to_lowercase(), LEVELS),
+            };
+            let level = parse_level(level).ok_or_else(refused)?;
+            match target {
+                None => filter.level = Some(level),
+                Some(target) if is_target(target) => {
+                    filter.targets.push((target.to_owned(), level));
+                }
+                Some(_) => return Err(refused()),
+            }
+        }
+        Ok(filter)
+    }
+}
+
+fn parse_level(text: &str) -> Option<LevelFilter> {
+    // `LevelFilter` takes numbers, and nothing for `error`, too.
+    let text = text.to_lowercase();
+    LEVELS
+        .contains(&text.as_str())
+        .then(|| text.parse().ok())
+        .flatten()
+}
+
+/// Whether a text may be a target: a crate, or a module in one.
+fn is_target(text: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    text.split("::").all(is_word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_targets() {
+        let check = |text: &str, level, targets: &[(&str, LevelFilter)]| {
+            let filter: Filter = text.parse().unwrap();
+            let targets = targets
+                .iter()
+                .map(|(target, level)| ((*target).to_owned(), *level));
+            assert_eq!(filter.level, level, "{text}");
+            assert_eq!(filter.targets, targets.collect::<Vec<_>>(), "{text}");
+        };
+        check("", None, &[]);
+        check("warn", Some(LevelFilter::WARN), &[]);
+        check("OFF", Some(LevelFilter::OFF), &[]);
+        check(
+            "fjall=debug, info,metashrew::guest=trace",
+            Some(LevelFilter::INFO),
+            &[
+                ("fjall", LevelFilter::DEBUG),
+                ("metashrew::guest", LevelFilter::TRACE),
+            ],
+        );
+    }
+
+    #[test]
+    fn words_that_are_no_level_are_refused() {
+        let check = |text: &str, expect: &str| {
+            let error = text.parse::<Filter>().unwrap_err().to_string();
+            assert!(error.contains(expect), "{text}: {error}");
+        };
+        check(
+            "verbose",
+            "`verbose` is not a log filter: expected a level (off, error, ",
+        );
+        check("wran", "; did you mean `warn`?");
+        check("metashrew", "`metashrew` is not a log filter");
+        check("info,fjall=loud", "`fjall=loud` is not");
+        check("==", "`==` is not a log filter");
+        check("=info", "`=info` is not");
+        check("view[{a=b}]=debug", "is not");
+        check("3", "`3` is not");
+    }
+}
