@@ -10,6 +10,7 @@ use clap::{ArgMatches, ColorChoice, Command as Parser, CommandFactory, Error, Fr
 
 use super::values::ViewBlock;
 use super::{Cli, Command, Start, View, ViewSource, config};
+use crate::nearest::nearest;
 
 /// The command line, with what its configuration file adds. Ends the process on a
 /// mistake in the command line, with exit code 2, and where only help is wanted.
@@ -88,12 +89,16 @@ fn without_empty_variables(command: Parser) -> Parser {
 
 /// The error with the usage of the subcommand that was meant, where it has none.
 fn with_usage(mut error: Error, mut command: Parser, name: Option<&str>) -> Error {
-    if !error.use_stderr() || error.get(ContextKind::Usage).is_some() {
+    if !error.use_stderr() {
         return error;
     }
     command.build();
     let meant = name.and_then(|name| command.find_subcommand(name).cloned());
     let mut meant = meant.unwrap_or(command);
+    suggest_flag(&mut error, &meant);
+    if error.get(ContextKind::Usage).is_some() {
+        return error;
+    }
     if error.get(ContextKind::InvalidArg).is_none() {
         return error.format(&mut meant);
     }
@@ -102,6 +107,24 @@ fn with_usage(mut error: Error, mut command: Parser, name: Option<&str>) -> Erro
         ContextValue::StyledStr(meant.render_usage()),
     );
     error
+}
+
+/// Names the flag that may have been meant, where the parser knows none.
+fn suggest_flag(error: &mut Error, command: &Parser) {
+    let is_due = error.kind() == ErrorKind::UnknownArgument
+        && error.get(ContextKind::SuggestedArg).is_none();
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg).filter(|_| is_due)
+    else {
+        return;
+    };
+    let Some(given) = given.strip_prefix("--") else {
+        return;
+    };
+    let flags = command.get_arguments().filter_map(clap::Arg::get_long);
+    if let Some(flag) = nearest(given, flags) {
+        let flag = ContextValue::String(format!("--{flag}"));
+        error.insert(ContextKind::SuggestedArg, flag);
+    }
 }
 
 /// What is wrong, and of which kind that is.

@@ -16,7 +16,7 @@ pub(super) fn prepare(args: &Start) -> Result<PreparedGuest> {
     guest.check_start().with_context(is_none)?;
     check_memory(args, guest.initial_memory())?;
     let sha256 = hex::encode(guest.sha256());
-    tracing::info!(file = %path, sha256, "the guest is compiled");
+    tracing::info!(file = %path, %sha256, "the guest is compiled");
     let unknown = guest.unknown_imports();
     if !unknown.is_empty() {
         let unknown = unknown.join(", ");

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use metashrew_runtime::ModuleReport;
 use serde_json::{Value, json};
 
@@ -16,6 +16,8 @@ const PAGE: u64 = 64 * 1024;
 pub(super) fn run(args: &Inspect) -> Result<()> {
     let wasm = database::read_guest(&args.indexer)?;
     let report = metashrew_runtime::inspect(&wasm)
+        // As text: the advice for other commands is to run this one.
+        .map_err(|error| Error::msg(error.to_string()))
         .with_context(|| format!("`{}` is no guest", args.indexer.display()))?;
     let text = if args.json {
         let json = format!("{:#}\n", as_json(&report));

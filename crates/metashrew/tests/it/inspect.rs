@@ -95,6 +95,11 @@ fn what_is_no_module() {
             );
         }
     }
+    let stderr = fail(&mut place.metashrew(&["inspect", "guest.wasm"]), 1);
+    assert!(
+        !stderr.contains("hint:"),
+        "inspect is not the advice here: {stderr}"
+    );
     let stderr = fail(&mut place.metashrew(&["inspect", "."]), 1);
     assert!(
         stderr.starts_with("error: the guest `.` cannot be read\n  caused by: Is a directory"),

@@ -4,7 +4,7 @@ use metashrew_testing::bitcoind::{Bitcoind, Key};
 use serde_json::{Value, json};
 
 use crate::followed::{Desk, pay, wait_until};
-use crate::harness::Running;
+use crate::harness::{Running, metashrew, succeed};
 
 /// The balance of a key at a block, if there is an answer.
 fn balance(running: &Running, key: &Key, block: &str) -> Option<u64> {
@@ -33,6 +33,14 @@ fn views_answer_as_if_the_mempool_were_mined() {
         });
         assert_eq!(balance(&running, to, "latest"), Some(0));
     }
+    // The command asks about it too.
+    let input = format!(r#"{{"script":"{:x}"}}"#, keys[1].script());
+    let url = running.address.to_string();
+    let view = [
+        "view", "balance", &input, "--height", "pending", "--url", &url,
+    ];
+    let account: Value = serde_json::from_str(&succeed(metashrew().args(view))).unwrap();
+    assert_eq!(account["balance"], 4_000_000_000_u64);
     node.mine(1);
     running.wait_for_tip(&node);
     for key in &keys[1..] {

@@ -97,6 +97,13 @@ fn what_was_meant_is_suggested() {
         &["start", "--blocksdir", "x"],
         &["'--blocks-dir'", "Usage: metashrew start"],
     );
+    check(
+        &["view", "v", "--ulr", "x"],
+        &[
+            "a similar argument exists: '--url'",
+            "Usage: metashrew view",
+        ],
+    );
     check(&["start"], &["--indexer <FILE>", "Usage: metashrew start"]);
     check(
         &["start", "--log", "wran"],
@@ -132,6 +139,10 @@ fn what_was_meant_is_suggested() {
         &[&START[..], &["--log", "info", "-v"]].concat(),
         &["a level in --log, and --verbose or --quiet, cannot both be given"],
     );
+}
+
+#[test]
+fn what_was_meant_in_a_configuration_file_is_suggested() {
     let place = Place::new(1);
     for (line, expect) in [
         (
