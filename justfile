@@ -10,25 +10,25 @@ fmt:
 
 # Lint host and guest code; warnings are errors.
 clippy:
-    cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --workspace --all-targets --release -- -D warnings
     cargo clippy --manifest-path guests/Cargo.toml --all-targets -- -D warnings
 
 # Build the documentation; warnings are errors.
 doc:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --release --no-deps
 
 # Licences, advisories, duplicate dependencies (needs cargo-deny).
 deny:
     cargo deny check licenses bans sources
 
-# Find or build the Bitcoin node that some tests run.
-bitcoind:
-    scripts/setup-bitcoind.sh
-
-# Run the tests (`just bitcoind` once before).
+# Run the tests, set-up included.
 test:
-    cargo test --workspace
+    scripts/test.sh
     cargo test --manifest-path guests/Cargo.toml --workspace
+
+# Run README's first command, and make the calls that README shows.
+readme:
+    scripts/check-readme.sh main-job
 
 # Build the example guests from source into guests/wasm.
 guests:

@@ -2,7 +2,7 @@
 # Finds or builds the Bitcoin node that the tests run, and prints the folder that bitcoind and bitcoin-cli are in.
 # Uses what is there already: $BITCOIND_EXE, or bitcoind on PATH, or an earlier build. Else builds the source that the crate
 # libbitcoinkernel-sys 0.2.0 carries (Bitcoin Core 30.99, with ZMQ and REST, without wallet; about 6 minutes on 2 cores).
-# Needs root, sudo, or the Debian packages named below.
+# Needs root, sudo, or the Debian packages named below. What it does is told on stderr. The tests run it by themselves.
 #   bin=$(setup-bitcoind.sh) && "$bin/bitcoind" -version
 set -euo pipefail
 CRATE=libbitcoinkernel-sys VERSION=0.2.0
@@ -14,20 +14,28 @@ if [[ -n ${BITCOIND_EXE:-} ]]; then dirname "$BITCOIND_EXE"; exit; fi
 if command -v bitcoind >/dev/null; then dirname "$(command -v bitcoind)"; exit; fi
 if [[ -x $ROOT/bin/bitcoind ]]; then echo "$ROOT/bin"; exit; fi
 
+mkdir -p "$ROOT"
+exec 9>"$ROOT/lock"
+flock -n 9 || { say "another run is building it; waiting for that"; flock 9; }
+if [[ -x $ROOT/bin/bitcoind ]]; then echo "$ROOT/bin"; exit; fi
+
+say "there is no Bitcoin node here yet: building Bitcoin Core 30.99 in $ROOT, once; about 6 minutes on 2 cores"
 packages="cmake g++ make libboost-dev libevent-dev libzmq3-dev pkg-config"
+if ! command -v dpkg >/dev/null; then
+    say "this is neither Debian nor Ubuntu: trying with what is here; the packages are called $packages there"
 # shellcheck disable=SC2086
-if ! dpkg -s $packages >/dev/null 2>&1; then
+elif ! dpkg -s $packages >/dev/null 2>&1; then
     sudo=()
     if ((EUID != 0)); then
-        sudo -n true 2>/dev/null || die "install first: $packages"
+        sudo -n true 2>/dev/null ||
+            die "packages are missing, and only root can install them; run: sudo apt-get install $packages"
         sudo=(sudo -n)
     fi
-    "${sudo[@]}" apt-get update -qq >&2 || true
-    DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends $packages >&2
+    say "installing what that needs: $packages"
+    "${sudo[@]}" apt-get update -qq >&2 || say "apt-get update failed; going on with the lists there are"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >&2 9>&- ||
+        die "packages could not be installed; run: apt-get install $packages"
 fi
-mkdir -p "$ROOT"
-exec 9>"$ROOT/lock"; flock 9
-if [[ -x $ROOT/bin/bitcoind ]]; then echo "$ROOT/bin"; exit; fi
 work=$(mktemp -d "$ROOT/work.XXXXXX"); trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/fetch/src"; : >"$work/fetch/src/lib.rs"
 printf '[package]\nname = "fetch"\nversion = "0.0.0"\nedition = "2021"\n[dependencies]\n%s = "=%s"\n[workspace]\n' $CRATE $VERSION >"$work/fetch/Cargo.toml"
@@ -41,7 +49,7 @@ if [[ ! -e $work/src/src/ipc/exception.h ]]; then
     mkdir -p "$work/src/src/ipc"
     printf '#pragma once\n#include <stdexcept>\nnamespace ipc { class Exception : public std::runtime_error { public: using std::runtime_error::runtime_error; }; }\n' >"$work/src/src/ipc/exception.h"
 fi
-say "building bitcoind (about 6 minutes on 2 cores)"
+say "compiling it after ${SECONDS}s; the compiler's output goes to $ROOT/build.log"
 cmake -B "$work/build" -S "$work/src" -DCMAKE_BUILD_TYPE=Release -DBUILD_DAEMON=ON -DBUILD_CLI=ON -DWITH_ZMQ=ON -DENABLE_WALLET=OFF \
     -DENABLE_IPC=OFF -DBUILD_TESTS=OFF -DBUILD_BENCH=OFF -DBUILD_TX=OFF -DBUILD_UTIL=OFF -DBUILD_BITCOIN_BIN=OFF -DBUILD_WALLET_TOOL=OFF \
     -DENABLE_EXTERNAL_SIGNER=OFF -DBUILD_FUZZ_BINARY=OFF -DBUILD_KERNEL_LIB=OFF -DBUILD_UTIL_CHAINSTATE=OFF -DBUILD_GUI=OFF \
@@ -50,5 +58,5 @@ cmake --build "$work/build" -j"$(nproc)" >"$ROOT/build.log" 2>&1 || die "build f
 mkdir -p "$ROOT/bin.new"
 cp "$work"/build/bin/bitcoind "$work"/build/bin/bitcoin-cli "$ROOT/bin.new/"
 mv "$ROOT/bin.new" "$ROOT/bin"
-say "ready: $("$ROOT/bin/bitcoind" -version | head -n1)"
+say "ready after ${SECONDS}s: $("$ROOT/bin/bitcoind" -version | head -n1)"
 echo "$ROOT/bin"

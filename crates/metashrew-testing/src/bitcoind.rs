@@ -1,9 +1,9 @@
 //! Bitcoin Core itself, in regtest, on free ports of 127.0.0.1, with its data in a
 //! folder of its own that goes when the value does.
 //!
-//! The program comes from `BITCOIND_EXE`, from PATH, or from where
-//! `scripts/setup-bitcoind.sh` leaves it. Without one, starting panics and says so:
-//! a test of a node does not pass for want of a node.
+//! The program comes from `BITCOIND_EXE`, or from `scripts/setup-bitcoind.sh`, which
+//! takes the one on PATH, or builds one where there is none. If that fails, starting
+//! panics and says so: a test of a node does not pass for want of a node.
 
 mod binary;
 mod key;

@@ -9,6 +9,7 @@ mod blocks;
 mod callers;
 mod cancel;
 mod concurrency;
+mod documented;
 mod errors;
 mod faults;
 mod independence;

@@ -1,37 +1,47 @@
-//! Where `bitcoind` is.
+//! Where `bitcoind` is. Where there is none yet, it is built.
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
-/// What `scripts/setup-bitcoind.sh` calls its folder.
-const FOLDER: &str = "bitcoind-0.2.0";
+/// Finds or builds the node, and prints the folder it is in.
+const SCRIPT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../scripts/setup-bitcoind.sh"
+);
 
-/// The program.
+/// The program: what `BITCOIND_EXE` names, else what the script finds or builds.
+/// All tests of a process wait for one run of the script.
 ///
 /// # Panics
-/// If there is none.
+/// If there is none and none can be built.
 pub(super) fn path() -> PathBuf {
-    if let Some(given) = env::var_os("BITCOIND_EXE") {
-        return given.into();
-    }
-    let on_path = env::var_os("PATH")
-        .iter()
-        .flat_map(env::split_paths)
-        .map(|folder| folder.join("bitcoind"))
-        .find(|path| path.is_file());
-    on_path.or_else(built).expect(
-        "there is no `bitcoind`: neither BITCOIND_EXE nor PATH names one; run `scripts/setup-bitcoind.sh` first",
-    )
+    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let path = PATH.get_or_init(|| match env::var_os("BITCOIND_EXE") {
+        Some(given) => Ok(given.into()),
+        None => set_up(),
+    });
+    path.clone().unwrap_or_else(|why| panic!("{why}"))
 }
 
-/// The one the script built.
-fn built() -> Option<PathBuf> {
-    let folder = env::var_os("BITCOIND_DIR").map(PathBuf::from).or_else(|| {
-        let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".cache")));
-        Some(cache?.join(FOLDER))
-    });
-    folder
-        .map(|folder| folder.join("bin/bitcoind"))
-        .filter(|path| path.is_file())
+/// What the script says goes to the real standard error, past the test harness, which
+/// would keep it back until the test has ended: a build takes minutes.
+fn set_up() -> Result<PathBuf, String> {
+    let output = Command::new("bash")
+        .arg(SCRIPT)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("`bash {SCRIPT}` does not run: {error}"))?;
+    let folder = String::from_utf8_lossy(&output.stdout);
+    match folder.trim() {
+        folder if output.status.success() && !folder.is_empty() => {
+            Ok(Path::new(folder).join("bitcoind"))
+        }
+        _ => Err(format!(
+            "there is no Bitcoin node: `{SCRIPT}` ended with {} and says above why",
+            output.status
+        )),
+    }
 }

@@ -11,6 +11,7 @@ mod checks;
 mod configuration;
 mod crash;
 mod damaged;
+mod docs;
 mod failures;
 mod followed;
 mod guests;
