@@ -6,6 +6,7 @@
 pub mod bitcoind;
 pub mod census;
 pub mod chain;
+pub mod damage;
 pub mod floor;
 pub mod frames;
 pub mod guests;

@@ -1,6 +1,7 @@
 //! A proxy in front of a node's RPC and REST port that plays faults: what is wrong
 //! can be changed at any time, for all requests or for those of blocks only.
 
+mod branch;
 mod front;
 mod message;
 
@@ -11,8 +12,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use branch::Branch;
 pub use front::{Front, Reaction};
 use message::{Answer, Request};
+
+use crate::damage;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,25 @@ pub enum Fault {
     CorruptByte,
     /// The answer to another question: its `id` is wrong.
     OtherId,
+    /// The block comes without its witnesses.
+    Stripped,
+    /// The witness of the block's coinbase has another element.
+    MoreCoinbaseWitness,
+    /// The block's number of transactions is written in five bytes.
+    LongCount,
+    /// Two blocks are claimed to stand in place of the node's last one, and handed
+    /// out; their hashes miss their targets.
+    NoWork,
+    /// One block is claimed to stand in place of the node's last two, and handed out.
+    LessWork,
+}
+
+impl Fault {
+    /// Whether it is about which blocks the best chain has, not about what one of
+    /// them is.
+    pub fn is_about_the_chain(self) -> bool {
+        matches!(self, Self::NoWork | Self::LessWork)
+    }
 }
 
 /// For which requests something goes wrong.
@@ -60,6 +83,8 @@ struct Plan {
     times: Option<usize>,
     /// How often the fault was changed.
     changes: u64,
+    /// What is claimed, once it was asked for.
+    branch: Option<Arc<Branch>>,
     /// After how many further requests for blocks each is called.
     actions: Vec<(usize, Action)>,
 }
@@ -100,6 +125,7 @@ impl Proxy {
                 fault: None,
                 times: None,
                 changes: 0,
+                branch: None,
                 actions: Vec::new(),
             }),
             changed: Condvar::new(),
@@ -170,6 +196,7 @@ impl Proxy {
         plan.fault = fault;
         plan.times = times;
         plan.changes += 1;
+        plan.branch = None;
         self.shared.changed.notify_all();
     }
 }
@@ -266,8 +293,32 @@ fn answer(connection: &TcpStream, shared: &Shared, request: &Request) -> io::Res
         Some(Fault::OtherBlock) => write_all(connection, &parent()?)?,
         Some(Fault::CorruptByte) => write_all(connection, &real()?.corrupted())?,
         Some(Fault::OtherId) => write_all(connection, &real()?.of_another_id())?,
+        Some(Fault::Stripped) => write_all(connection, &real()?.with_block(damage::stripped))?,
+        Some(Fault::MoreCoinbaseWitness) => {
+            let answer = real()?.with_block(damage::more_coinbase_witness);
+            write_all(connection, &answer)?;
+        }
+        Some(Fault::LongCount) => write_all(connection, &real()?.with_block(damage::long_count))?,
+        Some(fault @ (Fault::NoWork | Fault::LessWork)) => {
+            let branch = branch(shared, upstream, fault)?;
+            write_all(connection, &branch.answer(request, upstream)?)?;
+        }
     }
     Ok(true)
+}
+
+/// The branch that is claimed: the same one until the fault is changed.
+fn branch(shared: &Shared, upstream: SocketAddr, fault: Fault) -> io::Result<Arc<Branch>> {
+    let claimed = shared.plan().branch.clone();
+    if let Some(branch) = claimed {
+        return Ok(branch);
+    }
+    let branch = Arc::new(match fault {
+        Fault::NoWork => Branch::without_work(upstream)?,
+        _ => Branch::with_less_work(upstream)?,
+    });
+    let mut plan = shared.plan();
+    Ok(Arc::clone(plan.branch.get_or_insert(branch)))
 }
 
 fn write_all(mut connection: &TcpStream, answer: &Answer) -> io::Result<()> {

@@ -1,11 +1,12 @@
 //! A node that fails and lies delays indexing, and harms nothing.
 
 use metashrew_store::Store;
-use metashrew_sync::IndexEnd;
+use metashrew_sync::{IndexEnd, Stop};
 use metashrew_testing::chain::{Chain, Shape};
+use metashrew_testing::guests;
 use metashrew_testing::rng::Rng;
 
-use crate::support::{FakeNode, LIES, assert_holds, index, options};
+use crate::support::{FakeNode, LIES, assert_holds, index, indexer, options};
 
 fn chain() -> Chain {
     let mut chain = Chain::new(6).shape(Shape::Transactions(3));
@@ -20,8 +21,10 @@ fn no_lie_is_believed() {
         let node = FakeNode::new(&chain);
         node.lie([None, None, Some(lie), None, Some(lie), Some(lie), Some(lie)]);
         let store = Store::in_memory();
-        assert_eq!(index(&store, &node, options()).unwrap(), IndexEnd::Tip);
+        let indexer = indexer(&guests::chained(), &store, &node, options());
+        assert_eq!(indexer.run(&Stop::new()).unwrap(), IndexEnd::Tip);
         assert_eq!(node.lies_left(), 0, "{lie:?}");
+        assert_eq!(indexer.progress().report().failures, 4, "{lie:?}");
         assert_holds(&store, chain.blocks());
     }
 }

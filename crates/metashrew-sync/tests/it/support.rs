@@ -15,7 +15,7 @@ use metashrew_sync::{
     Backoff, IndexEnd, IndexError, IndexOptions, Indexer, Node, NodeBlock, NodeError, Stop,
 };
 use metashrew_testing::chain::{Chain, Mined};
-use metashrew_testing::guests;
+use metashrew_testing::{damage, guests};
 use parking_lot::Mutex;
 
 pub(crate) fn hash_of(mined: &Mined) -> BlockHash {
@@ -43,9 +43,15 @@ pub(crate) enum Lie {
     Html,
     /// It sends nothing.
     Nothing,
+    /// It leaves out all witnesses.
+    Stripped,
+    /// It adds an element to the witness of the coinbase.
+    MoreCoinbaseWitness,
+    /// It writes the number of transactions in five bytes.
+    LongCount,
 }
 
-pub(crate) const LIES: [Lie; 9] = [
+pub(crate) const LIES: [Lie; 12] = [
     Lie::Down,
     Lie::NoBlock,
     Lie::OtherBlock,
@@ -55,6 +61,9 @@ pub(crate) const LIES: [Lie; 9] = [
     Lie::OtherWitness,
     Lie::Html,
     Lie::Nothing,
+    Lie::Stripped,
+    Lie::MoreCoinbaseWitness,
+    Lie::LongCount,
 ];
 
 #[derive(Default)]
@@ -273,6 +282,9 @@ pub(crate) fn answer(
         }
         Some(Lie::Html) => bytes = b"<html><body>502 Bad Gateway</body></html>".to_vec(),
         Some(Lie::Nothing) => bytes.clear(),
+        Some(Lie::Stripped) => bytes = damage::stripped(&bytes).unwrap(),
+        Some(Lie::MoreCoinbaseWitness) => bytes = damage::more_coinbase_witness(&bytes).unwrap(),
+        Some(Lie::LongCount) => bytes = damage::long_count(&bytes).unwrap(),
     }
     Ok(bytes.into())
 }

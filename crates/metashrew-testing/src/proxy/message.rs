@@ -6,19 +6,29 @@ use std::net::{SocketAddr, TcpStream};
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
-use bitcoin::hex::FromHex;
+use bitcoin::hex::{DisplayHex, FromHex};
+use serde_json::Value;
 
 /// What a client asks.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     /// The first line: method, path, version.
-    line: String,
+    pub(super) line: String,
     /// The other lines, each with its end, without those about the connection.
     headers: String,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Request {
+    /// A request to REST.
+    pub(super) fn rest(path: &str) -> Self {
+        Self {
+            line: format!("GET {path} HTTP/1.1"),
+            headers: "Host: localhost\r\n".to_owned(),
+            body: Vec::new(),
+        }
+    }
+
     /// The next request of a connection; none at its end.
     pub(super) fn read(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
         let Some((line, headers, length)) = read_head(reader)? else {
@@ -139,13 +149,28 @@ fn is_hash(text: &str) -> bool {
 pub(super) struct Answer {
     line: String,
     headers: String,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Answer {
     pub(super) fn html(status: u16) -> Self {
         let page = "<html><body><h1>Bad Gateway</h1></body></html>";
         Self::new(status, "text/html", page)
+    }
+
+    /// What was asked for.
+    pub(super) fn binary(body: Vec<u8>) -> Self {
+        Self::new(200, "application/octet-stream", body)
+    }
+
+    /// What was asked for, as JSON.
+    pub(super) fn json(body: &Value) -> Self {
+        Self::new(200, "application/json", body.to_string())
+    }
+
+    /// As REST says it.
+    pub(super) fn not_found() -> Self {
+        Self::new(404, "text/plain", "Block height out of range\r\n")
     }
 
     /// As Core says it: no JSON.
@@ -167,12 +192,32 @@ impl Answer {
         Self::new(500, "application/json", error)
     }
 
-    fn new(status: u16, kind: &str, body: &str) -> Self {
+    fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             line: format!("HTTP/1.1 {status} Status"),
             headers: format!("Content-Type: {kind}\r\n"),
-            body: body.as_bytes().to_vec(),
+            body: body.into(),
         }
+    }
+
+    /// The answer with something else made of the block in it, if there is one.
+    pub(super) fn with_block(mut self, change: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Self {
+        if !self.is_json() {
+            if let Some(changed) = change(&self.body) {
+                self.body = changed;
+            }
+            return self;
+        }
+        let text = String::from_utf8_lossy(&self.body).into_owned();
+        let hex = text.split('"').find(|part| part.len() >= 160);
+        if let Some(hex) = hex
+            && let Ok(block) = Vec::from_hex(hex)
+            && let Some(changed) = change(&block)
+        {
+            let changed = changed.to_lower_hex_string();
+            self.body = text.replace(hex, &changed).into_bytes();
+        }
+        self
     }
 
     /// One bit in the middle of the body is another; in hex, it stays hex.

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::followed::{Desk, wait_until};
 use crate::harness::{Running, get};
 
-const LIES: [Fault; 10] = [
+const LIES: [Fault; 15] = [
     Fault::Close,
     Fault::Trickle(Duration::from_micros(50)),
     Fault::CutShort,
@@ -23,6 +23,11 @@ const LIES: [Fault; 10] = [
     Fault::OtherBlock,
     Fault::CorruptByte,
     Fault::OtherId,
+    Fault::Stripped,
+    Fault::MoreCoinbaseWitness,
+    Fault::LongCount,
+    Fault::NoWork,
+    Fault::LessWork,
 ];
 
 #[test]
@@ -37,6 +42,9 @@ fn no_lie_is_believed_and_each_is_outlived() {
         running.wait_for_tip(&node);
         for target in [Target::Blocks, Target::All] {
             for lie in LIES {
+                if target == Target::Blocks && lie.is_about_the_chain() {
+                    continue;
+                }
                 let faults = proxy.faults();
                 proxy.play_times(3, target, lie);
                 node.mine(2);
@@ -51,6 +59,76 @@ fn no_lie_is_believed_and_each_is_outlived() {
                 running.wait_for_tip(&node);
             }
         }
+        running.end();
+        assert_eq!(
+            desk.records(source),
+            desk.fresh(&node, &format!("fresh-{source}"), &[])
+        );
+    }
+}
+
+#[test]
+fn bytes_that_the_chain_does_not_commit_to_are_not_indexed() {
+    let node = Bitcoind::start();
+    node.mine(10);
+    let proxy = Proxy::start(node.address());
+    let url = node.rpc_url_at(proxy.address());
+    let desk = Desk::with(&guests::chained());
+    for (source, flags) in [("rpc", &[][..]), ("rest", &["--rest"])] {
+        let running = Running::spawn(&mut desk.follow(source, &url, flags));
+        running.wait_for_tip(&node);
+        for (lie, told) in [
+            (Fault::Stripped, "rpcserialversion=0"),
+            (Fault::MoreCoinbaseWitness, "witnesses"),
+            (Fault::LongCount, "malformed"),
+        ] {
+            let before = node.height();
+            proxy.play(Target::Blocks, lie);
+            node.mine(1);
+            let indexing = running.wait_for_state("waiting_for_node");
+            let error = indexing["error"].as_str().unwrap();
+            assert!(error.contains(told), "{lie:?}: {error}");
+            assert_eq!(running.served_height(), Some(before), "{lie:?}");
+            proxy.pass();
+            running.wait_for_tip(&node);
+        }
+        running.end();
+        assert_eq!(
+            desk.records(source),
+            desk.fresh(&node, &format!("fresh-{source}"), &[])
+        );
+    }
+}
+
+#[test]
+fn branches_without_work_or_with_less_are_not_followed() {
+    let node = Bitcoind::start();
+    node.mine(10);
+    let proxy = Proxy::start(node.address());
+    let url = node.rpc_url_at(proxy.address());
+    let desk = Desk::with(&guests::chained());
+    for (source, flags) in [("rpc", &[][..]), ("rest", &["--rest"])] {
+        let running = Running::spawn(&mut desk.follow(source, &url, flags));
+        running.wait_for_tip(&node);
+        for (lie, told) in [
+            (Fault::NoWork, "does not meet its target"),
+            (Fault::LessWork, "no more work"),
+        ] {
+            let tip = (Some(node.height()), Some(node.tip().to_string()));
+            let faults = proxy.faults();
+            proxy.play(Target::All, lie);
+            let indexing = running.wait_for_state("waiting_for_node");
+            let error = indexing["error"].as_str().unwrap();
+            assert!(error.contains(told), "{lie:?}: {error}");
+            wait_until("it is told on and on", || proxy.faults() > faults + 40);
+            let served = running.served_height();
+            assert_eq!((served, running.hash_at(served.unwrap())), tip, "{lie:?}");
+            proxy.pass();
+            node.mine(1);
+            running.wait_for_tip(&node);
+            running.wait_for_state("following");
+        }
+        assert_eq!(running.indexing()["last_reorg"], json!(null));
         running.end();
         assert_eq!(
             desk.records(source),
