@@ -43,7 +43,11 @@ mod tests {
     use bitcoin::{Block, Network};
     use metashrew_store::BlockHash;
 
-    use crate::block::{BlockFault, check};
+    use crate::block::{self, BlockFault, Header, Rules};
+
+    fn check(block: &[u8], asked: &BlockHash) -> Result<Header, BlockFault> {
+        block::check(block, asked, Rules::Other)
+    }
 
     /// The versions of merged-mined blocks: Dogecoin's, Luckycoin's.
     const MARKED: [i32; 2] = [0x62_0104, 0x14_0104];

@@ -3,20 +3,12 @@
 use metashrew_store::Height;
 
 use crate::auxpow;
-use crate::block::HEADER_LEN;
+use crate::block::{HEADER_LEN, is_coinbase_output};
 use crate::wire::Wire;
 
 /// A block's first bytes that hold the height, wherever it is; but in merged-mined
 /// blocks.
 pub(crate) const PREFIX_LEN: usize = HEADER_LEN + 9 + 4 + 2 + 1 + 36 + 3 + 6;
-
-/// The output that a coinbase seems to spend.
-const NO_OUTPUT: [u8; 36] = {
-    let mut output = [0; 36];
-    let (_, index) = output.split_at_mut(32);
-    index.copy_from_slice(&[0xff; 4]);
-    output
-};
 
 /// The height a block's coinbase names; the block's first [`PREFIX_LEN`] bytes
 /// are enough if it is not merged-mined. None for blocks of version 1, which name
@@ -40,7 +32,7 @@ fn named(mut wire: Wire<'_>) -> Option<Height> {
         wire.take(2)?;
     }
     wire.compact()?;
-    if wire.array()? != NO_OUTPUT {
+    if !is_coinbase_output(wire.take(36)?) {
         return None;
     }
     let script_len = wire.compact()?;
@@ -75,7 +67,8 @@ mod tests {
         block.extend([1, 0, 0, 0]);
         block.extend_from_slice(if segwit { &[0, 1] } else { &[] });
         block.push(1);
-        block.extend(NO_OUTPUT);
+        block.extend([0; 32]);
+        block.extend([0xff; 4]);
         block.push(u8::try_from(script.len()).unwrap());
         block.extend_from_slice(script);
         block

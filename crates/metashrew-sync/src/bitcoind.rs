@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use metashrew_store::{BlockHash, Height};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ use method::Method;
 use rest::Rest;
 use rpc::Rpc;
 
-use crate::block::{self, Header};
+use crate::block::{self, HEADER_LEN, Header, Rules};
 use crate::files::LiveFiles;
 use crate::network::Network;
 use crate::node::{Accept, Node, NodeBlock, NodeError};
@@ -71,6 +72,8 @@ pub struct CoreNode {
     /// Whether the node was found to be on the right network since it was last out of
     /// reach.
     is_checked: AtomicBool,
+    /// What its genesis block says, if no network is named.
+    told: Mutex<Option<Network>>,
     counters: Counters,
 }
 
@@ -124,6 +127,7 @@ impl CoreNode {
             files: files.transpose()?,
             network: settings.network,
             is_checked: AtomicBool::new(false),
+            told: Mutex::new(None),
             counters: Counters::default(),
         })
     }
@@ -272,6 +276,39 @@ impl CoreNode {
         self.hashes_by_rpc(from, count.min(MAX_BATCH))
     }
 
+    /// Headers from a height on, by RPC; fewer at the tip's end.
+    fn headers_by_rpc(
+        &self,
+        from: Height,
+        count: usize,
+    ) -> Result<Vec<[u8; HEADER_LEN]>, NodeError> {
+        let hashes = self.hashes_by_rpc(from, count.min(MAX_BATCH))?;
+        if hashes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let params: Vec<_> = hashes
+            .iter()
+            .map(|hash| json!([hash.to_string(), false]))
+            .collect();
+        let answers = self.noting(self.rpc.batch::<String>(Method::BlockHeader, &params))?;
+        let mut headers = Vec::with_capacity(answers.len());
+        for (answer, hash) in answers.into_iter().zip(hashes) {
+            let hex = match answer {
+                Ok(hex) => hex,
+                // The chain has changed meanwhile.
+                Err(fault) if fault.is_not_found() => break,
+                Err(fault) => return self.noting(Err(fault)),
+            };
+            // A merged-mined block's proof may follow.
+            let header = hex::decode(hex).ok();
+            let header = header.and_then(|header| header.first_chunk().copied());
+            headers.push(header.ok_or_else(|| NodeError::BadAnswer {
+                what: format!("what came for the header of block {hash} is none"),
+            })?);
+        }
+        Ok(headers)
+    }
+
     fn count(counter: &AtomicU64, source: &'static str, hash: &BlockHash) {
         counter.fetch_add(1, Ordering::Relaxed);
         tracing::trace!(source, "block {hash}");
@@ -289,6 +326,29 @@ impl Node for CoreNode {
 
     fn first(&self) -> Result<Option<Height>, NodeError> {
         Ok(Some(self.chain_info()?.prune_height.unwrap_or(0)))
+    }
+
+    fn network(&self) -> Result<Option<Network>, NodeError> {
+        self.check_network()?;
+        if self.network.is_some() {
+            return Ok(self.network);
+        }
+        let Hash(genesis) = self.ask(Method::BlockHash, &json!([0]))?;
+        let network = Network::of_genesis(&genesis);
+        *self.told.lock() = network;
+        Ok(network)
+    }
+
+    fn headers(&self, from: Height, count: usize) -> Result<Vec<[u8; HEADER_LEN]>, NodeError> {
+        self.check_network()?;
+        if let Some(rest) = &self.rest
+            && let Some(first) = self.noting(rest.hash_at(from))?
+            && let Some(headers) = self.noting(rest.headers(&first, count))?
+            && !headers.is_empty()
+        {
+            return Ok(headers);
+        }
+        self.headers_by_rpc(from, count)
     }
 
     fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, NodeError> {
@@ -326,9 +386,10 @@ impl Node for CoreNode {
     }
 
     fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError> {
+        let network = self.network.or_else(|| *self.told.lock());
         let mut block = None;
         self.offer(hash, &mut |bytes| {
-            block::check(&bytes, hash)?;
+            block::check(&bytes, hash, Rules::alone(network, &bytes))?;
             block = Some(bytes);
             Ok(())
         })?;

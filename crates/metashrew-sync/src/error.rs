@@ -59,7 +59,7 @@ pub enum IndexError {
         /// The node's first block.
         first: Height,
         /// What can be done about it.
-        hint: &'static str,
+        hint: String,
     },
     /// The node's chain left the indexed one deeper than may be undone.
     #[error(
@@ -90,6 +90,16 @@ pub enum IndexError {
 }
 
 impl IndexError {
+    /// Whether it is about what the node has, which may be another thing later: it has
+    /// lost its chain for a while, or another node answers in its place. Asking again
+    /// from time to time may help; see [`Indexer::wait_for_chain`](crate::Indexer::wait_for_chain).
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::TooDeep { .. } | Self::OtherChain { .. } | Self::Gap { .. }
+        )
+    }
+
     /// The block that could not be indexed, if it is about one.
     pub(crate) fn block(&self) -> (Option<Height>, Option<BlockHash>) {
         match self {

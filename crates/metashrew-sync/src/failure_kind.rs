@@ -21,7 +21,7 @@ pub enum FailureKind {
     Refused,
     /// The answer is none, or cannot be true.
     BadAnswer,
-    /// The node has fewer blocks than were indexed.
+    /// The node has fewer blocks than were indexed, or a branch with no more work.
     Behind,
     /// The node does not have the block.
     NoBlock,

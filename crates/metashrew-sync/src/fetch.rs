@@ -7,11 +7,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use metashrew_store::{BlockHash, Chainwork, Height};
 
-use crate::block::{self, Header};
+use crate::block::{self, BlockFault, Header, Rules};
+use crate::network::Network;
 use crate::node::{Node, NodeError};
 use crate::options::Backoff;
 use crate::progress::{Asked, Progress};
 use crate::queue::{FetchEnd, Fetched, Job, Queue};
+use crate::targets::Targets;
+use crate::work;
 
 /// Where to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(crate) struct Start {
 /// One of the threads that fetch.
 pub(crate) struct Fetcher {
     pub(crate) node: Arc<dyn Node>,
+    /// The network, if its rules are known.
+    pub(crate) network: Option<Network>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) backoff: Backoff,
@@ -37,7 +42,7 @@ impl Fetcher {
     pub(crate) fn run(self) {
         let _guard = ClosedOnPanic(Arc::clone(&self.queue));
         while let Some(job) = self.queue.take() {
-            match good_block(self.node.as_ref(), job.height, &job.hash) {
+            match good_block(self.node.as_ref(), self.network, job.height, &job.hash) {
                 Ok((header, bytes)) => {
                     self.progress.count_fetched(bytes.len());
                     self.progress.answered(Asked::Block(job.height));
@@ -72,12 +77,13 @@ impl Fetcher {
 /// block.
 pub(crate) fn good_block(
     node: &dyn Node,
+    network: Option<Network>,
     height: Height,
     hash: &BlockHash,
 ) -> Result<(Header, Bytes), NodeError> {
     let mut good = None;
     node.offer(hash, &mut |bytes| {
-        let header = block::check(&bytes, hash)?;
+        let header = block::check(&bytes, hash, Rules::at(network, height))?;
         good = Some((header, bytes));
         Ok(())
     })?;
@@ -86,21 +92,41 @@ pub(crate) fn good_block(
     })
 }
 
-/// The in-order end of the queue, where blocks are seen to connect.
+/// What a fault of a block means: that of a fixed source stays.
+fn bad_block(node: &dyn Node, height: Height, hash: &BlockHash, source: BlockFault) -> NodeError {
+    match node.place(hash) {
+        Some(place) => NodeError::Damaged { place, source },
+        None => NodeError::BadAnswer {
+            what: format!("block {height}: {source}"),
+        },
+    }
+}
+
+/// The in-order end of the queue, where blocks are seen to connect, and to name the
+/// targets that follow from the blocks before.
 pub(crate) struct Blocks {
     queue: Arc<Queue>,
+    node: Arc<dyn Node>,
     /// The hash of the last block; none if any will do.
     last: Option<BlockHash>,
     /// The work up to it.
     chainwork: Chainwork,
+    targets: Targets,
 }
 
 impl Blocks {
-    pub(crate) fn new(queue: Arc<Queue>, start: &Start) -> Self {
+    pub(crate) fn new(
+        queue: Arc<Queue>,
+        node: Arc<dyn Node>,
+        start: &Start,
+        targets: Targets,
+    ) -> Self {
         Self {
             queue,
+            node,
             last: start.parent,
             chainwork: start.chainwork,
+            targets,
         }
     }
 
@@ -109,11 +135,22 @@ impl Blocks {
         let mut fetched = self.queue.pop()?;
         if let Fetched::Block(fetched) = &mut fetched {
             let block = &mut fetched.block;
+            let height = block.height;
             if self.last.is_some_and(|last| last != block.parent) {
-                return Some(Fetched::End(FetchEnd::Unconnected(block.height)));
+                let what = format!("block {height} does not stand on the block before it");
+                let error = NodeError::BadAnswer { what };
+                return Some(Fetched::End(FetchEnd::Unconnected(error)));
+            }
+            if let Err(fault) = self.targets.push(block.time, block.bits) {
+                let error = bad_block(self.node.as_ref(), height, &block.hash, fault);
+                return Some(Fetched::End(if error.is_transient() {
+                    FetchEnd::Unconnected(error)
+                } else {
+                    FetchEnd::Failed(error)
+                }));
             }
             self.last = Some(block.hash);
-            self.chainwork = self.chainwork.saturating_add(block::work(block.bits));
+            self.chainwork = self.chainwork.saturating_add(work::work(block.bits));
             block.chainwork = self.chainwork;
         }
         Some(fetched)

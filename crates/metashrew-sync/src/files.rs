@@ -22,7 +22,8 @@ use std::path::Path;
 use bytes::Bytes;
 use metashrew_store::{BlockHash, Height};
 
-use crate::block;
+use crate::block::{self, HEADER_LEN, Header, Rules};
+use crate::network::Network;
 use crate::node::{Accept, Node, NodeBlock, NodeError};
 use block_file::BlockFile;
 use copies::Damages;
@@ -39,6 +40,8 @@ const KEY_FILE: &str = "xor.dat";
 #[derive(Debug)]
 pub struct BlockFiles {
     files: Vec<BlockFile>,
+    /// As the frames or the genesis block say.
+    network: Option<Network>,
     first: Height,
     /// The chain, lowest block first.
     chain: Vec<BlockHash>,
@@ -66,14 +69,19 @@ impl BlockFiles {
             raw = scan::scan(&mut file, files.len(), &mut magic, &mut found)?;
             files.push(file);
         }
+        let network = network(magic, &found);
+        let any = !found.is_empty();
         if let Some(magic) = magic {
             found = complete(found, magic, &files)?;
         }
         sift::settle_heights(&mut found, &files)?;
         let chain = best_chain::select(&found);
         if chain.is_empty() {
-            return Err(FilesError::Empty {
-                path: path.to_owned(),
+            let path = path.to_owned();
+            return Err(if any {
+                FilesError::NoWork { path }
+            } else {
+                FilesError::Empty { path }
             });
         }
         tell_left_out(path, &found, &chain);
@@ -87,6 +95,7 @@ impl BlockFiles {
         }
         Ok(Self {
             files,
+            network,
             first,
             chain: chain.iter().map(|block| block.header.hash).collect(),
             places,
@@ -103,6 +112,22 @@ impl BlockFiles {
         self.first
             + Height::try_from(self.chain.len().saturating_sub(1))
                 .unwrap_or(Height::MAX - self.first)
+    }
+
+    /// The header of the first copy of a block that has it.
+    fn header(&self, hash: &BlockHash) -> Result<Option<[u8; HEADER_LEN]>, FilesError> {
+        for place in self.places.of(hash) {
+            let Some(file) = self.files.get(place.file) else {
+                continue;
+            };
+            let mut header = place;
+            header.length = header.length.min(u32::try_from(HEADER_LEN).unwrap_or(0));
+            let header = file.read(header)?;
+            if Header::read(&header).is_some_and(|header| header.hash == *hash) {
+                return Ok(header.first_chunk().copied());
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -194,6 +219,23 @@ impl Node for BlockFiles {
         Ok(Some(self.first))
     }
 
+    fn network(&self) -> Result<Option<Network>, NodeError> {
+        Ok(self.network)
+    }
+
+    fn default_start(&self) -> Result<Option<Height>, NodeError> {
+        self.first()
+    }
+
+    fn headers(&self, from: Height, count: usize) -> Result<Vec<[u8; HEADER_LEN]>, NodeError> {
+        let mut headers = Vec::new();
+        for hash in self.hashes(from, count)? {
+            let header = self.header(&hash)?;
+            headers.push(header.ok_or(NodeError::NoBlock { hash })?);
+        }
+        Ok(headers)
+    }
+
     fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, NodeError> {
         let index = height
             .checked_sub(self.first)
@@ -204,7 +246,7 @@ impl Node for BlockFiles {
     fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError> {
         let mut block = None;
         self.offer(hash, &mut |bytes| {
-            block::check(&bytes, hash)?;
+            block::check(&bytes, hash, Rules::alone(self.network, &bytes))?;
             block = Some(bytes);
             Ok(())
         })?;
@@ -237,6 +279,18 @@ impl Node for BlockFiles {
         }
         Err(damages.into_error(hash))
     }
+}
+
+/// The network of the blocks: the frames' magic says it; without frames, a genesis
+/// block, or one right above it.
+fn network(magic: Option<[u8; 4]>, found: &[Found]) -> Option<Network> {
+    if let Some(magic) = magic {
+        return Some(Network::of_magic(magic));
+    }
+    found.iter().find_map(|block| {
+        let header = &block.header;
+        Network::of_genesis(&header.hash).or_else(|| Network::of_genesis(&header.parent))
+    })
 }
 
 /// The key that masks the files, if there is one beside them.

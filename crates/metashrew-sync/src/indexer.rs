@@ -4,7 +4,7 @@
 //! Only the thread that called [`Indexer::run`] commits and rolls back, so a
 //! block that is abandoned half-way, however long it runs on, leaves no trace.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
@@ -12,10 +12,11 @@ use metashrew_runtime::MetashrewRuntime;
 
 use crate::error::IndexError;
 use crate::execute::Processed;
+use crate::network::Network;
 use crate::node::{Node, NodeError};
 use crate::options::IndexOptions;
 use crate::progress::{Asked, Progress, Span};
-use crate::reorg::{self, Compared};
+use crate::reorg::{Compared, Comparison};
 use crate::round::{self, Round};
 use crate::stop::Stop;
 use crate::wakeups::Wakeups;
@@ -39,6 +40,8 @@ pub struct Indexer {
     pub(crate) options: IndexOptions,
     pub(crate) progress: Arc<Progress>,
     wakeups: Option<Receiver<()>>,
+    /// The network, once the node has told it: it stays what it is.
+    network: Arc<OnceLock<Option<Network>>>,
 }
 
 /// How a round ended.
@@ -64,6 +67,7 @@ impl Indexer {
             options,
             progress: Arc::new(progress),
             wakeups: None,
+            network: Arc::default(),
         }
     }
 
@@ -95,6 +99,23 @@ impl Indexer {
         result
     }
 
+    /// After an error that [may pass](IndexError::may_pass): looks at the node's chain
+    /// again from time to time, and answers whether it can be followed, or a stop was
+    /// requested. Until then the indexer is as halted as before.
+    pub fn wait_for_chain(&self, stop: &Stop) -> bool {
+        for failures in 1_u32.. {
+            if stop.wait(self.options.backoff.pause(failures)) {
+                break;
+            }
+            match self.compare(stop) {
+                Ok(None) => break,
+                Ok(Some((_, Compared::At(_) | Compared::Reorganised(_)))) => return true,
+                Ok(Some((_, Compared::Behind(_)))) | Err(_) => {}
+            }
+        }
+        false
+    }
+
     fn rounds(&self, stop: &Stop) -> Result<IndexEnd, IndexError> {
         let mut wakeups = Wakeups::new(self.wakeups.clone(), &self.options);
         // Rounds in a row that got nowhere: a node that contradicts itself would
@@ -117,7 +138,7 @@ impl Indexer {
                 Ok(Turn::End(IndexEnd::Tip)) if idle == 0 => continue,
                 Ok(Turn::End(end)) => return Ok(end),
                 Ok(Turn::Behind(error)) if !self.options.follow => {
-                    tracing::info!("{error}");
+                    tracing::warn!("{error}");
                     return Ok(IndexEnd::Tip);
                 }
                 Ok(Turn::Behind(error)) => {
@@ -148,27 +169,38 @@ impl Indexer {
 
     /// Indexes until an end, or until the node's chain turns out to be another.
     fn round(&self, stop: &Stop, wakeups: &Wakeups) -> Result<Turn, IndexError> {
-        let start = match self.compare(stop)? {
-            None => return Ok(Turn::End(IndexEnd::Stopped)),
-            Some(Compared::At(start)) => start,
-            Some(Compared::Behind(error)) => return Ok(Turn::Behind(error)),
-            Some(Compared::Reorganised(reorganised)) => {
+        let Some((network, compared)) = self.compare(stop)? else {
+            return Ok(Turn::End(IndexEnd::Stopped));
+        };
+        let start = match compared {
+            Compared::At(start) => start,
+            Compared::Behind(error) => return Ok(Turn::Behind(error)),
+            Compared::Reorganised(reorganised) => {
                 reorganised.undo(self.runtime.store(), &self.progress)?
             }
         };
         self.progress.aligned(self.options.follow);
-        Round::start(self, start, wakeups.clone(), stop)?.run()
+        Round::start(self, (network, start), wakeups.clone(), stop)?.run()
     }
 
     /// Compares the chains on a thread of its own, so that a node that hangs does
     /// not hold up a stop. None if a stop was requested.
-    fn compare(&self, stop: &Stop) -> Result<Option<Compared>, IndexError> {
+    fn compare(&self, stop: &Stop) -> Result<Option<(Option<Network>, Compared)>, IndexError> {
         let (sender, receiver) = crossbeam_channel::bounded(1);
         let snapshot = self.runtime.store().snapshot();
         let (node, options) = (Arc::clone(&self.node), self.options);
+        let known = Arc::clone(&self.network);
         let task = "compares the chains";
         let thread = round::spawn(task, "metashrew-compare", move || {
-            let compared = reorg::compare(&snapshot, node.as_ref(), &options);
+            let compared = network(node.as_ref(), &known).and_then(|network| {
+                let comparison = Comparison {
+                    snapshot: &snapshot,
+                    node: node.as_ref(),
+                    options: &options,
+                    network,
+                };
+                Ok((network, comparison.compare()?))
+            });
             drop(snapshot);
             // Nobody waits any more if a stop was requested.
             let _ = sender.send(compared);
@@ -221,6 +253,20 @@ impl Indexer {
         self.progress.answered(Asked::Connection);
         Ok(())
     }
+}
+
+/// The network whose rules the blocks must keep. A node that says another one than
+/// before would have its blocks checked by other rules, or by none.
+fn network(
+    node: &dyn Node,
+    known: &OnceLock<Option<Network>>,
+) -> Result<Option<Network>, IndexError> {
+    let network = node.network()?.filter(|network| network.is_named());
+    if *known.get_or_init(|| network) == network {
+        return Ok(network);
+    }
+    let what = "its genesis block was another network's before".to_owned();
+    Err(NodeError::BadAnswer { what }.into())
 }
 
 fn contradiction() -> NodeError {

@@ -9,6 +9,7 @@ mod auxpow;
 mod bip34;
 mod bitcoind;
 mod block;
+mod branch;
 mod error;
 mod execute;
 mod failure_kind;
@@ -26,17 +27,19 @@ mod reorg;
 mod round;
 mod status;
 mod stop;
+mod targets;
 mod troubles;
 mod wakeups;
 mod watchdog;
 mod wire;
+mod work;
 mod zmq;
 
 pub use bitcoind::{
     Auth, BlockTemplate, CookieError, CoreNode, CoreSettings, OtherNetwork, SettingsError,
     SourceCounts, machine_tls,
 };
-pub use block::BlockFault;
+pub use block::{BlockFault, RequiredTarget};
 pub use error::IndexError;
 pub use failure_kind::FailureKind;
 pub use files::{BlockFiles, FilesError};

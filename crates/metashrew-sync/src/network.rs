@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bitcoin::consensus::Params;
 use bitcoin::constants;
 use bitcoin::hashes::Hash;
-use metashrew_store::BlockHash;
+use metashrew_store::{BlockHash, Height};
 
 /// A network of Bitcoin, or of something like it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,6 +58,43 @@ impl Network {
         Self::NAMED
             .into_iter()
             .find(|network| network.genesis().as_ref() == Some(genesis))
+    }
+
+    /// Whether it has a name, and so rules that are known.
+    pub(crate) fn is_named(self) -> bool {
+        !matches!(self, Self::Custom { .. })
+    }
+
+    /// The first height at which segregated witness (BIP141) is active, as in Core's
+    /// parameters; of a regtest that was told nothing else.
+    pub(crate) fn segwit_height(self) -> Option<Height> {
+        match self {
+            Self::Main => Some(481_824),
+            Self::Testnet3 => Some(834_624),
+            Self::Testnet4 | Self::Signet => Some(1),
+            Self::Regtest => Some(0),
+            Self::Custom { .. } => None,
+        }
+    }
+
+    /// The rules of its proof of work, if they are known.
+    pub(crate) fn params(self) -> Option<&'static Params> {
+        match self {
+            Self::Main => Some(&Params::MAINNET),
+            Self::Testnet3 => Some(&Params::TESTNET3),
+            Self::Testnet4 => Some(&Params::TESTNET4),
+            Self::Signet => Some(&Params::SIGNET),
+            Self::Regtest => Some(&Params::REGTEST),
+            Self::Custom { .. } => None,
+        }
+    }
+
+    /// The network whose frames begin so.
+    pub(crate) fn of_magic(magic: [u8; 4]) -> Self {
+        Self::NAMED
+            .into_iter()
+            .find(|network| network.magic() == magic)
+            .unwrap_or(Self::Custom { magic })
     }
 
     /// The port on which Core answers RPC if it is told nothing else.

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use metashrew_store::{BlockHash, Height};
 
 use crate::bitcoind::NodeFault;
-use crate::block::BlockFault;
+use crate::block::{BlockFault, HEADER_LEN};
 use crate::failure_kind::FailureKind;
 use crate::files::FilesError;
+use crate::network::Network;
 
 /// A block of a node's best chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,19 @@ pub trait Node: Send + Sync {
     /// The lowest height whose block can be had; none if there is no block at all.
     fn first(&self) -> Result<Option<Height>, NodeError>;
 
+    /// The network whose rules the blocks must keep: their proof of work, and from which
+    /// height on witnesses must be committed to. None (the default) if it is none of
+    /// the named ones, or nothing tells which: then no work is asked for.
+    fn network(&self) -> Result<Option<Network>, NodeError> {
+        Ok(None)
+    }
+
+    /// Where an index begins that is told nothing else; none if there is no block at
+    /// all. By default at block 0, whether it can be had or not.
+    fn default_start(&self) -> Result<Option<Height>, NodeError> {
+        Ok(self.first()?.map(|_| 0))
+    }
+
     /// The hash of the best chain's block at a height; none above the tip, and
     /// below the lowest height known.
     fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, NodeError>;
@@ -45,6 +59,21 @@ pub trait Node: Send + Sync {
             }
         }
         Ok(hashes)
+    }
+
+    /// The headers of the best chain from a height on, at most `count`; fewer at the
+    /// tip's end. The caller checks all of it. By default the beginnings of the
+    /// blocks.
+    fn headers(&self, from: Height, count: usize) -> Result<Vec<[u8; HEADER_LEN]>, NodeError> {
+        let mut headers = Vec::new();
+        for hash in self.hashes(from, count)? {
+            let block = self.block(&hash)?;
+            let header = block.first_chunk().ok_or_else(|| NodeError::BadAnswer {
+                what: format!("block {hash} has {} bytes", block.len()),
+            })?;
+            headers.push(*header);
+        }
+        Ok(headers)
     }
 
     /// The block of that hash, consensus-encoded.
@@ -89,6 +118,13 @@ pub enum NodeError {
         /// What it has, and what was indexed.
         what: String,
     },
+    /// The node is on another branch, with no more work than the indexed one: ask
+    /// again later.
+    #[error("the node is on a branch with no more work than the indexed one: {what}")]
+    NoMoreWork {
+        /// Where the branch begins, and how it compares.
+        what: String,
+    },
     /// The node does not have the block: its chain may have changed meanwhile.
     #[error("the node does not have block {hash}")]
     NoBlock {
@@ -127,7 +163,7 @@ impl NodeError {
                 .downcast_ref::<NodeFault>()
                 .map_or(FailureKind::Unreachable, NodeFault::kind),
             Self::BadAnswer { .. } => FailureKind::BadAnswer,
-            Self::Behind { .. } => FailureKind::Behind,
+            Self::Behind { .. } | Self::NoMoreWork { .. } => FailureKind::Behind,
             Self::NoBlock { .. } => FailureKind::NoBlock,
             Self::Pruned { .. } => FailureKind::Pruned,
             Self::Unusable(_) => FailureKind::Unusable,

@@ -7,7 +7,9 @@ use metashrew_store::Height;
 /// What to index, and how much to have under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexOptions {
-    /// The first block of an empty database. Default: the first one the node has.
+    /// The first block of an empty database. Default: block 0 from a node, the first
+    /// one there is from files (see
+    /// [`Node::default_start`](crate::Node::default_start)).
     pub start_height: Option<Height>,
     /// The last block to index. Default: none, all that the node has.
     pub exit_at: Option<Height>,
@@ -25,6 +27,10 @@ pub struct IndexOptions {
     pub poll_interval: Option<Duration>,
     /// How many blocks a reorganisation may undo. Default: 144, a day of Bitcoin.
     pub reorg_horizon: u32,
+    /// Whether the node's branch is followed even if it has no more work than the
+    /// indexed one: for a node whose blocks were declared invalid on purpose. Then the
+    /// node's word alone decides. Default: false.
+    pub accept_less_work: bool,
     /// How many blocks are fetched at a time, each by a thread. Default: 4.
     pub fetch_threads: usize,
     /// Blocks fetched ahead, at most; those under way count. Default: 64.
@@ -61,6 +67,7 @@ impl Default for IndexOptions {
             confirmations: 0,
             poll_interval: None,
             reorg_horizon: 144,
+            accept_less_work: false,
             fetch_threads: 4,
             max_fetched_blocks: 64,
             max_fetched_bytes: 64 << 20,

@@ -47,8 +47,8 @@ pub(crate) enum FetchEnd {
     Tip,
     /// The node's chain is another, or a shorter one, than it was.
     Changed,
-    /// The block at this height does not stand on the one before.
-    Unconnected(Height),
+    /// The next block does not fit the one before.
+    Unconnected(NodeError),
     Failed(NodeError),
 }
 

@@ -143,7 +143,7 @@ fn a_cut_drops_the_block_and_all_after_it_and_the_lowest_cut_counts() {
         fill(&queue, &jobs[filled], 10);
     }
     queue.cut(&jobs[3], FetchEnd::Changed);
-    queue.cut(&jobs[2], FetchEnd::Unconnected(2));
+    queue.cut(&jobs[2], FetchEnd::Exit);
     // Whoever comes too late changes nothing.
     queue.cut(&jobs[3], FetchEnd::Tip);
     queue.finish(FetchEnd::Tip);
@@ -152,10 +152,7 @@ fn a_cut_drops_the_block_and_all_after_it_and_the_lowest_cut_counts() {
     assert!(!queue.plan(planned(5)) && job(&queue).is_none());
     assert_eq!(queue.inner.lock().bytes, 20);
     assert_eq!((ready(&queue), ready(&queue)), (Some(0), Some(1)));
-    assert!(matches!(
-        queue.pop(),
-        Some(Fetched::End(FetchEnd::Unconnected(2)))
-    ));
+    assert!(matches!(queue.pop(), Some(Fetched::End(FetchEnd::Exit))));
 }
 
 #[test]

@@ -1,24 +1,30 @@
 //! Finds the last block that the node's chain and the indexed one have in
 //! common, and takes the store back to it.
 //!
-//! Nothing is undone on a bare claim: the node must hand out the block that
+//! Nothing is undone on a bare claim: the node's branch must have more work than the
+//! indexed one, by headers that have it, and the node must hand out the block that
 //! stands in the place of the lowest one undone. A node whose chain ends within
 //! the indexed one has lost blocks, or lags; it is waited for.
 
+use std::cmp::Ordering;
+
 use metashrew_store::{BlockHash, BlockRecord, Chainwork, Height, Snapshot, Store};
 
+use crate::branch::Branch;
 use crate::error::IndexError;
 use crate::fetch::{Start, good_block};
+use crate::network::Network;
 use crate::node::{Node, NodeError};
 use crate::options::IndexOptions;
 use crate::progress::Progress;
+use crate::targets::Targets;
 
 /// How the node's chain and the indexed one compare.
 pub(crate) enum Compared {
     /// What was indexed is in the node's chain: it goes on from here.
     At(Start),
-    /// The node has no block at all, or its chain ends below our tip and nothing
-    /// says that it is to replace ours.
+    /// The node has no block at all, or nothing says that its chain is to replace
+    /// ours: it ends within ours, or has no more work.
     Behind(NodeError),
     /// Some of what was indexed is not in the node's chain any more.
     Reorganised(Reorganised),
@@ -26,110 +32,218 @@ pub(crate) enum Compared {
 
 /// What is to be undone.
 pub(crate) struct Reorganised {
-    tip: BlockRecord,
-    /// The last block to keep; none if all that was indexed, from `first` on, goes.
-    fork: Option<BlockRecord>,
-    first: Height,
-    /// The work below `first`.
-    below: Chainwork,
+    tip: Height,
+    /// The last block to keep; none if all that was indexed goes.
+    fork: Option<Height>,
+    /// Where it goes on.
+    start: Start,
 }
 
 /// Where the node's chain and the indexed one part.
 enum Fork {
     /// Above this block. Then comes the node's next block, if it has one.
     Above(BlockRecord, Option<BlockHash>),
-    /// Right below the first indexed block.
-    BelowFirst,
+    /// Right below the first indexed block, where the node has this one.
+    BelowFirst(BlockHash),
     /// Deeper than may be undone.
     TooDeep,
 }
 
-/// Compares the indexed chain with the node's. Changes nothing: the node may take
-/// its time, and nobody has to wait for it.
-pub(crate) fn compare(
-    snapshot: &Snapshot,
-    node: &dyn Node,
-    options: &IndexOptions,
-) -> Result<Compared, IndexError> {
-    let Some(tip) = snapshot.tip().copied() else {
-        return first(node, options);
-    };
-    let top = match node.hash_at(tip.height)? {
-        Some(hash) if hash == tip.hash => return Ok(Compared::At(above(&tip))),
-        Some(_) => tip.height,
-        None => match node.tip()? {
-            None => return Ok(no_blocks()),
-            // The source holds later blocks only: they must connect.
-            Some(node_tip) if node_tip.height > tip.height => return later(node, &tip),
-            Some(node_tip) => node_tip.height,
-        },
-    };
-    let behind = || {
-        Ok(Compared::Behind(NodeError::Behind {
-            what: format!(
-                "its chain ends at block {top}, the indexed one at {}",
-                tip.height
-            ),
-        }))
-    };
-    let first = snapshot.first().unwrap_or(tip.height);
-    if top < first {
-        return behind();
-    }
-    let fork = match fork_point(snapshot, node, options, tip.height, top)? {
-        Fork::Above(fork, None) if fork.height < tip.height => return behind(),
-        // As good as equal: the chain has changed between two questions.
-        Fork::Above(fork, None) => return Ok(Compared::At(above(&fork))),
-        Fork::Above(fork, Some(next)) => {
-            let height = fork.height.saturating_add(1);
-            if parent_of(node, height, &next)? != fork.hash {
-                let what = format!("block {height} does not stand on the block before it");
-                return Err(NodeError::BadAnswer { what }.into());
-            }
-            Some(fork)
+/// Compares the indexed chain with the node's.
+pub(crate) struct Comparison<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) node: &'a dyn Node,
+    pub(crate) options: &'a IndexOptions,
+    /// The network, if its rules are known.
+    pub(crate) network: Option<Network>,
+}
+
+impl Comparison<'_> {
+    /// Changes nothing: the node may take its time, and nobody has to wait for it.
+    pub(crate) fn compare(&self) -> Result<Compared, IndexError> {
+        let Some(tip) = self.snapshot.tip().copied() else {
+            return self.first();
+        };
+        let top = match self.node.hash_at(tip.height)? {
+            Some(hash) if hash == tip.hash => return Ok(Compared::At(above(&tip))),
+            Some(_) => tip.height,
+            None => match self.node.tip()? {
+                None => return Ok(no_blocks()),
+                // The source holds later blocks only: they must connect.
+                Some(node_tip) if node_tip.height > tip.height => return self.later(&tip),
+                Some(node_tip) => node_tip.height,
+            },
+        };
+        let behind = || {
+            Ok(Compared::Behind(NodeError::Behind {
+                what: format!(
+                    "its chain ends at block {top}, the indexed one at {}",
+                    tip.height
+                ),
+            }))
+        };
+        if self.snapshot.first().is_some_and(|first| top < first) {
+            return behind();
         }
-        Fork::BelowFirst => None,
-        // It may have lost its chain, and come by an old branch on its way back.
-        Fork::TooDeep if top < tip.height && options.follow => return behind(),
-        Fork::TooDeep => {
-            return Err(IndexError::TooDeep {
+        match self.fork_point(tip.height, top)? {
+            Fork::Above(fork, None) if fork.height < tip.height => behind(),
+            // As good as equal: the chain has changed between two questions.
+            Fork::Above(fork, None) => Ok(Compared::At(above(&fork))),
+            Fork::Above(fork, Some(next)) => self.replaced(&tip, Some(&fork), next),
+            Fork::BelowFirst(next) => self.replaced(&tip, None, next),
+            // It may have lost its chain, and come by an old branch on its way back.
+            Fork::TooDeep if top < tip.height && self.options.follow => behind(),
+            Fork::TooDeep => Err(IndexError::TooDeep {
                 tip: tip.height,
-                horizon: options.reorg_horizon,
+                horizon: self.options.reorg_horizon,
+            }),
+        }
+    }
+
+    /// What was indexed above a fork, or all of it, is to give way to a branch of the
+    /// node that begins with that block, if the branch is good enough.
+    fn replaced(
+        &self,
+        tip: &BlockRecord,
+        fork: Option<&BlockRecord>,
+        next: BlockHash,
+    ) -> Result<Compared, IndexError> {
+        let base = self.snapshot.base();
+        let start = match (fork, base) {
+            (Some(fork), _) => above(fork),
+            (None, base) => Start {
+                height: self.snapshot.first().unwrap_or_default(),
+                parent: None,
+                chainwork: base.map_or(Chainwork::ZERO, |base| base.chainwork),
+            },
+        };
+        let parent = match (fork, base) {
+            (Some(fork), _) => fork.hash,
+            (None, Some(base)) => base.hash,
+            (None, None) => return Ok(Compared::At(start)),
+        };
+        if !self.options.accept_less_work {
+            let branch = Branch {
+                node: self.node,
+                network: self.network,
+                targets: Targets::indexed(self.network, start.height, self.snapshot)?,
+                start,
+                parent,
+                first: next,
+            };
+            let work = branch.compare(tip)?;
+            if work != Ordering::Greater {
+                return Ok(outweighed(start.height, work));
+            }
+        }
+        if self.parent_of(start.height, &next)? != parent {
+            let height = start.height;
+            let what = format!("block {height} does not stand on the block before it");
+            return Err(NodeError::BadAnswer { what }.into());
+        }
+        Ok(Compared::Reorganised(Reorganised {
+            tip: tip.height,
+            fork: fork.map(|fork| fork.height),
+            start,
+        }))
+    }
+
+    /// The start of an empty store.
+    fn first(&self) -> Result<Compared, IndexError> {
+        let Some((first, default)) = self.node.first()?.zip(self.node.default_start()?) else {
+            return Ok(no_blocks());
+        };
+        let height = self.options.start_height.unwrap_or(default);
+        if height < first {
+            return Err(IndexError::Gap {
+                height,
+                first,
+                hint: format!(
+                    "give a source that has block {height} (a node that is not pruned), or begin at block {first} or above on purpose: the state is then another one than that of an index from block {height}"
+                ),
             });
         }
-    };
-    let below = snapshot
-        .base()
-        .map_or(Chainwork::ZERO, |base| base.chainwork);
-    Ok(Compared::Reorganised(Reorganised {
-        tip,
-        fork,
-        first,
-        below,
-    }))
+        Ok(Compared::At(Start {
+            height,
+            parent: None,
+            chainwork: Chainwork::ZERO,
+        }))
+    }
+
+    /// A source whose first block is above our tip is good only if it is the next.
+    fn later(&self, tip: &BlockRecord) -> Result<Compared, IndexError> {
+        let height = tip.height.saturating_add(1);
+        let first = self.node.first()?.unwrap_or(height);
+        if first > height {
+            return Err(IndexError::Gap {
+                height,
+                first,
+                hint: format!("give a source that has block {height}"),
+            });
+        }
+        if first < height {
+            // It must have had the block when it was asked, unless it has grown since.
+            return Err(inconsistent(tip.height).into());
+        }
+        let hash = self.node.hash_at(height)?;
+        let hash = hash.ok_or_else(|| inconsistent(height))?;
+        if self.parent_of(height, &hash)? != tip.hash {
+            return Err(IndexError::OtherChain { first: tip.height });
+        }
+        Ok(Compared::At(above(tip)))
+    }
+
+    /// The highest block at or below `top` that both chains have.
+    fn fork_point(&self, tip: Height, top: Height) -> Result<Fork, IndexError> {
+        let first = self.snapshot.first().unwrap_or(tip);
+        let mut height = top;
+        let mut next = None;
+        loop {
+            let Some(ours) = self.snapshot.block(height)? else {
+                return Err(IndexError::OtherChain { first });
+            };
+            let Some(theirs) = self.node.hash_at(height)? else {
+                return match self.node.first()? {
+                    Some(lowest) if lowest > height => Err(IndexError::OtherChain { first }),
+                    _ => Err(inconsistent(height).into()),
+                };
+            };
+            if ours.hash == theirs {
+                return Ok(Fork::Above(ours, next));
+            }
+            if tip - height >= self.options.reorg_horizon {
+                // An error that ends indexing must rest on more than a hash, too.
+                self.parent_of(height, &theirs)?;
+                return Ok(Fork::TooDeep);
+            }
+            if height == first {
+                // Only a chain that parts from ours just here may replace all of it.
+                let same = self.parent_of(height, &theirs)? == ours.parent;
+                return if same && first > 0 {
+                    Ok(Fork::BelowFirst(theirs))
+                } else {
+                    Err(IndexError::OtherChain { first })
+                };
+            }
+            next = Some(theirs);
+            height -= 1;
+        }
+    }
+
+    /// The parent of a node's block.
+    fn parent_of(&self, height: Height, hash: &BlockHash) -> Result<BlockHash, NodeError> {
+        let (header, _) = good_block(self.node, self.network, height, hash)?;
+        Ok(header.parent)
+    }
 }
 
 impl Reorganised {
     /// Rolls back, once, to the last block that both chains have, and answers where
     /// it goes on.
     pub(crate) fn undo(self, store: &Store, progress: &Progress) -> Result<Start, IndexError> {
-        let Self {
-            tip,
-            fork,
-            first,
-            below,
-        } = self;
-        let start = match &fork {
-            Some(fork) => above(fork),
-            None => Start {
-                height: first,
-                parent: None,
-                chainwork: below,
-            },
-        };
+        let Self { tip, fork, start } = self;
         let lowest = start.height;
-        let depth = tip.height.saturating_sub(lowest).saturating_add(1);
-        let fork = fork.map(|fork| fork.height);
+        let depth = tip.saturating_sub(lowest).saturating_add(1);
         tracing::warn!(
             depth,
             fork,
@@ -147,104 +261,25 @@ fn no_blocks() -> Compared {
     })
 }
 
+fn outweighed(height: Height, work: Ordering) -> Compared {
+    let work = if work == Ordering::Equal {
+        "as much"
+    } else {
+        "less"
+    };
+    Compared::Behind(NodeError::NoMoreWork {
+        what: format!(
+            "it is another one from block {height} on and has {work}; it is waited for (`--accept-less-work` follows it)"
+        ),
+    })
+}
+
 fn above(block: &BlockRecord) -> Start {
     Start {
         height: block.height.saturating_add(1),
         parent: Some(block.hash),
         chainwork: block.chainwork,
     }
-}
-
-/// The start of an empty store.
-fn first(node: &dyn Node, options: &IndexOptions) -> Result<Compared, IndexError> {
-    let Some(first) = node.first()? else {
-        return Ok(no_blocks());
-    };
-    let height = options.start_height.unwrap_or(first);
-    if height < first {
-        let hint = "start there or above, or give a source that has it";
-        return Err(IndexError::Gap {
-            height,
-            first,
-            hint,
-        });
-    }
-    Ok(Compared::At(Start {
-        height,
-        parent: None,
-        chainwork: Chainwork::ZERO,
-    }))
-}
-
-/// A source whose first block is above our tip is good only if it is the next.
-fn later(node: &dyn Node, tip: &BlockRecord) -> Result<Compared, IndexError> {
-    let height = tip.height.saturating_add(1);
-    let first = node.first()?.unwrap_or(height);
-    if first > height {
-        let hint = "give a source that has it";
-        return Err(IndexError::Gap {
-            height,
-            first,
-            hint,
-        });
-    }
-    if first < height {
-        // It must have had the block when it was asked, unless it has grown since.
-        return Err(inconsistent(tip.height).into());
-    }
-    let hash = node.hash_at(height)?.ok_or_else(|| inconsistent(height))?;
-    if parent_of(node, height, &hash)? != tip.hash {
-        return Err(IndexError::OtherChain { first: tip.height });
-    }
-    Ok(Compared::At(above(tip)))
-}
-
-/// The highest block at or below `top` that both chains have.
-fn fork_point(
-    snapshot: &Snapshot,
-    node: &dyn Node,
-    options: &IndexOptions,
-    tip: Height,
-    top: Height,
-) -> Result<Fork, IndexError> {
-    let first = snapshot.first().unwrap_or(tip);
-    let mut height = top;
-    let mut next = None;
-    loop {
-        let Some(ours) = snapshot.block(height)? else {
-            return Err(IndexError::OtherChain { first });
-        };
-        let Some(theirs) = node.hash_at(height)? else {
-            return match node.first()? {
-                Some(lowest) if lowest > height => Err(IndexError::OtherChain { first }),
-                _ => Err(inconsistent(height).into()),
-            };
-        };
-        if ours.hash == theirs {
-            return Ok(Fork::Above(ours, next));
-        }
-        if tip - height >= options.reorg_horizon {
-            // An error that ends indexing must rest on more than a hash, too.
-            parent_of(node, height, &theirs)?;
-            return Ok(Fork::TooDeep);
-        }
-        if height == first {
-            // Only a chain that parts from ours just here may replace all of it.
-            let same = parent_of(node, height, &theirs)? == ours.parent;
-            return if same && first > 0 {
-                Ok(Fork::BelowFirst)
-            } else {
-                Err(IndexError::OtherChain { first })
-            };
-        }
-        next = Some(theirs);
-        height -= 1;
-    }
-}
-
-/// The parent of a node's block.
-fn parent_of(node: &dyn Node, height: Height, hash: &BlockHash) -> Result<BlockHash, NodeError> {
-    Ok(good_block(node, height, hash)?.0.parent)
 }
 
 fn inconsistent(height: Height) -> NodeError {

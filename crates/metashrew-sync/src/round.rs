@@ -12,10 +12,11 @@ use crate::error::IndexError;
 use crate::execute::{Executed, Executor};
 use crate::fetch::{Blocks, Fetcher, Start};
 use crate::indexer::{IndexEnd, Indexer, Turn};
-use crate::node::NodeError;
+use crate::network::Network;
 use crate::plan::Planner;
 use crate::queue::{FetchEnd, Queue};
 use crate::stop::Stop;
+use crate::targets::Targets;
 use crate::wakeups::Wakeups;
 use crate::watchdog::Watchdog;
 
@@ -45,11 +46,14 @@ impl Drop for Closing {
 impl<'a> Round<'a> {
     pub(crate) fn start(
         indexer: &'a Indexer,
-        start: Start,
+        (network, start): (Option<Network>, Start),
         wakeups: Wakeups,
         stop: &'a Stop,
     ) -> Result<Self, IndexError> {
         let options = indexer.options;
+        let snapshot = indexer.runtime.store().snapshot();
+        let targets = Targets::indexed(network, start.height, &snapshot)?;
+        drop(snapshot);
         let queue = Arc::new(Queue::new(
             options.max_fetched_blocks,
             options.max_fetched_bytes,
@@ -72,6 +76,7 @@ impl<'a> Round<'a> {
         for _ in 0..options.fetch_threads.max(1) {
             let fetcher = Fetcher {
                 node: Arc::clone(&indexer.node),
+                network,
                 queue: Arc::clone(&queue),
                 progress: Arc::clone(&indexer.progress),
                 backoff: options.backoff,
@@ -83,7 +88,12 @@ impl<'a> Round<'a> {
         let (committed, committed_receiver) = crossbeam_channel::bounded(1);
         let executor = Executor {
             runtime: indexer.runtime.clone(),
-            blocks: Blocks::new(Arc::clone(&queue), &start),
+            blocks: Blocks::new(
+                Arc::clone(&queue),
+                Arc::clone(&indexer.node),
+                &start,
+                targets,
+            ),
             queue: Arc::clone(&queue),
             executed: executed_sender,
             committed: committed_receiver,
@@ -206,9 +216,7 @@ fn turn(end: FetchEnd) -> Result<Turn, IndexError> {
         FetchEnd::Exit => Turn::End(IndexEnd::Exit),
         FetchEnd::Tip => Turn::End(IndexEnd::Tip),
         FetchEnd::Changed => Turn::Changed,
-        FetchEnd::Unconnected(height) => Turn::Unconnected(NodeError::BadAnswer {
-            what: format!("block {height} does not stand on the block before it"),
-        }),
+        FetchEnd::Unconnected(error) => Turn::Unconnected(error),
         FetchEnd::Failed(error) => return Err(error.into()),
     })
 }

@@ -29,15 +29,17 @@ impl<'a> Wire<'a> {
         self.take(N)?.try_into().ok()
     }
 
-    /// A length or count (`CompactSize`).
+    /// A length or count (`CompactSize`); none if it is written in more bytes than it
+    /// takes: no node writes it so, and nothing commits to how a count is written.
     pub(crate) fn compact(&mut self) -> Option<u64> {
         let [first] = self.array()?;
-        match first {
-            0xfd => self.array().map(u16::from_le_bytes).map(u64::from),
-            0xfe => self.array().map(u32::from_le_bytes).map(u64::from),
-            0xff => self.array().map(u64::from_le_bytes),
-            small => Some(u64::from(small)),
-        }
+        let (value, least) = match first {
+            0xfd => (self.array().map(u16::from_le_bytes)?.into(), 0xfd),
+            0xfe => (self.array().map(u32::from_le_bytes)?.into(), 1 << 16),
+            0xff => (self.array().map(u64::from_le_bytes)?, 1 << 32),
+            small => (small.into(), 0),
+        };
+        (value >= least).then_some(value)
     }
 
     /// Bytes with their length before them.
@@ -51,5 +53,26 @@ impl<'a> Wire<'a> {
         self.0
             .get(..self.0.len() - later.0.len())
             .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_in_their_shortest_form_only() {
+        let check = |bytes: &[u8], expected: Option<u64>| {
+            assert_eq!(Wire::new(bytes).compact(), expected, "{bytes:02x?}");
+        };
+        check(&[0xfc], Some(0xfc));
+        check(&[0xfd, 0xfc, 0], None);
+        check(&[0xfd, 0xfd, 0], Some(0xfd));
+        check(&[0xfe, 0xff, 0xff, 0, 0], None);
+        check(&[0xfe, 0, 0, 1, 0], Some(0x1_0000));
+        check(&[0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], None);
+        check(&[0xff, 0, 0, 0, 0, 1, 0, 0, 0], Some(1 << 32));
+        check(&[0xfe, 0, 0, 1], None);
+        check(&[], None);
     }
 }

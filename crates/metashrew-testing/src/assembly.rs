@@ -25,6 +25,8 @@ pub(crate) struct Frame {
     pub(crate) extra_nonce: [u8; 8],
     /// What the coinbase pays, the witness commitment not included.
     pub(crate) coinbase_outputs: Vec<TxOut>,
+    /// Whether its hash meets its target, or misses it.
+    pub(crate) with_work: bool,
 }
 
 /// Assembles and mines the block.
@@ -49,7 +51,7 @@ pub(crate) fn assemble(frame: &Frame, transactions: Vec<(Txid, Transaction)>) ->
         bits: CompactTarget::from_consensus(REGTEST_BITS),
         nonce: 0,
     };
-    while !header.target().is_met_by(header.block_hash()) {
+    while header.target().is_met_by(header.block_hash()) != frame.with_work {
         header.nonce += 1;
     }
     let txdata = std::iter::once(coinbase)

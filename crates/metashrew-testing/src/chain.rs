@@ -110,6 +110,7 @@ pub struct Chain {
     start: u32,
     parent: BlockHash,
     shape: Shape,
+    with_work: bool,
     remined: u64,
     scripts: Scripts,
     coins: Coins,
@@ -125,6 +126,7 @@ impl Chain {
             start: 1,
             parent: constants::genesis_block(Network::Regtest).block_hash(),
             shape: Shape::Transactions(10),
+            with_work: true,
             remined: 500,
             scripts: Scripts::default(),
             coins: Coins::default(),
@@ -171,6 +173,13 @@ impl Chain {
     #[must_use]
     pub fn shape(mut self, shape: Shape) -> Self {
         self.shape = shape;
+        self
+    }
+
+    /// From now on blocks claim work that was not done: their hashes miss their targets.
+    #[must_use]
+    pub fn without_work(mut self) -> Self {
+        self.with_work = false;
         self
     }
 
@@ -259,6 +268,7 @@ impl Chain {
             parent,
             extra_nonce: self.rng.bytes(),
             coinbase_outputs: self.coinbase_outputs(count, SUBSIDY + fees),
+            with_work: self.with_work,
         };
         let block = assembly::assemble(&frame, transactions);
         if let Some(coinbase) = block.txdata.first() {
@@ -293,6 +303,14 @@ impl Chain {
         };
         (0..count).map(output).collect()
     }
+}
+
+/// The block with a nonce by which its hash meets its target; for targets of regtest.
+pub fn with_work(mut block: Block) -> Block {
+    while !block.header.target().is_met_by(block.block_hash()) {
+        block.header.nonce = block.header.nonce.wrapping_add(1);
+    }
+    block
 }
 
 /// Brings the unspent outputs from before a block to after it.

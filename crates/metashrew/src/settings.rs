@@ -19,6 +19,7 @@ impl Start {
             confirmations: self.confirmations,
             poll_interval: self.node.poll_interval_ms.map(Duration::from_millis),
             reorg_horizon: self.reorg_horizon,
+            accept_less_work: self.accept_less_work,
             ..IndexOptions::default()
         }
     }

@@ -8,15 +8,17 @@ use std::fmt;
 pub(super) enum Method {
     ChainInfo,
     BlockHash,
+    BlockHeader,
     Block,
     BlockTemplate,
 }
 
 impl Method {
     #[cfg(test)]
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::ChainInfo,
         Self::BlockHash,
+        Self::BlockHeader,
         Self::Block,
         Self::BlockTemplate,
     ];
@@ -25,6 +27,7 @@ impl Method {
         match self {
             Self::ChainInfo => "getblockchaininfo",
             Self::BlockHash => "getblockhash",
+            Self::BlockHeader => "getblockheader",
             Self::Block => "getblock",
             Self::BlockTemplate => "getblocktemplate",
         }

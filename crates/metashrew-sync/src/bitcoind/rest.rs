@@ -62,6 +62,17 @@ impl Rest {
         from: &BlockHash,
         count: usize,
     ) -> Result<Option<Vec<BlockHash>>, NodeFault> {
+        let headers = self.headers(from, count)?;
+        let hash = |header: &[u8; HEADER_LEN]| Header::read(header).map(|header| header.hash);
+        Ok(headers.map(|headers| headers.iter().filter_map(hash).collect()))
+    }
+
+    /// The headers of the best chain from a block on, the block's own included.
+    pub(super) fn headers(
+        &self,
+        from: &BlockHash,
+        count: usize,
+    ) -> Result<Option<Vec<[u8; HEADER_LEN]>>, NodeFault> {
         let count = count.min(MAX_HEADERS);
         let name = format!("{from}.bin?count={count}");
         let limit = (count * HEADER_LEN) as u64 + 1_000;
@@ -132,20 +143,21 @@ fn why_not(reply: &Reply) -> Refusal {
     }
 }
 
-/// The hashes of headers that follow each other, the first of which is given. None
+/// Headers that follow each other, the hash of the first of which is given. None
 /// if they are anything else, such as merged-mined ones with their proofs.
-fn read_headers(headers: &[u8], first: &BlockHash) -> Option<Vec<BlockHash>> {
-    let mut hashes = Vec::with_capacity(headers.len() / HEADER_LEN);
-    for header in headers.chunks(HEADER_LEN) {
-        let header = Header::read(header)?;
-        let fits = match hashes.last() {
+fn read_headers(bytes: &[u8], first: &BlockHash) -> Option<Vec<[u8; HEADER_LEN]>> {
+    let (chunks, rest) = bytes.as_chunks();
+    let mut last = None;
+    for chunk in chunks {
+        let header = Header::read(chunk)?;
+        let fits = match last {
             None => header.hash == *first,
-            Some(parent) => header.parent == *parent,
+            Some(parent) => header.parent == parent,
         };
         if !fits {
             return None;
         }
-        hashes.push(header.hash);
+        last = Some(header.hash);
     }
-    Some(hashes)
+    rest.is_empty().then(|| chunks.to_vec())
 }

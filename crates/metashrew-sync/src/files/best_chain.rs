@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use bitcoin::{CompactTarget, Target, Work};
-use metashrew_store::{BlockHash, Height};
+use metashrew_store::{BlockHash, Chainwork, Height};
 
 use super::frames::Found;
 use crate::network::Network;
+use crate::work;
 
 /// The chain with the most work, lowest block first; of several, the one whose
 /// last block was found first.
@@ -21,7 +21,7 @@ pub(super) fn select(found: &[Found]) -> Vec<&Found> {
     }
     let parent = |block: &Found| by_hash.get(&block.header.parent).copied();
     let works = works(found, parent);
-    let mut best: Option<(usize, Work)> = None;
+    let mut best: Option<(usize, Chainwork)> = None;
     for (index, work) in works.into_iter().enumerate() {
         if best.is_none_or(|(_, most)| work > most) {
             best = Some((index, work));
@@ -39,12 +39,12 @@ pub(super) fn select(found: &[Found]) -> Vec<&Found> {
 
 /// The work of each block and all below it. A block below another may have been
 /// found after it.
-fn works(found: &[Found], parent: impl Fn(&Found) -> Option<usize>) -> Vec<Work> {
-    let mut works: Vec<Option<Work>> = vec![None; found.len()];
+fn works(found: &[Found], parent: impl Fn(&Found) -> Option<usize>) -> Vec<Chainwork> {
+    let mut works: Vec<Option<Chainwork>> = vec![None; found.len()];
     let mut path = Vec::new();
     for index in 0..found.len() {
         let mut next = Some(index);
-        let mut sum = none();
+        let mut sum = Chainwork::ZERO;
         while let Some(index) = next {
             if let Some(known) = works.get(index).copied().flatten() {
                 sum = known;
@@ -54,29 +54,15 @@ fn works(found: &[Found], parent: impl Fn(&Found) -> Option<usize>) -> Vec<Work>
             next = found.get(index).and_then(&parent);
         }
         while let Some(index) = path.pop() {
-            sum = sum + found.get(index).map_or_else(none, work);
+            if let Some(block) = found.get(index) {
+                sum = sum.saturating_add(work::work(block.header.bits));
+            }
             if let Some(work) = works.get_mut(index) {
                 *work = Some(sum);
             }
         }
     }
-    works
-        .into_iter()
-        .map(|work| work.unwrap_or_else(none))
-        .collect()
-}
-
-fn none() -> Work {
-    Work::from_be_bytes([0; 32])
-}
-
-/// Work beyond 2^128 is no chain's, and damaged headers may claim it: it counts
-/// for nothing, and sums cannot overflow.
-fn work(block: &Found) -> Work {
-    let target = Target::from_compact(CompactTarget::from_consensus(block.header.bits));
-    let work = target.to_work();
-    let fits = work.to_be_bytes().iter().take(16).all(|byte| *byte == 0);
-    if fits { work } else { none() }
+    works.into_iter().map(Option::unwrap_or_default).collect()
 }
 
 /// The height of a chain's first block, if the chain tells.

@@ -29,6 +29,12 @@ pub enum FilesError {
         /// The file.
         path: PathBuf,
     },
+    /// There are blocks, and no work was done for any.
+    #[error("no block in `{}` has proof of work: their hashes do not meet their targets", path.display())]
+    NoWork {
+        /// The file or directory.
+        path: PathBuf,
+    },
     /// There is no frame of a block in a file that Core named, and no key beside it.
     #[error(
         "`{}` holds no frame of a block; it may be masked (Bitcoin Core 28 and later do that): copy `xor.dat` from the folder it comes from beside it", path.display()

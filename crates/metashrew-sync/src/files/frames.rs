@@ -10,7 +10,6 @@
 use std::fs::File;
 use std::io;
 
-use bitcoin::{CompactTarget, Target};
 use metashrew_store::{BlockHash, Height};
 
 use super::block_file::BlockFile;
@@ -18,7 +17,8 @@ use super::places::Place;
 use super::window::Window;
 use crate::auxpow;
 use crate::bip34;
-use crate::block::{self, BlockFault, HEADER_LEN, Header};
+use crate::block::{self, BlockFault, HEADER_LEN, Header, Rules};
+use crate::work;
 
 /// Bytes before each block.
 pub(super) const FRAME_LEN: u64 = 8;
@@ -207,7 +207,7 @@ impl<'a> Frames<'a> {
         let Some(header) = Header::read(&start) else {
             return Ok(None);
         };
-        if !has_target(&header) && !in_order {
+        if !work::is_target(header.bits) && !in_order {
             return Ok(None);
         }
         let end = offset + u64::from(length);
@@ -275,25 +275,18 @@ impl<'a> Frames<'a> {
 /// Bytes of the whole block that these begin with.
 pub(super) fn whole_length(bytes: &[u8]) -> Result<usize, BlockFault> {
     let hash = Header::read(bytes).map_or(BlockHash::from_bytes([0; 32]), |header| header.hash);
-    match block::check(bytes, &hash) {
+    match block::check(bytes, &hash, Rules::Other) {
         Ok(_) => Ok(bytes.len()),
         Err(BlockFault::TooLong { extra }) => {
             let block = bytes.get(..bytes.len().saturating_sub(extra));
-            block::check(block.unwrap_or_default(), &hash).map(|_| bytes.len() - extra)
+            block::check(block.unwrap_or_default(), &hash, Rules::Other)
+                .map(|_| bytes.len() - extra)
         }
         Err(fault) => Err(fault),
     }
 }
 
-/// Whether a header's target is one at all.
-fn has_target(header: &Header) -> bool {
-    Target::from_compact(CompactTarget::from_consensus(header.bits)) != Target::ZERO
-}
-
 /// Whether a block's hash meets the target that its header names.
-pub(super) fn meets_target(header: &Header) -> bool {
-    let target = Target::from_compact(CompactTarget::from_consensus(header.bits));
-    let mut hash = *header.hash.as_bytes();
-    hash.reverse();
-    hash <= target.to_be_bytes()
+fn meets_target(header: &Header) -> bool {
+    work::check(header, None).is_ok()
 }

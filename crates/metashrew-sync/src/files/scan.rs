@@ -6,7 +6,7 @@ use super::block_file::BlockFile;
 use super::frames::{self, FRAME_LEN, Found, Frames, State};
 use super::places::Place;
 use super::window::Window;
-use crate::block::{self, HEADER_LEN};
+use crate::block::{self, BlockFault, HEADER_LEN, Rules};
 use crate::network::Network;
 
 /// Finds the blocks in a file; `index` is the file's own. The first frame of all
@@ -136,10 +136,20 @@ fn raw_block(file: &BlockFile, index: usize, length: u64) -> Result<Option<Found
         length,
     };
     let bytes = file.read(place)?;
-    let whole = frames::whole_length(&bytes) == Ok(bytes.len());
-    Ok(whole
-        .then(|| Found::new(place, &bytes, State::Whole))
-        .flatten())
+    if frames::whole_length(&bytes) != Ok(bytes.len()) {
+        return Ok(None);
+    }
+    let found = Found::new(place, &bytes, State::Whole);
+    // Nothing tells the network; whatever it is, a lone block could be made up.
+    if let Some(found) = &found
+        && let Err(BlockFault::NoWork { .. }) =
+            block::check(&bytes, &found.header.hash, Rules::Unknown)
+    {
+        return Err(FilesError::NoWork {
+            path: file.path().to_owned(),
+        });
+    }
+    Ok(found)
 }
 
 /// What the frames of a file begin with: what it begins with itself if a block

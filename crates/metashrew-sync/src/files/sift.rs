@@ -8,7 +8,8 @@ use metashrew_store::BlockHash;
 use super::FilesError;
 use super::block_file::BlockFile;
 use super::frames::{self, Found, State};
-use super::scan;
+use crate::network::Network;
+use crate::work;
 
 /// So many blocks at most are read because they name another height than their place
 /// in the chain says.
@@ -18,9 +19,11 @@ const MAX_ODD: usize = 64;
 /// a block's hash is its proof; and incomplete blocks that nothing is known to stand
 /// on, or that stand alone.
 pub(super) fn sift(found: Vec<Found>, magic: [u8; 4], files: &[BlockFile]) -> Vec<Found> {
+    let network = Network::of_magic(magic);
+    let has_work = |block: &Found| work::check(&block.header, Some(network)).is_ok();
     let (mut found, without_work): (Vec<_>, Vec<_>) = found
         .into_iter()
-        .partition(|block| !scan::is_known(magic) || frames::meets_target(&block.header));
+        .partition(|block| !network.is_named() || has_work(block));
     if let Some(first) = without_work.first()
         && let Some(file) = files.get(first.place.file)
     {

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bitcoin::consensus::encode::serialize;
-use bitcoin::{Network, block::Version};
+use bitcoin::constants::genesis_block;
+use bitcoin::{CompactTarget, Network, block::Version};
 use bzip2::{Compression, write::BzEncoder};
 use metashrew_store::{BlockHash, Height, Store};
 use metashrew_sync::{
     BlockFault, BlockFiles, FilesError, IndexEnd, IndexError, Indexer, Node, NodeError, Stop,
 };
-use metashrew_testing::chain::{Chain, Mined, Shape};
-use metashrew_testing::frames::{BlockDirectory, MAINNET_MAGIC, REGTEST_MAGIC, frames};
+use metashrew_testing::chain::{Chain, Mined, Shape, with_work};
+use metashrew_testing::frames::{BlockDirectory, REGTEST_MAGIC, frames};
 use metashrew_testing::guests;
 use metashrew_testing::rng::Rng;
 use tempfile::TempDir;
@@ -62,17 +63,26 @@ fn assert_has(files: &BlockFiles, blocks: &[Mined]) {
 #[test]
 fn framed_files_of_every_network_are_read() {
     let chain = chain(100, 30);
-    let known = [
+    for magic in [REGTEST_MAGIC, *b"\xc0\xc0\xc0\xc0", *b"abcd"] {
+        let (_directory, path) = file("blocks", &frames(magic, raw(chain.blocks())));
+        assert_has(&BlockFiles::open(&path, None).unwrap(), chain.blocks());
+    }
+    for network in [
         Network::Bitcoin,
         Network::Testnet,
         Network::Testnet4,
         Network::Signet,
         Network::Regtest,
-    ];
-    let magics = known.map(|network| network.magic().to_bytes());
-    for magic in magics.into_iter().chain([*b"\xc0\xc0\xc0\xc0", *b"abcd"]) {
+    ] {
+        let (magic, genesis) = (network.magic().to_bytes(), genesis_block(network));
+        let (_directory, path) = file("blocks", &frames(magic, [serialize(&genesis)]));
+        let files = BlockFiles::open(&path, None).unwrap();
+        assert_eq!((files.first_height(), files.last_height()), (0, 0));
+        // The work of regtest is none on the others.
         let (_directory, path) = file("blocks", &frames(magic, raw(chain.blocks())));
-        assert_has(&BlockFiles::open(&path, None).unwrap(), chain.blocks());
+        let files = BlockFiles::open(&path, None);
+        let is_refused = matches!(files, Err(FilesError::NoWork { .. }));
+        assert_eq!(is_refused, network != Network::Regtest, "{network}");
     }
 }
 
@@ -149,7 +159,7 @@ fn packed_files_are_unpacked() {
         packer.write_all(bytes).unwrap();
         packer.finish().unwrap()
     };
-    let framed = pack(&frames(MAINNET_MAGIC, raw(chain.blocks())));
+    let framed = pack(&frames(REGTEST_MAGIC, raw(chain.blocks())));
     let (directory, path) = file("blk00000.dat.bz2", &framed);
     assert_has(&BlockFiles::open(&path, None).unwrap(), chain.blocks());
     assert_has(
@@ -184,7 +194,7 @@ fn a_raw_block_takes_the_height_given_or_its_own() {
 #[test]
 fn heights_come_from_the_chain_or_are_asked_for() {
     // A known genesis block, and a block on top of one, tell their heights.
-    let genesis = bitcoin::constants::genesis_block(Network::Regtest);
+    let genesis = genesis_block(Network::Regtest);
     let mut blocks = vec![serialize(&genesis)];
     blocks.extend(raw(old_style(&chain(1, 5)).as_slice()));
     let (_directory, path) = file("genesis.dat", &frames(REGTEST_MAGIC, &blocks));
@@ -212,9 +222,7 @@ fn old_style(chain: &Chain) -> Vec<Mined> {
         let mut block = mined.block();
         block.header.version = Version::ONE;
         block.header.prev_blockhash = parent;
-        while !block.header.target().is_met_by(block.block_hash()) {
-            block.header.nonce += 1;
-        }
+        let block = with_work(block);
         let hash = block.block_hash();
         let remade = Mined {
             hash,
@@ -251,6 +259,33 @@ fn the_chain_with_most_work_counts_and_the_first_seen_of_equals() {
     let all = [stale(&longer, 20), stale(&main, 0), stale(&main, 0)].concat();
     let (_directory, path) = file("a.dat", &frames(REGTEST_MAGIC, &all));
     assert_has(&BlockFiles::open(&path, None).unwrap(), main.blocks());
+}
+
+#[test]
+fn a_frame_that_claims_work_and_has_none_does_not_win() {
+    let chain = chain(1, 20);
+    let tip = chain.tip().unwrap();
+    let idle = |bits| {
+        let mut block = tip.block();
+        block.header.prev_blockhash = chain.blocks()[17].hash;
+        block.header.bits = CompactTarget::from_consensus(bits);
+        while block.header.target().is_met_by(block.block_hash()) {
+            block.header.nonce += 1;
+        }
+        serialize(&block)
+    };
+    for bits in [0x1d00_ffff, 0x0b00_ffff, 0x207f_ffff, 0xff7f_ffff, 0] {
+        let mut all = raw(chain.blocks());
+        let false_tip = idle(bits);
+        all.insert(3, false_tip.clone());
+        all.push(false_tip.clone());
+        let (_directory, path) = file("a.dat", &frames(REGTEST_MAGIC, &all));
+        assert_has(&BlockFiles::open(&path, None).unwrap(), chain.blocks());
+        // One by itself is refused, too.
+        let (_directory, path) = file("block.bin", &false_tip);
+        let error = BlockFiles::open(&path, None).unwrap_err();
+        assert!(matches!(error, FilesError::NoWork { .. }), "{error}");
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@ use bitcoin::hashes::Hash;
 use bitcoin::{Amount, TxOut};
 use metashrew_store::{BlockHash, Height, Store};
 use metashrew_sync::{
-    Auth, BlockFiles, CoreNode, CoreSettings, FilesError, IndexEnd, Indexer, Network, Node,
-    NodeError, SettingsError, SourceCounts, Stop,
+    Auth, BlockFiles, CoreNode, CoreSettings, FilesError, IndexEnd, IndexError, IndexOptions,
+    Indexer, Network, Node, NodeError, SettingsError, SourceCounts, Stop,
 };
 use metashrew_testing::bitcoind::{Bitcoind, Key, Settings};
 use metashrew_testing::chain::Mined;
@@ -226,6 +226,54 @@ fn a_node_that_prunes_says_from_where_it_has_blocks() {
     assert!(error.to_string().contains("pruned"), "{error}");
     for mined in &blocks[first as usize..] {
         assert_eq!(node.block(&ours(&mined.hash)).unwrap(), *mined.bytes);
+    }
+    // Where pruning stands is no place for an index to begin at, unless it is named.
+    let node = Arc::new(node);
+    let store = Store::in_memory();
+    let index = |start_height| {
+        let runtime = runtime(&guests::chained(), &store);
+        let options = IndexOptions {
+            start_height,
+            ..options()
+        };
+        Indexer::new(runtime, Arc::clone(&node) as Arc<dyn Node>, options).run(&Stop::new())
+    };
+    let error = index(None).unwrap_err();
+    let is_gap =
+        matches!(&error, IndexError::Gap { height: 0, first: lowest, .. } if *lowest == first);
+    assert!(is_gap, "{error}");
+    let error = error.to_string();
+    assert!(error.contains("block 0") && error.contains(&first.to_string()));
+    assert!(store.snapshot().tip().is_none());
+    assert_eq!(index(Some(first)).unwrap(), IndexEnd::Tip);
+    assert_holds(&store, &blocks[first as usize..]);
+}
+
+#[test]
+fn headers_come_by_rpc_and_rest() {
+    let bitcoind = Bitcoind::start();
+    bitcoind.mine(30);
+    let blocks = blocks(&bitcoind);
+    for rest in [false, true] {
+        let node = connect(&CoreSettings {
+            rest,
+            network: None,
+            ..settings(&bitcoind)
+        });
+        assert_eq!(node.network().unwrap(), Some(Network::Regtest));
+        let check = |from: Height, count: usize| {
+            let headers = node.headers(from, count).unwrap();
+            let expected = blocks.iter().skip(from as usize).take(count);
+            let expected: Vec<[u8; 80]> = expected
+                .map(|mined| *mined.bytes.first_chunk().unwrap())
+                .collect();
+            assert_eq!(headers, expected, "{count} from {from}");
+        };
+        check(0, 10);
+        check(7, 1);
+        check(25, 2_000);
+        check(30, 5);
+        check(31, 5);
     }
 }
 

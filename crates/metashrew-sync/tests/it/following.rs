@@ -29,6 +29,10 @@ fn new_blocks_and_reorganisations_are_followed_until_a_stop() {
             ..close_options()
         },
     ] {
+        let options = IndexOptions {
+            accept_less_work: true,
+            ..options
+        };
         thread::scope(|scope| {
             let follower = Follower::start(scope, &node, options, None);
             follower.wait_for(&best);
@@ -228,6 +232,7 @@ fn blocks_behind_a_slow_one_are_fetched_meanwhile() {
     };
     let store = Store::in_memory();
     let options = IndexOptions {
+        start_height: Some(1),
         max_fetched_blocks: 10,
         fetch_threads: 2,
         ..options()

@@ -1,12 +1,14 @@
 //! A node that fails and lies delays indexing, and harms nothing.
 
+use std::time::Duration;
+
 use metashrew_store::Store;
-use metashrew_sync::{IndexEnd, Stop};
+use metashrew_sync::{IndexEnd, IndexOptions, Stop};
 use metashrew_testing::chain::{Chain, Shape};
 use metashrew_testing::guests;
 use metashrew_testing::rng::Rng;
 
-use crate::support::{FakeNode, LIES, assert_holds, index, indexer, options};
+use crate::support::{FakeNode, LIES, assert_holds, index, indexer, options, wait_until};
 
 fn chain() -> Chain {
     let mut chain = Chain::new(6).shape(Shape::Transactions(3));
@@ -26,6 +28,53 @@ fn no_lie_is_believed() {
         assert_eq!(node.lies_left(), 0, "{lie:?}");
         assert_eq!(indexer.progress().report().failures, 4, "{lie:?}");
         assert_holds(&store, chain.blocks());
+    }
+}
+
+/// Follows a node that claims a branch in place of its chain, then the chain again,
+/// and asserts that nothing of the branch is ever indexed.
+fn assert_not_followed(branch: &Chain) {
+    let mut chain = chain();
+    let node = FakeNode::new(&chain);
+    let store = Store::in_memory();
+    index(&store, &node, options()).unwrap();
+    node.switch(branch);
+    let following = IndexOptions {
+        follow: true,
+        poll_interval: Some(Duration::from_millis(1)),
+        ..options()
+    };
+    let indexer = indexer(&guests::chained(), &store, &node, following);
+    let (stop, progress) = (Stop::new(), indexer.progress());
+    std::thread::scope(|scope| {
+        scope.spawn(|| indexer.run(&stop).unwrap());
+        wait_until("it is told on and on", || progress.report().failures > 20);
+        assert_eq!(progress.status().state.name(), "waiting");
+        assert_holds(&store, chain.blocks());
+        chain.mine(1);
+        node.switch(&chain);
+        wait_until("it goes on", || progress.report().height == Some(41));
+        stop.request();
+    });
+    assert_eq!(progress.report().rollbacks, 0);
+    assert_holds(&store, chain.blocks());
+}
+
+#[test]
+fn a_branch_without_work_is_not_followed() {
+    for fork in [0, 20, 39] {
+        let mut branch = chain().fork(fork, 9).without_work();
+        branch.mine(45 - fork as usize);
+        assert_not_followed(&branch);
+    }
+}
+
+#[test]
+fn a_branch_with_as_much_or_less_work_is_not_followed() {
+    for (fork, tip) in [(39, 40), (30, 40), (30, 35), (0, 40)] {
+        let mut branch = chain().fork(fork, 9);
+        branch.mine(tip - fork as usize);
+        assert_not_followed(&branch);
     }
 }
 

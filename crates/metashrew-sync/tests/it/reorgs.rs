@@ -76,12 +76,21 @@ fn reorganisations_in_the_middle_and_back_again_are_followed() {
 }
 
 #[test]
-fn a_branch_as_long_as_the_chain_replaces_it_when_the_node_says_so() {
+fn a_branch_as_long_as_the_chain_replaces_it_only_if_that_is_accepted() {
     let (chain, mut branch) = branches(4, 0);
+    let accepting = IndexOptions {
+        accept_less_work: true,
+        ..options()
+    };
     let store = Store::in_memory();
     let node = FakeNode::new(&chain);
     index(&store, &node, options()).unwrap();
     node.switch(&branch);
+    index(&store, &node, options()).unwrap();
+    assert_holds(&store, chain.blocks());
+    index(&store, &node, accepting).unwrap();
+    assert_holds(&store, branch.blocks());
+    node.switch(&chain);
     index(&store, &node, options()).unwrap();
     assert_holds(&store, branch.blocks());
     branch.mine(2);
@@ -91,19 +100,27 @@ fn a_branch_as_long_as_the_chain_replaces_it_when_the_node_says_so() {
 }
 
 #[test]
-fn a_shorter_branch_is_followed_and_a_shorter_past_is_waited_out() {
+fn a_shorter_branch_is_followed_if_that_is_accepted_and_a_shorter_past_is_not() {
     let (chain, branch) = branches(10, 0);
     let store = Store::in_memory();
     let node = FakeNode::new(&chain);
     index(&store, &node, options()).unwrap();
 
+    let accepting = IndexOptions {
+        accept_less_work: true,
+        ..options()
+    };
     node.cut(1_040);
-    assert_eq!(index(&store, &node, options()).unwrap(), IndexEnd::Tip);
-    assert_holds(&store, chain.blocks());
+    for options in [options(), accepting] {
+        assert_eq!(index(&store, &node, options).unwrap(), IndexEnd::Tip);
+        assert_holds(&store, chain.blocks());
+    }
 
     node.switch(&branch);
     node.cut(1_074);
     assert_eq!(index(&store, &node, options()).unwrap(), IndexEnd::Tip);
+    assert_holds(&store, chain.blocks());
+    assert_eq!(index(&store, &node, accepting).unwrap(), IndexEnd::Tip);
     assert_holds(&store, &branch.blocks()[..75]);
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bitcoin::hashes::Hash;
 use bytes::Bytes;
 use metashrew_store::{BlockHash, Height, Store};
-use metashrew_sync::{IndexEnd, IndexOptions, Indexer, Node, NodeBlock, NodeError, Stop};
+use metashrew_sync::{IndexEnd, IndexOptions, Indexer, Network, Node, NodeBlock, NodeError, Stop};
 use metashrew_testing::chain::{Chain, Mined, Shape};
 use metashrew_testing::guests;
 use metashrew_testing::rng::Rng;
@@ -32,6 +32,8 @@ struct World {
     /// Questions until the next event.
     quiet: u64,
     events: u32,
+    /// Whether the end is a chain with more work than any before.
+    heaviest_at_last: bool,
     /// Of the run at hand.
     stop: Stop,
 }
@@ -39,7 +41,7 @@ struct World {
 struct SimNode(Mutex<World>);
 
 impl World {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, heaviest_at_last: bool) -> Self {
         let mut rng = Rng::new(seed);
         let mut best = Chain::new(rng.next_u64()).shape(Shape::Transactions(2));
         best.mine(30);
@@ -51,6 +53,7 @@ impl World {
             down: 0,
             quiet: 20,
             events: 60,
+            heaviest_at_last,
             stop: Stop::new(),
         };
         world.learn();
@@ -85,6 +88,13 @@ impl World {
             // From here on the node is as it should be.
             self.shown = None;
             self.down = 0;
+            if self.heaviest_at_last {
+                let highest = self.blocks.values().map(|mined| mined.height).max();
+                let tip = self.best.tip().map_or(0, |tip| tip.height);
+                let missing = highest.unwrap_or(0).saturating_sub(tip);
+                self.best.mine(missing as usize + 1);
+                self.learn();
+            }
             self.stop.request();
             return;
         }
@@ -131,6 +141,16 @@ impl World {
 }
 
 impl Node for SimNode {
+    fn network(&self) -> Result<Option<Network>, NodeError> {
+        let mut world = self.0.lock();
+        world.ask()?;
+        Ok(Some(Network::Regtest))
+    }
+
+    fn default_start(&self) -> Result<Option<Height>, NodeError> {
+        self.first()
+    }
+
     fn tip(&self) -> Result<Option<NodeBlock>, NodeError> {
         let mut world = self.0.lock();
         world.ask()?;
@@ -219,7 +239,11 @@ fn run(store: &Store, node: &Arc<SimNode>, options: IndexOptions, seed: u64) -> 
 }
 
 fn simulate(seed: u64, mut reopen: impl FnMut(Option<Store>) -> Store) {
-    let node = Arc::new(SimNode(Mutex::new(World::new(seed))));
+    // Half of the indexers follow the node to wherever it goes; the others wait until
+    // it comes with more work.
+    let accept_less_work = seed.is_multiple_of(2);
+    let node = SimNode(Mutex::new(World::new(seed, !accept_less_work)));
+    let node = Arc::new(node);
     let mut rng = Rng::new(!seed);
     let mut store = reopen(None);
     while node.0.lock().events > 0 {
@@ -227,6 +251,7 @@ fn simulate(seed: u64, mut reopen: impl FnMut(Option<Store>) -> Store) {
             follow: true,
             poll_interval: Some(Duration::from_micros(100)),
             reorg_horizon: 1_000,
+            accept_less_work,
             fetch_threads: 1 + rng.index(4),
             max_fetched_blocks: 1 + rng.index(20),
             max_uncommitted_blocks: 1 + rng.index(10),
@@ -238,6 +263,7 @@ fn simulate(seed: u64, mut reopen: impl FnMut(Option<Store>) -> Store) {
     }
     let to_the_end = IndexOptions {
         reorg_horizon: 1_000,
+        accept_less_work,
         ..options()
     };
     assert_eq!(run(&store, &node, to_the_end, seed), IndexEnd::Tip);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bitcoin::block::Header;
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use metashrew_runtime::MetashrewRuntime;
 use metashrew_store::{BlockHash, BlockRecord, BlockRef, Chainwork, Height, Store, StoreOptions};
 use metashrew_sync::{
-    Backoff, IndexEnd, IndexError, IndexOptions, Indexer, Node, NodeBlock, NodeError, Stop,
+    Backoff, IndexEnd, IndexError, IndexOptions, Indexer, Network, Node, NodeBlock, NodeError, Stop,
 };
 use metashrew_testing::chain::{Chain, Mined};
 use metashrew_testing::{damage, guests};
@@ -71,6 +72,8 @@ struct Inner {
     chain: BTreeMap<Height, BlockHash>,
     blocks: HashMap<BlockHash, Mined>,
     asked: usize,
+    /// Questions of any kind.
+    questions: AtomicUsize,
     /// How many questions for blocks were answered before the chain becomes another.
     switches: VecDeque<(usize, BTreeMap<Height, BlockHash>)>,
     lies: VecDeque<Option<Lie>>,
@@ -155,6 +158,11 @@ impl FakeNode {
         self.inner.lock().down = down;
     }
 
+    /// How many questions it was asked.
+    pub(crate) fn questions(&self) -> usize {
+        self.inner.lock().questions.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn stop_at(&self, height: Height, stop: &Stop) {
         self.inner.lock().stop_at = Some((height, stop.clone()));
     }
@@ -170,6 +178,7 @@ fn heights(chain: &Chain) -> BTreeMap<Height, BlockHash> {
 
 impl Inner {
     fn answer(&self) -> Result<(), NodeError> {
+        self.questions.fetch_add(1, Ordering::Relaxed);
         if self.down {
             return Err(NodeError::Unavailable("connection refused".into()));
         }
@@ -187,6 +196,23 @@ impl Inner {
 }
 
 impl Node for FakeNode {
+    fn network(&self) -> Result<Option<Network>, NodeError> {
+        self.inner.lock().answer()?;
+        Ok(Some(Network::Regtest))
+    }
+
+    fn default_start(&self) -> Result<Option<Height>, NodeError> {
+        self.first()
+    }
+
+    fn headers(&self, from: Height, count: usize) -> Result<Vec<[u8; 80]>, NodeError> {
+        let inner = self.inner.lock();
+        inner.answer()?;
+        let hashes = inner.chain.range(from..).map(|(_, hash)| hash);
+        let header = |hash| *inner.blocks[hash].bytes.first_chunk().unwrap();
+        Ok(hashes.take(count).map(header).collect())
+    }
+
     fn tip(&self) -> Result<Option<NodeBlock>, NodeError> {
         let inner = self.inner.lock();
         inner.answer()?;

@@ -13,7 +13,7 @@ use metashrew_testing::guests;
 use parking_lot::{Condvar, Mutex};
 
 use crate::follower::{Follower, chain, following};
-use crate::support::{FakeNode, assert_holds, runtime, wait_until};
+use crate::support::{FakeNode, assert_holds, indexer, runtime, wait_until};
 
 #[test]
 fn a_node_that_goes_backwards_is_waited_for() {
@@ -80,6 +80,58 @@ fn an_old_branch_deeper_than_the_horizon_is_waited_out_while_it_is_shorter() {
         );
         assert_holds(&follower.store, best.blocks());
     });
+}
+
+#[test]
+fn a_node_that_comes_back_after_too_deep_a_reorganisation_is_followed_again() {
+    let mut best = chain(30);
+    let mut other = best.fork(10, 5);
+    other.mine(21);
+    let node = FakeNode::new(&best);
+    let options = IndexOptions {
+        reorg_horizon: 10,
+        ..following()
+    };
+    let store = Store::in_memory();
+    let indexer = indexer(&guests::chained(), &store, &node, options);
+    let (stop, progress) = (Stop::new(), indexer.progress());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            loop {
+                match indexer.run(&stop) {
+                    Ok(end) => return assert_eq!(end, IndexEnd::Stopped),
+                    Err(error) => assert!(error.may_pass(), "{error}"),
+                }
+                if !indexer.wait_for_chain(&stop) {
+                    return;
+                }
+            }
+        });
+        let is = |name| wait_until(name, || progress.status().state.name() == name);
+        is("following");
+        for height in [30, 31] {
+            node.switch(&other);
+            is("halted");
+            let asked = node.questions();
+            wait_until("it looks again", || node.questions() > asked + 100);
+            assert_eq!(progress.status().state.name(), "halted");
+            assert_holds(&store, best.blocks());
+            // A shorter past of ours is no end of it.
+            node.switch(&best);
+            node.cut(height - 3);
+            let asked = node.questions();
+            wait_until("it looks again", || node.questions() > asked + 20);
+            assert_eq!(progress.status().state.name(), "halted");
+            best.mine(1);
+            node.switch(&best);
+            is("following");
+            wait_until("it goes on", || {
+                progress.report().height == Some(height + 1)
+            });
+        }
+        stop.request();
+    });
+    assert_holds(&store, best.blocks());
 }
 
 #[test]

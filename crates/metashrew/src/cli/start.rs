@@ -41,7 +41,7 @@ pub(crate) struct Start {
     pub(crate) db: PathBuf,
 
     /// The height to begin at; where the blocks don't tell their heights, that of the first one
-    /// [default: the first block there is]
+    /// [default: 0 from a node, the first block there is from files]
     #[arg(
         long,
         alias = "start-block",
@@ -72,6 +72,13 @@ pub(crate) struct Start {
         default_value_t = 144
     )]
     pub(crate) reorg_horizon: u32,
+
+    /// Follow the node to a branch that has no more work than the indexed one: for a node whose
+    /// blocks were declared invalid on purpose
+    ///
+    /// Without it, such a branch is waited out, whatever the node says.
+    #[arg(long, env = "METASHREW_ACCEPT_LESS_WORK", value_parser = FalseyValueParser::new())]
+    pub(crate) accept_less_work: bool,
 
     #[command(flatten)]
     pub(crate) node: NodeArgs,

@@ -9,7 +9,7 @@ use metashrew_runtime::MetashrewRuntime;
 use metashrew_server::{Reserved, Server, ServerHandle, ServerOptions};
 use metashrew_store::Store;
 use metashrew_sync::{IndexEnd, IndexError, IndexState, Indexer, Progress, Stop};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::pending::Pending;
@@ -74,30 +74,45 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
         let kept = pending.keep(indexing.stop.clone());
         kept.context("the thread for the pending block cannot be started")?;
     }
-    let outcome = tokio::select! {
-        signal = signals.next() => {
-            tracing::info!("{signal}: stopping");
-            None
-        }
-        ended = indexing.watch(console) => Some(ended),
-    };
-    console.hide_bar();
-    let done = match outcome {
-        None => Ok(()),
-        Some(ended) => {
-            let halted = after_indexing(args, &indexing.progress, ended)?;
-            if halted == Halted::Serving {
-                let signal = signals.next().await;
-                tracing::info!("{signal}: stopping");
-            }
-            Ok(())
-        }
-    };
+    until_over(args, console, &mut signals, &mut indexing).await?;
     tokio::select! {
         () = end(server, indexing) => {}
         signal = signals.next() => tracing::warn!("{signal} again: leaving at once"),
     }
-    done
+    Ok(())
+}
+
+/// Waits for a signal, or for an end of indexing after which nothing is served. Where
+/// indexing has halted over what the node has, it may go on by itself.
+async fn until_over(
+    args: &Start,
+    console: &Console,
+    signals: &mut Signals,
+    indexing: &mut Indexing,
+) -> Result<()> {
+    let stopping = |signal| tracing::info!("{signal}: stopping");
+    loop {
+        let ended = tokio::select! {
+            signal = signals.next() => {
+                stopping(signal);
+                return Ok(());
+            }
+            ended = indexing.watch(console) => ended,
+        };
+        console.hide_bar();
+        if after_indexing(args, &indexing.progress, ended)? == Halted::Done {
+            return Ok(());
+        }
+        tokio::select! {
+            signal = signals.next() => {
+                stopping(signal);
+                return Ok(());
+            }
+            () = indexing.resumed() => {
+                tracing::info!("the node's chain can be followed again: indexing goes on");
+            }
+        }
+    }
 }
 
 /// Says where indexing goes on.
@@ -182,42 +197,76 @@ struct Indexing {
     stop: Stop,
     progress: Arc<Progress>,
     store: Store,
-    /// Taken once it has told.
-    end: Option<oneshot::Receiver<Result<IndexEnd, IndexError>>>,
+    turns: mpsc::UnboundedReceiver<Turn>,
+    is_running: bool,
+}
+
+/// What the indexer's thread tells.
+enum Turn {
+    Ended(Result<IndexEnd, IndexError>),
+    /// It goes on after an end.
+    Resumed,
 }
 
 impl Indexing {
     fn start(indexer: Indexer, store: Store) -> Result<Self> {
         let stop = Stop::new();
         let progress = indexer.progress();
-        let (tell, end) = oneshot::channel();
+        let (tell, turns) = mpsc::unbounded_channel();
         let told = stop.clone();
         std::thread::Builder::new()
             .name("metashrew-commit".to_owned())
             .spawn(move || {
-                // Nobody listens any more if the process is about to end.
-                let _ = tell.send(indexer.run(&told));
+                loop {
+                    let result = indexer.run(&told);
+                    let may_pass = result.as_ref().is_err_and(IndexError::may_pass);
+                    // Nobody listens any more if the process is about to end.
+                    let _ = tell.send(Turn::Ended(result));
+                    if !may_pass || !indexer.wait_for_chain(&told) {
+                        return;
+                    }
+                    let _ = tell.send(Turn::Resumed);
+                }
             })
             .context("the indexer's thread cannot be started")?;
         Ok(Self {
             stop,
             progress,
             store,
-            end: Some(end),
+            turns,
+            is_running: true,
         })
     }
 
     /// Waits for the end; a thread that died without a word counts as one.
     async fn ended(&mut self) -> Result<IndexEnd, IndexError> {
-        let Some(end) = &mut self.end else {
-            return Ok(IndexEnd::Stopped);
-        };
-        let told = end.await;
-        self.end = None;
-        told.unwrap_or(Err(IndexError::Thread {
-            task: "commits blocks",
-            source: None,
-        }))
+        loop {
+            match self.turns.recv().await {
+                Some(Turn::Resumed) => self.is_running = true,
+                Some(Turn::Ended(result)) => {
+                    self.is_running = false;
+                    return result;
+                }
+                None if self.is_running => {
+                    return Err(IndexError::Thread {
+                        task: "commits blocks",
+                        source: None,
+                    });
+                }
+                None => return Ok(IndexEnd::Stopped),
+            }
+        }
+    }
+
+    /// Waits until it goes on after an end.
+    async fn resumed(&mut self) {
+        while let Some(turn) = self.turns.recv().await {
+            if let Turn::Resumed = turn {
+                self.is_running = true;
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
     }
 
     /// Shows the progress until the end.

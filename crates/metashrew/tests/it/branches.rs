@@ -82,11 +82,18 @@ fn branches_as_long_longer_and_the_first_one_again_are_followed() {
     let node = Bitcoind::start();
     node.mine(20);
     let desk = Desk::with(&guests::chained());
-    let running = Running::spawn(&mut desk.follow("db", &node.rpc_url(), &[]));
+    let mut follow = desk.follow("db", &node.rpc_url(), &[]);
+    let running = Running::spawn(&mut follow);
     running.wait_for_tip(&node);
-    let first = node.hash_at(16);
+    let (first, tip) = (node.hash_at(16), node.tip().to_string());
     // As long as the other: Core takes it, as the first one is declared invalid.
     let branch = node.reorganise(15, 5);
+    let indexing = running.wait_for_state("waiting_for_node");
+    let error = indexing["error"].as_str().unwrap();
+    assert!(error.contains("has as much; ") && error.contains("--accept-less-work"));
+    assert_eq!(running.hash_at(20), Some(tip));
+    running.end();
+    let running = Running::spawn(follow.arg("--accept-less-work"));
     running.wait_for_tip(&node);
     node.mine(1);
     running.wait_for_tip(&node);
@@ -152,7 +159,7 @@ fn deeper_than_the_horizon_halts_until_it_is_allowed() {
     let flags = ["--reorg-horizon", "5"];
     let mut running = Running::spawn(&mut desk.follow("db", &node.rpc_url(), &flags));
     running.wait_for_tip(&node);
-    let before = node.tip().to_string();
+    let (before, first) = (node.tip().to_string(), node.hash_at(21));
     node.reorganise(20, 12);
     running.wait_for("hint: a larger `--reorg-horizon`");
     let indexing = running.wait_for_state("halted");
@@ -164,7 +171,18 @@ fn deeper_than_the_horizon_halts_until_it_is_allowed() {
     );
     assert_eq!(get(running.address, "/ready").0, 503);
     // What was indexed is served as it was.
-    assert_eq!(running.hash_at(30), Some(before));
+    assert_eq!(running.hash_at(30), Some(before.clone()));
+    // The node comes back to it.
+    let branch = node.hash_at(21);
+    node.reconsider(&first);
+    node.invalidate(&branch);
+    assert_eq!(node.tip().to_string(), before);
+    running.wait_for_state("following");
+    node.mine(1);
+    running.wait_for_tip(&node);
+    node.invalidate(&node.hash_at(21));
+    node.reconsider(&branch);
+    running.wait_for_state("halted");
     running.end();
     let running = Running::spawn(&mut desk.follow("db", &node.rpc_url(), &[]));
     running.wait_for_tip(&node);

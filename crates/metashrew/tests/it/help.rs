@@ -33,7 +33,13 @@ fn every_flag_has_a_variable_and_a_default() {
     let help = succeed(metashrew().args(["start", "--help"]));
     let (_, flags) = help.split_once("Options:").unwrap();
     let required = ["--indexer", "--db "];
-    let without_default = ["--host", "--port", "--no-stateful-views", "--rest"];
+    let without_default = [
+        "--host",
+        "--port",
+        "--no-stateful-views",
+        "--rest",
+        "--accept-less-work",
+    ];
     let without_variable = ["--help", "--version", "--verbose", "--quiet"];
     for flag in flags.split("\n      --").skip(1) {
         // Lines may break anywhere.

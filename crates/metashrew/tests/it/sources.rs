@@ -111,7 +111,7 @@ fn new_blocks_come_by_zmq_without_any_poll() {
         node.mine(count);
         running.wait_for_tip(&node);
     }
-    node.reorganise(6, 2);
+    node.reorganise(6, 5);
     running.wait_for_tip(&node);
     running.end();
     assert_eq!(desk.records("db"), desk.fresh(&node, "fresh", &[]));
