@@ -24,7 +24,7 @@ use crate::work;
 pub(super) const FRAME_LEN: u64 = 8;
 
 /// So many bytes of blocks that turn out not to be whole are read, beside as many as
-/// the file has; then such blocks are known as bad without.
+/// the file has; then what is not followed by a frame counts as bad without.
 const MAX_WASTE: u64 = 1 << 28;
 
 /// A block that was found in a file.
@@ -222,7 +222,7 @@ impl<'a> Frames<'a> {
             (place(length), State::Framed)
         } else if let Some(whole) = self.whole_length(offset, length)? {
             (place(whole), State::Whole)
-        } else if in_order || is_followed || meets_target(&header) {
+        } else if in_order || is_followed || (meets_target(&header) && !self.is_exhausted()) {
             let rest = self.window.length() - offset;
             match u32::try_from(rest) {
                 Ok(rest) if rest < length => (place(rest), State::Cut),
@@ -253,10 +253,15 @@ impl<'a> Frames<'a> {
         Ok(length.filter(possible))
     }
 
+    /// Whether enough was read in vain.
+    fn is_exhausted(&self) -> bool {
+        self.wasted > self.window.length() + MAX_WASTE
+    }
+
     /// The length of the block there if it is whole, whatever its frame says of it.
     fn whole_length(&mut self, offset: u64, claimed: u32) -> io::Result<Option<u32>> {
         for length in [claimed, block::MAX_LEN] {
-            if self.wasted > self.window.length() + MAX_WASTE {
+            if self.is_exhausted() {
                 return Ok(None);
             }
             let bytes = self.window.plain(offset, u64::from(length))?;

@@ -12,7 +12,7 @@ const STEP: u64 = 8 << 10;
 
 /// Bytes looked through at a time, at first and at most: a short gap between two
 /// frames costs little, and a long one few reads.
-const STRIDES: (u64, u64) = (4 << 10, 1 << 20);
+const STRIDES: (u64, u64) = (64, 1 << 20);
 
 /// An open file, and the part of it that was read last.
 pub(super) struct Window<'a> {

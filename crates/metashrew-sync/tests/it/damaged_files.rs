@@ -13,7 +13,7 @@ use metashrew_sync::{
     SettingsError, Stop,
 };
 use metashrew_testing::chain::{Chain, Mined, Shape};
-use metashrew_testing::frames::{GrowingDirectory, REGTEST_MAGIC, frames};
+use metashrew_testing::frames::{GrowingDirectory, MAINNET_MAGIC, REGTEST_MAGIC, frames};
 use metashrew_testing::guests;
 use metashrew_testing::rng::Rng;
 use tempfile::TempDir;
@@ -401,6 +401,31 @@ fn masked_files_without_their_key_are_told() {
     fs::write(&key, KEY).unwrap();
     let files = BlockFiles::open(directory.path(), None).unwrap();
     assert_blocks("one of two masked", &files, &chain);
+}
+
+#[test]
+fn files_of_different_networks_are_told() {
+    let chain = chain();
+    let (directory, _path) = folder(&framed(&chain).concat(), false);
+    let second = directory.path().join("blk00001.dat");
+    let blocks = chain.blocks().iter().map(|mined| &mined.bytes[..]);
+    fs::write(&second, frames(MAINNET_MAGIC, blocks)).unwrap();
+    let error = BlockFiles::open(directory.path(), None).unwrap_err();
+    let FilesError::Mixed { path, found, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!((path, *found), (&second, MAINNET_MAGIC));
+}
+
+/// However often a header stands in junk, memory and time are bounded by the file.
+#[test]
+fn headers_without_blocks_are_passed_over() {
+    let chain = chain();
+    let frames = framed(&chain);
+    let mut header = frames[3][..88].to_vec();
+    header[4..8].copy_from_slice(&30_000_000_u32.to_le_bytes());
+    let bytes = [frames.concat(), header.repeat(20_000), frames.concat()].concat();
+    assert_reads_without_live("headers", &bytes, &chain);
 }
 
 #[test]
