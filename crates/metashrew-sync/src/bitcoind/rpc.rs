@@ -226,7 +226,7 @@ impl Rpc {
         id: usize,
         answer: &Answer<'a>,
     ) -> Result<&'a str, NodeFault> {
-        if let Some(error) = &answer.error {
+        if let Some(error) = answer.error.as_ref().filter(|error| **error != false) {
             let code = error.get("code").and_then(Value::as_i64);
             let message = error.get("message").unwrap_or(error);
             let message = message

@@ -82,11 +82,20 @@ fn a_certificate_that_is_not_trusted_is_told_without_the_password() {
     fs::write(&ca, authority.pem()).unwrap();
     let other_ca = directory.path().join("other.pem");
     fs::write(&other_ca, other.pem()).unwrap();
+    // Signed by itself, as by `openssl req -x509`: an authority's, and no server's.
+    let key = KeyPair::generate().unwrap();
+    let mut both = params(&NAMES);
+    both.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let both = both.self_signed(&key).unwrap();
+    let both_ca = directory.path().join("both.pem");
+    fs::write(&both_ca, both.pem()).unwrap();
+    let as_server = Front::start_tls(bitcoind.address(), both.der(), key.serialized_der());
     for (front, ca) in [
         // Another authority's, what the machine trusts, and a certificate for another host.
         (&trusted, Some(&other_ca)),
         (&trusted, None),
         (&elsewhere, Some(&ca)),
+        (&as_server, Some(&both_ca)),
     ] {
         let ca = ca.map(std::path::PathBuf::as_path);
         let settings = CoreSettings {

@@ -24,6 +24,7 @@ mod mainnet;
 mod offline;
 mod outages;
 mod pending;
+mod secure;
 mod serving;
 mod signals;
 mod sources;
