@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::io;
 
+use memchr::memmem;
 use metashrew_store::{BlockHash, Height};
 
 use super::block_file::BlockFile;
@@ -152,9 +153,11 @@ impl<'a> Frames<'a> {
         if let Some(found) = self.frame(start, true)? {
             return Ok(Some(self.take(start, found)));
         }
+        let magic = self.magic;
+        let finder = memmem::Finder::new(&magic);
         let (mut from, mut content_end) = (start, start);
         loop {
-            let search = self.window.find(self.magic, from)?;
+            let search = self.window.find(&finder, from)?;
             content_end = content_end.max(search.content_end);
             let Some(at) = search.at else {
                 self.pass_over(start, content_end);
@@ -265,13 +268,15 @@ impl<'a> Frames<'a> {
                 return Ok(None);
             }
             let bytes = self.window.plain(offset, u64::from(length))?;
-            match whole_length(&bytes) {
-                Ok(whole) => return Ok(u32::try_from(whole).ok()),
-                // It may be longer than its frame says.
-                Err(BlockFault::Malformed { .. }) => {}
-                Err(_) => return Ok(None),
+            let whole = whole_length(&bytes);
+            if let Ok(whole) = whole {
+                return Ok(u32::try_from(whole).ok());
             }
             self.wasted += bytes.len() as u64;
+            // If it was cut, it may be longer than its frame says.
+            if !matches!(whole, Err(BlockFault::Malformed { .. })) {
+                break;
+            }
         }
         Ok(None)
     }

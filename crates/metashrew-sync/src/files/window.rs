@@ -100,9 +100,13 @@ impl<'a> Window<'a> {
     }
 
     /// Looks for bytes from an offset on.
-    pub(super) fn find(&mut self, wanted: [u8; 4], mut offset: u64) -> io::Result<Found> {
+    pub(super) fn find(
+        &mut self,
+        finder: &memmem::Finder<'_>,
+        mut offset: u64,
+    ) -> io::Result<Found> {
         let file = self.file;
-        let finder = memmem::Finder::new(&wanted);
+        let wanted = finder.needle().len();
         let mut content_end = offset;
         let length = self.length;
         let (mut stride, longest) = STRIDES;
@@ -115,13 +119,13 @@ impl<'a> Window<'a> {
             if let Some(last) = before.iter().rposition(|byte| *byte != 0) {
                 content_end = offset + last as u64 + 1;
             }
-            let is_last = offset + bytes.len() as u64 >= length || bytes.len() < wanted.len();
+            let is_last = offset + bytes.len() as u64 >= length || bytes.len() < wanted;
             if at.is_some() || is_last {
                 let at = at.map(|at| offset + at as u64);
                 return Ok(Found { at, content_end });
             }
             // The bytes may begin at the end of one stretch and end in the next.
-            offset += (bytes.len() - (wanted.len() - 1)) as u64;
+            offset += (bytes.len() - (wanted - 1)) as u64;
             stride = longest.min(2 * stride);
         }
     }
