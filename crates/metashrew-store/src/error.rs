@@ -52,6 +52,21 @@ impl ReadError {
     }
 }
 
+impl From<OpenError> for ReadError {
+    /// Of an engine that was opened again behind the store.
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Corrupt { what, .. } => Self::Corrupt { what },
+            OpenError::Backend(error) => Self::Backend(error),
+            error => Self::Backend(BackendError::of_kind(
+                error.kind(),
+                "opening the engine again",
+                error,
+            )),
+        }
+    }
+}
+
 /// A database that could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::backend::{Backend, BackendError, Batch, Disk, Durability, MemoryBackend, Space, View};
+use crate::backend::{
+    Backend, BackendError, Batch, Disk, Durability, MemoryBackend, ReadOnlyDisk, Space, View,
+};
 use crate::base::Base;
 use crate::block::Height;
 use crate::chain;
 use crate::claim::Claimed;
 use crate::error::{OpenError, ReadError};
 use crate::format_file;
+use crate::identity::Identity;
 use crate::keys::{FORMAT, FORMAT_KEY, StoredBlock, corrupt};
 use crate::store::Store;
 use crate::verify::{tip_disagrees, verify_block};
@@ -76,12 +79,49 @@ impl Store {
         let disk = Disk::open(path, &options)?;
         // Read again, now that nobody else can write it.
         let recorded = format_file::read(path)?.unwrap_or_default();
+        Self::of_directory(path, Arc::new(disk), &options, recorded)
+    }
+
+    /// Opens the database in the directory `path`, which must be there.
+    pub fn open_existing(path: &Path, options: StoreOptions) -> Result<Self, OpenError> {
+        if !Disk::exists(path) {
+            return Err(OpenError::NotFound {
+                path: path.to_owned(),
+            });
+        }
+        Self::open(path, options)
+    }
+
+    /// Opens the database in the directory `path`, which must be there, for reading
+    /// only: nothing in it is changed, and it may be on a read-only file system.
+    ///
+    /// Others may read it at the same time. Opening it for writing is refused
+    /// meanwhile, and so is this while somebody writes. Commits and rollbacks fail. The
+    /// journals, up to 192 MiB, are copied to the system's temporary directory.
+    pub fn open_read_only(path: &Path, options: StoreOptions) -> Result<Self, OpenError> {
+        let not_found = || OpenError::NotFound {
+            path: path.to_owned(),
+        };
+        format_file::read(path)?.ok_or_else(not_found)?;
+        let disk = ReadOnlyDisk::open(path, &options)?;
+        // Read again, now that nobody else can write it.
+        let recorded = format_file::read(path)?.ok_or_else(not_found)?;
+        Self::of_directory(path, Arc::new(disk), &options, recorded)
+    }
+
+    /// The database in the directory `path`, which `backend` has opened.
+    fn of_directory(
+        path: &Path,
+        backend: Arc<dyn Backend>,
+        options: &StoreOptions,
+        recorded: Identity,
+    ) -> Result<Self, OpenError> {
         let noted = recorded.first_height;
         let path = std::path::absolute(path).map_err(|error| {
             BackendError::new("finding out where the database's directory is", error)
         })?;
         let store = Self::check_and_open(
-            Arc::new(disk),
+            backend,
             options.durability,
             options.read_cache_bytes,
             Claimed::of_directory(path, recorded),
@@ -95,16 +135,6 @@ impl Store {
             });
         }
         Ok(store)
-    }
-
-    /// Opens the database in the directory `path`, which must be there.
-    pub fn open_existing(path: &Path, options: StoreOptions) -> Result<Self, OpenError> {
-        if !Disk::exists(path) {
-            return Err(OpenError::NotFound {
-                path: path.to_owned(),
-            });
-        }
-        Self::open(path, options)
     }
 
     /// An empty store that lives in memory, for tests and small uses.
@@ -181,7 +211,7 @@ fn format(view: &dyn View) -> Result<Option<u32>, ReadError> {
 
 /// Checks, with a bounded number of reads, that the chain ends where its tip says
 /// and that its last blocks are whole.
-fn check(view: &dyn View) -> Result<(), ReadError> {
+pub(crate) fn check(view: &dyn View) -> Result<(), ReadError> {
     let base = chain::base(view)?;
     let Some(tip) = chain::tip(view)? else {
         if base.is_some() {

@@ -13,6 +13,7 @@ use crate::chain;
 use crate::claim::Claimed;
 use crate::error::ReadError;
 use crate::keys::StoredBlock;
+use crate::open;
 use crate::read_cache::{CacheStats, ReadCache};
 use crate::readers;
 use crate::snapshot::{Published, Snapshot};
@@ -107,14 +108,17 @@ impl Store {
 
     /// Waits until no one else changes the store, and shows the chain as it then is.
     ///
-    /// After a write that failed, nobody knows whether the engine has it: the
-    /// next writer looks before it builds on what it sees.
+    /// After a write that failed, nobody knows whether the engine has it, and the
+    /// engine may take no more: the next writer has it opened again if so, and looks
+    /// before it builds on what it sees.
     pub(crate) fn begin_write(
         &self,
     ) -> Result<(MutexGuard<'_, Writer>, Arc<Published>), ReadError> {
         let mut writer = self.inner.writer.lock();
         if writer.in_doubt {
+            self.inner.backend.reopen_if_failed()?;
             let view = self.inner.backend.view()?;
+            open::check(view.as_ref())?;
             let tip = chain::tip(view.as_ref())?;
             let base = chain::base(view.as_ref())?;
             let extends = match self.published().tip {

@@ -4,113 +4,128 @@
 //! each key space has room for a record of ours: its *stamp*, the number of the
 //! last batch. A batch writes all stamps, so key spaces that recovery left at
 //! different batches are told by their stamps.
+//!
+//! An engine that failed takes no more writes for as long as it is open. So it can be
+//! closed and opened again behind the store: views made before fail from then on.
 
 use std::fmt;
 use std::fs::{self, File};
 use std::ops::Bound;
-use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::{BufMut, Bytes, BytesMut};
-use fjall::config::{FilterPolicy, HashRatioPolicy, PinningPolicy};
-use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Slice,
-};
+use fjall::{OwnedWriteBatch, PersistMode, Readable, Slice};
 use parking_lot::Mutex;
 
+use super::damage::{self, corrupt, sync_directory};
 use super::durable::DurableRecord;
-use super::journals::{self, SealedJournals};
-use super::{Backend, BackendError, Batch, Durability, Scan, Space, View};
+use super::engine::{self, Engine, Hold, Settings, name};
+use super::journals::Journals;
+use super::trees::{REPLAY_STEP, Trees};
+use super::{Backend, BackendError, Batch, Durability, ErrorKind, Scan, Space, View, files};
 use crate::error::OpenError;
 use crate::format_file;
-use crate::open::{HINT, StoreOptions};
+use crate::open::StoreOptions;
 
 /// The directory of the engine, below the database's.
 const ENGINE: &str = "engine";
 /// Where a new engine is made, to be renamed once it is whole.
 const UNFINISHED: &str = "engine.new";
-const LOCK: &str = "lock";
-const STAMP_KEY: [u8; 1] = [0];
+pub(super) const LOCK: &str = "lock";
+pub(super) const STAMP_KEY: [u8; 1] = [0];
 const ENTRY_TAG: u8 = 1;
 /// A key below this length is read without an allocation.
 const SHORT_KEY_LEN: usize = 128;
-/// Journals beyond this are got rid of by writing out the small key spaces whose
-/// records they hold; opening replays what journals there are.
-const MAX_JOURNAL_BYTES: u64 = 128 << 20;
-/// One in how many of the process's file descriptors the engine may keep.
-const FILES_SHARE: usize = 4;
-const MIN_CACHED_FILES: usize = 16;
-/// Enough for half a terabyte of tables of 64 MiB.
-const MAX_CACHED_FILES: usize = 8_192;
-/// Slots of the hash index in each data block of newest versions, by entry.
-const HASHES_PER_ENTRY: f32 = 1.33;
+/// How long closing a failed engine waits for reads that are under way, in all.
+const CLOSING_STEPS: u32 = 2_000;
+const CLOSING_STEP: Duration = Duration::from_millis(1);
 
 /// The number of the last batch, which every key space carries.
-type Stamp = u64;
+pub(super) type Stamp = u64;
 
 /// The on-disk engine.
 #[derive(Debug)]
 pub(crate) struct Disk {
     path: PathBuf,
-    engine: Arc<Engine>,
+    settings: Settings,
+    opening: ArcSwap<Opening>,
     writer: Mutex<Writer>,
+    lock: Arc<File>,
 }
 
-/// What the engine and every view of it hold on to.
-struct Engine {
-    // Dropped in this order: the lock is let go when the files are.
-    spaces: [Keyspace; Space::ALL.len()],
-    database: Database,
-    _lock: File,
+/// One opening of the engine, which its views share.
+#[derive(Debug)]
+pub(super) struct Opening {
+    /// None once it was closed.
+    engine: ArcSwapOption<Engine>,
 }
 
 #[derive(Debug)]
 struct Writer {
     stamp: Stamp,
     durable: DurableRecord,
+    /// A closed engine that readers still hold.
+    closing: Option<Arc<Engine>>,
 }
 
 struct DiskView {
     snapshot: fjall::Snapshot,
-    engine: Arc<Engine>,
+    opening: Arc<Opening>,
 }
 
 impl Disk {
     /// Whether there is a database in the directory `path`.
     pub(crate) fn exists(path: &Path) -> bool {
-        path.join(ENGINE).is_dir()
+        path.join(ENGINE).is_dir() || DurableRecord::exists(path)
+    }
+
+    /// The engine's own directory, below the database's.
+    pub(super) fn engine_directory(path: &Path) -> PathBuf {
+        path.join(ENGINE)
     }
 
     /// Opens the engine in the directory `path`; creates it if it is missing.
     ///
-    /// Refuses what the engine would let pass: a journal cut in the middle, key
-    /// spaces that stand at different batches, and lost durable batches.
+    /// Refuses what the engine would let pass: missing or mangled files, a journal cut
+    /// in the middle, key spaces that stand at different batches, and lost durable
+    /// batches. What is refused is left as it is, but for a note of the damage.
     pub(crate) fn open(path: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
-        fs::create_dir_all(path).map_err(io("creating the database's directory"))?;
-        let lock = lock(path)?;
+        create_directory(path).map_err(io("creating the database's directory"))?;
+        let lock = Arc::new(lock(path)?);
         format_file::create_if_missing(path)?;
-        journals::check_not_damaged(path)?;
-        let directory = path.join(ENGINE);
-        if !directory.is_dir() {
-            create(path, options)?;
-        }
-        let sealed = SealedJournals::find(&directory).map_err(io("reading the journals"))?;
-        let (database, spaces) = recover_engine(&directory, options)?;
-        sealed.check_unharmed(path)?;
-        let engine = Engine {
-            spaces,
-            database,
-            _lock: lock,
+        damage::check_not_noted(path)?;
+        let settings = Settings {
+            cache_bytes: options.cache_bytes,
+            background: true,
         };
-        let stamp = engine.stamp()?;
-        let durable = DurableRecord::open(path, stamp, options.accept_lost_commits)?;
+        if !Self::exists(path) {
+            create(path, settings)?;
+        }
+        let opened = recover(path, settings, options.accept_lost_commits, &lock);
+        let (engine, writer) = opened.inspect_err(|error| damage::note(path, error))?;
         Ok(Self {
             path: path.to_owned(),
-            engine: Arc::new(engine),
-            writer: Mutex::new(Writer { stamp, durable }),
+            settings,
+            opening: ArcSwap::from_pointee(Opening::of(engine)),
+            writer: Mutex::new(writer),
+            lock,
         })
     }
+}
+
+/// Creates a directory and those above it that are missing, durably.
+fn create_directory(path: &Path) -> std::io::Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|path| !path.exists()).collect();
+    fs::create_dir_all(path)?;
+    for created in missing {
+        let parent = created.parent().unwrap_or(Path::new(""));
+        let is_here = parent.as_os_str().is_empty();
+        sync_directory(if is_here { Path::new(".") } else { parent })?;
+    }
+    Ok(())
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
@@ -120,23 +135,28 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         .write(true)
         .open(path.join(LOCK))
         .map_err(io("creating the lock file"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(OpenError::Locked {
+    locked(path, file.try_lock())?;
+    Ok(file)
+}
+
+/// What came of locking the database in the directory `path`.
+pub(super) fn locked(path: &Path, outcome: Result<(), fs::TryLockError>) -> Result<(), OpenError> {
+    outcome.map_err(|error| match error {
+        fs::TryLockError::WouldBlock => OpenError::Locked {
             path: path.to_owned(),
-        }),
-        Err(fs::TryLockError::Error(error)) => Err(io("locking the database")(error)),
-    }
+        },
+        fs::TryLockError::Error(error) => io("locking the database")(error),
+    })
 }
 
 /// Makes a new engine beside its place and moves it there when it is whole: the
 /// engine itself cannot open what a crash left of a creation.
-fn create(path: &Path, options: &StoreOptions) -> Result<(), OpenError> {
+fn create(path: &Path, settings: Settings) -> Result<(), OpenError> {
     let unfinished = path.join(UNFINISHED);
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).map_err(io("removing an unfinished database"))?;
     }
-    let (database, spaces) = open_engine(&unfinished, options)?;
+    let (database, spaces) = engine::open(&unfinished, settings)?;
     let mut batch = database.batch().durability(Some(PersistMode::SyncAll));
     for space in &spaces {
         batch.insert(space, STAMP_KEY, Stamp::MIN.to_be_bytes());
@@ -151,192 +171,140 @@ fn create(path: &Path, options: &StoreOptions) -> Result<(), OpenError> {
     sync_directory(path).map_err(io("syncing the database's directory"))
 }
 
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> std::io::Result<()> {
-    File::open(path)?.sync_all()
+/// Opens an engine that is there: checks it, makes its journals short, and only then
+/// lets the engine itself at them.
+fn recover(
+    path: &Path,
+    settings: Settings,
+    accept_lost: bool,
+    lock: &Arc<File>,
+) -> Result<(Engine, Writer), OpenError> {
+    let directory = path.join(ENGINE);
+    files::check(&directory)?;
+    let journals = Journals::read(&directory)?;
+    let mut trees = Trees::open(&directory)?;
+    let stamp = trees.last_stamp(&journals)?;
+    DurableRecord::check(path, stamp, accept_lost)?;
+    journals.cut_torn_write()?;
+    if journals.len() > REPLAY_STEP {
+        trees.replay(&journals)?;
+        journals.empty(&directory)?;
+    }
+    drop(trees);
+    let hold = Hold {
+        _directory: None,
+        _lock: Some(Arc::clone(lock)),
+    };
+    let engine = Engine::recover(&directory, settings, hold)?;
+    check_stamps(&engine, stamp)?;
+    let writer = Writer {
+        stamp,
+        durable: DurableRecord::open(path, stamp)?,
+        closing: None,
+    };
+    Ok((engine, writer))
 }
 
-#[cfg(not(unix))]
-fn sync_directory(_path: &Path) -> std::io::Result<()> {
+/// Checks that the engine found what its files were seen to hold.
+pub(super) fn check_stamps(engine: &Engine, expect: Stamp) -> Result<(), OpenError> {
+    for space in Space::ALL {
+        let found = engine
+            .space(space)
+            .get(STAMP_KEY)
+            .map_err(engine_error("reading a stamp"))?
+            .and_then(|bytes| <[u8; 8]>::try_from(bytes.as_ref()).ok())
+            .map(Stamp::from_be_bytes);
+        if found != Some(expect) {
+            return Err(corrupt(format!(
+                "{} stands at batch {found:?}, not at {expect}",
+                name(space)
+            )));
+        }
+    }
     Ok(())
 }
 
-/// Opens an engine that is there. On some damage its recovery panics.
-fn recover_engine(
-    directory: &Path,
-    options: &StoreOptions,
-) -> Result<(Database, [Keyspace; Space::ALL.len()]), OpenError> {
-    catch_unwind(|| open_engine(directory, options)).unwrap_or_else(|panic| {
-        let message = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
-        Err(OpenError::Corrupt {
-            what: format!("the engine's recovery panicked: {message}"),
-            hint: HINT,
-        })
-    })
-}
-
-fn open_engine(
-    directory: &Path,
-    options: &StoreOptions,
-) -> Result<(Database, [Keyspace; Space::ALL.len()]), OpenError> {
-    let failed = |error| match error {
-        fjall::Error::Locked => OpenError::Locked {
-            path: directory.to_owned(),
-        },
-        fjall::Error::Unrecoverable
-        | fjall::Error::JournalRecovery(_)
-        | fjall::Error::InvalidTrailer
-        | fjall::Error::InvalidTag(_)
-        | fjall::Error::InvalidVersion(_)
-        | fjall::Error::Decompress(_) => OpenError::Corrupt {
-            what: format!("the engine cannot recover: {error}"),
-            hint: HINT,
-        },
-        error => engine_error("opening the engine")(error),
-    };
-    let database = Database::builder(directory)
-        .cache_size(options.cache_bytes)
-        .max_journaling_size(MAX_JOURNAL_BYTES)
-        .max_cached_files(Some(cached_files()))
-        .worker_threads(worker_threads())
-        .open()
-        .map_err(failed)?;
-    let mut spaces = Vec::with_capacity(Space::ALL.len());
-    for space in Space::ALL {
-        let keyspace = database
-            .keyspace(name(space), || keyspace_options(space))
-            .map_err(failed)?;
-        spaces.push(keyspace);
-    }
-    let spaces = spaces
-        .try_into()
-        .unwrap_or_else(|_| unreachable!("one keyspace was made for every space"));
-    Ok((database, spaces))
-}
-
-/// How many files the engine keeps open: a part of what the process may have, so that
-/// connections and the files that a compaction opens find room beside them.
-fn cached_files() -> usize {
-    #[cfg(unix)]
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    #[cfg(not(unix))]
-    let limit = Some(0);
-    let share = limit.map_or(usize::MAX, |limit| {
-        usize::try_from(limit).unwrap_or(usize::MAX) / FILES_SHARE
-    });
-    share.clamp(MIN_CACHED_FILES, MAX_CACHED_FILES)
-}
-
-/// The engine's default, one thread for each core up to four, but never a single one:
-/// that one can wait for itself (fjall#323).
-fn worker_threads() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    cores.clamp(2, 4)
-}
-
-fn name(space: Space) -> &'static str {
-    match space {
-        Space::KeyToNewest => "key_to_newest",
-        Space::KeyHeightToOlder => "key_height_to_older",
-        Space::HeightToKeys => "height_to_keys",
-        Space::HeightToBlock => "height_to_block",
-        Space::HashToHeight => "hash_to_height",
-        Space::Meta => "meta",
-    }
-}
-
-fn keyspace_options(space: Space) -> KeyspaceCreateOptions {
-    let options = KeyspaceCreateOptions::default();
-    match space {
-        // Filters and indexes of the upper levels stay in memory: a read that
-        // misses asks every level, and guests ask for absent keys all the time.
-        Space::KeyToNewest => options
-            .max_memtable_size(16 << 20)
-            .filter_block_pinning_policy(PinningPolicy::new([true, true, true, false]))
-            .index_block_pinning_policy(PinningPolicy::new([true, true, true, false]))
-            .data_block_hash_ratio_policy(HashRatioPolicy::all(HASHES_PER_ENTRY)),
-        Space::HashToHeight => options,
-        // These are walked or read where the key is known to be there: a filter
-        // would cost memory and never be asked.
-        Space::KeyHeightToOlder | Space::HeightToKeys | Space::HeightToBlock | Space::Meta => {
-            options.filter_policy(FilterPolicy::disabled())
+impl Opening {
+    pub(super) fn of(engine: Engine) -> Self {
+        Self {
+            engine: ArcSwapOption::from_pointee(engine),
         }
     }
-}
 
-impl Engine {
-    fn space(&self, space: Space) -> &Keyspace {
-        self.spaces
-            .get(space as usize)
-            .expect("there is a keyspace for every space")
+    /// The content as of the last write.
+    pub(super) fn view(opening: &Arc<Self>) -> Result<Arc<dyn View>, BackendError> {
+        Ok(Arc::new(DiskView {
+            snapshot: opening.engine()?.database().snapshot(),
+            opening: Arc::clone(opening),
+        }))
     }
 
-    /// The number of the last batch, on which all key spaces must agree.
-    fn stamp(&self) -> Result<Stamp, OpenError> {
-        let mut stamps = Vec::with_capacity(Space::ALL.len());
-        for space in Space::ALL {
-            let bytes = self
-                .space(space)
-                .get(STAMP_KEY)
-                .map_err(engine_error("reading a stamp"))?;
-            let stamp = bytes
-                .and_then(|bytes| <[u8; 8]>::try_from(bytes.as_ref()).ok())
-                .map(Stamp::from_be_bytes)
-                .ok_or_else(|| OpenError::Corrupt {
-                    what: format!("the stamp of {} is missing or malformed", name(space)),
-                    hint: HINT,
-                })?;
-            stamps.push((stamp, space));
+    /// The engine, unless it was closed.
+    fn engine(&self) -> Result<Arc<Engine>, BackendError> {
+        self.engine.load_full().ok_or_else(closed)
+    }
+}
+
+fn closed() -> BackendError {
+    BackendError::of_kind(
+        ErrorKind::Machine,
+        "reading",
+        "the engine was closed after a failure, and is being opened again",
+    )
+}
+
+impl Disk {
+    /// Closes the engine, once nobody reads in it any more.
+    fn close(&self, writer: &mut Writer) -> Result<(), OpenError> {
+        if let Some(engine) = self.opening.load().engine.swap(None) {
+            writer.closing = Some(engine);
         }
-        match (
-            stamps.iter().min_by_key(|entry| entry.0),
-            stamps.iter().max_by_key(|entry| entry.0),
-        ) {
-            (Some((least, _)), Some((most, _))) if least == most => Ok(*least),
-            (Some((least, behind)), Some((most, ahead))) => Err(OpenError::Corrupt {
-                what: format!(
-                    "{} stands at batch {least}, but {} at batch {most}: the journal between them is lost",
-                    name(*behind),
-                    name(*ahead)
-                ),
-                hint: HINT,
-            }),
-            _ => unreachable!("there is at least one space"),
+        for _ in 0..CLOSING_STEPS {
+            let Some(engine) = writer.closing.take() else {
+                return Ok(());
+            };
+            match Arc::try_unwrap(engine) {
+                Ok(engine) => return Ok(engine.close()?),
+                Err(engine) => writer.closing = Some(engine),
+            }
+            std::thread::sleep(CLOSING_STEP);
         }
+        Err(OpenError::Backend(BackendError::of_kind(
+            ErrorKind::Machine,
+            "closing the engine after a failure",
+            "somebody still reads in it",
+        )))
     }
 }
 
 impl Backend for Disk {
     fn view(&self) -> Result<Arc<dyn View>, BackendError> {
-        Ok(Arc::new(DiskView {
-            snapshot: self.engine.database.snapshot(),
-            engine: Arc::clone(&self.engine),
-        }))
+        Opening::view(&self.opening.load())
     }
 
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
         let mut writer = self.writer.lock();
+        let engine = self.opening.load().engine()?;
+        engine
+            .wait_for_room()
+            .map_err(backend_error("waiting for the engine to write out"))?;
         let stamp = writer.stamp + 1;
-        let database = self.engine.database.clone();
         let mode = match durability {
             Durability::Buffered => PersistMode::Buffer,
             Durability::Synced => PersistMode::SyncAll,
         };
         let capacity = batch.len() + Space::ALL.len();
-        let mut write = OwnedWriteBatch::with_capacity(database, capacity).durability(Some(mode));
+        let mut write = OwnedWriteBatch::with_capacity(engine.database().clone(), capacity)
+            .durability(Some(mode));
         for operation in batch.into_operations() {
-            let space = self.engine.space(operation.space);
+            let space = engine.space(operation.space);
             let key = Slice::from(tagged(&operation.key));
             match operation.value {
                 Some(value) => write.insert(space, key, Slice::from(value)),
                 None => write.remove(space, key),
             }
         }
-        for space in &self.engine.spaces {
+        for space in engine.spaces() {
             write.insert(space, STAMP_KEY, stamp.to_be_bytes());
         }
         write.commit().map_err(backend_error("writing a batch"))?;
@@ -347,6 +315,25 @@ impl Backend for Disk {
         Ok(())
     }
 
+    fn reopen_if_failed(&self) -> Result<(), OpenError> {
+        let mut writer = self.writer.lock();
+        if let Some(engine) = self.opening.load().engine.load_full()
+            && !engine.has_failed()
+        {
+            return Ok(());
+        }
+        self.close(&mut writer)?;
+        let directory = self.path.join(ENGINE);
+        files::check(&directory)
+            .and_then(|_| Journals::read(&directory)?.detach())
+            .and_then(|()| recover(&self.path, self.settings, false, &self.lock))
+            .map(|(engine, reopened)| {
+                self.opening.store(Arc::new(Opening::of(engine)));
+                *writer = reopened;
+            })
+            .inspect_err(|error| damage::note(&self.path, error))
+    }
+
     fn directory(&self) -> Option<&Path> {
         Some(&self.path)
     }
@@ -354,7 +341,8 @@ impl Backend for Disk {
 
 impl View for DiskView {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
-        let space = self.engine.space(space);
+        let engine = self.opening.engine.load();
+        let space = engine.as_ref().ok_or_else(closed)?.space(space);
         let mut buffer = [ENTRY_TAG; SHORT_KEY_LEN];
         let value = match buffer.get_mut(1..=key.len()) {
             Some(tail) => {
@@ -370,21 +358,50 @@ impl View for DiskView {
     }
 
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        let engine = match self.opening.engine() {
+            Ok(engine) => engine,
+            Err(error) => return Box::new(std::iter::once(Err(error))),
+        };
         let start = match start {
             Bound::Unbounded => Bound::Included(Bytes::from_static(&[ENTRY_TAG])),
             bound => bound.map(tagged),
         };
-        let engine = Arc::clone(&self.engine);
-        let scan = self
+        let entries = self
             .snapshot
-            .range(engine.space(space), (start, end.map(tagged)))
-            .map(move |guard| {
-                // The entry may outlive every other hold on the engine.
-                let _engine = &engine;
-                let (key, value) = guard.into_inner().map_err(backend_error("scanning"))?;
-                Ok((Bytes::from(key).slice(1..), Bytes::from(value)))
-            });
-        Box::new(scan)
+            .range(engine.space(space), (start, end.map(tagged)));
+        Box::new(DiskScan {
+            rest: Some((entries, engine)),
+            opening: Arc::clone(&self.opening),
+        })
+    }
+}
+
+/// A walk over a key space. It holds the engine until it ends, or finds it closed.
+struct DiskScan {
+    // Dropped in this order: the entries hold files of the engine.
+    rest: Option<(fjall::Iter, Arc<Engine>)>,
+    opening: Arc<Opening>,
+}
+
+impl Iterator for DiskScan {
+    type Item = Result<(Bytes, Bytes), BackendError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (entries, _) = self.rest.as_mut()?;
+        if self.opening.engine.load().is_none() {
+            self.rest = None;
+            return Some(Err(closed()));
+        }
+        let Some(entry) = entries.next() else {
+            self.rest = None;
+            return None;
+        };
+        Some(
+            entry
+                .into_inner()
+                .map(|(key, value)| (Bytes::from(key).slice(1..), Bytes::from(value)))
+                .map_err(backend_error("scanning")),
+        )
     }
 }
 
@@ -413,11 +430,5 @@ impl fmt::Debug for DiskView {
             .debug_struct("DiskView")
             .field("batch", &self.snapshot.seqno())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Engine {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Engine").finish_non_exhaustive()
     }
 }

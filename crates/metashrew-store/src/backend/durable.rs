@@ -25,8 +25,31 @@ pub(super) struct DurableRecord {
 }
 
 impl DurableRecord {
-    /// Opens the record in the directory `path` of an engine whose last batch is `stamp`.
-    pub(super) fn open(path: &Path, stamp: u64, accept_lost: bool) -> Result<Self, OpenError> {
+    /// Whether there is a record in the directory `path`: then there has been an engine.
+    pub(super) fn exists(path: &Path) -> bool {
+        path.join(FILE).exists()
+    }
+
+    /// Fails if the record in the directory `path` names a later batch than `stamp`, the
+    /// engine's last, unless such a loss is accepted.
+    pub(super) fn check(path: &Path, stamp: u64, accept_lost: bool) -> Result<(), OpenError> {
+        let bytes = match std::fs::read(path.join(FILE)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            bytes => bytes.map_err(io("reading the record of durable batches"))?,
+        };
+        match recorded(&bytes).checked_sub(stamp) {
+            None | Some(0) => {}
+            Some(lost) if accept_lost => {
+                tracing::warn!(lost, "opening a database that lost durable commits");
+            }
+            Some(lost) => return Err(OpenError::LostCommits { lost }),
+        }
+        Ok(())
+    }
+
+    /// Opens the record in the directory `path` of an engine whose last batch is
+    /// `stamp`. What it says of later ones is forgotten.
+    pub(super) fn open(path: &Path, stamp: u64) -> Result<Self, OpenError> {
         let mut file = File::options()
             .create(true)
             .truncate(false)
@@ -37,13 +60,7 @@ impl DurableRecord {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)
             .map_err(io("reading the record of durable batches"))?;
-        let recorded = bytes.chunks(SLOT_LEN).filter_map(decode).max().unwrap_or(0);
-        if recorded > stamp {
-            let lost = recorded - stamp;
-            if !accept_lost {
-                return Err(OpenError::LostCommits { lost });
-            }
-            tracing::warn!(lost, "opening a database that lost durable commits");
+        if recorded(&bytes) > stamp {
             file.set_len(0)
                 .map_err(io("clearing the record of durable batches"))?;
         }
@@ -63,6 +80,11 @@ impl DurableRecord {
             tracing::warn!(%error, number, "cannot note that a batch is durable");
         }
     }
+}
+
+/// The last batch that the record names.
+fn recorded(bytes: &[u8]) -> u64 {
+    bytes.chunks(SLOT_LEN).filter_map(decode).max().unwrap_or(0)
 }
 
 fn encode(number: u64) -> [u8; SLOT_LEN] {
@@ -88,23 +110,28 @@ mod tests {
     #[test]
     fn a_loss_is_reported_until_it_is_accepted() {
         let directory = tempfile::tempdir().unwrap();
-        let mut record = DurableRecord::open(directory.path(), 3, false).unwrap();
+        let path = directory.path();
+        assert!(!DurableRecord::exists(path));
+        DurableRecord::check(path, 0, false).unwrap();
+        let mut record = DurableRecord::open(path, 3).unwrap();
         record.advance(4);
         record.advance(5);
         drop(record);
+        assert!(DurableRecord::exists(path));
         for _ in 0..2 {
-            let error = DurableRecord::open(directory.path(), 4, false).unwrap_err();
+            let error = DurableRecord::check(path, 4, false).unwrap_err();
             assert!(error.to_string().contains("the last 1 commits"), "{error}");
         }
-        DurableRecord::open(directory.path(), 5, false).unwrap();
-        DurableRecord::open(directory.path(), 4, true).unwrap();
-        DurableRecord::open(directory.path(), 4, false).unwrap();
+        DurableRecord::check(path, 5, false).unwrap();
+        DurableRecord::check(path, 4, true).unwrap();
+        DurableRecord::open(path, 4).unwrap();
+        DurableRecord::check(path, 4, false).unwrap();
     }
 
     #[test]
     fn a_torn_slot_leaves_the_one_before() {
         let directory = tempfile::tempdir().unwrap();
-        let mut record = DurableRecord::open(directory.path(), 0, false).unwrap();
+        let mut record = DurableRecord::open(directory.path(), 0).unwrap();
         record.advance(6);
         record.advance(7);
         drop(record);
@@ -112,7 +139,7 @@ mod tests {
         let mut bytes = std::fs::read(&file).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         std::fs::write(&file, &bytes).unwrap();
-        assert!(DurableRecord::open(directory.path(), 5, false).is_err());
-        DurableRecord::open(directory.path(), 6, false).unwrap();
+        assert!(DurableRecord::check(directory.path(), 5, false).is_err());
+        DurableRecord::check(directory.path(), 6, false).unwrap();
     }
 }

@@ -8,15 +8,23 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::error::OpenError;
+
+mod damage;
 mod disk;
 mod durable;
+mod engine;
 mod error_kind;
+mod files;
 mod journals;
 mod memory;
+mod shadow;
+mod trees;
 
 pub(crate) use disk::Disk;
 pub use error_kind::ErrorKind;
 pub use memory::MemoryBackend;
+pub(crate) use shadow::ReadOnlyDisk;
 
 /// The ordered key spaces of the store, each with keys of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -177,6 +185,14 @@ pub trait Backend: Debug + Send + Sync {
     ///
     /// The store never calls this from two threads at once.
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError>;
+
+    /// Closes and opens the engine again if it takes no more writes after a failure.
+    /// Reads in earlier views fail from then on.
+    ///
+    /// The store calls this after a write that failed, before the next one.
+    fn reopen_if_failed(&self) -> Result<(), OpenError> {
+        Ok(())
+    }
 
     /// The directory that holds the content, if it lives in files.
     fn directory(&self) -> Option<&Path> {

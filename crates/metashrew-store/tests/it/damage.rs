@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use metashrew_store::{Durability, OpenError, Store, StoreOptions};
 
 use crate::chain::commit_standard;
+use crate::tree::copy;
 
 const SYNCED: StoreOptions = StoreOptions {
     cache_bytes: 8 << 20,
@@ -168,9 +169,12 @@ fn a_write_torn_for_want_of_space_is_no_damage() {
     let journal = journals(path).pop().unwrap();
     let end = content_len(&journal);
     let mut bytes = fs::read(&journal).unwrap();
-    let half = bytes[..end / 2].to_vec();
     bytes.truncate(end);
-    bytes.extend_from_slice(&half[..half.len() / 13]);
+    // The start of a batch of five entries, and a bit of the first.
+    bytes.push(1);
+    bytes.extend_from_slice(&5_u32.to_le_bytes());
+    bytes.extend_from_slice(&1_000_u64.to_le_bytes());
+    bytes.extend_from_slice(&[2, 0, 0, 1]);
     fs::write(&journal, &bytes).unwrap();
     fs::write(path.join("engine/1.jnl"), vec![0; 100_000]).unwrap();
     let store = Store::open(path, SYNCED).unwrap();
@@ -227,17 +231,4 @@ fn largest_table(directory: &Path) -> PathBuf {
         }
     }
     tables.into_iter().max().unwrap().1
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.metadata().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use metashrew_store::BlockHash;
 
+use crate::block::BlockFault;
 use crate::network::Network;
 
 /// Why block files cannot be used.
@@ -28,6 +29,14 @@ pub enum FilesError {
     NotBlocks {
         /// The file.
         path: PathBuf,
+    },
+    /// The file is one block but for its witnesses.
+    #[error("the block in `{}` cannot be indexed", path.display())]
+    BadWitnesses {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with them.
+        source: BlockFault,
     },
     /// There are blocks, and no work was done for any.
     #[error("no block in `{}` has proof of work: their hashes do not meet their targets", path.display())]

@@ -136,8 +136,16 @@ fn raw_block(file: &BlockFile, index: usize, length: u64) -> Result<Option<Found
         length,
     };
     let bytes = file.read(place)?;
-    if frames::whole_length(&bytes) != Ok(bytes.len()) {
-        return Ok(None);
+    match frames::whole_length(&bytes) {
+        Ok(length) if length == bytes.len() => {}
+        // All else is a block's.
+        Err(source @ (BlockFault::Stripped | BlockFault::Witnesses)) => {
+            return Err(FilesError::BadWitnesses {
+                path: file.path().to_owned(),
+                source,
+            });
+        }
+        _ => return Ok(None),
     }
     let found = Found::new(place, &bytes, State::Whole);
     // Nothing tells the network; whatever it is, a lone block could be made up.

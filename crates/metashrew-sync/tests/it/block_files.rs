@@ -15,8 +15,8 @@ use metashrew_sync::{
 };
 use metashrew_testing::chain::{Chain, Mined, Shape, with_work};
 use metashrew_testing::frames::{BlockDirectory, REGTEST_MAGIC, frames};
-use metashrew_testing::guests;
 use metashrew_testing::rng::Rng;
+use metashrew_testing::{damage, guests};
 use tempfile::TempDir;
 
 use crate::support::{assert_holds, hash_of, options, runtime};
@@ -259,6 +259,18 @@ fn the_chain_with_most_work_counts_and_the_first_seen_of_equals() {
     let all = [stale(&longer, 20), stale(&main, 0), stale(&main, 0)].concat();
     let (_directory, path) = file("a.dat", &frames(REGTEST_MAGIC, &all));
     assert_has(&BlockFiles::open(&path, None).unwrap(), main.blocks());
+}
+
+#[test]
+fn a_raw_block_without_its_witnesses_says_so() {
+    let chain = chain(1, 3);
+    let stripped = damage::stripped(&chain.blocks()[2].bytes).unwrap();
+    let (_directory, path) = file("block.bin", &stripped);
+    let error = BlockFiles::open(&path, None).unwrap_err();
+    let FilesError::BadWitnesses { source, .. } = error else {
+        panic!("{error}");
+    };
+    assert!(source.to_string().contains("rpcserialversion=0"));
 }
 
 #[test]

@@ -10,10 +10,15 @@ pub(super) fn open_existing(path: &Path) -> Result<Store> {
     explain(Store::open_existing(path, StoreOptions::default()), path)
 }
 
-/// As [`open_existing`], accepting that durable commits are gone if asked to.
-pub(super) fn open_to_verify(path: &Path, accept_lost_commits: bool) -> Result<Store> {
+/// The database in the directory `path`, for reading only: nothing there is changed.
+pub(super) fn open_to_read(path: &Path) -> Result<Store> {
+    explain(Store::open_read_only(path, StoreOptions::default()), path)
+}
+
+/// As [`open_existing`], accepting that durable commits are gone.
+pub(super) fn open_accepting_lost_commits(path: &Path) -> Result<Store> {
     let options = StoreOptions {
-        accept_lost_commits,
+        accept_lost_commits: true,
         ..StoreOptions::default()
     };
     explain(Store::open_existing(path, options), path)

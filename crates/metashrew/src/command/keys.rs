@@ -8,7 +8,7 @@ use super::{Output, database};
 use crate::cli::Keys;
 
 pub(super) fn run(args: &Keys) -> Result<()> {
-    let store = database::open_existing(&args.database.db)?;
+    let store = database::open_to_read(&args.database.db)?;
     let snapshot = store.snapshot();
     let block = snapshot
         .resolve(&args.height)

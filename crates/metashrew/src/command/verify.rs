@@ -9,7 +9,12 @@ use crate::cli::Verify;
 use crate::console::Console;
 
 pub(super) fn run(args: &Verify, console: &Console) -> Result<()> {
-    let store = database::open_to_verify(&args.database.db, args.accept_lost_commits)?;
+    let db = &args.database.db;
+    let store = if args.accept_lost_commits {
+        database::open_accepting_lost_commits(db)?
+    } else {
+        database::open_to_read(db)?
+    };
     let bar = console.show_bar(0, "{wide_bar} {pos}/{len} blocks, {eta} left");
     let verified = store.verify(|height, tip| {
         let first = store.snapshot().first().unwrap_or(0);
@@ -17,8 +22,7 @@ pub(super) fn run(args: &Verify, console: &Console) -> Result<()> {
         bar.set_position(u64::from(height.saturating_sub(first)) + 1);
     });
     console.hide_bar();
-    let report = verified
-        .with_context(|| format!("`{}` is not as it should be", args.database.db.display()))?;
+    let report = verified.with_context(|| format!("`{}` is not as it should be", db.display()))?;
     let text = match report.tip {
         Some(tip) => format!(
             "ok: {} blocks, {} keys, {} versions\ntip: {} {}\nhistory root: 0x{}\n",

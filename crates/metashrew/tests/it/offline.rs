@@ -90,3 +90,91 @@ fn rollback_refuses_heights_that_are_not_there() {
     }
     assert_eq!(place.stored_tip().unwrap().height, 3);
 }
+
+/// Sets what may be done with everything below a directory.
+#[cfg(unix)]
+fn set_modes(directory: &std::path::Path, of_directories: u32, of_files: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    let set = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(directory, 0o755);
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            set_modes(&path, of_directories, of_files);
+        } else {
+            set(&path, of_files);
+        }
+    }
+    set(directory, of_directories);
+}
+
+/// Every file below a directory, and what it holds.
+#[cfg(unix)]
+fn contents(
+    directory: &std::path::Path,
+) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut files = std::collections::BTreeMap::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(contents(&path));
+        } else {
+            files.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+#[test]
+#[cfg(unix)]
+fn a_database_that_may_not_be_written_can_be_read() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    let place = Place::new(6);
+    place.index();
+    let db = place.path("db");
+    let before = contents(&db);
+    let binary = place.path("metashrew");
+    std::fs::copy(env!("CARGO_BIN_EXE_metashrew"), &binary).unwrap();
+    set_modes(&db, 0o555, 0o444);
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(place.directory.path(), open).unwrap();
+    // Root may write everywhere: then somebody else reads.
+    let is_root = std::fs::File::create(db.join("probe")).is_ok();
+    if is_root {
+        std::fs::remove_file(db.join("probe")).unwrap();
+    }
+    for (args, expect) in [
+        (&["verify", "--db", "db"][..], "ok: 6 blocks"),
+        (&["keys", "--db", "db"], "0x616363"),
+        (
+            &[
+                "view",
+                "echo",
+                "0x07",
+                "--db",
+                "db",
+                "--indexer",
+                "guest.wasm",
+            ],
+            "0x07",
+        ),
+    ] {
+        let mut command = std::process::Command::new(&binary);
+        command.args(args).current_dir(place.directory.path());
+        if is_root {
+            command.uid(65_534).gid(65_534).env("HOME", "/nonexistent");
+        }
+        let text = succeed(&mut command);
+        assert!(text.contains(expect), "{args:?}: {text}");
+    }
+    set_modes(&db, 0o755, 0o644);
+    assert!(
+        contents(&db) == before,
+        "a byte of the database has changed"
+    );
+    place.index();
+}

@@ -1,0 +1,192 @@
+//! Faults of the machine, caused by its own limits: commits fail while they last, and
+//! go on in the same process when they pass.
+#![cfg(unix)]
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use metashrew_store::{ErrorKind, Snapshot, Store, StoreOptions};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::chain::{commit_standard, next, standard_writes};
+
+const DIRECTORY: &str = "METASHREW_STORE_FAULT_TEST_DIRECTORY";
+const FAULT: &str = "METASHREW_STORE_FAULT_TEST_FAULT";
+const VALUE_LEN: usize = 30_000;
+/// Blocks before the fault, and behind it.
+const BEFORE: u32 = 20;
+const AFTER: u32 = 60;
+/// No fault lets more blocks through than this.
+const DURING: u32 = 400;
+
+/// Something done to the process, or to its directory.
+type Act = fn(&Path);
+
+/// The process that suffers; does nothing when it is not started by a test below.
+#[test]
+fn child_that_commits_through_a_fault() {
+    let (Some(directory), Some(fault)) = (std::env::var_os(DIRECTORY), std::env::var_os(FAULT))
+    else {
+        return;
+    };
+    let path = Path::new(&directory);
+    let store = Store::open(path, StoreOptions::default()).unwrap();
+    commit_standard(&store, BEFORE, VALUE_LEN);
+    let held = store.snapshot();
+    let calls: (Act, Act) = match fault.to_str().unwrap() {
+        "file size" => (
+            |_| limit(Resource::Fsize, 100_000),
+            |_| unlimit(Resource::Fsize),
+        ),
+        "descriptors" => (|_| use_up_descriptors(), |_| unlimit(Resource::Nofile)),
+        "full disk" => (fill, |path| fs::remove_file(path.join("ballast")).unwrap()),
+        other => panic!("{other}"),
+    };
+    let (begin, end) = calls;
+    begin(path);
+    let mut failures = 0;
+    for _ in 0..DURING {
+        let tip = store.snapshot().tip().copied();
+        let block = next(tip.as_ref(), 0, 0);
+        if let Err(error) = store.commit(&block, &standard_writes(block.height, VALUE_LEN)) {
+            assert_eq!(error.kind(), ErrorKind::Machine, "{error:?}");
+            assert!(error.is_transient());
+            check_read(&held);
+            check_read(&store.snapshot());
+            failures += 1;
+            if failures == 3 {
+                break;
+            }
+        }
+    }
+    assert!(failures > 0, "the fault let every commit pass");
+    end(path);
+    // What was written to the failed engine may have arrived: the first call finds out.
+    let tip = store.rollback(Some(u32::MAX)).unwrap().unwrap();
+    assert!(tip.height >= BEFORE);
+    let target = tip.height + AFTER;
+    let tip = commit_standard(&store, target, VALUE_LEN);
+    let undisturbed = Store::in_memory();
+    assert_eq!(commit_standard(&undisturbed, target, VALUE_LEN), tip);
+    store.verify(|_, _| ()).unwrap();
+    drop((store, held));
+    let store = Store::open(path, StoreOptions::default()).unwrap();
+    assert_eq!(store.snapshot().tip(), Some(&tip));
+    store.verify(|_, _| ()).unwrap();
+}
+
+/// A read answers what is right, or says that the machine keeps it from answering.
+fn check_read(snapshot: &Snapshot) {
+    let expect = standard_writes(0, VALUE_LEN);
+    let key = b"/new/0/0";
+    match snapshot.at(0).get(key) {
+        Ok(found) => assert_eq!(found.map(|version| version.value), expect.get(key).cloned()),
+        Err(error) => assert!(error.is_transient(), "{error:?}"),
+    }
+}
+
+fn limit(resource: Resource, current: u64) {
+    let maximum = getrlimit(resource).maximum;
+    setrlimit(
+        resource,
+        Rlimit {
+            current: Some(current),
+            maximum,
+        },
+    )
+    .unwrap();
+}
+
+fn unlimit(resource: Resource) {
+    let maximum = getrlimit(resource).maximum;
+    setrlimit(
+        resource,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    )
+    .unwrap();
+}
+
+/// Leaves the process no file descriptor, but for those it has open.
+fn use_up_descriptors() {
+    limit(Resource::Nofile, 200);
+    while let Ok(file) = fs::File::open("/dev/null") {
+        std::mem::forget(file);
+    }
+}
+
+/// Fills the file system.
+fn fill(path: &Path) {
+    use std::io::Write;
+    let mut ballast = fs::File::create(path.join("ballast")).unwrap();
+    while ballast.write_all(&[1; 4_096]).is_ok() {}
+}
+
+/// Runs the child on a directory; its limits must not be those of other tests. A write
+/// beyond a limit is not to end it by a signal.
+fn run(directory: &Path, fault: &str, wrapper: &[&str]) {
+    let script = "trap '' XFSZ; exec \"$@\"";
+    let executable = std::env::current_exe().unwrap();
+    let mut command = wrapper.to_vec();
+    command.extend(["sh", "-c", script, "sh"]);
+    let (program, arguments) = command.split_first().unwrap();
+    let output = Command::new(program)
+        .args(arguments)
+        .arg(executable)
+        .args([
+            "--exact",
+            "faults::child_that_commits_through_a_fault",
+            "--nocapture",
+        ])
+        .env(DIRECTORY, OsString::from(directory))
+        .env(FAULT, fault)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn commits_go_on_after_files_could_not_grow() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), "file size", &[]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn commits_go_on_after_descriptors_ran_out() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), "descriptors", &[]);
+}
+
+/// Needs the right to mount: says so where there is none.
+#[test]
+#[cfg(target_os = "linux")]
+fn commits_go_on_after_the_disk_was_full() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().to_str().unwrap();
+    let mount = format!("mount -t tmpfs -o size=200m tmpfs {target}");
+    let may_mount = Command::new("unshare")
+        .args(["-m", "sh", "-c", &mount])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !may_mount {
+        eprintln!("skipped: this user may not mount a file system");
+        return;
+    }
+    let script = format!("{mount} && exec \"$@\"");
+    run(
+        directory.path(),
+        "full disk",
+        &["unshare", "-m", "sh", "-c", &script, "sh"],
+    );
+}
