@@ -290,18 +290,31 @@ impl CoreNode {
             .iter()
             .map(|hash| json!([hash.to_string(), false]))
             .collect();
-        let answers = self.noting(self.rpc.batch::<String>(Method::BlockHeader, &params))?;
-        let mut headers = Vec::with_capacity(answers.len());
-        for (answer, hash) in answers.into_iter().zip(hashes) {
-            let hex = match answer {
-                Ok(hex) => hex,
-                // The chain has changed meanwhile.
-                Err(fault) if fault.is_not_found() => break,
-                Err(fault) => return self.noting(Err(fault)),
-            };
+        let answers = match self.rpc.batch::<String>(Method::BlockHeader, &params) {
+            Err(fault @ NodeFault::OtherResult { .. }) => vec![Err(fault)],
+            result => self.noting(result)?,
+        };
+        let mut answers = answers.into_iter();
+        let mut headers = Vec::with_capacity(hashes.len());
+        for hash in hashes {
             // A merged-mined block's proof may follow.
-            let header = hex::decode(hex).ok();
-            let header = header.and_then(|header| header.first_chunk().copied());
+            let header = match answers.next() {
+                Some(Ok(hex)) => hex::decode(hex).unwrap_or_default(),
+                // The chain has changed meanwhile.
+                Some(Err(fault)) if fault.is_not_found() => break,
+                Some(Err(fault)) if !fault.is_of_method() => return self.noting(Err(fault)),
+                // The node has no such method, or another of that name. A block begins
+                // with its header.
+                refused => {
+                    let block = self.block_by_rpc(&hash)?;
+                    if let Some(Err(refused)) = refused {
+                        let address = self.rpc.http().address();
+                        self.rpc.dialect().has_no_headers(&refused, address);
+                    }
+                    block.to_vec()
+                }
+            };
+            let header = header.first_chunk().copied();
             headers.push(header.ok_or_else(|| NodeError::BadAnswer {
                 what: format!("what came for the header of block {hash} is none"),
             })?);

@@ -23,6 +23,8 @@ pub(super) struct Dialect {
     doubts: AtomicUsize,
     /// Whether `getblock` takes a boolean where it takes a number today.
     boolean: AtomicBool,
+    /// Whether it was told that there is no `getblockheader`.
+    headerless: AtomicBool,
 }
 
 /// How `getblock` is asked for a block as hex.
@@ -56,6 +58,7 @@ impl Dialect {
             batch: AtomicUsize::new(BATCHES[0]),
             doubts: AtomicUsize::new(0),
             boolean: AtomicBool::new(false),
+            headerless: AtomicBool::new(false),
         }
     }
 
@@ -64,6 +67,7 @@ impl Dialect {
         self.batch.store(BATCHES[0], Ordering::Relaxed);
         self.doubts.store(0, Ordering::Relaxed);
         self.boolean.store(false, Ordering::Relaxed);
+        self.headerless.store(false, Ordering::Relaxed);
     }
 
     /// Questions to put into one request, largest first, that are worth a try.
@@ -89,6 +93,13 @@ impl Dialect {
         match size {
             1 => tracing::info!("{address} takes no batches: it is asked one by one ({fault})"),
             size => tracing::info!("{address} takes batches of {size} questions ({fault})"),
+        }
+    }
+
+    /// Tells, once, that headers come with their blocks.
+    pub(super) fn has_no_headers(&self, refused: &NodeFault, address: &str) {
+        if !self.headerless.swap(true, Ordering::Relaxed) {
+            tracing::info!("{address} is asked for blocks where a header would do ({refused})");
         }
     }
 

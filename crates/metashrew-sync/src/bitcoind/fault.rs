@@ -152,6 +152,11 @@ impl NodeFault {
         matches!(self, Self::Refused { message, .. } if message.contains("pruned"))
     }
 
+    /// Whether the node does not know the method, or not as we do.
+    pub(super) fn is_of_method(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::OtherResult { .. })
+    }
+
     /// Whether the node may know the method, but not these parameters.
     pub(super) fn may_be_of_parameters(&self) -> bool {
         match self {

@@ -5,6 +5,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bitcoin::block::Header;
+use bitcoin::consensus::encode::deserialize;
 use metashrew_store::BlockHash;
 use metashrew_sync::{CoreNode, CoreSettings, FailureKind, Node, NodeError};
 use metashrew_testing::bitcoind::Bitcoind;
@@ -223,6 +225,45 @@ fn a_block_that_is_refused_for_another_reason_is_no_dialect() {
     check(-32_601, "Method not found", FailureKind::Refused, 1);
     // Both forms are tried, and the first refusal is told.
     check(-1, "Block not found on disk", FailureKind::Refused, 2);
+}
+
+#[test]
+fn without_getblockheader_headers_come_with_their_blocks() {
+    let bitcoind = Bitcoind::start();
+    bitcoind.mine(12);
+    let expected: Vec<_> = hashes(&bitcoind);
+    let refusals: [fn(&Value) -> Value; 3] = [
+        |_| json!({"result": null, "error": {"code": -32_601, "message": "Method not found"}}),
+        |_| json!({"result": null, "error": {"code": -1, "message": "getblockheader HASH"}}),
+        |_| json!({"result": {"hash": "00"}, "error": null}),
+    ];
+    for (number, refusal) in refusals.into_iter().enumerate() {
+        let front = Front::start(bitcoind.address(), move |_, body| {
+            let answer = |question: &Value| {
+                let mut answer = refusal(question);
+                answer["id"] = question["id"].clone();
+                answer
+            };
+            match serde_json::from_str::<Value>(body).unwrap_or_default() {
+                _ if !body.contains("getblockheader") => Reaction::Pass,
+                Value::Array(questions) => {
+                    let answers: Vec<_> = questions.iter().map(answer).collect();
+                    Reaction::Answer(200, json!(answers).to_string())
+                }
+                question => Reaction::Answer(200, answer(&question).to_string()),
+            }
+        });
+        let node = node(&bitcoind, &front, false);
+        let headers = node.headers(0, 100).unwrap();
+        let found: Vec<_> = headers
+            .iter()
+            .map(|header| {
+                let header: Header = deserialize(header).unwrap();
+                ours(&header.block_hash())
+            })
+            .collect();
+        assert_eq!(found, expected, "refusal {number}");
+    }
 }
 
 #[test]
