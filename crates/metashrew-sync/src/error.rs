@@ -52,7 +52,7 @@ pub enum IndexError {
     #[error("the database could not be read")]
     Read(#[from] ReadError),
     /// A block below the node's first one is needed.
-    #[error("block {height} is needed next, and the node's first block is {first}; {hint}")]
+    #[error("block {height} is needed next, and the first block of the source is {first}; {hint}")]
     Gap {
         /// The block needed.
         height: Height,
@@ -63,7 +63,7 @@ pub enum IndexError {
     },
     /// The node's chain left the indexed one deeper than may be undone.
     #[error(
-        "the node's chain differs from the indexed one in more than {horizon} blocks below block {tip}: if that is right, allow a deeper reorganisation (a larger reorg horizon), or index into a new database"
+        "the source's chain differs from the indexed one in more than {horizon} blocks below block {tip}: if that is right, allow a deeper reorganisation (a larger reorg horizon), or index into a new database"
     )]
     TooDeep {
         /// The indexed tip.
@@ -73,7 +73,7 @@ pub enum IndexError {
     },
     /// The node's chain and the indexed one have nothing in common.
     #[error(
-        "the node's chain and the indexed one have no block in common from block {first} on: the database belongs to another chain, or the source does not reach down to where they part; use another database or another source"
+        "the source's chain and the indexed one have no block in common from block {first} on: the database belongs to another chain, or the source does not reach down to where they part; use another database or another source"
     )]
     OtherChain {
         /// The lowest indexed block.
