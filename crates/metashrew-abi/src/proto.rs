@@ -36,4 +36,10 @@ pub struct IndexerMetadata {
     /// Its views.
     #[prost(message, repeated, tag = "3")]
     pub view_functions: Vec<ViewFunction>,
+    /// Its name; empty if it does not say.
+    #[prost(string, tag = "4")]
+    pub name: String,
+    /// Its version; empty if it does not say.
+    #[prost(string, tag = "5")]
+    pub version: String,
 }

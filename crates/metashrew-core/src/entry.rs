@@ -3,7 +3,7 @@
 use crate::buffers;
 use crate::cache::{self, Call, Kind};
 use crate::host;
-use crate::proto::metashrew::{IndexerMetadata, ViewFunction};
+use metashrew_abi::proto::{IndexerMetadata, ViewFunction};
 use prost::Message;
 use std::fmt::Display;
 
@@ -63,9 +63,14 @@ fn failed(message: &str) -> i32 {
     -1
 }
 
-/// Describes the guest by its views, each with what it takes and what it
-/// answers: the body of `__meta`.
+/// Describes a guest that does not tell its name: as [`describe`].
 pub fn meta(views: &[(&str, &str, &str)]) -> i32 {
+    describe("", "", views)
+}
+
+/// Describes the guest by its name, its version and its views, each with what it
+/// takes and what it answers: the body of `__meta`.
+pub fn describe(name: &str, version: &str, views: &[(&str, &str, &str)]) -> i32 {
     let view_functions = views.iter().map(|(name, input, output)| ViewFunction {
         name: (*name).to_owned(),
         input_type: (*input).to_owned(),
@@ -75,6 +80,8 @@ pub fn meta(views: &[(&str, &str, &str)]) -> i32 {
         compiler_version: concat!("metashrew-core ", env!("CARGO_PKG_VERSION")).to_owned(),
         rustc_version: env!("METASHREW_RUSTC_VERSION").to_owned(),
         view_functions: view_functions.collect(),
+        name: name.to_owned(),
+        version: version.to_owned(),
     };
     buffers::export_bytes(metadata.encode_to_vec())
 }

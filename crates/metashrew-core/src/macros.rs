@@ -53,7 +53,7 @@ macro_rules! println {
 }
 
 /// Exports what the host calls: `_start`, the views, and `__meta`, which
-/// describes them.
+/// describes them, and tells name and version of the package.
 ///
 /// `start` is a `fn(u32, &[u8]) -> Result<(), E>` over height and block; each
 /// view is a `fn(u32, &[u8]) -> Result<Vec<u8>, E>` over the height it stands on
@@ -82,7 +82,11 @@ macro_rules! export {
             #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "__meta"))]
             #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
             extern "C" fn __meta() -> i32 {
-                $crate::entry::meta(&[$((::core::stringify!($view), $input, $output)),*])
+                $crate::entry::describe(
+                    ::core::option_env!("CARGO_PKG_NAME").unwrap_or_default(),
+                    ::core::option_env!("CARGO_PKG_VERSION").unwrap_or_default(),
+                    &[$((::core::stringify!($view), $input, $output)),*],
+                )
             }
         };
         $(const _: () = {
@@ -190,11 +194,15 @@ macro_rules! declare_indexer {
             #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "__meta"))]
             #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
             extern "C" fn __meta() -> i32 {
-                $crate::entry::meta(&[$((
-                    ::core::stringify!($view),
-                    ::core::stringify!($request_type),
-                    ::core::stringify!($response_type),
-                )),*])
+                $crate::entry::describe(
+                    ::core::option_env!("CARGO_PKG_NAME").unwrap_or_default(),
+                    ::core::option_env!("CARGO_PKG_VERSION").unwrap_or_default(),
+                    &[$((
+                        ::core::stringify!($view),
+                        ::core::stringify!($request_type),
+                        ::core::stringify!($response_type),
+                    )),*],
+                )
             }
         };
         $(const _: () = {

@@ -5,8 +5,8 @@
 use bitcoin::consensus::serialize;
 use bitcoin::constants::genesis_block;
 use bitcoin::{Block, Network};
+use metashrew_abi::proto::IndexerMetadata;
 use metashrew_core::index_pointer::IndexPointer;
-use metashrew_core::proto::metashrew::IndexerMetadata;
 use metashrew_core::stdio::{Write, stdout};
 use metashrew_core::{entry, imports, test_utils};
 use metashrew_support::block::AuxpowBlock;
@@ -107,8 +107,9 @@ fn metadata_names_the_views() {
         ("count", "Question", "Answer"),
         ("tip", "nothing", "height"),
     ];
-    let answer = test_utils::view_export(0, b"", || entry::meta(&views));
+    let answer = test_utils::view_export(0, b"", || entry::describe("tally", "1.2.3", &views));
     let metadata = IndexerMetadata::decode(&*answer).unwrap();
+    assert_eq!((&*metadata.name, &*metadata.version), ("tally", "1.2.3"));
     let described = metadata
         .view_functions
         .iter()

@@ -2,21 +2,24 @@
 
 use metashrew_abi::imports;
 use metashrew_abi::proto::IndexerMetadata;
-use metashrew_store::Store;
+use metashrew_store::{GuestId, Store};
 use prost::Message;
-use wasmtime::{ExternType, Module};
+use wasmtime::{ExternType, InstancePre, Module};
 
-use crate::context::Call;
+use crate::context::{Call, Context};
 use crate::deadline::Deadline;
 use crate::engine::{self, Ticker};
 use crate::error::LoadError;
 use crate::fault::Fault;
-use crate::guest::{View, compile, link, view_names};
+use crate::guest::{Guest, View, compile, link, view_names};
 use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::options::{ModuleCache, ViewOptions};
 use crate::tables;
 use crate::view::Room;
+
+/// Characters of a guest's name or version at most.
+const MAX_TOLD: usize = 64;
 
 /// A module's imports, exports and description of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,6 +108,34 @@ pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
     })
 }
 
+/// Who a guest is: its hash, with the name and the version that its `__meta` tells.
+pub(crate) fn identify(guest: &Guest) -> GuestId {
+    let module = guest.viewing.module();
+    let has_meta = view_names(module).any(|name| name == imports::META);
+    let meta = has_meta.then(|| metadata_of(&guest.viewing));
+    let meta = meta.and_then(|meta| {
+        meta.inspect_err(|error| tracing::debug!("`__meta` of the guest fails: {error}"))
+            .ok()
+    });
+    let (name, version) = meta
+        .map(|meta| (meta.name, meta.version))
+        .unwrap_or_default();
+    GuestId {
+        sha256: guest.sha256,
+        name: told(&name),
+        version: told(&version),
+    }
+}
+
+/// What a guest says of itself, fit to be kept and printed: letters, digits and the
+/// marks of ASCII, and cut where it is long.
+fn told(text: &str) -> Option<String> {
+    let is_plain = |char: &char| char.is_alphanumeric() || char.is_ascii_graphic() || *char == ' ';
+    let printable = text.chars().filter(is_plain);
+    let text: String = printable.take(MAX_TOLD).collect();
+    (!text.is_empty()).then_some(text)
+}
+
 fn import_of(import: &wasmtime::ImportType<'_>) -> Import {
     Import {
         module: import.module().to_owned(),
@@ -131,15 +162,20 @@ fn describe(ty: &ExternType) -> String {
 
 /// Calls `__meta` over an empty state.
 fn metadata(module: &Module) -> Result<IndexerMetadata, String> {
+    let guest = link(module.engine(), module).map_err(|error| error.to_string())?;
+    metadata_of(&guest)
+}
+
+/// Calls `__meta` of a guest that has one, over an empty state.
+fn metadata_of(guest: &InstancePre<Context>) -> Result<IndexerMetadata, String> {
     let view = View {
         name: imports::META,
         index: 0,
     };
     let options = ViewOptions::default();
-    let guest = link(module.engine(), module).map_err(|error| error.to_string())?;
     let call = Call::view(Store::in_memory().snapshot().latest(), 0);
     let answer = Instance::create(
-        &guest,
+        guest,
         call,
         Allowance::up_to(options.max_instance_memory),
         Deadline::after(options.timeout, false),

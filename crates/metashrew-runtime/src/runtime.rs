@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use metashrew_store::{BlockId, State, Store, WriteSet};
+use metashrew_store::{BlockId, GuestId, State, Store, WriteSet};
 use wasmtime::Engine;
 
 use crate::context::Call;
@@ -15,6 +15,7 @@ use crate::engine::Ticker;
 use crate::error::{BlockError, LoadError, ViewError};
 use crate::fault::Fault;
 use crate::guest::Guest;
+use crate::inspect;
 use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::options::RuntimeOptions;
@@ -65,6 +66,7 @@ pub struct MetashrewRuntime {
 struct Shared {
     store: Store,
     guest: Arc<Guest>,
+    guest_id: GuestId,
     views: ViewEngine,
     _epochs: Ticker,
 }
@@ -123,9 +125,11 @@ impl MetashrewRuntime {
     ) -> Result<Self, LoadError> {
         let enabled = options.views.enabled;
         let views = ViewEngine::new(Arc::clone(&guest), store.clone(), options.views);
+        let epochs = Ticker::start(viewing, views.at_tick())?;
         let runtime = Self {
             shared: Arc::new(Shared {
-                _epochs: Ticker::start(viewing, views.at_tick())?,
+                guest_id: inspect::identify(&guest),
+                _epochs: epochs,
                 views,
                 store,
                 guest,
@@ -145,6 +149,11 @@ impl MetashrewRuntime {
     /// SHA-256 of the guest's module.
     pub fn guest_sha256(&self) -> [u8; 32] {
         self.shared.guest.sha256
+    }
+
+    /// Who the guest is: its hash, and the name and the version that it tells.
+    pub fn guest_id(&self) -> &GuestId {
+        &self.shared.guest_id
     }
 
     /// Runs the guest over `block` on top of the store's newest state, and returns

@@ -8,6 +8,7 @@
 mod batch;
 mod error;
 mod fault;
+mod guests;
 mod handle;
 mod health;
 mod indexing;

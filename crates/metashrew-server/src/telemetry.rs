@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use metashrew_runtime::{MetashrewRuntime, ViewStats};
-use metashrew_store::{BlockRecord, CacheStats, Height};
+use metashrew_store::{BlockRecord, CacheStats, GuestFrom, Height};
 
 use crate::health::Readiness;
 use crate::indexing::{IndexingReport, IndexingStatus};
@@ -25,6 +25,8 @@ pub(crate) struct Telemetry {
 /// What was seen at one moment.
 pub(crate) struct Readings {
     pub(crate) guest_sha256: [u8; 32],
+    /// The guests that wrote the state.
+    pub(crate) guests: Vec<GuestFrom>,
     /// The last committed block.
     pub(crate) tip: Option<BlockRecord>,
     /// The lowest height held.
@@ -68,6 +70,7 @@ impl Telemetry {
         let indexing = self.indexing();
         Readings {
             guest_sha256: self.runtime.guest_sha256(),
+            guests: tip.map_or_else(Vec::new, |tip| self.runtime.store().guests_at(tip.height)),
             tip,
             first: snapshot.first(),
             views: self.runtime.view_stats(),

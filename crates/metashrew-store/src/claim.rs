@@ -4,12 +4,13 @@
 //! that rests on it: so no block is ever there without its guest.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
 use crate::backend::BackendError;
 use crate::block::Height;
+use crate::error::OpenError;
 use crate::format_file;
 use crate::identity::{GuestFrom, GuestId, Identity, NetworkId};
 use crate::store::Store;
@@ -139,6 +140,25 @@ impl Store {
         let tip = self.snapshot().tip().map(|tip| tip.height);
         let state = self.inner.claimed.state.lock();
         state.recorded.clone().in_effect(tip)
+    }
+
+    /// The guests that wrote the state after block `height`, each with the first block
+    /// that it wrote; empty if nobody said which they are.
+    pub fn guests_at(&self, height: Height) -> Vec<GuestFrom> {
+        let state = self.inner.claimed.state.lock();
+        let guests = state.recorded.guests.iter();
+        guests
+            .filter(|entry| entry.first_height <= height)
+            .cloned()
+            .collect()
+    }
+
+    /// What the database in the directory `path` says of itself, whoever has it open.
+    /// It may tell of a block that is about to be committed, too.
+    pub fn identity_of(path: &Path) -> Result<Identity, OpenError> {
+        format_file::read(path)?.ok_or_else(|| OpenError::NotFound {
+            path: path.to_owned(),
+        })
     }
 
     /// Claims the database for whoever commits to it from now on; what is none in

@@ -47,7 +47,7 @@ pub use error::{
     CommitError, EntryTooLong, OpenError, ReadError, ResolveError, RollbackError, VerifyError,
 };
 pub use identity::{GuestFrom, GuestId, Identity, NetworkId};
-pub use keys::{MAX_KEY_LEN, MAX_VALUE_LEN};
+pub use keys::{FORMAT, MAX_KEY_LEN, MAX_VALUE_LEN};
 pub use open::StoreOptions;
 pub use read_cache::CacheStats;
 pub use snapshot::Snapshot;

@@ -2,5 +2,20 @@
 
 /// The messages of the package `metashrew`.
 pub mod metashrew {
-    pub use metashrew_abi::proto::{IndexerMetadata, KeyValueFlush, ViewFunction};
+    pub use metashrew_abi::proto::{KeyValueFlush, ViewFunction};
+
+    /// What a guest says of itself in `__meta`, with the fields that existing guests
+    /// fill in; [`metashrew_abi::proto::IndexerMetadata`] has more.
+    #[derive(Clone, PartialEq, Eq, prost::Message)]
+    pub struct IndexerMetadata {
+        /// The compiler that built it.
+        #[prost(string, tag = "1")]
+        pub compiler_version: String,
+        /// The version of rustc that built it.
+        #[prost(string, tag = "2")]
+        pub rustc_version: String,
+        /// Its views.
+        #[prost(message, repeated, tag = "3")]
+        pub view_functions: Vec<ViewFunction>,
+    }
 }

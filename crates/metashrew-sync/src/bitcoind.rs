@@ -398,6 +398,10 @@ impl Node for CoreNode {
         Ok(hashes)
     }
 
+    fn magic(&self) -> Option<[u8; 4]> {
+        self.network.map(Network::magic)
+    }
+
     fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError> {
         let network = self.network.or_else(|| *self.told.lock());
         let mut block = None;

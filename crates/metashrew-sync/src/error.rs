@@ -1,7 +1,7 @@
 //! Why indexing stopped before it was done.
 
 use metashrew_runtime::{GuestFault, HostFault};
-use metashrew_store::{BlockHash, CommitError, Height, ReadError, RollbackError};
+use metashrew_store::{BlockHash, ClaimError, CommitError, Height, ReadError, RollbackError};
 
 use crate::node::NodeError;
 
@@ -35,6 +35,10 @@ pub enum IndexError {
     /// The node failed for good.
     #[error("blocks cannot be had")]
     Node(#[from] NodeError),
+    /// The database belongs to another network, begins at another block, or was written
+    /// by another guest.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
     /// Blocks could not be committed.
     #[error("blocks {first} to {last} could not be committed")]
     Commit {

@@ -12,6 +12,7 @@ mod error;
 mod frames;
 mod growing;
 mod live;
+mod origin;
 mod places;
 mod scan;
 mod sift;
@@ -28,6 +29,7 @@ use crate::node::{Accept, Node, NodeBlock, NodeError};
 use block_file::BlockFile;
 use copies::Damages;
 use frames::Found;
+use origin::Origin;
 use places::Places;
 
 pub use error::FilesError;
@@ -46,6 +48,7 @@ pub struct BlockFiles {
     /// The chain, lowest block first.
     chain: Vec<BlockHash>,
     places: Places,
+    origin: Origin,
 }
 
 impl BlockFiles {
@@ -94,6 +97,7 @@ impl BlockFiles {
             places.add(block.header.hash, block.place);
         }
         Ok(Self {
+            origin: Origin::of(&chain, first, magic, start_height, lone),
             files,
             network,
             first,
@@ -241,6 +245,14 @@ impl Node for BlockFiles {
             .checked_sub(self.first)
             .and_then(|index| usize::try_from(index).ok());
         Ok(index.and_then(|index| self.chain.get(index)).copied())
+    }
+
+    fn genesis(&self) -> Result<Option<BlockHash>, NodeError> {
+        Ok(self.origin.genesis)
+    }
+
+    fn magic(&self) -> Option<[u8; 4]> {
+        self.origin.magic
     }
 
     fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError> {

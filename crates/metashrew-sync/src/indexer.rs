@@ -9,9 +9,11 @@ use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use metashrew_runtime::MetashrewRuntime;
+use metashrew_store::{Claim, Store};
 
 use crate::error::IndexError;
 use crate::execute::Processed;
+use crate::identify::identify;
 use crate::network::Network;
 use crate::node::{Node, NodeError};
 use crate::options::IndexOptions;
@@ -94,7 +96,7 @@ impl Indexer {
     /// A node that fails for a while is asked again until it answers.
     pub fn run(&self, stop: &Stop) -> Result<IndexEnd, IndexError> {
         self.progress.begin();
-        let result = self.rounds(stop);
+        let result = self.claim().and_then(|()| self.rounds(stop));
         self.progress.end(&result);
         result
     }
@@ -114,6 +116,18 @@ impl Indexer {
             }
         }
         false
+    }
+
+    /// Claims the database for the guest and the settings; [`run`](Self::run) does so,
+    /// too. Fails if it belongs to others.
+    pub fn claim(&self) -> Result<(), IndexError> {
+        let claim = Claim {
+            network: None,
+            first_height: self.options.start_height,
+            guest: Some(self.runtime.guest_id().clone()),
+            accept_guest_change: self.options.accept_guest_change,
+        };
+        Ok(self.runtime.store().claim(&claim)?)
     }
 
     fn rounds(&self, stop: &Stop) -> Result<IndexEnd, IndexError> {
@@ -187,21 +201,26 @@ impl Indexer {
     /// not hold up a stop. None if a stop was requested.
     fn compare(&self, stop: &Stop) -> Result<Option<(Option<Network>, Compared)>, IndexError> {
         let (sender, receiver) = crossbeam_channel::bounded(1);
-        let snapshot = self.runtime.store().snapshot();
+        let (store, snapshot) = (
+            self.runtime.store().clone(),
+            self.runtime.store().snapshot(),
+        );
         let (node, options) = (Arc::clone(&self.node), self.options);
         let known = Arc::clone(&self.network);
         let task = "compares the chains";
         let thread = round::spawn(task, "metashrew-compare", move || {
-            let compared = network(node.as_ref(), &known).and_then(|network| {
-                let comparison = Comparison {
-                    snapshot: &snapshot,
-                    node: node.as_ref(),
-                    options: &options,
-                    network,
-                };
-                Ok((network, comparison.compare()?))
-            });
-            drop(snapshot);
+            let compared = claim_network(&store, node.as_ref())
+                .and_then(|()| network(node.as_ref(), &known))
+                .and_then(|network| {
+                    let comparison = Comparison {
+                        snapshot: &snapshot,
+                        node: node.as_ref(),
+                        options: &options,
+                        network,
+                    };
+                    Ok((network, comparison.compare()?))
+                });
+            drop((store, snapshot));
             // Nobody waits any more if a stop was requested.
             let _ = sender.send(compared);
         })?;
@@ -267,6 +286,17 @@ fn network(
     }
     let what = "its genesis block was another network's before".to_owned();
     Err(NodeError::BadAnswer { what }.into())
+}
+
+/// Claims the database for the network that the node is on. It is asked every time: it
+/// may be another node than before.
+fn claim_network(store: &Store, node: &dyn Node) -> Result<(), IndexError> {
+    let network = identify(node)?;
+    let claim = Claim {
+        network: (!network.is_unknown()).then_some(network),
+        ..Claim::default()
+    };
+    Ok(store.claim(&claim)?)
 }
 
 fn contradiction() -> NodeError {

@@ -15,6 +15,7 @@ mod execute;
 mod failure_kind;
 mod fetch;
 mod files;
+mod identify;
 mod indexer;
 mod network;
 mod node;

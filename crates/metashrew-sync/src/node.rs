@@ -79,6 +79,17 @@ pub trait Node: Send + Sync {
     /// The block of that hash, consensus-encoded.
     fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError>;
 
+    /// The hash of the genesis block of its network, as far as it tells. By default the
+    /// hash of its block 0.
+    fn genesis(&self) -> Result<Option<BlockHash>, NodeError> {
+        self.hash_at(0)
+    }
+
+    /// What the frames of its network's block files begin with, if that is known.
+    fn magic(&self) -> Option<[u8; 4]> {
+        None
+    }
+
     /// Where the copies of a block lie, for messages, if the source is fixed: then
     /// asking again for a bad block gives the same bytes, and the indexer gives up
     /// at once. None (the default) for sources that are asked again until they give

@@ -7,10 +7,13 @@ use metashrew_store::Height;
 /// What to index, and how much to have under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexOptions {
-    /// The first block of an empty database. Default: block 0 from a node, the first
+    /// The first block of an empty database; one that has blocks must have begun there. Default: block 0 from a node, the first
     /// one there is from files (see
     /// [`Node::default_start`](crate::Node::default_start)).
     pub start_height: Option<Height>,
+    /// Whether to go on in a database that another guest wrote. That is right only if
+    /// the blocks so far would come out the same with this one. Default: false.
+    pub accept_guest_change: bool,
     /// The last block to index. Default: none, all that the node has.
     pub exit_at: Option<Height>,
     /// Whether to wait for new blocks at the node's tip, until a stop is
@@ -62,6 +65,7 @@ impl Default for IndexOptions {
     fn default() -> Self {
         Self {
             start_height: None,
+            accept_guest_change: false,
             exit_at: None,
             follow: false,
             confirmations: 0,

@@ -135,12 +135,23 @@ pub(crate) struct View {
     pub(crate) height: ViewBlock,
 
     /// The directory of the database; needs --indexer
-    #[arg(long, alias = "db-path", value_name = "DIR", env = "METASHREW_DB")]
+    #[arg(
+        long,
+        alias = "db-path",
+        value_name = "DIR",
+        env = "METASHREW_DB",
+        value_parser = values::database_path()
+    )]
     pub(crate) db: Option<PathBuf>,
 
     /// The guest, a WebAssembly module
     #[arg(long, value_name = "FILE", env = "METASHREW_INDEXER")]
     pub(crate) indexer: Option<PathBuf>,
+
+    /// Answer with this guest though another one wrote the last block; right only if the blocks would
+    /// have come out the same with it
+    #[arg(long)]
+    pub(crate) accept_guest_change: bool,
 
     /// Ask the server at this address instead, such as `http://127.0.0.1:8080`
     #[arg(
@@ -186,12 +197,23 @@ pub(crate) struct Status {
     pub(crate) json: bool,
 }
 
-/// Tell what a guest imports, exports and says of itself
+/// Tell what a guest imports, exports and says of itself, or what a database is
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
     /// The guest, a WebAssembly module
-    #[arg(value_name = "FILE")]
-    pub(crate) indexer: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "db")]
+    pub(crate) indexer: Option<PathBuf>,
+
+    /// A database instead: its format, its network, where it begins, and which guests wrote it;
+    /// whoever has it open
+    #[arg(
+        long,
+        alias = "db-path",
+        value_name = "DIR",
+        conflicts_with = "indexer",
+        value_parser = values::database_path()
+    )]
+    pub(crate) db: Option<PathBuf>,
 
     /// Print JSON
     #[arg(long)]
@@ -251,7 +273,13 @@ pub(crate) struct Rollback {
 #[derive(Debug, Args)]
 pub(crate) struct Database {
     /// The directory of the database
-    #[arg(long, alias = "db-path", value_name = "DIR", env = "METASHREW_DB")]
+    #[arg(
+        long,
+        alias = "db-path",
+        value_name = "DIR",
+        env = "METASHREW_DB",
+        value_parser = values::database_path()
+    )]
     pub(crate) db: PathBuf,
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Error;
 use metashrew_runtime::{GuestFault, LoadError, ViewError};
 use metashrew_server::ServerError;
-use metashrew_store::{OpenError, ResolveError};
+use metashrew_store::{ClaimError, OpenError, OtherGuest, ResolveError};
 use metashrew_sync::IndexError;
 
 use crate::cli::ConfigError;
@@ -55,6 +55,7 @@ fn hint(error: &Error) -> Option<String> {
             .or_else(|| cause.downcast_ref().and_then(of_view))
             .or_else(|| cause.downcast_ref().and_then(of_block_name))
             .or_else(|| cause.downcast_ref().and_then(of_indexing))
+            .or_else(|| cause.downcast_ref().map(of_other_guest))
             .map(str::to_owned)
     })
 }
@@ -115,6 +116,10 @@ fn of_block_name(error: &ResolveError) -> Option<&'static str> {
     }
 }
 
+fn of_other_guest(_: &OtherGuest) -> &'static str {
+    "give the guest that wrote it. `--accept-guest-change` goes on with the other one, which is right only if the blocks so far would come out the same with it; else index again, into a new `--db`"
+}
+
 fn of_indexing(error: &IndexError) -> Option<&'static str> {
     match error {
         IndexError::Guest {
@@ -124,8 +129,16 @@ fn of_indexing(error: &IndexError) -> Option<&'static str> {
             "a guest must call `__flush` for every block, with an empty list if there is nothing to write",
         ),
         IndexError::Guest { .. } => Some(
-            "every machine fails here with this guest: fix the guest, and `metashrew start` goes on from this block",
+            "every machine fails here with this guest: fix the guest, and `metashrew start --accept-guest-change` goes on from this block. That is right only if the blocks before come out the same with the new guest; else index again, into a new `--db`",
         ),
+        IndexError::Claim(ClaimError::OtherNetwork { .. }) => Some(
+            "give a node or files of the database's network, or index the other network into a new `--db`",
+        ),
+        IndexError::Claim(ClaimError::OtherFirst { .. }) => {
+            Some("leave out `--start-height`, or index into a new `--db`")
+        }
+        // It stands in for its cause, which is therefore not met by itself.
+        IndexError::Claim(ClaimError::OtherGuest(error)) => Some(of_other_guest(error)),
         IndexError::TooDeep { .. } => Some(
             "a larger `--reorg-horizon` lets `metashrew start` follow it; or index the node's chain into a new `--db`",
         ),

@@ -14,6 +14,7 @@ impl Start {
     pub(crate) fn index_options(&self) -> IndexOptions {
         IndexOptions {
             start_height: self.start_height,
+            accept_guest_change: self.accept_guest_change,
             exit_at: self.exit_at,
             follow: self.node.rpc_url.is_some(),
             confirmations: self.confirmations,

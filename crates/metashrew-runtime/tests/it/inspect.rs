@@ -47,6 +47,8 @@ fn a_guests_description_is_read() {
             input_type: "A".into(),
             output_type: "B".into(),
         }],
+        name: "ledger".into(),
+        version: "1.2.3".into(),
     };
     let message = meta.encode_to_vec();
     let length = u32::try_from(message.len()).unwrap().to_le_bytes();

@@ -4,7 +4,9 @@ use metashrew_runtime::ViewAnswer;
 use metashrew_store::BlockRecord;
 use serde::Serialize;
 
+use super::Context;
 use super::options::CallOptions;
+use crate::guests::StateGuest;
 use crate::wire;
 
 /// The members that an envelope adds to an answer.
@@ -15,6 +17,10 @@ pub(super) struct Anchor {
     block_hash: String,
     history_root: String,
     guest: String,
+    /// The guests that wrote the state, which need not be the one that answers. Left
+    /// out where nobody knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    guests: Vec<StateGuest>,
     tip: Tip,
     /// Whether the pending block was on top.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -37,12 +43,18 @@ pub(super) struct Session {
 }
 
 impl Anchor {
-    pub(super) fn new(block: &BlockRecord, tip: &BlockRecord, pending: bool, guest: &str) -> Self {
+    pub(super) fn new(
+        block: &BlockRecord,
+        tip: &BlockRecord,
+        pending: bool,
+        context: &Context,
+    ) -> Self {
         Self {
             height: block.height,
             block_hash: wire::block_hash(&block.hash),
             history_root: wire::history_root(&block.history_root),
-            guest: guest.to_owned(),
+            guest: context.guest.clone(),
+            guests: StateGuest::all(context.runtime.store().guests_at(block.height)),
             tip: Tip {
                 height: tip.height,
                 block_hash: wire::block_hash(&tip.hash),
@@ -77,14 +89,14 @@ pub(super) struct Envelope {
 }
 
 impl Answer {
-    pub(super) fn new(answer: &ViewAnswer, options: &CallOptions, guest: &str) -> Self {
+    pub(super) fn new(answer: &ViewAnswer, options: &CallOptions, context: &Context) -> Self {
         let result = hex::encode_prefixed(&answer.bytes);
         if !options.anchor {
             return Self::Plain(result);
         }
         Self::Anchored(Box::new(Envelope {
             result,
-            anchor: Anchor::new(&answer.block, &answer.tip, answer.pending, guest),
+            anchor: Anchor::new(&answer.block, &answer.tip, answer.pending, context),
             session: Session::of(answer, options),
         }))
     }

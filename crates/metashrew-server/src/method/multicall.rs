@@ -36,7 +36,7 @@ pub(super) async fn call(
         )
     };
     let ground = Arc::new(Ground::new(context.snapshot(extensions), at)?);
-    let anchor = options.anchor.then(|| ground.anchor(&context.guest));
+    let anchor = options.anchor.then(|| ground.anchor(context));
     let bounds = context.bounds;
     let context = Arc::clone(context);
     let results = parallel::run(calls, bounds, move |call| {
@@ -94,9 +94,9 @@ impl Ground {
         })
     }
 
-    fn anchor(&self, guest: &str) -> Anchor {
+    fn anchor(&self, context: &Context) -> Anchor {
         let pending = self.at == ViewAt::Pending;
-        Anchor::new(&self.block, &self.tip, pending, guest)
+        Anchor::new(&self.block, &self.tip, pending, context)
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn call(
     };
     let answer = context.runtime.preview_call(block, call).await;
     let answer = answer.map_err(|error| fault::of_view(&error))?;
-    Ok(Answer::new(&answer, &options, &context.guest))
+    Ok(Answer::new(&answer, &options, context))
 }
 
 /// What is to be on top of the chain.

@@ -6,6 +6,7 @@ use metashrew_store::BlockRecord;
 use serde::Serialize;
 
 use super::Context;
+use crate::guests::StateGuest;
 use crate::params::Arguments;
 use crate::wire;
 
@@ -23,6 +24,9 @@ pub(super) struct Answer {
     block_hash: Option<String>,
     history_root: Option<String>,
     guest_sha256: String,
+    /// The guests that wrote the state; left out where nobody knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    guests: Vec<StateGuest>,
 }
 
 pub(super) fn call(
@@ -42,5 +46,8 @@ pub(super) fn call(
         block_hash: of_tip(|tip| wire::block_hash(&tip.hash)),
         history_root: of_tip(|tip| wire::history_root(&tip.history_root)),
         guest_sha256: hex::encode_prefixed(context.runtime.guest_sha256()),
+        guests: StateGuest::all(tip.map_or_else(Vec::new, |tip| {
+            context.runtime.store().guests_at(tip.height)
+        })),
     })
 }

@@ -8,6 +8,7 @@ use metashrew_store::BlockRecord;
 use serde::Serialize;
 
 use super::Context;
+use crate::guests::StateGuest;
 use crate::health::FailedBlock;
 use crate::params::Arguments;
 use crate::telemetry::Readings;
@@ -22,6 +23,9 @@ pub(super) fn call(params: &Params<'_>, context: &Context) -> Result<Answer, Err
 pub(super) struct Answer {
     version: &'static str,
     guest_sha256: String,
+    /// The guests that wrote the state; left out where nobody knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    guests: Vec<StateGuest>,
     uptime_seconds: f64,
     tip: Option<Tip>,
     first_height: Option<u32>,
@@ -126,6 +130,7 @@ impl Answer {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             guest_sha256: hex::encode_prefixed(readings.guest_sha256),
+            guests: StateGuest::all(readings.guests.clone()),
             uptime_seconds: readings.uptime.as_secs_f64(),
             tip: readings.tip.as_ref().map(Tip::new),
             first_height: readings.first,

@@ -33,5 +33,5 @@ pub(super) async fn call(
     };
     let answer = context.runtime.call(call).await;
     let answer = answer.map_err(|error| fault::of_view(&error))?;
-    Ok(Answer::new(&answer, &options, &context.guest))
+    Ok(Answer::new(&answer, &options, context))
 }

@@ -88,6 +88,19 @@ pub enum FilesError {
         /// The network expected.
         network: Network,
     },
+    /// The blocks stand on another genesis block than the network's.
+    #[error(
+        "the blocks in `{}` stand on {found}{}, which is not block 0 of {network}", path.display(),
+        Network::of_genesis(found).map(|network| format!(", block 0 of {network}")).unwrap_or_default()
+    )]
+    OtherGenesis {
+        /// The first file.
+        path: PathBuf,
+        /// Their block 0.
+        found: BlockHash,
+        /// The network expected.
+        network: Network,
+    },
     /// There is no block in the files.
     #[error("there is no block in `{}`", path.display())]
     Empty {

@@ -92,6 +92,12 @@ fn a_failing_guest_leaves_all_blocks_before_and_a_better_one_resumes() {
                 .run(&Stop::new())
                 .unwrap_err();
             assert!(matches!(again, IndexError::Guest { height: 33, .. }));
+            let refused = index(&store, &node, options).unwrap_err();
+            assert!(matches!(refused, IndexError::Claim(_)), "{refused}");
+            let options = IndexOptions {
+                accept_guest_change: true,
+                ..options
+            };
             index(&store, &node, options).unwrap();
             assert_holds(&store, chain.blocks());
         }

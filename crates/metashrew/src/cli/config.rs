@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn every_flag_of_start_can_stand_in_the_file() {
         let values = |arg: &Arg| match arg.get_id().as_str() {
-            "no_stateful_views" | "rest" => "true",
+            "no_stateful_views" | "rest" | "accept_guest_change" | "accept_less_work" => "true",
             "view_scope" => "\"shared\"",
             "height_compat" => "\"next\"",
             "network" => "\"regtest\"",

@@ -37,7 +37,13 @@ pub(crate) struct Start {
     pub(crate) blocks: Option<PathBuf>,
 
     /// The directory of the database; created if missing
-    #[arg(long, alias = "db-path", value_name = "DIR", env = "METASHREW_DB")]
+    #[arg(
+        long,
+        alias = "db-path",
+        value_name = "DIR",
+        env = "METASHREW_DB",
+        value_parser = super::values::database_path()
+    )]
     pub(crate) db: PathBuf,
 
     /// The height to begin at; where the blocks don't tell their heights, that of the first one
@@ -79,6 +85,11 @@ pub(crate) struct Start {
     /// Without it, such a branch is waited out, whatever the node says.
     #[arg(long, env = "METASHREW_ACCEPT_LESS_WORK", value_parser = FalseyValueParser::new())]
     pub(crate) accept_less_work: bool,
+
+    /// Go on in a database that another guest wrote; right only if the blocks so far would come out
+    /// the same with this one
+    #[arg(long, env = "METASHREW_ACCEPT_GUEST_CHANGE", value_parser = FalseyValueParser::new())]
+    pub(crate) accept_guest_change: bool,
 
     #[command(flatten)]
     pub(crate) node: NodeArgs,
@@ -145,7 +156,7 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "DIR", env = "METASHREW_BLOCKS_DIR")]
     pub(crate) blocks_dir: Option<PathBuf>,
 
-    /// The network the node must be on: `main`, `testnet3`, `testnet4`, `signet` or `regtest`
+    /// The network the blocks must be of: `main`, `testnet3`, `testnet4`, `signet` or `regtest`
     /// [default: any]
     #[arg(long, value_name = "NAME", env = "METASHREW_NETWORK")]
     pub(crate) network: Option<Network>,

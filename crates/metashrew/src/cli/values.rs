@@ -7,13 +7,26 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::{StringValueParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, StringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
 use metashrew_store::{BlockId, ParseBlockIdError, without_hex_prefix};
 use metashrew_sync::{Auth, CoreSettings, Network, check_endpoint};
 
 use super::server_url::ServerUrl;
+
+/// Takes the directory of a database. A shell leaves the `~` of `--db=~/x` as it is:
+/// a folder of that name is never meant.
+pub(super) fn database_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        let first = path.components().next();
+        if first.is_some_and(|first| first.as_os_str().to_string_lossy().starts_with('~')) {
+            Err("`~` stands for a home directory in a shell only, and none replaced it here: write the directory out, or `./~…` if it is really named so")
+        } else {
+            Ok(path)
+        }
+    })
+}
 
 /// A name or an address of a machine. An IPv6 address has no brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,32 +2,40 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, bail};
 use metashrew_runtime::ModuleReport;
 use serde_json::{Value, json};
 
-use super::{Output, database};
+use super::{Output, database, inspect_database};
 use crate::cli::Inspect;
 use crate::printable;
 
 const PAGE: u64 = 64 * 1024;
 
 pub(super) fn run(args: &Inspect) -> Result<()> {
-    let wasm = database::read_guest(&args.indexer)?;
-    let report = metashrew_runtime::inspect(&wasm)
-        // As text: the advice for other commands is to run this one.
-        .map_err(|error| Error::msg(error.to_string()))
-        .with_context(|| format!("`{}` is no guest", args.indexer.display()))?;
-    let text = if args.json {
-        let json = format!("{:#}\n", as_json(&report));
-        printable::json(&json).into_owned()
-    } else {
-        as_text(&report)
+    let text = match (&args.indexer, &args.db) {
+        (Some(path), _) => of_guest(path, args.json)?,
+        (None, Some(path)) => inspect_database::run(path, args.json)?,
+        (None, None) => bail!("neither a guest nor --db is given"),
     };
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| Output(error).into())
+}
+
+fn of_guest(path: &Path, json: bool) -> Result<String> {
+    let wasm = database::read_guest(path)?;
+    let report = metashrew_runtime::inspect(&wasm)
+        // As text: the advice for other commands is to run this one.
+        .map_err(|error| Error::msg(error.to_string()))
+        .with_context(|| format!("`{}` is no guest", path.display()))?;
+    Ok(if json {
+        printable::json(&format!("{:#}\n", as_json(&report))).into_owned()
+    } else {
+        as_text(&report)
+    })
 }
 
 fn as_json(report: &ModuleReport) -> Value {
@@ -56,6 +64,8 @@ fn as_json(report: &ModuleReport) -> Value {
     });
     let meta = report.meta.as_ref().map(|meta| match meta {
         Ok(meta) => json!({
+            "name": meta.name,
+            "version": meta.version,
             "compiler_version": meta.compiler_version,
             "rustc_version": meta.rustc_version,
             "view_functions": meta.view_functions.iter().map(|view| json!({
@@ -131,11 +141,18 @@ fn meta(report: &ModuleReport) -> String {
         None => "__meta: none\n".to_owned(),
         Some(Err(error)) => format!("__meta: fails: {}\n", printable::lines(error)),
         Some(Ok(meta)) => {
-            let mut text = format!(
-                "__meta:\n  compiler {}\n  rustc {}\n",
-                printable::line(&meta.compiler_version),
-                printable::line(&meta.rustc_version)
-            );
+            let mut text = "__meta:\n".to_owned();
+            for (what, said) in [
+                ("name", &meta.name),
+                ("version", &meta.version),
+                ("compiler", &meta.compiler_version),
+                ("rustc", &meta.rustc_version),
+            ] {
+                if !said.is_empty() {
+                    let said = printable::line(said);
+                    writeln!(text, "  {what} {said}").expect("a String takes every line");
+                }
+            }
             for view in &meta.view_functions {
                 writeln!(
                     text,

@@ -3,6 +3,7 @@
 mod database;
 mod guest;
 mod inspect;
+mod inspect_database;
 mod keys;
 mod pending;
 mod rollback;

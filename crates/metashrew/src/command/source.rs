@@ -25,7 +25,7 @@ pub(super) enum Source {
 impl Source {
     pub(super) fn open(args: &Start) -> Result<Self> {
         match (&args.blocks, &args.node.rpc_url) {
-            (Some(path), _) => Self::open_files(path, args.start_height),
+            (Some(path), _) => Self::open_files(path, args),
             (None, Some(url)) => {
                 let node = CoreNode::new(&args.node.settings(url))
                     .context("the node cannot be followed")?;
@@ -43,8 +43,14 @@ impl Source {
         }
     }
 
-    fn open_files(path: &Path, start_height: Option<u32>) -> Result<Self> {
-        let files = BlockFiles::open(path, start_height).context("the blocks cannot be had")?;
+    fn open_files(path: &Path, args: &Start) -> Result<Self> {
+        let files =
+            BlockFiles::open(path, args.start_height).context("the blocks cannot be had")?;
+        if let Some(network) = args.node.magic.or(args.node.network) {
+            files
+                .check_network(network)
+                .context("the blocks are not those asked for")?;
+        }
         tracing::info!(
             blocks = %path.display(),
             from = files.first_height(),
@@ -60,7 +66,14 @@ impl Source {
             Self::Files(files) => Arc::<BlockFiles>::clone(files),
             Self::Node { node, .. } => Arc::<CoreNode>::clone(node),
         };
-        let indexer = Indexer::new(runtime, node, args.index_options());
+        let mut options = args.index_options();
+        if let Self::Files(files) = self
+            && files.height_was_given()
+        {
+            // It says where these blocks are, not where the database begins.
+            options.start_height = None;
+        }
+        let indexer = Indexer::new(runtime, node, options);
         match self {
             Self::Node {
                 new_blocks: Some(new_blocks),

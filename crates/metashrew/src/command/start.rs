@@ -55,6 +55,8 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
     let runtime = guest.over(database::open_or_create(&args.db)?)?;
     tell_position(&runtime);
     let indexer = source.indexer(runtime.clone(), args);
+    indexer.claim()?;
+    tell_guests(&runtime);
     let reporter = source.reporter(indexer.progress());
     let options = ServerOptions {
         indexing: Some(Arc::new(reporter)),
@@ -122,6 +124,17 @@ fn tell_position(runtime: &MetashrewRuntime) {
         tracing::info!(height, %hash, "resuming after block {height}");
     } else {
         tracing::info!("the database is empty: indexing begins");
+    }
+}
+
+/// Says who wrote what is there.
+fn tell_guests(runtime: &MetashrewRuntime) {
+    for entry in runtime.store().identity().guests {
+        tracing::info!(
+            "blocks from {} on were written by {}",
+            entry.first_height,
+            entry.guest
+        );
     }
 }
 

@@ -58,6 +58,13 @@ fn lines(ready: &Value, stats: &Value) -> String {
     line("block", plain("/tip/height"));
     line("block hash", plain("/tip/block_hash"));
     line("history root", plain("/tip/history_root"));
+    for guest in at("/guests")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        line("guest", guest_line(guest));
+    }
     line("node's tip", plain("/indexing/node_tip"));
     line("error", plain("/indexing/error"));
     line("failed block", plain("/indexing/failed_block/height"));
@@ -97,6 +104,14 @@ fn lines(ready: &Value, stats: &Value) -> String {
     text
 }
 
+fn guest_line(guest: &Value) -> Option<String> {
+    let sha256 = guest["sha256"].as_str()?;
+    let said = [&guest["name"], &guest["version"]];
+    let words = said.into_iter().filter_map(Value::as_str);
+    let words: Vec<_> = words.chain([sha256]).collect();
+    Some(format!("{}, from block {}", words.join(" "), guest["from"]))
+}
+
 fn ready_line(ready: &Value) -> Option<String> {
     match (ready["ready"].as_bool()?, ready["reason"].as_str()) {
         (true, _) => Some("yes".to_owned()),
@@ -121,6 +136,10 @@ mod tests {
         let ready = json!({ "ready": false, "reason": "nothing_indexed" });
         let stats = json!({
             "tip": null,
+            "guests": [
+                { "sha256": "0x11", "name": null, "version": null, "from": 0 },
+                { "sha256": "0x22", "name": "blocks", "version": "0.1.0", "from": 7 },
+            ],
             "indexing": {
                 "state": "waiting_for_node", "node_tip": null, "error": "down",
                 "blocks_per_second": 0.0, "bytes_per_second": 0.0, "eta_seconds": null,
@@ -131,7 +150,8 @@ mod tests {
         });
         assert_eq!(
             lines(&ready, &stats),
-            "state: waiting_for_node\nready: no: nothing indexed\nerror: down\n\
+            "state: waiting_for_node\nready: no: nothing indexed\nguest: 0x11, from block 0\n\
+             guest: blocks 0.1.0 0x22, from block 7\nerror: down\n\
              speed: 0.0 blocks/s, 0.0 MB/s\nreads cached: 75%\nmemory: 42 MB\nlast reorganisation: 2 blocks above 9\n\
              blocks from: rest 1, rpc 3\n"
         );

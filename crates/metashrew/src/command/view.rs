@@ -59,6 +59,9 @@ fn ask_database(
     };
     let runtime = MetashrewRuntime::with_options(&wasm, store, options)
         .with_context(|| format!("`{}` is no guest", indexer.display()))?;
+    if !args.accept_guest_change {
+        runtime.store().check_guest(runtime.guest_id())?;
+    }
     let answer = runtime
         .view_sync(&args.name, input, block)
         .with_context(|| failed(args))?;

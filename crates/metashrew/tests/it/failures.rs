@@ -133,9 +133,15 @@ fn a_guest_that_fails_halts_indexing_but_not_the_server() {
         "{stderr}"
     );
 
-    // With a better guest it goes on from there.
+    assert!(
+        stderr.contains("`metashrew start --accept-guest-change` goes on from this block"),
+        "{stderr}"
+    );
+
+    // With a better guest it goes on from there, if the operator says so.
     place.set_guest(&guests::chained());
-    place.index();
+    fail(&mut place.start(&["--exit-at", "5"]), 1);
+    succeed(&mut place.start(&["--exit-at", "5", "--accept-guest-change"]));
     let undisturbed = Place::new(5);
     undisturbed.index();
     assert_eq!(place.stored_tip(), undisturbed.stored_tip());
@@ -155,7 +161,10 @@ fn a_guest_that_fails_before_exit_at_is_a_failure() {
     // One that fails above --exit-at is none.
     succeed(&mut place.start(&["--exit-at", "2"]));
     place.set_guest(&guests::silent());
-    let stderr = fail(&mut place.start(&["--exit-at", "5"]), 1);
+    let stderr = fail(
+        &mut place.start(&["--exit-at", "5", "--accept-guest-change"]),
+        1,
+    );
     assert!(stderr.contains("without calling `__flush`"), "{stderr}");
     assert!(
         stderr.contains("\nhint: a guest must call `__flush`"),

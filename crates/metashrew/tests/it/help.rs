@@ -39,6 +39,7 @@ fn every_flag_has_a_variable_and_a_default() {
         "--no-stateful-views",
         "--rest",
         "--accept-less-work",
+        "--accept-guest-change",
     ];
     let without_variable = ["--help", "--version", "--verbose", "--quiet"];
     for flag in flags.split("\n      --").skip(1) {

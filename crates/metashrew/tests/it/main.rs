@@ -17,6 +17,7 @@ mod followed;
 mod guests;
 mod harness;
 mod help;
+mod identity;
 mod inspect;
 mod keys;
 mod log;

@@ -68,7 +68,8 @@ fn a_guest_that_fails_halts_indexing_and_a_better_one_goes_on() {
     assert_eq!(get(running.address, "/health").0, 200);
     running.end();
     std::fs::write(desk.path("guest.wasm"), guests::chained()).unwrap();
-    let running = Running::spawn(&mut desk.follow("db", &node.rpc_url(), &[]));
+    let running =
+        Running::spawn(&mut desk.follow("db", &node.rpc_url(), &["--accept-guest-change"]));
     running.wait_for_tip(&node);
     running.end();
     assert_eq!(desk.records("db"), desk.fresh(&node, "fresh", &[]));
