@@ -4,6 +4,8 @@
 //! no caller can see another's input, height or snapshot. An idle instance has
 //! no call.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use metashrew_store::{State, WriteSet};
 use wasmtime::Memory;
@@ -11,6 +13,7 @@ use wasmtime::Memory;
 use crate::deadline::Deadline;
 use crate::fault::Fault;
 use crate::limits::Allowance;
+use crate::read_time::ReadTime;
 
 /// The data of an instance's wasmtime store.
 pub(crate) struct Context {
@@ -65,6 +68,8 @@ enum Role {
         block: Bytes,
         writes: WriteSet,
         flushed: bool,
+        /// Where the time of its reads is added, if that is wanted.
+        timed: Option<Arc<ReadTime>>,
     },
     /// Runs a view on the input in the buffers: flushes nothing. The value read last
     /// is kept (the buffers have its key), because a guest asks for a value's length
@@ -82,8 +87,17 @@ impl Call {
                 block,
                 writes: WriteSet::default(),
                 flushed: false,
+                timed: None,
             },
         }
+    }
+
+    /// The same call; the time that its reads take is added there.
+    pub(crate) fn timed(mut self, reads: &Arc<ReadTime>) -> Self {
+        if let Role::Index { timed, .. } = &mut self.role {
+            *timed = Some(Arc::clone(reads));
+        }
+        self
     }
 
     /// A view of `state` at `height`.
@@ -114,11 +128,14 @@ impl Call {
     /// The value of `key`; an absent key and an empty value are the same to a guest.
     pub(crate) fn read(&mut self, key: &[u8], buffers: &mut Buffers) -> Result<Bytes, Fault> {
         match &mut self.role {
-            Role::Index { writes, .. } => {
+            Role::Index { writes, timed, .. } => {
                 if let Some(known) = writes.remembered(key) {
                     return Ok(value_of(known.as_ref()));
                 }
-                let newest = self.state.get(key)?;
+                let newest = match timed {
+                    Some(reads) => reads.add(|| self.state.get(key)),
+                    None => self.state.get(key),
+                }?;
                 let value = value_of(newest.as_ref());
                 writes.remember(Bytes::copy_from_slice(key), newest);
                 Ok(value)

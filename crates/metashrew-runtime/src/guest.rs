@@ -67,6 +67,13 @@ impl Guest {
         self.views.len()
     }
 
+    /// The names of all views, in the order of their numbers.
+    pub(crate) fn views_by_number(&self) -> Vec<&str> {
+        let mut views: Vec<_> = self.views.iter().collect();
+        views.sort_by_key(|(_, number)| **number);
+        views.into_iter().map(|(name, _)| name.as_str()).collect()
+    }
+
     /// The view called `name`.
     pub(crate) fn view<'a>(&self, name: &'a str) -> Result<View<'a>, ViewError> {
         match self.views.get(name) {

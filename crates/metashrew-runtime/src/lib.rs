@@ -20,6 +20,7 @@ mod limits;
 mod memory;
 mod options;
 mod prepared;
+mod read_time;
 mod runtime;
 mod tables;
 mod view;
@@ -34,5 +35,5 @@ pub use prepared::PreparedGuest;
 pub use runtime::MetashrewRuntime;
 pub use view::{
     CallCounts, DropCounts, ErrorCounts, LatencyHistogram, PendingBlock, Route, ViewAnswer, ViewAt,
-    ViewCall, ViewStats,
+    ViewCall, ViewCount, ViewStats,
 };

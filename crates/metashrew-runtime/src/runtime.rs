@@ -4,6 +4,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use metashrew_store::{BlockId, GuestId, State, Store, WriteSet};
@@ -20,7 +21,8 @@ use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::options::RuntimeOptions;
 use crate::prepared::PreparedGuest;
-use crate::view::{PendingBlock, ViewAnswer, ViewCall, ViewEngine, ViewStats};
+use crate::read_time::ReadTime;
+use crate::view::{PendingBlock, ViewAnswer, ViewCall, ViewCount, ViewEngine, ViewStats};
 
 /// A guest over a store: processes blocks, and answers views and previews.
 ///
@@ -69,6 +71,8 @@ struct Shared {
     guest_id: GuestId,
     views: ViewEngine,
     _epochs: Ticker,
+    /// How long guests' reads took while blocks were indexed.
+    block_reads: Arc<ReadTime>,
 }
 
 impl MetashrewRuntime {
@@ -133,6 +137,7 @@ impl MetashrewRuntime {
                 views,
                 store,
                 guest,
+                block_reads: Arc::default(),
             }),
         };
         if enabled && let Err(error) = runtime.enable_stateful_views_sync() {
@@ -177,7 +182,7 @@ impl MetashrewRuntime {
         height: u32,
         block: Bytes,
     ) -> Result<WriteSet, BlockError> {
-        let call = Call::index(state, height, block);
+        let call = Call::index(state, height, block).timed(&self.shared.block_reads);
         Instance::create(
             &self.shared.guest.indexing,
             call,
@@ -317,6 +322,17 @@ impl MetashrewRuntime {
         self.shared.views.enable()?;
         tracing::info!("stateful views enabled: instances persist between calls (stateful mode)");
         Ok(())
+    }
+
+    /// What each view was asked: a bounded number of views apart, the others together.
+    pub fn view_counts(&self) -> Vec<ViewCount> {
+        self.shared.views.view_counts()
+    }
+
+    /// How long the reads of guests took, since the runtime was made, while they ran
+    /// over blocks to be indexed. Part of the time that the blocks took.
+    pub fn block_read_time(&self) -> Duration {
+        self.shared.block_reads.total()
     }
 
     /// What the view engine has counted, and what it does now.

@@ -80,6 +80,17 @@ pub fn needs_state() -> Vec<u8> {
     made_by("(if (i32.eqz (call $get_len (i32.const 16))) (then (unreachable)))")
 }
 
+/// The well-behaved guest, but an instance for views can be made only where the state
+/// has `acc`.
+pub fn needs_state_for_views() -> Vec<u8> {
+    // A view's input is empty, or short: a block is not.
+    made_by(
+        "(if (i32.and (i32.eqz (call $get_len (i32.const 16)))
+                      (i32.lt_u (call $host_len) (i32.const 80)))
+           (then (unreachable)))",
+    )
+}
+
 /// The well-behaved guest, but its memory has this many pages of 64 KiB from the start.
 pub fn large(pages: u32) -> Vec<u8> {
     module(

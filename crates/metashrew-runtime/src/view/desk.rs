@@ -15,6 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::budget::Budget;
 use super::idle::{Idle, IdleInstances, Pin, PinnedTo};
 use super::latency::LatencyHistogram;
+use super::per_view::{PerView, ViewCount};
 use super::places::{Places, Ticket};
 use super::session::Session;
 use super::stats::{CallCounts, DropCounts, ErrorCounts, ViewStats};
@@ -45,6 +46,7 @@ struct Inner {
     errors: ErrorCounts,
     dropped: DropCounts,
     latency: LatencyHistogram,
+    per_view: PerView,
 }
 
 /// Instances taken out under the lock, to be dropped after it.
@@ -159,7 +161,12 @@ impl Inner {
 
 impl Desk {
     /// A desk with stateful views off.
-    pub(super) fn new(instances: usize, queue: usize, memory_limit: usize) -> Self {
+    pub(super) fn new(
+        instances: usize,
+        queue: usize,
+        memory_limit: usize,
+        per_view: PerView,
+    ) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 places: Places::new(instances, queue),
@@ -172,6 +179,7 @@ impl Desk {
                 errors: ErrorCounts::default(),
                 dropped: DropCounts::default(),
                 latency: LatencyHistogram::default(),
+                per_view,
             }),
             memory: Budget::new(memory_limit, instances),
         }
@@ -293,10 +301,20 @@ impl Desk {
     /// The end of a call: counts it, takes its instance back or has it dropped for a
     /// reason, and gives its place to the next one.
     ///
-    /// `held` is how long it had a place, if it had one.
-    pub(super) fn leave(&self, end: &End<'_>, held: Option<Duration>, returned: Returned) {
+    /// `view` is the number of the view, if it could be asked; `held` is how
+    /// long the call had a place, if it had one.
+    pub(super) fn leave(
+        &self,
+        end: &End<'_>,
+        view: Option<usize>,
+        held: Option<Duration>,
+        returned: Returned,
+    ) {
         let mut inner = self.inner.lock();
         inner.count(end);
+        if let Some(view) = view {
+            inner.per_view.count(view, end);
+        }
         let dropped = match returned {
             Returned::Nothing => None,
             Returned::Kept(idle) => inner.check_in(idle).map(|idle| idle.instance),
@@ -356,6 +374,10 @@ impl Desk {
     /// Takes all the memory back that an instance `has`.
     pub(crate) fn give_back_memory(&self, has: usize) {
         self.memory.give_back(has);
+    }
+
+    pub(super) fn view_counts(&self) -> Vec<ViewCount> {
+        self.inner.lock().per_view.counts()
     }
 
     pub(super) fn stats(&self) -> ViewStats {

@@ -13,6 +13,7 @@ use super::desk::Desk;
 use super::failures::Failures;
 use super::idle::{Pin, PinnedTo};
 use super::pending::{Pending, PendingBlock};
+use super::per_view::{PerView, ViewCount};
 use super::room::Room;
 use super::session::{Session, Sessions};
 use super::stats::ViewStats;
@@ -77,11 +78,13 @@ impl ViewEngine {
         let room = Room::of(&options);
         let instances = options.instances.get();
         store.limit_read_cache(room.read_cache as u64);
+        let per_view = PerView::of(guest.views_by_number());
+        let desk = Desk::new(instances, options.queue, room.all_instances, per_view);
         Self {
             failures: Failures::of(guest.view_count()),
             guest,
             store,
-            desk: Arc::new(Desk::new(instances, options.queue, room.all_instances)),
+            desk: Arc::new(desk),
             sessions: Sessions::new(instances, options.queue),
             pending: RwLock::default(),
             aside: Mutex::default(),
@@ -131,6 +134,10 @@ impl ViewEngine {
     /// they would have.
     pub(crate) fn disable(&self) {
         self.desk.disable();
+    }
+
+    pub(crate) fn view_counts(&self) -> Vec<ViewCount> {
+        self.desk.view_counts()
     }
 
     pub(crate) fn stats(&self) -> ViewStats {

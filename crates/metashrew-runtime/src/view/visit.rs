@@ -33,6 +33,8 @@ pub(super) struct Visit<'a> {
     yields: bool,
     since: Instant,
     span: Span,
+    /// The number of the view, once it is known that it can be asked.
+    view: Option<usize>,
     session: Option<Turn>,
     /// When it got its place.
     placed: Option<Instant>,
@@ -50,6 +52,7 @@ impl<'a> Visit<'a> {
             yields,
             since: now(),
             span: tracing::debug_span!("view", function, height = Empty, mode = Empty),
+            view: None,
             session: None,
             placed: None,
             instance: None,
@@ -107,6 +110,7 @@ impl<'a> Visit<'a> {
     ) -> Result<(Question<'c>, State, Picked), ViewError> {
         let engine = self.engine;
         let (question, state) = engine.question(call)?;
+        self.view = Some(question.view.index);
         let session = self.session.as_ref().map(|turn| &turn.session);
         let wanted = ViewEngine::wanted(call.route, session, question.pin);
         if let Some(picked) = engine.desk.enter(&wanted, question.pin.generation) {
@@ -289,7 +293,7 @@ impl<'a> Visit<'a> {
             None => Returned::Nothing,
         };
         let held = self.placed.map(|placed| placed.elapsed());
-        self.engine.desk.leave(end, held, returned);
+        self.engine.desk.leave(end, self.view, held, returned);
     }
 
     fn give_back(&self, mut instance: Instance, reason: Option<DropReason>) -> Returned {
