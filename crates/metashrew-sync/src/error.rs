@@ -3,6 +3,7 @@
 use metashrew_runtime::{GuestFault, HostFault};
 use metashrew_store::{BlockHash, ClaimError, CommitError, Height, ReadError, RollbackError};
 
+use crate::failure_kind::FailureKind;
 use crate::node::NodeError;
 
 /// Indexing cannot go on. Every block before the one named is committed, and
@@ -20,7 +21,7 @@ pub enum IndexError {
         /// What it did.
         source: GuestFault,
     },
-    /// The machine failed on a block, at every try.
+    /// The host failed on a block, at every try.
     #[error("block {height} ({hash}) could not be processed, after {tries} tries")]
     Host {
         /// The block's height.
@@ -83,6 +84,17 @@ pub enum IndexError {
         /// The lowest indexed block.
         first: Height,
     },
+    /// The block to exit at lies below the first block that is, or would be, indexed.
+    #[error("block {exit_at}, to exit at, will not be indexed: the first block is {first}")]
+    ExitBelowFirst {
+        /// The block to exit at.
+        exit_at: Height,
+        /// The first block held, or to be indexed.
+        first: Height,
+    },
+    /// The source has no block to begin with, and will not get one.
+    #[error("there is nothing to index")]
+    NothingToIndex(#[source] NodeError),
     /// A thread could not be started, or died.
     #[error("the thread that {task} could not be started, or died")]
     Thread {
@@ -104,8 +116,22 @@ impl IndexError {
         )
     }
 
-    /// The block that could not be indexed, if it is about one.
-    pub(crate) fn block(&self) -> (Option<Height>, Option<BlockHash>) {
+    /// Whether it is about what was asked for rather than what came up: the same
+    /// source, database and options lead here at once.
+    pub fn is_misconfiguration(&self) -> bool {
+        match self {
+            Self::Gap { .. }
+            | Self::OtherChain { .. }
+            | Self::ExitBelowFirst { .. }
+            | Self::NothingToIndex(_) => true,
+            Self::Node(error) => matches!(error.kind(), FailureKind::Unusable),
+            _ => false,
+        }
+    }
+
+    /// The height and hash of the block that could not be indexed, if it is about one
+    /// and they are known.
+    pub fn block(&self) -> (Option<Height>, Option<BlockHash>) {
         match self {
             Self::Guest { height, hash, .. } | Self::Host { height, hash, .. } => {
                 (Some(*height), Some(*hash))

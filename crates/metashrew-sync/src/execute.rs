@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
-use metashrew_runtime::{BlockError, MetashrewRuntime};
+use metashrew_runtime::{BlockError, HostFault, MetashrewRuntime};
 use metashrew_store::{BlockRef, Height, State, WriteSet};
 
 use crate::error::IndexError;
-use crate::fetch::{Blocks, Causes};
+use crate::fetch::Blocks;
+use crate::machine::WaitsFor;
 use crate::options::IndexOptions;
-use crate::progress::{Progress, Running, Span};
+use crate::progress::{Asked, Progress, Running, Span};
 use crate::queue::{FetchEnd, Fetched, FetchedBlock, Queue};
 use crate::stop::Stop;
 
@@ -74,36 +75,21 @@ impl Executor {
 
     /// None if nobody wants the block any more.
     fn process(&mut self, fetched: &FetchedBlock) -> Option<Result<Processed, IndexError>> {
-        let FetchedBlock {
-            block,
-            bytes,
-            noticed,
-        } = fetched;
-        let state = self.state()?;
-        let mut tries = 0;
+        let (height, hash) = (fetched.block.height, fetched.block.hash);
+        let mut tries = 0_u32;
         loop {
-            let since = Instant::now();
-            self.progress.set_running(Some(Running {
-                height: block.height,
-                hash: block.hash,
-                since,
-            }));
-            let result = self
-                .runtime
-                .process_block_on(state.clone(), block.height, bytes.clone());
-            self.progress.set_running(None);
-            self.progress.spend(Span::Executing, since);
-            tries += 1;
-            let (height, hash) = (block.height, block.hash);
-            match result {
+            let result = self.try_once(fetched)?;
+            tries = tries.saturating_add(1);
+            let source = match result {
                 Ok(writes) => {
+                    self.progress.answered(Asked::Execution);
                     let writes = Arc::new(writes);
                     self.uncommitted.push_back((height, Arc::clone(&writes)));
                     return Some(Ok(Processed {
-                        block: *block,
+                        block: fetched.block,
                         writes,
-                        bytes: bytes.len(),
-                        noticed: *noticed,
+                        bytes: fetched.bytes.len(),
+                        noticed: fetched.noticed,
                     }));
                 }
                 Err(BlockError::Guest(source)) => {
@@ -113,23 +99,46 @@ impl Executor {
                         source,
                     }));
                 }
-                Err(BlockError::Host(source)) if tries > self.options.host_retries => {
-                    return Some(Err(IndexError::Host {
-                        height,
-                        hash,
-                        tries,
-                        source,
-                    }));
-                }
-                Err(BlockError::Host(fault)) => {
-                    let pause = self.options.backoff.pause(tries);
-                    tracing::warn!(height, %hash, tries, "{}; trying again in {pause:?}", Causes(&fault));
-                    if self.queue.wait_closed(pause) {
-                        return None;
-                    }
-                }
+                Err(BlockError::Host(source)) => source,
+            };
+            let bounded = matches!(source, HostFault::Panic(_));
+            let error = IndexError::Host {
+                height,
+                hash,
+                tries,
+                source,
+            };
+            let waits_for = error.waits_for();
+            let gives_up = waits_for.is_none() && !(bounded && tries <= self.options.host_retries);
+            if gives_up {
+                return Some(Err(error));
+            }
+            let pause = self.options.backoff.pause(tries);
+            let waits_for = waits_for.unwrap_or(WaitsFor::Machine);
+            self.progress
+                .machine_failed(Asked::Execution, waits_for, &error, Some(pause));
+            if self.queue.wait_closed(pause) {
+                return None;
             }
         }
+    }
+
+    /// Runs the guest over the block, on the state as it then is: nothing is held on
+    /// to between two tries. None if nothing more will be committed.
+    fn try_once(&mut self, fetched: &FetchedBlock) -> Option<Result<WriteSet, BlockError>> {
+        let state = self.state()?;
+        let since = Instant::now();
+        self.progress.set_running(Some(Running {
+            height: fetched.block.height,
+            hash: fetched.block.hash,
+            since,
+        }));
+        let bytes = fetched.bytes.clone();
+        let height = fetched.block.height;
+        let result = self.runtime.process_block_on(state, height, bytes);
+        self.progress.set_running(None);
+        self.progress.spend(Span::Executing, since);
+        Some(result)
     }
 
     /// The state to run the next block on, once there is room for its writes.
@@ -149,6 +158,7 @@ impl Executor {
                     state.with_block(*height, Arc::clone(writes))
                 }));
             }
+            drop(snapshot);
             self.committed.recv().ok()?;
         }
     }

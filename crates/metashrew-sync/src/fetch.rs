@@ -48,7 +48,7 @@ impl Fetcher {
                     self.progress.answered(Asked::Block(job.height));
                     self.queue.fill(&job, header, bytes);
                 }
-                Err(error) if error.is_transient() => self.try_later(&job, &error),
+                Err(error) if error.waits_for().is_some() => self.try_later(&job, &error),
                 Err(error) => self.queue.cut(&job, FetchEnd::Failed(error)),
             }
         }

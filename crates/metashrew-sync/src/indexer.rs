@@ -5,23 +5,24 @@
 //! block that is abandoned half-way, however long it runs on, leaves no trace.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use metashrew_runtime::MetashrewRuntime;
 use metashrew_store::{Claim, Store};
 
+use crate::commit::FreeSpace;
 use crate::error::IndexError;
-use crate::execute::Processed;
 use crate::identify::identify;
+use crate::machine::WaitsFor;
 use crate::network::Network;
 use crate::node::{Node, NodeError};
 use crate::options::IndexOptions;
-use crate::progress::{Asked, Progress, Span};
+use crate::progress::{Asked, Progress};
 use crate::reorg::{Compared, Comparison};
 use crate::round::{self, Round};
 use crate::stop::Stop;
 use crate::wakeups::Wakeups;
+use crate::watchdog::Watchdog;
 
 /// Why indexing ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,7 @@ pub struct Indexer {
     pub(crate) node: Arc<dyn Node>,
     pub(crate) options: IndexOptions,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) free_space: Option<FreeSpace>,
     wakeups: Option<Receiver<()>>,
     /// The network, once the node has told it: it stays what it is.
     network: Arc<OnceLock<Option<Network>>>,
@@ -68,6 +70,7 @@ impl Indexer {
             node,
             options,
             progress: Arc::new(progress),
+            free_space: None,
             wakeups: None,
             network: Arc::default(),
         }
@@ -82,6 +85,17 @@ impl Indexer {
         self
     }
 
+    /// Has [`IndexOptions::min_free_space`] watched: `free_space` answers how many
+    /// bytes are free where the database is, if that can be told.
+    #[must_use]
+    pub fn with_free_space(
+        mut self,
+        free_space: impl Fn() -> Option<u64> + Send + Sync + 'static,
+    ) -> Self {
+        self.free_space = Some(Box::new(free_space));
+        self
+    }
+
     /// How far it is, and what it is doing.
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
@@ -93,9 +107,11 @@ impl Indexer {
     /// again, for later blocks.
     ///
     /// However it ends, every block that was processed before is committed.
-    /// A node that fails for a while is asked again until it answers.
+    /// A node or a machine that fails for a while is waited for until it works again.
     pub fn run(&self, stop: &Stop) -> Result<IndexEnd, IndexError> {
         self.progress.begin();
+        let (_watched, until) = crossbeam_channel::bounded(0);
+        Watchdog::watch(&self.progress, self.options.slow_block, until);
         let result = self.claim().and_then(|()| self.rounds(stop));
         self.progress.end(&result);
         result
@@ -152,6 +168,10 @@ impl Indexer {
                 Ok(Turn::End(IndexEnd::Tip)) if idle == 0 => continue,
                 Ok(Turn::End(end)) => return Ok(end),
                 Ok(Turn::Behind(error)) if !self.options.follow => {
+                    let has_blocks = after.node_tip.is_some();
+                    if has_blocks && self.runtime.store().snapshot().tip().is_none() {
+                        return Err(IndexError::NothingToIndex(error));
+                    }
                     tracing::warn!("{error}");
                     return Ok(IndexEnd::Tip);
                 }
@@ -168,15 +188,34 @@ impl Indexer {
                     tracing::debug!("the node's chain has changed");
                     continue;
                 }
-                Ok(Turn::Changed) => (Asked::Comparison, contradiction()),
-                Ok(Turn::Unconnected(error)) => (Asked::Connection, error),
-                Err(IndexError::Node(error)) if error.is_transient() => (Asked::Comparison, error),
-                Err(error) => return Err(error),
+                Ok(Turn::Changed) => (Asked::Comparison, contradiction().into()),
+                Ok(Turn::Unconnected(error)) => (Asked::Connection, error.into()),
+                Err(error) => (Asked::Comparison, error),
+            };
+            let Some(waits_for) = error.waits_for() else {
+                return Err(error);
             };
             let pause = self.options.backoff.pause(idle.max(1));
-            self.progress.failed(asked, &error, Some(pause));
+            self.waits(asked, waits_for, &error, pause);
             if stop.wait(pause) {
                 return Ok(IndexEnd::Stopped);
+            }
+        }
+    }
+
+    /// Says what is waited for.
+    fn waits(
+        &self,
+        asked: Asked,
+        waits_for: WaitsFor,
+        error: &IndexError,
+        pause: std::time::Duration,
+    ) {
+        match error {
+            IndexError::Node(error) => self.progress.failed(asked, error, Some(pause)),
+            error => {
+                let progress = &self.progress;
+                progress.machine_failed(asked, waits_for, error, Some(pause));
             }
         }
     }
@@ -207,6 +246,7 @@ impl Indexer {
         );
         let (node, options) = (Arc::clone(&self.node), self.options);
         let known = Arc::clone(&self.network);
+        let progress = Arc::clone(&self.progress);
         let task = "compares the chains";
         let thread = round::spawn(task, "metashrew-compare", move || {
             let compared = claim_network(&store, node.as_ref())
@@ -221,6 +261,12 @@ impl Indexer {
                     Ok((network, comparison.compare()?))
                 });
             drop((store, snapshot));
+            if let Ok((_, Compared::Behind(_))) = &compared
+                && let Ok(tip) = node.tip()
+            {
+                // There is no round that would tell.
+                progress.set_tip(tip, options.target(tip).max(options.start_height));
+            }
             // Nobody waits any more if a stop was requested.
             let _ = sender.send(compared);
         })?;
@@ -235,42 +281,6 @@ impl Indexer {
             },
             recv(stop.requested()) -> _ => Ok(None),
         }
-    }
-
-    /// Commits blocks, all at once.
-    pub(crate) fn commit(&self, blocks: &[Processed]) -> Result<(), IndexError> {
-        let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
-            return Ok(());
-        };
-        let batch: Vec<_> = blocks
-            .iter()
-            .map(|block| (block.block, Arc::clone(&block.writes)))
-            .collect();
-        let since = Instant::now();
-        let result = self.runtime.store().commit_batch(&batch);
-        self.progress.spend(Span::Committing, since);
-        let (first, last) = (first.block.height, last.block.height);
-        result.map_err(|source| IndexError::Commit {
-            first,
-            last,
-            source,
-        })?;
-        self.progress.set_height(Some(last));
-        for block in blocks {
-            self.progress.count_block(block.bytes, block.writes.len());
-            if let Some(noticed) = block.noticed {
-                self.progress.visible(noticed);
-                let (height, took) = (block.block.height, noticed.elapsed());
-                let committing = since.elapsed();
-                tracing::debug!(height, ?took, ?committing, "a new block can be seen");
-            }
-        }
-        let took = since.elapsed();
-        tracing::debug!(first, last, ?took, "blocks are committed");
-        self.progress.count_commit();
-        self.progress.tell_caught_up(&self.options);
-        self.progress.answered(Asked::Connection);
-        Ok(())
     }
 }
 

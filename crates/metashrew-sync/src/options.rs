@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use metashrew_store::Height;
 
+use crate::node::NodeBlock;
+
 /// What to index, and how much to have under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexOptions {
@@ -48,17 +50,31 @@ pub struct IndexOptions {
     /// Bytes of keys and values processed and not committed yet, at most.
     /// Default: 128 MiB. A single block may be larger.
     pub max_uncommitted_bytes: usize,
-    /// A block that runs this long is reported, and again each time it has run
-    /// twice as long. Default: 60 s.
+    /// A block or a commit that takes this long is reported, again after 6 and 60
+    /// times as long, and then each time it has taken twice as long. Default: 10 s.
     pub slow_block: Duration,
     /// How long a stop waits for the block at hand; then the block is abandoned,
     /// uncommitted. Default: 5 s.
     pub stop_grace: Duration,
-    /// How often a block is tried again when the machine failed, not the guest.
-    /// Default: 5.
+    /// How often a block is tried again when the host's own code failed, not the
+    /// guest. Default: 5. A failure that the machine may get over (of a read, say,
+    /// or for want of memory) is waited out, however long it takes.
     pub host_retries: u32,
-    /// The pauses between tries, of a node or of a block.
+    /// Bytes that must be free where the database is for blocks to be committed:
+    /// with less, indexing pauses until there are more. Default: 0, any will do. See
+    /// [`Indexer::with_free_space`](crate::Indexer::with_free_space).
+    pub min_free_space: u64,
+    /// The pauses between tries, of a node, of a block or of a commit.
     pub backoff: Backoff,
+}
+
+impl IndexOptions {
+    /// The last block to index of a chain that ends at `tip`: the one with enough on
+    /// top of it, or the one to exit at. None if there is none yet.
+    pub(crate) fn target(&self, tip: Option<NodeBlock>) -> Option<Height> {
+        let last = tip?.height.checked_sub(self.confirmations)?;
+        Some(last.min(self.exit_at.unwrap_or(Height::MAX)))
+    }
 }
 
 impl Default for IndexOptions {
@@ -77,9 +93,10 @@ impl Default for IndexOptions {
             max_fetched_bytes: 64 << 20,
             max_uncommitted_blocks: 64,
             max_uncommitted_bytes: 128 << 20,
-            slow_block: Duration::from_mins(1),
+            slow_block: Duration::from_secs(10),
             stop_grace: Duration::from_secs(5),
             host_retries: 5,
+            min_free_space: 0,
             backoff: Backoff::default(),
         }
     }

@@ -53,7 +53,7 @@ impl Planner {
                 Ok(Look::AtTip) if self.options.follow => self.wait(),
                 Ok(Look::AtTip) => self.finish(FetchEnd::Tip),
                 Ok(Look::End(end)) => self.finish(end),
-                Err(error) if error.is_transient() => {
+                Err(error) if error.waits_for().is_some() => {
                     failures += 1;
                     let pause = self.options.backoff.pause(failures);
                     self.progress.failed(Asked::Chain, &error, Some(pause));
@@ -74,8 +74,7 @@ impl Planner {
             return Ok(Look::End(FetchEnd::Exit));
         }
         let tip = self.node.tip()?;
-        let last = tip.and_then(|tip| tip.height.checked_sub(self.options.confirmations));
-        let last = last.map(|last| last.min(exit_at));
+        let last = self.options.target(tip);
         self.progress.set_tip(tip, last);
         self.progress.tell_caught_up(&self.options);
         let Some(tip) = tip else {

@@ -1,6 +1,8 @@
 //! How far indexing is, for consoles, metrics and benches. The indexer writes,
 //! anybody may read at any time.
 
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::error::IndexError;
 use crate::indexer::IndexEnd;
+use crate::machine::WaitsFor;
 use crate::node::{NodeBlock, NodeError};
 use crate::options::IndexOptions;
 use crate::rates::Rates;
@@ -39,7 +42,11 @@ pub struct Progress {
     target: AtomicU64,
     /// Whether it was said that the node's chain is caught up with.
     caught_up: AtomicBool,
+    machine_failures: AtomicU64,
+    undone: AtomicU64,
     running: Mutex<Option<Running>>,
+    work: Mutex<Option<Work>>,
+    node_failures: Mutex<BTreeMap<&'static str, u64>>,
     seen: Mutex<Seen>,
     phase: Mutex<Phase>,
     troubles: Mutex<Troubles>,
@@ -65,6 +72,15 @@ pub struct Running {
     pub since: Instant,
 }
 
+/// Blocks that are being committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Work {
+    pub(crate) first: Height,
+    pub(crate) last: Height,
+    /// When that began.
+    pub(crate) since: Instant,
+}
+
 /// What [`Progress`] held at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProgressReport {
@@ -82,6 +98,8 @@ pub struct ProgressReport {
     pub commits: u64,
     /// Reorganisations.
     pub rollbacks: u64,
+    /// Blocks undone by reorganisations.
+    pub undone_blocks: u64,
     /// Blocks fetched from the node and found good since the start; those of
     /// branches that died are among them.
     pub fetched_blocks: u64,
@@ -89,6 +107,8 @@ pub struct ProgressReport {
     pub fetched_bytes: u64,
     /// Questions that the node did not answer, or answered wrongly.
     pub failures: u64,
+    /// How often the machine failed at what indexing needs.
+    pub machine_failures: u64,
     /// The last block of the node's chain, as last heard.
     pub node_tip: Option<NodeBlock>,
     /// The last reorganisation since the start.
@@ -138,7 +158,11 @@ impl Progress {
             height: AtomicU64::default(),
             target: AtomicU64::default(),
             caught_up: AtomicBool::default(),
-            running: Mutex::new(None),
+            machine_failures: AtomicU64::default(),
+            undone: AtomicU64::default(),
+            running: Mutex::default(),
+            work: Mutex::default(),
+            node_failures: Mutex::default(),
             seen: Mutex::default(),
             phase: Mutex::default(),
             troubles: Mutex::default(),
@@ -164,9 +188,11 @@ impl Progress {
             keys: count(&self.keys),
             commits: count(&self.commits),
             rollbacks: count(&self.rollbacks),
+            undone_blocks: count(&self.undone),
             fetched_blocks: count(&self.fetched_blocks),
             fetched_bytes: count(&self.fetched_bytes),
             failures: count(&self.failures),
+            machine_failures: count(&self.machine_failures),
             node_tip: seen.node_tip,
             last_reorg: seen.reorg,
             latency: seen.latency,
@@ -197,6 +223,14 @@ impl Progress {
 
     pub(crate) fn set_running(&self, running: Option<Running>) {
         *self.running.lock() = running;
+    }
+
+    pub(crate) fn committing(&self) -> Option<Work> {
+        *self.work.lock()
+    }
+
+    pub(crate) fn set_committing(&self, work: Option<Work>) {
+        *self.work.lock() = work;
     }
 
     pub(crate) fn set_height(&self, height: Option<Height>) {
@@ -244,10 +278,38 @@ impl Progress {
         };
     }
 
-    /// A question was not answered, or wrongly; says so.
+    /// The node did not answer a question, or wrongly; says so.
     pub(crate) fn failed(&self, asked: Asked, error: &NodeError, pause: Option<Duration>) {
+        let waits_for = error.waits_for().unwrap_or(WaitsFor::Node);
+        if waits_for != WaitsFor::Node {
+            return self.machine_failed(asked, waits_for, error, pause);
+        }
         self.failures.fetch_add(1, Ordering::Relaxed);
-        self.troubles.lock().add(asked, error, pause);
+        *self
+            .node_failures
+            .lock()
+            .entry(error.kind().as_str())
+            .or_default() += 1;
+        self.troubles.lock().add(asked, waits_for, error, pause);
+    }
+
+    /// The machine failed at something; says so.
+    pub(crate) fn machine_failed(
+        &self,
+        asked: Asked,
+        waits_for: WaitsFor,
+        error: &dyn Error,
+        pause: Option<Duration>,
+    ) {
+        self.machine_failures.fetch_add(1, Ordering::Relaxed);
+        self.troubles.lock().add(asked, waits_for, error, pause);
+    }
+
+    /// How often the node failed since the start, by the kind of failure (see
+    /// [`FailureKind`](crate::FailureKind)); kinds that did not occur are left out.
+    pub fn node_failures(&self) -> Vec<(&'static str, u64)> {
+        let counts = self.node_failures.lock();
+        counts.iter().map(|(kind, count)| (*kind, *count)).collect()
     }
 
     /// A question was answered after all.
@@ -290,6 +352,7 @@ impl Progress {
     /// So many blocks above that height were undone; above none, all.
     pub(crate) fn count_rollback(&self, fork: Option<Height>, depth: u32) {
         self.rollbacks.fetch_add(1, Ordering::Relaxed);
+        self.undone.fetch_add(u64::from(depth), Ordering::Relaxed);
         self.set_height(fork);
         self.seen.lock().reorg = Some(Reorg {
             fork,

@@ -64,6 +64,8 @@ impl Comparison<'_> {
         let Some(tip) = self.snapshot.tip().copied() else {
             return self.first();
         };
+        // An index that holds it is done, whatever the node has by now.
+        exit_is_not_below(self.snapshot.first().unwrap_or(tip.height), self.options)?;
         let top = match self.node.hash_at(tip.height)? {
             Some(hash) if hash == tip.hash => return Ok(Compared::At(above(&tip))),
             Some(_) => tip.height,
@@ -163,6 +165,10 @@ impl Comparison<'_> {
                 ),
             });
         }
+        exit_is_not_below(height, self.options)?;
+        if let Some(behind) = not_reached(self.node, height, self.options)? {
+            return Ok(Compared::Behind(behind));
+        }
         Ok(Compared::At(Start {
             height,
             parent: None,
@@ -256,9 +262,13 @@ impl Reorganised {
 }
 
 fn no_blocks() -> Compared {
-    Compared::Behind(NodeError::Behind {
+    Compared::Behind(behind_with_no_block())
+}
+
+fn behind_with_no_block() -> NodeError {
+    NodeError::Behind {
         what: "it has no block yet".to_owned(),
-    })
+    }
 }
 
 fn outweighed(height: Height, work: Ordering) -> Compared {
@@ -280,6 +290,36 @@ fn above(block: &BlockRecord) -> Start {
         parent: Some(block.hash),
         chainwork: block.chainwork,
     }
+}
+
+fn exit_is_not_below(first: Height, options: &IndexOptions) -> Result<(), IndexError> {
+    match options.exit_at {
+        Some(exit_at) if exit_at < first => Err(IndexError::ExitBelowFirst { exit_at, first }),
+        _ => Ok(()),
+    }
+}
+
+/// Says so if the node's chain does not reach the first block to index, or not as far
+/// above it as is wanted.
+fn not_reached(
+    node: &dyn Node,
+    first: Height,
+    options: &IndexOptions,
+) -> Result<Option<NodeError>, NodeError> {
+    let Some(tip) = node.tip()? else {
+        return Ok(Some(behind_with_no_block()));
+    };
+    let confirmations = options.confirmations;
+    if tip.height >= first.saturating_add(confirmations) {
+        return Ok(None);
+    }
+    let on_top = match confirmations {
+        0 => String::new(),
+        count => format!(" with {count} on top of it"),
+    };
+    let node_is_at = tip.height;
+    let what = format!("waiting for block {first}{on_top}, the node is at {node_is_at}");
+    Ok(Some(NodeError::Behind { what }))
 }
 
 fn inconsistent(height: Height) -> NodeError {

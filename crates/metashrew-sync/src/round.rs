@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use crate::commit::Committed;
 use crate::error::IndexError;
 use crate::execute::{Executed, Executor};
 use crate::fetch::{Blocks, Fetcher, Start};
@@ -18,9 +19,8 @@ use crate::queue::{FetchEnd, Queue};
 use crate::stop::Stop;
 use crate::targets::Targets;
 use crate::wakeups::Wakeups;
-use crate::watchdog::Watchdog;
 
-/// How often the watchdog looks, and a stop is noticed at the latest.
+/// How soon a stop is noticed at the latest.
 const TICK: Duration = Duration::from_millis(50);
 
 /// The committing end.
@@ -132,12 +132,10 @@ impl<'a> Round<'a> {
     }
 
     fn commit_all(&self) -> Result<Turn, IndexError> {
-        let mut watchdog = Watchdog::new(self.indexer.options.slow_block);
         loop {
             if self.stop.is_requested() {
                 return self.finish();
             }
-            watchdog.look(self.indexer.progress.running());
             match self.wait() {
                 Ok(executed) => {
                     if let Some(end) = self.take(executed)? {
@@ -179,7 +177,11 @@ impl<'a> Round<'a> {
                 Executed::Failed(error) => end = Some(Err(error)),
             }
         }
-        self.indexer.commit(&blocks)?;
+        match self.indexer.commit(&blocks, self.stop)? {
+            Committed::All => {}
+            Committed::Moved => return Ok(Some(Ok(Turn::Changed))),
+            Committed::Stopped => return Ok(Some(Ok(Turn::End(IndexEnd::Stopped)))),
+        }
         // The executor may be gone, or have been told and not looked yet.
         let _ = self.committed.try_send(());
         Ok(end)
@@ -193,11 +195,11 @@ impl<'a> Round<'a> {
         let deadline = Instant::now() + self.indexer.options.stop_grace;
         loop {
             match self.executed.recv_deadline(deadline) {
-                Ok(executed) => {
-                    if let Some(Err(error)) = self.take(executed)? {
-                        return Err(error);
-                    }
-                }
+                Ok(executed) => match self.take(executed)? {
+                    Some(Err(error)) => return Err(error),
+                    Some(Ok(Turn::End(IndexEnd::Stopped))) => return stopped,
+                    _ => {}
+                },
                 Err(RecvTimeoutError::Disconnected) => return stopped,
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(running) = self.indexer.progress.running() {

@@ -7,6 +7,7 @@ use metashrew_store::{BlockHash, Height};
 
 use crate::error::IndexError;
 use crate::fetch::Causes;
+use crate::machine::WaitsFor;
 use crate::progress::ProgressReport;
 use crate::troubles::Trouble;
 
@@ -35,13 +36,15 @@ pub enum IndexState {
     Syncing,
     /// It has indexed what the node has, but for one block at most, and waits for more.
     Following,
-    /// It waits for the node, which is asked again and again.
+    /// It waits for the node or the machine, and tries again and again.
     Waiting {
-        /// What the node answered last, or why it did not.
+        /// What has to get better.
+        waits_for: WaitsFor,
+        /// What the last try ended with.
         error: String,
         /// When that began.
         since: SystemTime,
-        /// How often the node was asked in vain.
+        /// How often it was tried in vain.
         failures: u32,
     },
     /// It cannot go on; see [`IndexError`].
@@ -133,6 +136,7 @@ pub(crate) fn status(
     });
     let state = match (phase, trouble) {
         (Phase::Starting | Phase::Indexing { .. }, Some(trouble)) => IndexState::Waiting {
+            waits_for: trouble.waits_for,
             error: trouble.error,
             since: trouble.since,
             failures: trouble.failures,
@@ -204,6 +208,7 @@ mod tests {
         let once = at(30, 30, Phase::Indexing { follow: false }, None);
         assert_eq!(once.state, IndexState::Syncing);
         let trouble = Trouble {
+            waits_for: WaitsFor::Node,
             error: "down".to_owned(),
             since: SystemTime::UNIX_EPOCH,
             failures: 3,

@@ -102,8 +102,8 @@ fn an_endless_block_is_reported_and_a_stop_does_not_wait_for_it() {
     let stop = Stop::new();
     let end = thread::scope(|scope| {
         let run = scope.spawn(|| indexer.run(&stop));
-        // Waits for the second report, however long the machine takes for it.
-        while log.text().matches("has been processing block 9").count() < 2 {
+        // Waits for the third report, however long the machine takes for it.
+        while log.text().matches("has been processing block 9").count() < 3 {
             thread::yield_now();
         }
         assert_eq!(

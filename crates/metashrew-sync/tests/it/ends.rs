@@ -131,3 +131,52 @@ fn a_guest_that_fails_beyond_the_exit_is_not_noticed() {
         .unwrap();
     assert_eq!((end, records(&store).len()), (IndexEnd::Exit, 32));
 }
+
+#[test]
+fn an_exit_below_the_first_block_is_an_error_and_indexes_nothing() {
+    let mut chain = Chain::new(8).start(10);
+    chain.mine(20);
+    let node = FakeNode::new(&chain);
+    let store = Store::in_memory();
+    let exit_at = |height| IndexOptions {
+        exit_at: Some(height),
+        ..options()
+    };
+    for height in [0, 9] {
+        let error = index(&store, &node, exit_at(height)).unwrap_err();
+        let IndexError::ExitBelowFirst { exit_at, first } = error else {
+            panic!("{error}");
+        };
+        assert_eq!((exit_at, first), (height, 10));
+        assert!(error.is_misconfiguration());
+    }
+    assert_eq!(records(&store), []);
+    // The first block itself is one to exit at; and what is held already is done.
+    assert_eq!(index(&store, &node, exit_at(10)).unwrap(), IndexEnd::Exit);
+    assert_eq!(index(&store, &node, exit_at(12)).unwrap(), IndexEnd::Exit);
+    assert_eq!(index(&store, &node, exit_at(10)).unwrap(), IndexEnd::Exit);
+    assert_eq!(records(&store).len(), 3);
+    let error = index(&store, &node, exit_at(9)).unwrap_err();
+    assert!(
+        matches!(error, IndexError::ExitBelowFirst { first: 10, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_source_that_never_reaches_the_first_block_has_nothing_to_index() {
+    let node = FakeNode::new(&chain());
+    let store = Store::in_memory();
+    let options = IndexOptions {
+        start_height: Some(51),
+        ..options()
+    };
+    let error = index(&store, &node, options).unwrap_err();
+    assert!(error.is_misconfiguration());
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(
+        cause,
+        "the node is behind: waiting for block 51, the node is at 50"
+    );
+    assert_eq!(records(&store), []);
+}

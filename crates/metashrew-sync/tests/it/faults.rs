@@ -1,19 +1,23 @@
-//! A machine that fails for a while delays indexing; one that goes on failing
+//! A machine that fails delays indexing, however long it does; a damaged database
 //! ends it, at a committed block.
 
+use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::thread;
 
 use bytes::Bytes;
 use metashrew_store::{
     Backend, BackendError, Batch, Durability, MemoryBackend, Scan, Space, Store, View,
 };
-use metashrew_sync::{IndexError, IndexOptions, Stop};
+use metashrew_sync::{IndexEnd, IndexError, IndexOptions, IndexState, Stop, WaitsFor};
 use metashrew_testing::chain::Chain;
 use metashrew_testing::guests;
 
-use crate::support::{FakeNode, assert_holds, close_options, indexer, options, records};
+use crate::support::{
+    FakeNode, assert_holds, close_options, indexer, options, records, wait_until,
+};
 
 /// Fails as many reads of user keys, and as many writes, as it was told to.
 #[derive(Debug, Default)]
@@ -21,6 +25,10 @@ struct Faulty {
     inner: MemoryBackend,
     reads: Arc<AtomicU32>,
     writes: AtomicU32,
+    /// Whether a write that fails gets through all the same.
+    gets_through: AtomicBool,
+    /// Whether what fails is damaged, not out of order for a while.
+    damaged: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -34,7 +42,8 @@ fn fail(left: &AtomicU32) -> Result<(), BackendError> {
         left.checked_sub(1)
     });
     if taken.is_ok() {
-        Err(BackendError::new("testing", "it should fail"))
+        let no_space = io::Error::from(io::ErrorKind::StorageFull);
+        Err(BackendError::new("testing", no_space))
     } else {
         Ok(())
     }
@@ -49,8 +58,14 @@ impl Backend for Faulty {
     }
 
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
-        fail(&self.writes)?;
-        self.inner.write(batch, durability)
+        if self.damaged.load(Ordering::SeqCst) {
+            return Err(BackendError::new("testing", "nonsense was read"));
+        }
+        let failed = fail(&self.writes);
+        if failed.is_ok() || self.gets_through.load(Ordering::SeqCst) {
+            self.inner.write(batch, durability)?;
+        }
+        failed
     }
 }
 
@@ -101,35 +116,97 @@ fn a_block_is_tried_again_when_the_machine_failed() {
 }
 
 #[test]
-fn a_machine_that_goes_on_failing_ends_it_with_that_error() {
+fn writes_are_tried_again_until_they_succeed() {
+    let chain = chain();
+    for (options, gets_through) in [
+        (options(), false),
+        (options(), true),
+        (close_options(), false),
+        (close_options(), true),
+    ] {
+        let node = FakeNode::new(&chain);
+        let backend = Arc::new(Faulty::default());
+        let store = holding_five(&backend, &node, options);
+        backend.gets_through.store(gets_through, Ordering::SeqCst);
+        // More often than a panic of the host is tried again.
+        backend.writes.store(10, Ordering::SeqCst);
+        let indexer = indexer(&guests::chained(), &store, &node, options);
+        let progress = indexer.progress();
+        assert_eq!(indexer.run(&Stop::new()).unwrap(), IndexEnd::Tip);
+        assert_holds(&store, chain.blocks());
+        let left = backend.writes.load(Ordering::SeqCst);
+        // One that got through is not tried again.
+        assert!(left == 0 || gets_through);
+        assert_eq!(progress.report().machine_failures, u64::from(10 - left));
+        assert_eq!(progress.report().failures, 0, "the node is not at fault");
+    }
+}
+
+#[test]
+fn reads_and_rollbacks_are_tried_again_until_they_succeed() {
+    let chain = chain();
+    let node = FakeNode::new(&chain);
+    let backend = Arc::new(Faulty::default());
+    let store = holding_five(&backend, &node, options());
+    let mut other = chain.fork(3, 5);
+    other.mine(20);
+    node.switch(&other);
+    backend.reads.store(20, Ordering::SeqCst);
+    backend.writes.store(20, Ordering::SeqCst);
+    let indexer = indexer(&guests::chained(), &store, &node, options());
+    assert_eq!(indexer.run(&Stop::new()).unwrap(), IndexEnd::Tip);
+    assert_holds(&store, other.blocks());
+    assert_eq!(indexer.progress().report().rollbacks, 1);
+    assert_eq!(indexer.progress().report().undone_blocks, 2);
+}
+
+#[test]
+fn a_machine_that_goes_on_failing_is_told_of_and_holds_up_no_stop() {
+    let chain = chain();
+    for reads in [false, true] {
+        let node = FakeNode::new(&chain);
+        let backend = Arc::new(Faulty::default());
+        let store = holding_five(&backend, &node, options());
+        let fails = if reads {
+            &*backend.reads
+        } else {
+            &backend.writes
+        };
+        fails.store(u32::MAX, Ordering::SeqCst);
+        let indexer = indexer(&guests::chained(), &store, &node, options());
+        let (progress, stop) = (indexer.progress(), Stop::new());
+        thread::scope(|scope| {
+            let run = scope.spawn(|| indexer.run(&stop));
+            wait_until("it waits", || {
+                let state = progress.status().state;
+                matches!(state, IndexState::Waiting { failures, .. } if failures > 8)
+            });
+            let IndexState::Waiting {
+                waits_for, error, ..
+            } = progress.status().state
+            else {
+                panic!("it does not wait");
+            };
+            assert_eq!(waits_for, WaitsFor::Disk, "{error}");
+            assert!(error.contains("block"), "{error}");
+            stop.request();
+            assert_eq!(run.join().unwrap().unwrap(), IndexEnd::Stopped);
+        });
+        assert_eq!(records(&store).len(), 5);
+        fails.store(0, Ordering::SeqCst);
+        indexer.run(&Stop::new()).unwrap();
+        assert_holds(&store, chain.blocks());
+    }
+}
+
+#[test]
+fn damage_ends_it_at_once() {
     let chain = chain();
     let node = FakeNode::new(&chain);
     let backend = Arc::new(Faulty::default());
     let store = holding_five(&backend, &node, close_options());
-
-    backend.reads.store(u32::MAX, Ordering::SeqCst);
-    let options = IndexOptions {
-        host_retries: 2,
-        ..options()
-    };
-    let error = indexer(&guests::chained(), &store, &node, options)
-        .run(&Stop::new())
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            IndexError::Host {
-                height: 6,
-                tries: 3,
-                ..
-            }
-        ),
-        "{error}"
-    );
-
-    backend.reads.store(0, Ordering::SeqCst);
-    backend.writes.store(1, Ordering::SeqCst);
-    let error = indexer(&guests::chained(), &store, &node, options)
+    backend.damaged.store(true, Ordering::SeqCst);
+    let error = indexer(&guests::chained(), &store, &node, options())
         .run(&Stop::new())
         .unwrap_err();
     assert!(
@@ -137,9 +214,34 @@ fn a_machine_that_goes_on_failing_ends_it_with_that_error() {
         "{error}"
     );
     assert_eq!(records(&store).len(), 5);
+}
 
-    indexer(&guests::chained(), &store, &node, options)
-        .run(&Stop::new())
-        .unwrap();
+#[test]
+fn indexing_pauses_while_the_disk_is_nearly_full() {
+    let chain = chain();
+    let node = FakeNode::new(&chain);
+    let store = Store::in_memory();
+    let free = Arc::new(AtomicU64::new(999));
+    let told = Arc::clone(&free);
+    let options = IndexOptions {
+        min_free_space: 1_000,
+        ..options()
+    };
+    let indexer = indexer(&guests::chained(), &store, &node, options)
+        .with_free_space(move || Some(told.load(Ordering::SeqCst)));
+    let progress = indexer.progress();
+    thread::scope(|scope| {
+        let run = scope.spawn(|| indexer.run(&Stop::new()));
+        wait_until("it waits", || {
+            let state = progress.status().state;
+            matches!(
+                state,
+                IndexState::Waiting { waits_for: WaitsFor::Disk, failures, .. } if failures > 3
+            )
+        });
+        assert_eq!(records(&store), []);
+        free.store(2_000, Ordering::SeqCst);
+        assert_eq!(run.join().unwrap().unwrap(), IndexEnd::Tip);
+    });
     assert_holds(&store, chain.blocks());
 }

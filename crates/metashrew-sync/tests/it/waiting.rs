@@ -191,6 +191,38 @@ fn a_node_that_is_down_is_told_and_waited_for() {
     });
 }
 
+#[test]
+fn a_first_block_above_the_node_s_tip_is_waited_for() {
+    let mut best = chain(20);
+    let node = FakeNode::new(&best);
+    let options = IndexOptions {
+        start_height: Some(22),
+        confirmations: 2,
+        ..following()
+    };
+    thread::scope(|scope| {
+        let follower = Follower::start(scope, &node, options, None);
+        for tip in [20, 23] {
+            wait_until("both heights are told", || {
+                let on_top = "waiting for block 22 with 2 on top of it";
+                let expected = format!("the node is behind: {on_top}, the node is at {tip}");
+                let state = follower.progress.status().state;
+                matches!(state, IndexState::Waiting { ref error, .. } if *error == expected)
+            });
+            let report = follower.progress.report();
+            assert_eq!(report.node_tip.map(|tip| tip.height), Some(tip));
+            assert_eq!((report.height, report.target), (None, Some(22)));
+            best.mine(3);
+            node.switch(&best);
+        }
+        wait_until("it is reached", || {
+            follower.progress.report().height == Some(24)
+        });
+        follower.wait_for_state("following");
+        follower.end().unwrap();
+    });
+}
+
 /// Never answers what the chain is.
 #[derive(Default)]
 struct Silent {
