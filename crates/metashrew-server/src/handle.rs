@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jsonrpsee::server::middleware::rpc::RpcServiceBuilder;
-use jsonrpsee::server::{BatchRequestConfig, ServerConfig};
+use jsonrpsee::server::{BatchRequestConfig, ServerConfig, stop_channel};
 use metashrew_runtime::MetashrewRuntime;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket};
 use tower::ServiceBuilder;
 
 use crate::batch::Parallel;
+use crate::connections::{self, Connections};
 use crate::error::ServerError;
 use crate::method::{self, Context};
 use crate::options::ServerOptions;
@@ -57,12 +58,10 @@ impl Reserved {
         }
     }
 
-    fn listen(self) -> Result<std::net::TcpListener, ServerError> {
+    fn listen(self) -> Result<TcpListener, ServerError> {
         let address = self.address;
         let listener = self.socket.listen(Self::BACKLOG);
-        listener
-            .and_then(tokio::net::TcpListener::into_std)
-            .map_err(|source| ServerError::Bind { address, source })
+        listener.map_err(|source| ServerError::Bind { address, source })
     }
 }
 
@@ -98,12 +97,16 @@ impl Server {
             // `Strict` counts the entries.
             .set_batch_request_config(BatchRequestConfig::Unlimited)
             .build();
+        let listener = reserved.listen()?;
+        let local_addr = listener.local_addr().map_err(failed)?;
+        let connections = Arc::new(Connections::new(options.max_open_connections));
         let requests = Arc::new(RequestCounts::default());
         let telemetry = Arc::new(Telemetry::new(
             runtime.clone(),
             options.indexing,
             options.ready_within,
             Arc::clone(&requests),
+            Arc::clone(&connections),
         ));
         let http = ServiceBuilder::new()
             .layer(options.cors.layer())
@@ -121,13 +124,11 @@ impl Server {
             store: runtime.store().clone(),
             requests,
         });
-        let server = jsonrpsee::server::Server::builder()
+        let services = jsonrpsee::server::Server::builder()
             .set_config(config)
             .set_http_middleware(http)
             .set_rpc_middleware(rpc)
-            .build_from_tcp(reserved.listen()?)
-            .map_err(failed)?;
-        let local_addr = server.local_addr().map_err(failed)?;
+            .to_service_builder();
         let methods = method::all(Context {
             guest: hex::encode_prefixed(runtime.guest_sha256()),
             runtime,
@@ -137,11 +138,12 @@ impl Server {
             telemetry,
         })
         .expect("every method has a name of its own");
+        let (stop, handle) = stop_channel();
+        let service = services.build(methods, stop.clone());
+        tracing::debug!(limit = connections.limit(), "connections are bounded");
+        tokio::spawn(connections::serve(listener, connections, service, stop));
         tracing::info!(address = %local_addr, "serving JSON-RPC");
-        Ok(ServerHandle {
-            local_addr,
-            handle: server.start(methods),
-        })
+        Ok(ServerHandle { local_addr, handle })
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct Readiness {
     /// What `behind` may be.
     within: u32,
     error: Option<String>,
+    hint: Option<String>,
     failed_block: Option<FailedBlock>,
 }
 
@@ -63,13 +64,15 @@ impl Readiness {
             IndexingState::Starting => Some("starting"),
             _ if height.is_none() => Some("nothing_indexed"),
             IndexingState::Unknown | IndexingState::Done => None,
-            IndexingState::Syncing | IndexingState::Following | IndexingState::WaitingForNode => {
-                match behind {
-                    None => Some("node_tip_unknown"),
-                    Some(behind) if behind > within => Some("behind"),
-                    Some(_) => None,
-                }
-            }
+            IndexingState::Syncing
+            | IndexingState::Following
+            | IndexingState::WaitingForNode
+            | IndexingState::WaitingForMachine
+            | IndexingState::WaitingForDisk => match behind {
+                None => Some("node_tip_unknown"),
+                Some(behind) if behind > within => Some("behind"),
+                Some(_) => None,
+            },
         };
         Self {
             ready: reason.is_none(),
@@ -81,6 +84,7 @@ impl Readiness {
             within,
             failed_block: FailedBlock::of(&report),
             error: report.error,
+            hint: report.hint,
         }
     }
 }
@@ -110,6 +114,8 @@ mod tests {
             IndexingState::Syncing,
             IndexingState::Following,
             IndexingState::WaitingForNode,
+            IndexingState::WaitingForMachine,
+            IndexingState::WaitingForDisk,
         ] {
             check(state, Some(100), Some(100), "ready");
             check(state, Some(100), Some(102), "ready");

@@ -33,12 +33,50 @@ pub struct IndexingReport {
     pub eta: Option<Duration>,
     /// What is wrong: why indexing has halted, or what it waits for.
     pub error: Option<String>,
+    /// What can be done about it.
+    pub hint: Option<String>,
     /// The block that indexing has halted at.
     pub failed_block: Option<(Height, BlockHash)>,
+    /// The block that the guest is processing.
+    pub current_block: Option<CurrentBlock>,
     /// The last reorganisation since the start.
     pub last_reorg: Option<Reorg>,
+    /// What was done since the start. Default: not known.
+    pub totals: Option<IndexingTotals>,
     /// Where blocks came from since the start: each source's name, and how many.
     pub sources: Vec<(String, u64)>,
+}
+
+/// A block that the guest is processing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CurrentBlock {
+    /// Its height.
+    pub height: Height,
+    /// Its hash.
+    pub block_hash: BlockHash,
+    /// For how long it has been processed.
+    pub elapsed: Duration,
+}
+
+/// What the indexer has done since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexingTotals {
+    /// Blocks committed.
+    pub blocks: u64,
+    /// Time that the guest ran over blocks, without its reads.
+    pub guest: Duration,
+    /// Time that the guest's reads took while it ran over blocks.
+    pub reads: Duration,
+    /// Time spent committing; the guest runs meanwhile.
+    pub commit: Duration,
+    /// Reorganisations followed.
+    pub reorgs: u64,
+    /// Blocks that they undid.
+    pub undone_blocks: u64,
+    /// How often the node failed to answer as it should: each kind's name, and how often.
+    pub node_failures: Vec<(&'static str, u64)>,
+    /// How often the machine failed: at a write, for want of room or descriptors.
+    pub machine_failures: u64,
 }
 
 /// A reorganisation.
@@ -61,6 +99,10 @@ pub enum IndexingState {
     Following,
     /// The node cannot be reached or does not answer as it should.
     WaitingForNode,
+    /// The machine fails to do what is needed; it is tried again and again.
+    WaitingForMachine,
+    /// There is too little room on the disk.
+    WaitingForDisk,
     /// All blocks that there were to index are indexed.
     Done,
     /// It failed at a block, and goes no further.
@@ -74,11 +116,13 @@ pub enum IndexingState {
 
 impl IndexingState {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Starting,
         Self::Syncing,
         Self::Following,
         Self::WaitingForNode,
+        Self::WaitingForMachine,
+        Self::WaitingForDisk,
         Self::Done,
         Self::Halted,
         Self::Stopped,
@@ -92,6 +136,8 @@ impl IndexingState {
             Self::Syncing => "syncing",
             Self::Following => "following",
             Self::WaitingForNode => "waiting_for_node",
+            Self::WaitingForMachine => "waiting_for_machine",
+            Self::WaitingForDisk => "waiting_for_disk",
             Self::Done => "done",
             Self::Halted => "halted",
             Self::Stopped => "stopped",

@@ -6,6 +6,7 @@
 //! blocks come from or how the process is started.
 
 mod batch;
+mod connections;
 mod error;
 mod fault;
 mod guests;
@@ -26,6 +27,8 @@ mod wire;
 
 pub use error::ServerError;
 pub use handle::{Reserved, Server, ServerHandle};
-pub use indexing::{IndexingReport, IndexingState, IndexingStatus, Reorg};
+pub use indexing::{
+    CurrentBlock, IndexingReport, IndexingState, IndexingStatus, IndexingTotals, Reorg,
+};
 pub use options::{Cors, HeightCompat, ParseCorsError, ServerOptions};
 pub use process::resident_memory;

@@ -12,6 +12,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use metashrew_runtime::{LatencyHistogram, ViewCount};
+
 use crate::indexing::IndexingState;
 use crate::telemetry::Readings;
 
@@ -39,9 +41,12 @@ impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families(encoder);
         calls(&mut families, &self.0)?;
+        per_view(&mut families, &self.0.per_view)?;
         instances(&mut families, &self.0)?;
         read_cache(&mut families, &self.0)?;
         index(&mut families, &self.0)?;
+        work(&mut families, &self.0)?;
+        disk(&mut families, &self.0)?;
         families.info(&self.0.guest_sha256)?;
         process(&mut families, &self.0)
     }
@@ -96,6 +101,28 @@ fn calls(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
         "metashrew_view_queue_limit",
         "View calls that may wait for an instance",
         views.queue,
+    )
+}
+
+fn per_view(families: &mut Families<'_>, counts: &[ViewCount]) -> fmt::Result {
+    let results = counts.iter().flat_map(|count| {
+        let view = count.view.as_str();
+        [
+            ([("view", view), ("result", "answered")], count.answered),
+            ([("view", view), ("result", "failed")], count.failed),
+        ]
+    });
+    families.counters_by(
+        "metashrew_view_calls",
+        "Calls of each view, answered or failed",
+        results,
+    )?;
+    families.histograms(
+        "metashrew_view_call_duration",
+        "How long answered calls of each view took, the wait for an instance included",
+        counts
+            .iter()
+            .map(|count| (count.view.as_str(), &count.latency)),
     )
 }
 
@@ -187,6 +214,11 @@ fn index(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
         "Blocks from the last committed one to the node's last",
         readings.behind,
     )?;
+    families.gauge(
+        "metashrew_ready",
+        "Whether /ready says yes (1) or not (0)",
+        i64::from(readings.ready),
+    )?;
     families.gauges(
         "metashrew_indexing_state",
         "What the indexer does: 1 for the state it is in",
@@ -224,6 +256,80 @@ fn index(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
     )
 }
 
+/// What indexing does, and has done.
+fn work(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
+    let current = readings.indexing.current_block;
+    families.some_gauge(
+        "metashrew_current_block_height",
+        "Height of the block that the guest is processing",
+        current.map(|block| block.height),
+    )?;
+    families.some_gauge(
+        "metashrew_current_block_seconds",
+        "For how long the guest has been processing it",
+        current.map(|block| block.elapsed.as_secs_f64()),
+    )?;
+    let Some(totals) = &readings.indexing.totals else {
+        return Ok(());
+    };
+    families.counter(
+        "metashrew_indexed_blocks",
+        "Blocks committed",
+        totals.blocks,
+    )?;
+    families.seconds(
+        "metashrew_indexing_seconds",
+        "Time that blocks took: in the guest, in its reads, and in commits",
+        "part",
+        [
+            ("guest", totals.guest),
+            ("reads", totals.reads),
+            ("commit", totals.commit),
+        ],
+    )?;
+    families.counter(
+        "metashrew_reorgs",
+        "Reorganisations followed",
+        totals.reorgs,
+    )?;
+    families.counter(
+        "metashrew_reorg_undone_blocks",
+        "Blocks undone by reorganisations",
+        totals.undone_blocks,
+    )?;
+    families.counters(
+        "metashrew_node_failures",
+        "Questions that the node did not answer as it should",
+        "kind",
+        totals.node_failures.iter().copied(),
+    )?;
+    families.counter(
+        "metashrew_machine_failures",
+        "Failures of the machine that indexing waited out: of writes, for want of room or descriptors",
+        totals.machine_failures,
+    )
+}
+
+fn disk(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
+    for (name, help, bytes) in [
+        (
+            "metashrew_database",
+            "What the database takes on disk",
+            readings.database_bytes,
+        ),
+        (
+            "metashrew_database_free",
+            "What is free on the disk where the database is",
+            readings.free_bytes,
+        ),
+    ] {
+        if let Some(bytes) = bytes {
+            families.bytes(name, help, bytes)?;
+        }
+    }
+    Ok(())
+}
+
 fn process(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
     if let Some(bytes) = readings.resident {
         families.bytes(
@@ -232,6 +338,13 @@ fn process(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
             bytes,
         )?;
     }
+    let (open, limit) = readings.connections;
+    families.gauge("metashrew_connections", "Connections open", open)?;
+    families.gauge(
+        "metashrew_connections_limit",
+        "Connections that may be open",
+        limit,
+    )?;
     families.gauge(
         "process_start_time_seconds",
         "When the server was started, in seconds since 1970",
@@ -282,6 +395,63 @@ impl Families<'_> {
         let mut encoder = self.begin(name, help, None, MetricType::Counter)?;
         for (word, value) in values {
             ConstCounter::new(value).encode(encoder.encode_family(&[(label, word)])?)?;
+        }
+        Ok(())
+    }
+
+    /// Times, by a label. `_total` is appended to the name.
+    fn seconds<'v>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl IntoIterator<Item = (&'v str, Duration)>,
+    ) -> fmt::Result {
+        let mut encoder = self.begin(name, help, None, MetricType::Counter)?;
+        for (word, value) in values {
+            let counter = ConstCounter::new(value.as_secs_f64());
+            counter.encode(encoder.encode_family(&[(label, word)])?)?;
+        }
+        Ok(())
+    }
+
+    /// By several labels; left out if there are no values.
+    fn counters_by<'v, const LABELS: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = ([(&'v str, &'v str); LABELS], u64)>,
+    ) -> fmt::Result {
+        let mut values = values.into_iter().peekable();
+        if values.peek().is_none() {
+            return Ok(());
+        }
+        let mut encoder = self.begin(name, help, None, MetricType::Counter)?;
+        for (labels, value) in values {
+            ConstCounter::new(value).encode(encoder.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    /// `_seconds` is appended to the name. For each view, in wide buckets: there are many
+    /// views.
+    fn histograms<'v>(
+        &mut self,
+        name: &str,
+        help: &str,
+        views: impl IntoIterator<Item = (&'v str, &'v LatencyHistogram)>,
+    ) -> fmt::Result {
+        let mut views = views.into_iter().peekable();
+        if views.peek().is_none() {
+            return Ok(());
+        }
+        let mut encoder = self.begin(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for (view, latency) in views {
+            let buckets = wide(latency);
+            let sum = latency.sum.as_secs_f64();
+            encoder
+                .encode_family(&[("view", view)])?
+                .encode_histogram::<NoLabelSet>(sum, latency.count(), &buckets, None)?;
         }
         Ok(())
     }
@@ -348,4 +518,20 @@ impl Families<'_> {
         self.begin(name, help, Some(&Unit::Seconds), MetricType::Histogram)?
             .encode_histogram::<NoLabelSet>(sum.as_secs_f64(), count, &buckets, None)
     }
+}
+
+/// One bucket for every four, each then sixteen times as wide as the one before.
+fn wide(latency: &LatencyHistogram) -> Vec<(f64, u64)> {
+    const TOGETHER: usize = 4;
+    let fine: Vec<_> = latency.buckets().collect();
+    fine.chunks(TOGETHER)
+        .map(|buckets| {
+            let bound = buckets.last().and_then(|(bound, _)| *bound);
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            (
+                bound.map_or(f64::INFINITY, |bound| bound.as_secs_f64()),
+                count,
+            )
+        })
+        .collect()
 }

@@ -32,6 +32,10 @@ pub struct ServerOptions {
     /// Requests under way at a time; one more is refused with HTTP 429. `/health`,
     /// `/ready` and `/metrics` do not count. Default: 1,024.
     pub max_connections: u32,
+    /// Connections open at a time. Where there are as many, the one idle for longest is
+    /// closed for a new one; while none is idle, new ones wait. Each takes a descriptor.
+    /// Default: 512, half of the 1,024 descriptors that a process usually may have.
+    pub max_open_connections: usize,
     /// Who knows how indexing goes. Default: nobody; the server then knows only what
     /// is indexed.
     pub indexing: Option<Arc<dyn IndexingStatus>>,
@@ -50,6 +54,7 @@ impl Default for ServerOptions {
             max_batch: 1000,
             batch_parallel: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             max_connections: 1024,
+            max_open_connections: 512,
             indexing: None,
             ready_within: 2,
         }

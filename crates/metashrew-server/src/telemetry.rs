@@ -4,13 +4,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use metashrew_runtime::{MetashrewRuntime, ViewStats};
+use metashrew_runtime::{MetashrewRuntime, ViewCount, ViewStats};
 use metashrew_store::{BlockRecord, CacheStats, GuestFrom, Height};
+use parking_lot::Mutex;
 
+use crate::connections::Connections;
 use crate::health::Readiness;
 use crate::indexing::{IndexingReport, IndexingStatus};
 use crate::process;
 use crate::requests::RequestCounts;
+
+/// How long what the database takes on disk is believed.
+const DISK_EVERY: Duration = Duration::from_secs(10);
 
 /// Where to look.
 pub(crate) struct Telemetry {
@@ -18,6 +23,8 @@ pub(crate) struct Telemetry {
     indexing: Option<Arc<dyn IndexingStatus>>,
     ready_within: u32,
     requests: Arc<RequestCounts>,
+    connections: Arc<Connections>,
+    disk: Mutex<Option<(Instant, Option<u64>)>>,
     started: Instant,
     started_at: Duration,
 }
@@ -32,10 +39,20 @@ pub(crate) struct Readings {
     /// The lowest height held.
     pub(crate) first: Option<Height>,
     pub(crate) views: ViewStats,
+    /// What each view was asked.
+    pub(crate) per_view: Vec<ViewCount>,
     pub(crate) read_cache: CacheStats,
     pub(crate) indexing: IndexingReport,
     /// Blocks from the tip to the node's.
     pub(crate) behind: Option<u32>,
+    /// What `/ready` says.
+    pub(crate) ready: bool,
+    /// Bytes that the database takes on disk, if it is there.
+    pub(crate) database_bytes: Option<u64>,
+    /// Bytes that are free there.
+    pub(crate) free_bytes: Option<u64>,
+    /// Connections that are open, and that may be.
+    pub(crate) connections: (usize, usize),
     /// Calls received, by method.
     pub(crate) requests: Vec<(&'static str, u64)>,
     pub(crate) uptime: Duration,
@@ -51,12 +68,15 @@ impl Telemetry {
         indexing: Option<Arc<dyn IndexingStatus>>,
         ready_within: u32,
         requests: Arc<RequestCounts>,
+        connections: Arc<Connections>,
     ) -> Self {
         Self {
             runtime,
             indexing,
             ready_within,
             requests,
+            connections,
+            disk: Mutex::default(),
             started: Instant::now(),
             started_at: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
@@ -68,20 +88,40 @@ impl Telemetry {
         let snapshot = self.runtime.store().snapshot();
         let tip = snapshot.tip().copied();
         let indexing = self.indexing();
+        let height = tip.map(|tip| tip.height);
+        let readiness = Readiness::of(height, indexing.clone(), self.ready_within);
         Readings {
             guest_sha256: self.runtime.guest_sha256(),
             guests: tip.map_or_else(Vec::new, |tip| self.runtime.store().guests_at(tip.height)),
             tip,
             first: snapshot.first(),
             views: self.runtime.view_stats(),
+            per_view: self.runtime.view_counts(),
             read_cache: self.runtime.store().cache_stats(),
-            behind: indexing.behind(tip.map(|tip| tip.height)),
+            behind: indexing.behind(height),
             indexing,
+            ready: readiness.ready,
+            database_bytes: self.database_bytes(),
+            free_bytes: self.runtime.store().free_space(),
+            connections: (self.connections.open(), self.connections.limit()),
             requests: self.requests.by_method().collect(),
             uptime: self.started.elapsed(),
             started_at: self.started_at,
             resident: process::resident_memory(),
         }
+    }
+
+    /// Looked up at most every [`DISK_EVERY`]: a large database has thousands of files.
+    fn database_bytes(&self) -> Option<u64> {
+        let mut last = self.disk.lock();
+        if let Some((when, bytes)) = *last
+            && when.elapsed() < DISK_EVERY
+        {
+            return bytes;
+        }
+        let bytes = self.runtime.store().disk_bytes();
+        *last = Some((Instant::now(), bytes));
+        bytes
     }
 
     pub(crate) fn readiness(&self) -> Readiness {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jsonrpsee::types::{ErrorObjectOwned, Params};
-use metashrew_runtime::ViewStats;
+use metashrew_runtime::{ViewCount, ViewStats};
 use metashrew_store::BlockRecord;
 use serde::Serialize;
 
@@ -32,6 +32,8 @@ pub(super) struct Answer {
     indexing: Indexing,
     views: Views,
     read_cache: ReadCache,
+    database: Database,
+    connections: Connections,
     requests: BTreeMap<&'static str, u64>,
     process: Process,
 }
@@ -53,9 +55,33 @@ struct Indexing {
     bytes_per_second: Option<f64>,
     eta_seconds: Option<f64>,
     error: Option<String>,
+    hint: Option<String>,
     failed_block: Option<FailedBlock>,
+    current_block: Option<CurrentBlock>,
     last_reorg: Option<LastReorg>,
+    totals: Option<Totals>,
     sources: BTreeMap<String, u64>,
+}
+
+/// The block that the guest is processing.
+#[derive(Clone, Serialize)]
+struct CurrentBlock {
+    height: u32,
+    block_hash: String,
+    seconds: f64,
+}
+
+/// What was done since the start.
+#[derive(Clone, Serialize)]
+struct Totals {
+    blocks: u64,
+    guest_seconds: f64,
+    reads_seconds: f64,
+    commit_seconds: f64,
+    reorgs: u64,
+    undone_blocks: u64,
+    node_failures: BTreeMap<&'static str, u64>,
+    machine_failures: u64,
 }
 
 #[derive(Clone, Serialize)]
@@ -79,6 +105,15 @@ struct Views {
     instances: Instances,
     memory: Memory,
     latency: Latency,
+    /// Each view's calls.
+    by_view: BTreeMap<String, ViewCalls>,
+}
+
+#[derive(Clone, Serialize)]
+struct ViewCalls {
+    answered: u64,
+    failed: u64,
+    sum_seconds: f64,
 }
 
 #[derive(Clone, Serialize)]
@@ -120,6 +155,19 @@ struct ReadCache {
     limit_bytes: u64,
 }
 
+/// Where the database is on disk; all `null` if it is not.
+#[derive(Clone, Serialize)]
+struct Database {
+    bytes: Option<u64>,
+    free_bytes: Option<u64>,
+}
+
+#[derive(Clone, Serialize)]
+struct Connections {
+    open: usize,
+    limit: usize,
+}
+
 #[derive(Clone, Serialize)]
 struct Process {
     resident_bytes: Option<u64>,
@@ -134,13 +182,21 @@ impl Answer {
             uptime_seconds: readings.uptime.as_secs_f64(),
             tip: readings.tip.as_ref().map(Tip::new),
             first_height: readings.first,
-            views: Views::new(&readings.views),
+            views: Views::new(&readings.views, &readings.per_view),
             read_cache: ReadCache {
                 hits: readings.read_cache.hits,
                 misses: readings.read_cache.misses,
                 entries: readings.read_cache.entries,
                 bytes: readings.read_cache.bytes,
                 limit_bytes: readings.read_cache.capacity_bytes,
+            },
+            database: Database {
+                bytes: readings.database_bytes,
+                free_bytes: readings.free_bytes,
+            },
+            connections: Connections {
+                open: readings.connections.0,
+                limit: readings.connections.1,
             },
             requests: readings.requests.iter().copied().collect(),
             process: Process {
@@ -175,6 +231,22 @@ impl Indexing {
             eta_seconds: indexing.eta.map(|eta| eta.as_secs_f64()),
             failed_block: FailedBlock::of(&indexing),
             error: indexing.error,
+            hint: indexing.hint,
+            current_block: indexing.current_block.map(|block| CurrentBlock {
+                height: block.height,
+                block_hash: wire::block_hash(&block.block_hash),
+                seconds: block.elapsed.as_secs_f64(),
+            }),
+            totals: indexing.totals.map(|totals| Totals {
+                blocks: totals.blocks,
+                guest_seconds: totals.guest.as_secs_f64(),
+                reads_seconds: totals.reads.as_secs_f64(),
+                commit_seconds: totals.commit.as_secs_f64(),
+                reorgs: totals.reorgs,
+                undone_blocks: totals.undone_blocks,
+                node_failures: totals.node_failures.into_iter().collect(),
+                machine_failures: totals.machine_failures,
+            }),
             last_reorg: indexing.last_reorg.map(|reorg| LastReorg {
                 height: reorg.height,
                 depth: reorg.depth,
@@ -185,7 +257,7 @@ impl Indexing {
 }
 
 impl Views {
-    fn new(stats: &ViewStats) -> Self {
+    fn new(stats: &ViewStats, per_view: &[ViewCount]) -> Self {
         let buckets = stats.latency.buckets();
         Self {
             stateful: stats.enabled,
@@ -219,6 +291,18 @@ impl Views {
                     })
                     .collect(),
             },
+            by_view: per_view.iter().map(ViewCalls::of).collect(),
         }
+    }
+}
+
+impl ViewCalls {
+    fn of(count: &ViewCount) -> (String, Self) {
+        let calls = Self {
+            answered: count.answered,
+            failed: count.failed,
+            sum_seconds: count.latency.sum.as_secs_f64(),
+        };
+        (count.view.clone(), calls)
     }
 }

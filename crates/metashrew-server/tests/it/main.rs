@@ -9,6 +9,7 @@
 mod anchors;
 mod batch;
 mod cancel;
+mod connections;
 mod errors;
 mod harness;
 mod methods;

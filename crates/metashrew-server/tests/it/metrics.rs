@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use metashrew_server::{IndexingReport, IndexingState, Reorg, ServerOptions};
+use metashrew_server::{
+    CurrentBlock, IndexingReport, IndexingState, IndexingTotals, Reorg, ServerOptions,
+};
+use metashrew_store::BlockHash;
 use serde_json::json;
 
 use crate::harness::{Served, Setup};
@@ -223,10 +226,8 @@ fn calls_and_instances_are_those_counted() {
     check("metashrew_view_memory_bytes", None, memory as f64);
 }
 
-#[test]
-fn the_index_is_as_it_is_told() {
-    let told = Arc::new(Told::default());
-    *told.0.lock().unwrap() = IndexingReport {
+fn following() -> IndexingReport {
+    IndexingReport {
         state: IndexingState::Following,
         node_tip: Some(106),
         blocks_per_second: Some(2.5),
@@ -237,8 +238,29 @@ fn the_index_is_as_it_is_told() {
             depth: 3,
         }),
         sources: vec![("rpc".to_owned(), 7)],
+        current_block: Some(CurrentBlock {
+            height: 105,
+            block_hash: BlockHash::from_bytes([3; 32]),
+            elapsed: Duration::from_millis(2_500),
+        }),
+        totals: Some(IndexingTotals {
+            blocks: 9,
+            guest: Duration::from_millis(4_500),
+            reads: Duration::from_secs(3),
+            commit: Duration::from_secs(2),
+            reorgs: 2,
+            undone_blocks: 5,
+            node_failures: vec![("behind", 6), ("unreachable", 8)],
+            machine_failures: 1,
+        }),
         ..IndexingReport::default()
-    };
+    }
+}
+
+#[test]
+fn the_index_is_as_it_is_told() {
+    let told = Arc::new(Told::default());
+    *told.0.lock().unwrap() = following();
     let served = Setup {
         server: ServerOptions {
             indexing: Some(told),
@@ -248,6 +270,7 @@ fn the_index_is_as_it_is_told() {
     }
     .serve();
     let families = scrape(&served);
+    assert_documented(&families);
     let check = |family: &str, label: Option<(&str, &str)>, expect: f64| {
         check(&families, family, label, expect);
     };
@@ -264,6 +287,89 @@ fn the_index_is_as_it_is_told() {
     check("metashrew_last_reorg_depth", None, 3.0);
     let sources = "metashrew_source_blocks_total";
     check(sources, Some(("source", "rpc")), 7.0);
+    check("metashrew_current_block_height", None, 105.0);
+    check("metashrew_current_block_seconds", None, 2.5);
+    check("metashrew_indexed_blocks_total", None, 9.0);
+    for (part, seconds) in [("guest", 4.5), ("reads", 3.0), ("commit", 2.0)] {
+        check(
+            "metashrew_indexing_seconds_total",
+            Some(("part", part)),
+            seconds,
+        );
+    }
+    check("metashrew_reorgs_total", None, 2.0);
+    check("metashrew_reorg_undone_blocks_total", None, 5.0);
+    let failures = "metashrew_node_failures_total";
+    check(failures, Some(("kind", "behind")), 6.0);
+    check(failures, Some(("kind", "unreachable")), 8.0);
+    check("metashrew_machine_failures_total", None, 1.0);
+}
+
+/// The alert in `docs/metrics.md` asks this.
+#[test]
+fn readiness_knows_which_blocks_are_left_out_on_purpose() {
+    let told = Arc::new(Told::default());
+    let served = Setup {
+        server: ServerOptions {
+            indexing: Some(told.clone()),
+            // As with six confirmations.
+            ready_within: 8,
+            ..ServerOptions::default()
+        },
+        ..Setup::default()
+    }
+    .serve();
+    for (state, node_tip, behind, ready) in [
+        (IndexingState::Following, 110, 6.0, 1.0),
+        (IndexingState::Following, 113, 9.0, 0.0),
+        (IndexingState::WaitingForDisk, 112, 8.0, 1.0),
+        (IndexingState::Halted, 104, 0.0, 0.0),
+    ] {
+        *told.0.lock().unwrap() = IndexingReport {
+            state,
+            node_tip: Some(node_tip),
+            ..IndexingReport::default()
+        };
+        let families = scrape(&served);
+        check(&families, "metashrew_blocks_behind", None, behind);
+        check(&families, "metashrew_ready", None, ready);
+    }
+    let document = include_str!("../../../../docs/metrics.md");
+    assert!(document.contains("\nmetashrew_ready == 0 "));
+}
+
+#[test]
+fn each_view_has_its_count() {
+    let served = Served::new();
+    for _ in 0..3 {
+        served.result("metashrew_view", &json!(["echo", "01"]));
+    }
+    served.error("metashrew_view", &json!(["trap"]));
+    // Names that nobody has make no series.
+    for number in 0..100 {
+        served.error("metashrew_view", &json!([format!("no_such_{number}")]));
+    }
+    let families = scrape(&served);
+    let calls = |view: &str, result: &str| {
+        let samples = families["metashrew_view_calls_total"].samples.iter();
+        let mut fitting = samples
+            .filter(|sample| sample.labels["view"] == view && sample.labels["result"] == result);
+        fitting.next().map(|sample| sample.value)
+    };
+    assert_eq!(calls("echo", "answered"), Some(3.0));
+    assert_eq!(calls("echo", "failed"), Some(0.0));
+    assert_eq!(calls("trap", "answered"), Some(0.0));
+    assert_eq!(calls("trap", "failed"), Some(1.0));
+    assert_eq!(calls("no_such_1", "failed"), None);
+    let durations = families["metashrew_view_call_duration_seconds"]
+        .samples
+        .iter();
+    let of_echo: Vec<_> = durations
+        .filter(|sample| sample.labels["view"] == "echo" && sample.name.ends_with("_bucket"))
+        .map(|sample| sample.value)
+        .collect();
+    assert!(of_echo.len() < 10 && of_echo.is_sorted(), "{of_echo:?}");
+    assert_eq!(of_echo.last(), Some(&3.0));
 }
 
 #[test]
@@ -283,8 +389,13 @@ fn what_is_not_known_is_left_out() {
 
 #[test]
 fn every_metric_is_documented() {
+    let served = Served::new();
+    served.result("metashrew_view", &json!(["echo", "01"]));
+    assert_documented(&scrape(&served));
+}
+
+fn assert_documented(families: &BTreeMap<String, Family>) {
     let document = include_str!("../../../../docs/metrics.md");
-    let families = scrape(&Served::new());
     for name in families.keys() {
         assert!(document.contains(&format!("`{name}`")), "{name}");
     }

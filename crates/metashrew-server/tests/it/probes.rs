@@ -52,7 +52,8 @@ fn without_anybody_to_ask_an_index_is_ready_once_it_holds_a_block() {
     let expect = |ready: bool, reason: Value, height: Value| {
         json!({
             "ready": ready, "reason": reason, "state": "unknown", "height": height,
-            "node_tip": null, "behind": null, "within": 2, "error": null, "failed_block": null,
+            "node_tip": null, "behind": null, "within": 2, "error": null, "hint": null,
+            "failed_block": null,
         })
     };
     let nothing = expect(false, json!("nothing_indexed"), Value::Null);
@@ -90,6 +91,7 @@ fn an_index_is_ready_near_the_tip_of_the_node_unless_it_has_halted() {
     {
         let mut report = told.0.lock().unwrap();
         report.error = Some("the guest trapped".to_owned());
+        report.hint = Some("mend it".to_owned());
         report.failed_block = Some((105, BlockHash::from_bytes([1; 32])));
     }
     let (status, body) = ready(&served);
@@ -97,7 +99,7 @@ fn an_index_is_ready_near_the_tip_of_the_node_unless_it_has_halted() {
     let expect = json!({
         "ready": false, "reason": "halted", "state": "halted", "height": 104,
         "node_tip": 105, "behind": 1, "within": 10, "error": "the guest trapped",
-        "failed_block": { "height": 105, "block_hash": format!("0x{}", "01".repeat(32)) },
+        "hint": "mend it", "failed_block": { "height": 105, "block_hash": format!("0x{}", "01".repeat(32)) },
     });
     assert_eq!(body, expect);
     // Views at every committed height go on.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metashrew_server::{IndexingReport, IndexingState, Reorg, ServerOptions};
+use metashrew_server::{
+    CurrentBlock, IndexingReport, IndexingState, IndexingTotals, Reorg, ServerOptions,
+};
 use metashrew_store::BlockHash;
 use serde_json::{Value, json};
 
@@ -21,6 +23,11 @@ fn names(value: &Value, within: &str, found: &mut BTreeSet<String>) {
         return;
     };
     for (name, value) in members {
+        // The guest's views are not ours to document.
+        if within == "views.by_view." {
+            found.extend(value.as_object().unwrap().keys().cloned());
+            continue;
+        }
         let name = format!("{within}{name}");
         names(value, &format!("{name}."), found);
         found.insert(name);
@@ -58,6 +65,15 @@ fn calls_are_counted() {
     assert!(views["memory"]["bytes"].as_u64().unwrap() >= 2 * 65_536);
     assert!(views["memory"]["limit_bytes"].as_u64().unwrap() > 1 << 20);
     assert_eq!(views["instances"]["busy"], 0);
+    let counts = |view: &str| {
+        let by_view = &views["by_view"][view];
+        (by_view["answered"].as_u64(), by_view["failed"].as_u64())
+    };
+    // A call about a block that there is not never got to its view.
+    assert_eq!(counts("echo"), (Some(4), Some(0)));
+    assert_eq!(counts("height"), (Some(1), Some(0)));
+    assert_eq!(counts("trap"), (Some(0), Some(1)));
+    assert_eq!(counts("no_such"), (None, None));
     assert_eq!(stats["requests"]["metashrew_view"], 6);
     assert_eq!(stats["requests"]["metashrew_multicall"], 1);
     assert_eq!(stats["requests"]["metashrew_stats"], 1);
@@ -106,6 +122,22 @@ fn how_indexing_goes_is_passed_on() {
         bytes_per_second: Some(1e6),
         eta: Some(Duration::from_millis(1500)),
         error: Some("connection refused".to_owned()),
+        hint: Some("start it".to_owned()),
+        current_block: Some(CurrentBlock {
+            height: 105,
+            block_hash: BlockHash::from_bytes([3; 32]),
+            elapsed: Duration::from_millis(2_500),
+        }),
+        totals: Some(IndexingTotals {
+            blocks: 9,
+            guest: Duration::from_secs(4),
+            reads: Duration::from_secs(3),
+            commit: Duration::from_secs(2),
+            reorgs: 2,
+            undone_blocks: 5,
+            node_failures: vec![("behind", 6)],
+            machine_failures: 1,
+        }),
         failed_block: Some((105, BlockHash::from_bytes([2; 32]))),
         last_reorg: Some(Reorg {
             height: 101,
@@ -131,6 +163,15 @@ fn how_indexing_goes_is_passed_on() {
             "bytes_per_second": 1e6,
             "eta_seconds": 1.5,
             "error": "connection refused",
+            "hint": "start it",
+            "current_block": {
+                "height": 105, "block_hash": format!("0x{}", "03".repeat(32)), "seconds": 2.5,
+            },
+            "totals": {
+                "blocks": 9, "guest_seconds": 4.0, "reads_seconds": 3.0, "commit_seconds": 2.0,
+                "reorgs": 2, "undone_blocks": 5, "node_failures": { "behind": 6 },
+                "machine_failures": 1,
+            },
             "failed_block": { "height": 105, "block_hash": format!("0x{}", "02".repeat(32)) },
             "last_reorg": { "height": 101, "depth": 3 },
             "sources": { "rpc": 7, "rest": 8 },
