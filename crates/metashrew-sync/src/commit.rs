@@ -126,7 +126,11 @@ impl Indexer {
             }
         }
         let height = |block: Option<&Processed>| block.map(|block| block.block.height);
-        let (first, last, took) = (height(blocks.first()), height(blocks.last()), since.elapsed());
+        let (first, last, took) = (
+            height(blocks.first()),
+            height(blocks.last()),
+            since.elapsed(),
+        );
         tracing::debug!(first, last, ?took, "blocks are committed");
         self.progress.count_commit();
         self.progress.tell_caught_up(&self.options);

@@ -123,7 +123,8 @@ impl IndexError {
             Self::Gap { .. }
             | Self::OtherChain { .. }
             | Self::ExitBelowFirst { .. }
-            | Self::NothingToIndex(_) => true,
+            | Self::NothingToIndex(_)
+            | Self::Claim(_) => true,
             Self::Node(error) => matches!(error.kind(), FailureKind::Unusable),
             _ => false,
         }

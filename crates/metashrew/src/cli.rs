@@ -16,7 +16,7 @@ use crate::log::{self, Filter, GuestLevel};
 pub(crate) use config::ConfigError;
 pub(crate) use parse::{parse, usage_error};
 pub(crate) use server_url::ServerUrl;
-pub(crate) use start::{HeightCompat, NodeArgs, Scope, Serving, Start, Views};
+pub(crate) use start::{HeightCompat, NodeArgs, OnHalt, Scope, Serving, Start, Views};
 pub(crate) use values::{Bytes, Input, ViewBlock};
 
 /// Index Bitcoin with a WebAssembly guest and answer its views

@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod command;
 mod console;
+mod descriptors;
 mod input;
 mod log;
 mod nearest;

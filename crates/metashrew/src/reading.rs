@@ -4,9 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use metashrew_store::CacheStats;
-use metashrew_sync::{IndexState, IndexStatus};
+use metashrew_sync::{IndexState, IndexStatus, WaitsFor};
 
 use crate::console;
+
+/// A block is told of from here on: most are done long before.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// What is shown of the progress.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +27,10 @@ pub(crate) struct Reading {
     cached: Option<u64>,
     /// In bytes.
     memory: Option<u64>,
-    /// Whether it waits for the node.
-    waits: bool,
+    /// The block that the guest has been processing for long, and for how long.
+    slow_block: Option<(u32, Duration)>,
+    /// What it waits for.
+    waits_for: Option<WaitsFor>,
 }
 
 impl Reading {
@@ -40,8 +45,20 @@ impl Reading {
             left: status.left,
             cached: (cache.hits * 100).checked_div(cache.hits + cache.misses),
             memory: metashrew_server::resident_memory(),
-            waits: matches!(status.state, IndexState::Waiting { .. }),
+            slow_block: progress
+                .running
+                .map(|block| (block.height, block.since.elapsed()))
+                .filter(|(_, elapsed)| *elapsed >= SLOW),
+            waits_for: match status.state {
+                IndexState::Waiting { waits_for, .. } => Some(waits_for),
+                _ => None,
+            },
         }
+    }
+
+    /// Whether a block takes so long that it is told.
+    pub(crate) fn is_at_a_slow_block(&self) -> bool {
+        self.slow_block.is_some()
     }
 }
 
@@ -67,10 +84,16 @@ impl fmt::Display for Reading {
         if let Some(memory) = self.memory {
             write!(formatter, ", {} MB of memory", memory / 1_000_000)?;
         }
-        if self.waits {
-            formatter.write_str(", waiting for the node")?;
+        if let Some((height, elapsed)) = self.slow_block {
+            let elapsed = console::duration(elapsed);
+            write!(formatter, ", processing block {height} for {elapsed}")?;
         }
-        Ok(())
+        match self.waits_for {
+            None => Ok(()),
+            Some(WaitsFor::Node) => formatter.write_str(", waiting for the node"),
+            Some(WaitsFor::Machine) => formatter.write_str(", waiting for the machine"),
+            Some(WaitsFor::Disk) => formatter.write_str(", waiting for room on the disk"),
+        }
     }
 }
 
@@ -89,7 +112,8 @@ mod tests {
             left: Some(Duration::from_secs(40)),
             cached: Some(93),
             memory: Some(123_456_789),
-            waits: false,
+            slow_block: None,
+            waits_for: None,
         };
         assert_eq!(
             reading.to_string(),
@@ -98,17 +122,19 @@ mod tests {
         reading.node_tip = Some(113);
         reading.cached = None;
         reading.left = None;
-        reading.waits = true;
+        reading.slow_block = Some((8, Duration::from_secs(75)));
+        reading.waits_for = Some(WaitsFor::Node);
         assert_eq!(
             reading.to_string(),
-            "block 7 of 107 (node: 113), 2.5 blocks/s, 0.0 MB/s, 123 MB of memory, waiting for the node"
+            "block 7 of 107 (node: 113), 2.5 blocks/s, 0.0 MB/s, 123 MB of memory, processing block 8 for 1m15s, waiting for the node"
         );
         reading = Reading {
             height: None,
             target: None,
             node_tip: None,
             memory: None,
-            waits: false,
+            slow_block: None,
+            waits_for: None,
             ..reading
         };
         assert_eq!(reading.to_string(), "block ? of ?, 2.5 blocks/s, 0.0 MB/s");

@@ -54,7 +54,7 @@ fn hint(error: &Error) -> Option<String> {
             .or_else(|| cause.downcast_ref().and_then(of_load))
             .or_else(|| cause.downcast_ref().and_then(of_view))
             .or_else(|| cause.downcast_ref().and_then(of_block_name))
-            .or_else(|| cause.downcast_ref().and_then(of_indexing))
+            .or_else(|| cause.downcast_ref().and_then(hint_of_indexing))
             .or_else(|| cause.downcast_ref().map(of_other_guest))
             .map(str::to_owned)
     })
@@ -120,7 +120,8 @@ fn of_other_guest(_: &OtherGuest) -> &'static str {
     "give the guest that wrote it. `--accept-guest-change` goes on with the other one, which is right only if the blocks so far would come out the same with it; else index again, into a new `--db`"
 }
 
-fn of_indexing(error: &IndexError) -> Option<&'static str> {
+/// Advice about indexing that has halted.
+pub(crate) fn hint_of_indexing(error: &IndexError) -> Option<&'static str> {
     match error {
         IndexError::Guest {
             source: GuestFault::NoFlush,
@@ -139,6 +140,12 @@ fn of_indexing(error: &IndexError) -> Option<&'static str> {
         }
         // It stands in for its cause, which is therefore not met by itself.
         IndexError::Claim(ClaimError::OtherGuest(error)) => Some(of_other_guest(error)),
+        IndexError::ExitBelowFirst { .. } => Some(
+            "give `--exit-at` a height that is indexed, or begin lower, with `--start-height` or other blocks",
+        ),
+        IndexError::NothingToIndex(_) => {
+            Some("give blocks that reach the height to begin at, or a lower `--start-height`")
+        }
         IndexError::TooDeep { .. } => Some(
             "a larger `--reorg-horizon` lets `metashrew start` follow it; or index the node's chain into a new `--db`",
         ),

@@ -1,6 +1,7 @@
 //! What the command line means to the libraries.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -9,6 +10,8 @@ use metashrew_server::ServerOptions;
 use metashrew_sync::{Auth, CoreSettings, IndexOptions};
 
 use crate::cli::{HeightCompat, NodeArgs, Scope, Serving, Start, Views};
+use crate::descriptors;
+use crate::size::Size;
 
 impl Start {
     pub(crate) fn index_options(&self) -> IndexOptions {
@@ -21,13 +24,27 @@ impl Start {
             poll_interval: self.node.poll_interval_ms.map(Duration::from_millis),
             reorg_horizon: self.reorg_horizon,
             accept_less_work: self.accept_less_work,
+            min_free_space: self.reserve(),
             ..IndexOptions::default()
         }
     }
 
-    pub(crate) fn server_options(&self) -> ServerOptions {
+    /// How much room to leave on the disk, in bytes.
+    fn reserve(&self) -> u64 {
+        const MOST: u64 = 2 << 30;
+        match self.min_free_space {
+            Some(Size(bytes)) => bytes as u64,
+            None => total_space(&self.db).map_or(MOST, |total| MOST.min(total / 20)),
+        }
+    }
+
+    /// How the server is to be, where the process may have so many descriptors.
+    pub(crate) fn server_options(&self, descriptors: Option<u64>) -> ServerOptions {
         let options = self.serving.options(&self.views);
+        let connections = self.serving.max_connections;
         ServerOptions {
+            max_open_connections: connections
+                .unwrap_or_else(|| descriptors::connections(descriptors)),
             // So many blocks are left out on purpose.
             ready_within: options.ready_within.saturating_add(self.confirmations),
             ..options
@@ -40,6 +57,18 @@ impl Start {
             views: self.views.options(),
         }
     }
+}
+
+/// How large the file system of a directory is, in bytes.
+#[cfg(unix)]
+fn total_space(directory: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(directory).ok()?;
+    Some(stat.f_blocks.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn total_space(_: &Path) -> Option<u64> {
+    None
 }
 
 impl NodeArgs {
@@ -67,10 +96,15 @@ impl NodeArgs {
 }
 
 impl Views {
+    /// Whether instances are to persist between calls.
+    pub(crate) fn are_stateful(&self) -> bool {
+        !self.no_stateful_views
+    }
+
     fn options(&self) -> ViewOptions {
         let default = ViewOptions::default();
         ViewOptions {
-            enabled: !self.no_stateful_views,
+            enabled: self.are_stateful(),
             instances: self.view_instances.unwrap_or(default.instances),
             queue: self.view_queue,
             scope: match self.view_scope {
@@ -155,7 +189,12 @@ mod tests {
     #[test]
     fn without_flags_the_libraries_defaults_hold() {
         let start = start(&[]);
-        assert_eq!(start.index_options(), IndexOptions::default());
+        let options = IndexOptions {
+            // The directory is not there, nor its file system.
+            min_free_space: 2 << 30,
+            ..IndexOptions::default()
+        };
+        assert_eq!(start.index_options(), options);
         let views = format!("{:?}", start.runtime_options());
         assert_eq!(views, format!("{:?}", RuntimeOptions::default()));
         let server = start.serving.options(&start.views);

@@ -262,6 +262,7 @@ mod tests {
             "no_stateful_views" | "rest" | "accept_guest_change" | "accept_less_work" => "true",
             "view_scope" => "\"shared\"",
             "height_compat" => "\"next\"",
+            "on_halt" => "\"exit\"",
             "network" => "\"regtest\"",
             "magic" => "\"fabfb5da\"",
             "auth" => "\"user:password\"",

@@ -196,6 +196,14 @@ fn choose_log(cli: &mut Cli, matches: &ArgMatches) -> Result<(), Mistake> {
 /// Of two ways to say one thing, the one that goes first counts.
 fn choose(start: &mut Start, matches: &ArgMatches) -> Result<(), Mistake> {
     let rank = |id: &str| rank(matches, id);
+    if let (Some(first), Some(exit_at)) = (start.start_height, start.exit_at)
+        && exit_at < first
+    {
+        let what = format!(
+            "--exit-at {exit_at} is below --start-height {first}: nothing would be indexed"
+        );
+        return Err(contradiction(what));
+    }
     let node = &mut start.node;
     if start.blocks.is_none() && node.rpc_url.is_none() {
         return Err(missing("either --rpc-url or --blocks is needed"));

@@ -15,8 +15,8 @@ use crate::size::Size;
 ///
 /// The blocks come from a node (--rpc-url), whose chain is followed through reorganisations, or from
 /// files (--blocks). Resumes where the database stands. SIGINT and SIGTERM end it with exit code 0.
-/// If the guest fails on a block, indexing halts there and views go on being served; with
-/// --exit-at, the command ends with exit code 1 instead.
+/// If the guest fails on a block, indexing halts there and views go on being served, or the command
+/// ends with exit code 1: see --on-halt.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_field_names, reason = "fields are named as their flags")]
 pub(crate) struct Start {
@@ -90,6 +90,17 @@ pub(crate) struct Start {
     /// the same with this one
     #[arg(long, env = "METASHREW_ACCEPT_GUEST_CHANGE", value_parser = FalseyValueParser::new())]
     pub(crate) accept_guest_change: bool,
+
+    /// What to do when indexing halts for good: go on answering views about what is indexed, or
+    /// end with exit code 1 [default: exit if nothing is indexed, if the command line or the
+    /// configuration is at fault, or with --exit-at; else serve]
+    #[arg(long, value_name = "WHAT", env = "METASHREW_ON_HALT")]
+    pub(crate) on_halt: Option<OnHalt>,
+
+    /// How much room to leave on the disk: with less, indexing pauses until there is more; 0 for
+    /// none [default: 2GiB, or 5% of the file system if that is less]
+    #[arg(long, value_name = "SIZE", env = "METASHREW_MIN_FREE_SPACE")]
+    pub(crate) min_free_space: Option<Size>,
 
     #[command(flatten)]
     pub(crate) node: NodeArgs,
@@ -239,6 +250,12 @@ pub(crate) struct Serving {
     )]
     pub(crate) max_request: Size,
 
+    /// How many connections may be open; where there are as many, the one that has been idle for
+    /// longest is closed for a new one [default: half of the file descriptors that the process may
+    /// have, 10000 at most]
+    #[arg(long, value_name = "COUNT", env = "METASHREW_MAX_CONNECTIONS")]
+    pub(crate) max_connections: Option<usize>,
+
     /// How many calls a batch may hold
     #[arg(
         long,
@@ -247,6 +264,14 @@ pub(crate) struct Serving {
         default_value_t = 1000
     )]
     pub(crate) max_batch: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnHalt {
+    /// Go on answering views
+    Serve,
+    /// End with exit code 1
+    Exit,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

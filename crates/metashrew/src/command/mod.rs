@@ -2,6 +2,7 @@
 
 mod database;
 mod guest;
+mod halt;
 mod inspect;
 mod inspect_database;
 mod keys;

@@ -1,5 +1,8 @@
 //! Keeps the pending block: what the node would mine next, executed on the last
 //! indexed block, so that views can answer as if it were there.
+//!
+//! One thread asks the node and has the block executed. Another, which waits for
+//! nobody, takes the block away once it may be stale.
 
 use std::io;
 use std::sync::Arc;
@@ -11,9 +14,17 @@ use bytes::Bytes;
 use metashrew_runtime::{BlockFrame, MetashrewRuntime, PendingBlock, assemble_block};
 use metashrew_store::BlockHash;
 use metashrew_sync::{BlockTemplate, CoreNode, IndexState, Progress, Stop};
+use parking_lot::Mutex;
 
-/// How often it is looked whether there is a new last block.
+/// How often it is looked whether there is a new last block, and whether what is
+/// pending is stale.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How many intervals a block stays pending without the node having said so again.
+const INTERVALS: u32 = 3;
+
+/// It stays so long at least: a node may take its time.
+const SHORTEST_LIFE: Duration = Duration::from_secs(5);
 
 /// What it takes to keep the pending block.
 pub(super) struct Pending {
@@ -25,37 +36,78 @@ pub(super) struct Pending {
 }
 
 /// The block that is pending now.
-#[derive(PartialEq, Eq)]
 struct Kept {
     parent: BlockHash,
     transactions: Vec<Bytes>,
+    /// When the node last said so.
+    said: Instant,
+}
+
+impl Kept {
+    /// Whether it is not, or may not be, what the node would mine on `tip`.
+    fn is_stale(&self, tip: Option<BlockHash>, follows: bool, interval: Duration) -> bool {
+        let life = interval.saturating_mul(INTERVALS).max(SHORTEST_LIFE);
+        !follows || tip != Some(self.parent) || self.said.elapsed() > life
+    }
 }
 
 impl Pending {
-    /// Keeps it, on a thread of its own, until a stop is requested.
-    pub(super) fn keep(self, stop: Stop) -> io::Result<()> {
-        thread::Builder::new()
-            .name("metashrew-pending".to_owned())
-            .spawn(move || self.run(&stop))
-            .map(drop)
+    /// Keeps it, on threads of its own, until a stop is requested.
+    pub(super) fn keep(self, stop: &Stop) -> io::Result<()> {
+        let pending = Arc::new(self);
+        let kept = Arc::new(Mutex::new(None));
+        let spawn = |name: &str, run: fn(&Self, &Stop, &Mutex<Option<Kept>>)| {
+            let (pending, stop) = (Arc::clone(&pending), stop.clone());
+            let kept = Arc::clone(&kept);
+            thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(move || run(&pending, &stop, &kept))
+                .map(drop)
+        };
+        spawn("metashrew-pending", Self::renew_often)?;
+        spawn("metashrew-stale", Self::drop_stale)
     }
 
-    fn run(&self, stop: &Stop) {
-        let mut kept = None;
+    fn tip(&self) -> Option<BlockHash> {
+        let snapshot = self.runtime.store().snapshot();
+        snapshot.tip().map(|tip| tip.hash)
+    }
+
+    /// Whether the index is at the node's tip, and the node answers. Below it, the
+    /// node's template stands on no indexed block.
+    fn follows(&self) -> bool {
+        self.progress.status().state == IndexState::Following
+    }
+
+    fn drop_stale(&self, stop: &Stop, kept: &Mutex<Option<Kept>>) {
+        while !stop.wait(TICK) {
+            let mut kept = kept.lock();
+            let Some(block) = kept.as_ref() else {
+                continue;
+            };
+            if block.is_stale(self.tip(), self.follows(), self.interval) {
+                *kept = None;
+                // Taking it away runs nothing, and so cannot fail.
+                let _ = self.runtime.set_pending(None);
+                tracing::debug!("the pending block may be stale, and is dropped");
+            }
+        }
+    }
+
+    fn renew_often(&self, stop: &Stop, kept: &Mutex<Option<Kept>>) {
         let mut asked: Option<(BlockHash, Instant)> = None;
         let mut fails = false;
         while !stop.wait(TICK) {
-            let Some(tip) = self.runtime.store().snapshot().tip().map(|tip| tip.hash) else {
+            let Some(tip) = self.tip() else {
                 continue;
             };
             let is_due =
                 asked.is_none_or(|(of, when)| of != tip || when.elapsed() >= self.interval);
-            // Below the node's tip, its template stands on no indexed block.
-            if !is_due || self.progress.status().state != IndexState::Following {
+            if !is_due || !self.follows() {
                 continue;
             }
             asked = Some((tip, Instant::now()));
-            let renewed = self.renew(tip, &mut kept);
+            let renewed = self.renew(tip, kept);
             if let Err(error) = &renewed {
                 if !fails {
                     tracing::warn!("there is no pending block: {error:#}");
@@ -66,8 +118,9 @@ impl Pending {
         }
     }
 
-    fn renew(&self, tip: BlockHash, kept: &mut Option<Kept>) -> Result<()> {
+    fn renew(&self, tip: BlockHash, kept: &Mutex<Option<Kept>>) -> Result<()> {
         let template = self.node.block_template()?;
+        let said = Instant::now();
         if template.parent != tip {
             // A block is on its way: once it is indexed, it is asked again.
             return Ok(());
@@ -81,11 +134,11 @@ impl Pending {
             transactions,
             ..
         } = template;
-        let new = Kept {
-            parent,
-            transactions,
-        };
-        if kept.as_ref() == Some(&new) {
+        let mut kept = kept.lock();
+        if let Some(kept) = kept.as_mut()
+            && (kept.parent, &kept.transactions) == (parent, &transactions)
+        {
+            kept.said = said;
             return Ok(());
         }
         let frame = BlockFrame {
@@ -95,12 +148,41 @@ impl Pending {
             version,
             bits,
         };
-        let block = assemble_block(&frame, &new.transactions)
-            .context("the node's template makes no block")?;
+        let block =
+            assemble_block(&frame, &transactions).context("the node's template makes no block")?;
         let block = Bytes::from(block);
         self.runtime
             .set_pending(Some(PendingBlock { parent, block }))?;
-        *kept = Some(new);
+        *kept = Some(Kept {
+            parent,
+            transactions,
+            said,
+        });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_pending_only_as_long_as_the_node_would_mine_it_next() {
+        let [tip, other] = [1, 2].map(|byte| BlockHash::from_bytes([byte; 32]));
+        let kept = |said| Kept {
+            parent: tip,
+            transactions: Vec::new(),
+            said,
+        };
+        let now = Instant::now();
+        let hour = Duration::from_hours(1);
+        assert!(!kept(now).is_stale(Some(tip), true, hour));
+        assert!(kept(now).is_stale(Some(tip), false, hour));
+        assert!(kept(now).is_stale(Some(other), true, hour));
+        assert!(kept(now).is_stale(None, true, hour));
+        if let Some(before) = now.checked_sub(Duration::from_secs(30)) {
+            assert!(!kept(before).is_stale(Some(tip), true, Duration::from_secs(20)));
+            assert!(kept(before).is_stale(Some(tip), true, Duration::from_secs(1)));
+        }
     }
 }

@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use metashrew_runtime::MetashrewRuntime;
-use metashrew_server::{IndexingReport, IndexingState, IndexingStatus};
-use metashrew_sync::{
-    BlockFiles, CoreNode, IndexState, IndexStatus, Indexer, NewBlocks, Node, Progress, subscribe,
+use metashrew_server::{
+    CurrentBlock, IndexingReport, IndexingState, IndexingStatus, IndexingTotals,
 };
+use metashrew_sync::{
+    BlockFiles, CoreNode, IndexState, IndexStatus, Indexer, NewBlocks, Node, Progress,
+    ProgressReport, WaitsFor, subscribe,
+};
+use parking_lot::Mutex;
 
 use crate::cli::Start;
 
@@ -73,7 +77,9 @@ impl Source {
             // It says where these blocks are, not where the database begins.
             options.start_height = None;
         }
-        let indexer = Indexer::new(runtime, node, options);
+        let store = runtime.store().clone();
+        let indexer = Indexer::new(runtime, node, options)
+            .with_free_space(move || store.free_space());
         match self {
             Self::Node {
                 new_blocks: Some(new_blocks),
@@ -92,17 +98,46 @@ impl Source {
     }
 
     /// What tells the server how indexing goes.
-    pub(super) fn reporter(&self, progress: Arc<Progress>) -> Reporter {
-        let node = self.node();
-        Reporter { progress, node }
+    pub(super) fn reporter(&self, progress: Arc<Progress>, runtime: MetashrewRuntime) -> Reporter {
+        Reporter {
+            progress,
+            runtime,
+            node: self.node(),
+            hint: Mutex::default(),
+        }
     }
 }
 
 /// Tells the server how indexing goes.
 pub(super) struct Reporter {
     progress: Arc<Progress>,
+    runtime: MetashrewRuntime,
+    /// What can be done about what halted indexing last.
+    hint: Mutex<Option<String>>,
     /// None if the blocks come from files.
     node: Option<Arc<CoreNode>>,
+}
+
+impl Reporter {
+    /// Indexing has halted; there may be something to be done about it.
+    pub(super) fn halted(&self, hint: Option<String>) {
+        *self.hint.lock() = hint;
+    }
+
+    fn totals(&self, progress: &ProgressReport) -> IndexingTotals {
+        let reads = self.runtime.block_read_time();
+        IndexingTotals {
+            blocks: progress.blocks,
+            // A block under way has read, and is not counted yet.
+            guest: progress.executing.saturating_sub(reads),
+            reads,
+            commit: progress.committing,
+            reorgs: progress.rollbacks,
+            undone_blocks: progress.undone_blocks,
+            node_failures: self.progress.node_failures(),
+            machine_failures: progress.machine_failures,
+        }
+    }
 }
 
 impl IndexingStatus for Reporter {
@@ -120,7 +155,10 @@ impl IndexingStatus for Reporter {
             }
         };
         let sources = sources.into_iter();
+        let has_halted = matches!(status.state, IndexState::Halted { .. });
         IndexingReport {
+            hint: self.hint.lock().clone().filter(|_| has_halted),
+            totals: Some(self.totals(&status.progress)),
             sources: sources
                 .map(|(name, count)| (name.to_owned(), count))
                 .collect(),
@@ -136,6 +174,11 @@ fn report(status: IndexStatus) -> IndexingReport {
         blocks_per_second: Some(status.blocks_per_second),
         bytes_per_second: Some(status.bytes_per_second),
         eta: status.left,
+        current_block: progress.running.map(|block| CurrentBlock {
+            height: block.height,
+            block_hash: block.hash,
+            elapsed: block.since.elapsed(),
+        }),
         // A branch that replaced the first block has no block in common with it.
         last_reorg: progress.last_reorg.and_then(|reorg| {
             Some(metashrew_server::Reorg {
@@ -151,9 +194,15 @@ fn report(status: IndexStatus) -> IndexingReport {
         IndexState::Following => IndexingState::Following,
         IndexState::Done => IndexingState::Done,
         IndexState::Stopped => IndexingState::Stopped,
-        IndexState::Waiting { error, .. } => {
+        IndexState::Waiting {
+            waits_for, error, ..
+        } => {
             report.error = Some(error);
-            IndexingState::WaitingForNode
+            match waits_for {
+                WaitsFor::Node => IndexingState::WaitingForNode,
+                WaitsFor::Machine => IndexingState::WaitingForMachine,
+                WaitsFor::Disk => IndexingState::WaitingForDisk,
+            }
         }
         IndexState::Halted {
             error,

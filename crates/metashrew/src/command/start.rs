@@ -13,12 +13,12 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::pending::Pending;
-use super::source::Source;
-use super::{database, guest};
+use super::source::{Reporter, Source};
+use super::{database, guest, halt};
 use crate::cli::Start;
 use crate::console::{self, Console};
+use crate::descriptors;
 use crate::reading::Reading;
-use crate::report;
 use crate::signals::Signals;
 
 /// How often the bar moves.
@@ -26,6 +26,9 @@ const BAR_EVERY: Duration = Duration::from_millis(200);
 
 /// How often a log line tells the progress where there is no bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// How often it is tried at most to have stateful views after all.
+const STATEFUL_VIEWS_EVERY: Duration = Duration::from_secs(1);
 
 /// How long requests under way may hold up the end.
 const SERVER_GRACE: Duration = Duration::from_secs(5);
@@ -47,6 +50,7 @@ pub(super) fn run(args: &Start, console: &Console) -> Result<()> {
 }
 
 async fn serve(args: &Start, console: &Console) -> Result<()> {
+    let descriptors = descriptors::raise_limit();
     let mut signals = Signals::catch().context("signals cannot be caught")?;
     // All that can be checked is checked before a database is made.
     let address = Reserved::take(args.serving.address()?)?;
@@ -57,12 +61,18 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
     let indexer = source.indexer(runtime.clone(), args);
     indexer.claim()?;
     tell_guests(&runtime);
-    let reporter = source.reporter(indexer.progress());
+    let reporter = Arc::new(source.reporter(indexer.progress(), runtime.clone()));
     let options = ServerOptions {
-        indexing: Some(Arc::new(reporter)),
-        ..args.server_options()
+        indexing: Some(Arc::<Reporter>::clone(&reporter)),
+        ..args.server_options(descriptors)
     };
+    tracing::info!(
+        descriptors,
+        connections = options.max_open_connections,
+        "open files and connections are limited"
+    );
     let server = Server::serve(address, runtime.clone(), options)?;
+    let stateful_views = args.views.are_stateful().then(|| runtime.clone());
     let mut indexing = Indexing::start(indexer, runtime.store().clone())?;
     if let Some(node) = source.node()
         && let Some(interval) = args.node.pending_interval()
@@ -73,10 +83,13 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
             progress: Arc::clone(&indexing.progress),
             interval,
         };
-        let kept = pending.keep(indexing.stop.clone());
-        kept.context("the thread for the pending block cannot be started")?;
+        let kept = pending.keep(&indexing.stop);
+        kept.context("the threads for the pending block cannot be started")?;
     }
-    until_over(args, console, &mut signals, &mut indexing).await?;
+    if let Some(runtime) = stateful_views {
+        tokio::spawn(enable_stateful_views(runtime));
+    }
+    until_over(args, console, &reporter, &mut signals, &mut indexing).await?;
     tokio::select! {
         () = end(server, indexing) => {}
         signal = signals.next() => tracing::warn!("{signal} again: leaving at once"),
@@ -89,6 +102,7 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
 async fn until_over(
     args: &Start,
     console: &Console,
+    reporter: &Reporter,
     signals: &mut Signals,
     indexing: &mut Indexing,
 ) -> Result<()> {
@@ -102,7 +116,7 @@ async fn until_over(
             ended = indexing.watch(console) => ended,
         };
         console.hide_bar();
-        if after_indexing(args, &indexing.progress, ended)? == Halted::Done {
+        if after_indexing(args, &indexing.progress, reporter, ended)? == Halted::Done {
             return Ok(());
         }
         tokio::select! {
@@ -138,6 +152,25 @@ fn tell_guests(runtime: &MetashrewRuntime) {
     }
 }
 
+/// Stateful views that could not be had at the start (the guest may need a state, the
+/// machine memory) are tried again whenever there is another last block.
+async fn enable_stateful_views(runtime: MetashrewRuntime) {
+    let tip = || runtime.store().snapshot().tip().map(|tip| tip.hash);
+    let mut tried = tip();
+    let mut ticks = interval(STATEFUL_VIEWS_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !runtime.is_stateful_views_enabled() {
+        ticks.tick().await;
+        if tip() == tried {
+            continue;
+        }
+        tried = tip();
+        if let Err(error) = runtime.enable_stateful_views().await {
+            tracing::debug!("stateful views cannot be enabled yet: {error}");
+        }
+    }
+}
+
 /// What to do once indexing is over.
 #[derive(Debug, PartialEq, Eq)]
 enum Halted {
@@ -150,6 +183,7 @@ enum Halted {
 fn after_indexing(
     args: &Start,
     progress: &Progress,
+    reporter: &Reporter,
     ended: Result<IndexEnd, IndexError>,
 ) -> Result<Halted> {
     let report = progress.report();
@@ -176,13 +210,12 @@ fn after_indexing(
             );
             Ok(Halted::Serving)
         }
-        Err(error) if args.exit_at.is_some() => Err(error.into()),
         Err(error) => {
-            report::print(&error.into());
-            tracing::warn!(
-                height = report.height,
-                "indexing has halted; views go on being served"
-            );
+            reporter.halted(halt::tell(&error));
+            if halt::exits(args, report.height, &error) {
+                return Err(error.into());
+            }
+            tracing::warn!(height = report.height, "views go on being served");
             Ok(Halted::Serving)
         }
     }
@@ -306,7 +339,10 @@ fn show(progress: &Progress, store: &Store, bar: Option<&ProgressBar>, shown: &m
     let status = progress.status();
     let reading = Reading::of(&status, &store.cache_stats());
     let Some(bar) = bar else {
-        if status.state != IndexState::Following || *shown != reading.height {
+        if status.state != IndexState::Following
+            || *shown != reading.height
+            || reading.is_at_a_slow_block()
+        {
             tracing::info!("{reading}");
         }
         *shown = reading.height;

@@ -67,8 +67,15 @@ fn lines(ready: &Value, stats: &Value) -> String {
     }
     line("node's tip", plain("/indexing/node_tip"));
     line("error", plain("/indexing/error"));
+    line("hint", plain("/indexing/hint"));
     line("failed block", plain("/indexing/failed_block/height"));
     let number = |path: &str| at(path).and_then(Value::as_f64);
+    let current = at("/indexing/current_block").map(|block| {
+        let (height, hash) = (&block["height"], shown(&block["block_hash"]));
+        let seconds = block["seconds"].as_f64().unwrap_or_default();
+        format!("{height} ({hash}), for {seconds:.1} s")
+    });
+    line("block at work", current);
     let speed = number("/indexing/blocks_per_second").map(|blocks| {
         let bytes = number("/indexing/bytes_per_second").unwrap_or_default();
         format!("{blocks:.1} blocks/s, {:.1} MB/s", bytes / 1e6)
@@ -88,6 +95,9 @@ fn lines(ready: &Value, stats: &Value) -> String {
         "memory",
         memory.map(|bytes| format!("{:.0} MB", bytes / 1e6)),
     );
+    let megabytes = |path: &str| number(path).map(|bytes| format!("{:.0} MB", bytes / 1e6));
+    line("database", megabytes("/database/bytes"));
+    line("free on its disk", megabytes("/database/free_bytes"));
     let reorg = at("/indexing/last_reorg").map(|reorg| {
         let (depth, height) = (&reorg["depth"], &reorg["height"]);
         format!("{depth} blocks above {height}")
@@ -142,17 +152,20 @@ mod tests {
             ],
             "indexing": {
                 "state": "waiting_for_node", "node_tip": null, "error": "down",
+                "current_block": { "height": 7, "block_hash": "0x07", "seconds": 12.34 },
                 "blocks_per_second": 0.0, "bytes_per_second": 0.0, "eta_seconds": null,
                 "last_reorg": { "height": 9, "depth": 2 }, "sources": { "rest": 1, "rpc": 3 },
             },
             "read_cache": { "hits": 3, "misses": 1 },
+            "database": { "bytes": 7_000_000, "free_bytes": null },
             "process": { "resident_bytes": 41_600_000 },
         });
         assert_eq!(
             lines(&ready, &stats),
             "state: waiting_for_node\nready: no: nothing indexed\nguest: 0x11, from block 0\n\
              guest: blocks 0.1.0 0x22, from block 7\nerror: down\n\
-             speed: 0.0 blocks/s, 0.0 MB/s\nreads cached: 75%\nmemory: 42 MB\nlast reorganisation: 2 blocks above 9\n\
+             block at work: 7 (0x07), for 12.3 s\n\
+             speed: 0.0 blocks/s, 0.0 MB/s\nreads cached: 75%\nmemory: 42 MB\ndatabase: 7 MB\nlast reorganisation: 2 blocks above 9\n\
              blocks from: rest 1, rpc 3\n"
         );
     }

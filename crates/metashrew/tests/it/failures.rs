@@ -121,16 +121,13 @@ fn a_guest_that_fails_halts_indexing_but_not_the_server() {
     running.signal("TERM");
     let (code, stderr) = running.wait();
     assert_eq!(code, Some(0));
-    let hash = place.chain.at(3).unwrap().hash;
     assert!(
-        stderr.contains(&format!(
-            "error: the guest failed on block 3 ({hash})\n  caused by: the guest aborted: out of tea (tea.ts:7:3)\n  0: "
-        )),
+        stderr.contains("the guest aborted: out of tea (tea.ts:7:3); 0: "),
         "{stderr}"
     );
     assert!(
-        stderr.contains("\nhint: every machine fails here"),
-        "{stderr}"
+        !stderr.contains("\nerror: "),
+        "a line of the log is enough: {stderr}"
     );
 
     assert!(
