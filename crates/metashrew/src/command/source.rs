@@ -78,8 +78,8 @@ impl Source {
             options.start_height = None;
         }
         let store = runtime.store().clone();
-        let indexer = Indexer::new(runtime, node, options)
-            .with_free_space(move || store.free_space());
+        let indexer =
+            Indexer::new(runtime, node, options).with_free_space(move || store.free_space());
         match self {
             Self::Node {
                 new_blocks: Some(new_blocks),

@@ -5,10 +5,12 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::process::Command;
 
+use metashrew_testing::bitcoind::Bitcoind;
 use metashrew_testing::guests;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{Place, Running, get, succeed};
+use crate::followed::Desk;
+use crate::harness::{Place, Running, get, metashrew, succeed};
 
 const BLOCKS: usize = 60;
 
@@ -46,6 +48,51 @@ fn assert_undisturbed(place: &Place, running: Running) -> String {
     assert_eq!(place.stored_tip(), undisturbed.stored_tip());
     succeed(&mut place.metashrew(&["verify", "--db", "db"]));
     log
+}
+
+#[test]
+fn files_that_may_not_grow_are_waited_for() {
+    let node = Bitcoind::start();
+    node.mine(5);
+    let desk = Desk::with(&guests::flush_only(2_000));
+    let start = desk.follow("db", &node.rpc_url(), &[]);
+    // A write beyond the limit is to fail, not to end the process.
+    let mut running = Running::spawn(&mut under("trap '' XFSZ", &start));
+    running.wait_for_tip(&node);
+    // The journal is somewhat below that.
+    limit_files(&running, "2097152");
+    node.mine(30);
+    let indexing = running.wait_for_state("waiting_for_disk");
+    let error = indexing["error"].as_str().unwrap();
+    assert!(error.contains("could not be committed"), "{error}");
+    let (_, ready) = get(running.address, "/ready");
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    assert_eq!(ready["state"], "waiting_for_disk");
+    let metrics = get(running.address, "/metrics").1;
+    assert!(
+        metrics.contains("metashrew_indexing_state{state=\"waiting_for_disk\"} 1\n"),
+        "{metrics}"
+    );
+    // What is committed goes on being served.
+    let height = running.served_height().unwrap();
+    assert!((5..35).contains(&height), "{height}");
+    running.result("metashrew_getblockhash", &json!([height]));
+    // It is tried again, in vain, and then with success.
+    running.wait_for("failures=4");
+    limit_files(&running, "unlimited");
+    running.wait_for("there is room on the disk again");
+    running.wait_for_tip(&node);
+    running.wait_for_state("following");
+    let log = running.end();
+    assert!(!log.contains("indexing has halted"), "{log}");
+    assert_eq!(desk.records("db"), desk.fresh(&node, "fresh", &[]));
+    succeed(metashrew().arg("verify").arg("--db").arg(desk.path("db")));
+}
+
+/// Limits the size of the files of a server.
+fn limit_files(running: &Running, bytes: &str) {
+    let limit = format!("--fsize={bytes}:");
+    succeed(Command::new("prlimit").args([&limit, "--pid", &running.pid()]));
 }
 
 #[test]
