@@ -161,7 +161,8 @@ fn deeper_than_the_horizon_halts_until_it_is_allowed() {
     running.wait_for_tip(&node);
     let (before, first) = (node.tip().to_string(), node.hash_at(21));
     node.reorganise(20, 12);
-    running.wait_for("hint: a larger `--reorg-horizon`");
+    let line = running.wait_for("indexing has halted");
+    assert!(line.contains("hint=\"a larger `--reorg-horizon`"), "{line}");
     let indexing = running.wait_for_state("halted");
     assert!(
         indexing["error"]
@@ -177,7 +178,11 @@ fn deeper_than_the_horizon_halts_until_it_is_allowed() {
     node.reconsider(&first);
     node.invalidate(&branch);
     assert_eq!(node.tip().to_string(), before);
-    running.wait_for_state("following");
+    let indexing = running.wait_for_state("following");
+    assert_eq!(
+        (&indexing["error"], &indexing["hint"]),
+        (&json!(null), &json!(null))
+    );
     node.mine(1);
     running.wait_for_tip(&node);
     node.invalidate(&node.hash_at(21));
