@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::BackendError;
 use crate::block::{Height, Hex, parse_hex32};
+use crate::directory;
 use crate::error::OpenError;
 use crate::identity::{GuestFrom, GuestId, Identity, NetworkId};
 use crate::keys::FORMAT;
@@ -122,17 +123,7 @@ pub(crate) fn write(path: &Path, identity: &Identity) -> io::Result<()> {
     file.sync_all()?;
     drop(file);
     fs::rename(&unfinished, path.join(FILE))?;
-    sync_directory(path)
-}
-
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_path: &Path) -> io::Result<()> {
-    Ok(())
+    directory::sync(path)
 }
 
 /// The file's text; none if there is no such file.

@@ -16,6 +16,7 @@ mod chainwork;
 mod claim;
 mod commit;
 mod counter;
+mod directory;
 mod disk_usage;
 mod error;
 mod format_file;

@@ -92,6 +92,7 @@ fn an_endless_block_is_reported_and_a_stop_does_not_wait_for_it() {
     let store = Store::in_memory();
     let runtime = MetashrewRuntime::new(&guests::spins_at(9), store.clone()).unwrap();
     let options = IndexOptions {
+        start_height: Some(1),
         slow_block: Duration::from_millis(20),
         stop_grace: Duration::from_millis(20),
         ..IndexOptions::default()
@@ -104,6 +105,7 @@ fn an_endless_block_is_reported_and_a_stop_does_not_wait_for_it() {
         let run = scope.spawn(|| indexer.run(&stop));
         // Waits for the third report, however long the machine takes for it.
         while log.text().matches("has been processing block 9").count() < 3 {
+            assert!(!run.is_finished(), "it ended: {:?}", progress.status());
             thread::yield_now();
         }
         assert_eq!(

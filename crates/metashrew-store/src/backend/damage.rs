@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::disk::io;
+use crate::directory;
 use crate::error::OpenError;
 use crate::open::HINT;
 
@@ -42,18 +43,8 @@ pub(super) fn note(path: &Path, error: &OpenError) {
             file.write_all(what.as_bytes())
                 .and_then(|()| file.sync_all())
         })
-        .and_then(|()| sync_directory(path));
+        .and_then(|()| directory::sync(path));
     if let Err(error) = noted {
         tracing::warn!(%error, "cannot note that the database is damaged");
     }
-}
-
-#[cfg(unix)]
-pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-#[cfg(not(unix))]
-pub(super) fn sync_directory(_path: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -20,12 +20,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use fjall::{OwnedWriteBatch, PersistMode, Readable, Slice};
 use parking_lot::Mutex;
 
-use super::damage::{self, corrupt, sync_directory};
+use super::damage::{self, corrupt};
 use super::durable::DurableRecord;
 use super::engine::{self, Engine, Hold, Settings, name};
 use super::journals::Journals;
 use super::trees::{REPLAY_STEP, Trees};
 use super::{Backend, BackendError, Batch, Durability, ErrorKind, Scan, Space, View, files};
+use crate::directory;
 use crate::error::OpenError;
 use crate::format_file;
 use crate::open::StoreOptions;
@@ -123,7 +124,7 @@ fn create_directory(path: &Path) -> std::io::Result<()> {
     for created in missing {
         let parent = created.parent().unwrap_or(Path::new(""));
         let is_here = parent.as_os_str().is_empty();
-        sync_directory(if is_here { Path::new(".") } else { parent })?;
+        directory::sync(if is_here { Path::new(".") } else { parent })?;
     }
     Ok(())
 }
@@ -168,7 +169,7 @@ fn create(path: &Path, settings: Settings) -> Result<(), OpenError> {
     drop(database);
     fs::rename(&unfinished, path.join(ENGINE))
         .map_err(io("putting the database into its place"))?;
-    sync_directory(path).map_err(io("syncing the database's directory"))
+    directory::sync(path).map_err(io("syncing the database's directory"))
 }
 
 /// Opens an engine that is there: checks it, makes its journals short, and only then

@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::damage::{corrupt, sync_directory};
+use super::damage::corrupt;
 use super::disk::{STAMP_KEY, Stamp, io};
+use crate::directory;
 use crate::error::OpenError;
 
 const EXTENSION: &str = "jnl";
@@ -141,7 +142,7 @@ impl Journals {
                 file.write_all(&journal.read_whole()?)?;
                 file.sync_all()?;
                 fs::rename(&copy, &journal.path)?;
-                journal.path.parent().map_or(Ok(()), sync_directory)
+                journal.path.parent().map_or(Ok(()), directory::sync)
             };
             if let Err(error) = copied() {
                 fs::remove_file(&copy).ok();
@@ -165,7 +166,7 @@ impl Journals {
             let newest = File::options().write(true).open(&newest.path)?;
             newest.set_len(0)?;
             newest.sync_all()?;
-            sync_directory(engine)
+            directory::sync(engine)
         };
         emptied().map_err(io("emptying the journals"))
     }
