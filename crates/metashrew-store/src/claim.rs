@@ -114,6 +114,16 @@ impl Claimed {
         }
     }
 
+    /// The guest that was written down last, whether or not its blocks are there.
+    fn last_guest(&self) -> Option<GuestId> {
+        let state = self.state.lock();
+        state
+            .recorded
+            .guests
+            .last()
+            .map(|entry| entry.guest.clone())
+    }
+
     /// Writes down, durably, whose block `height` will be, if it is the next above `tip`.
     pub(crate) fn before_commit(
         &self,
@@ -154,7 +164,9 @@ impl Store {
     }
 
     /// What the database in the directory `path` says of itself, whoever has it open.
-    /// It may tell of a block that is about to be committed, too.
+    ///
+    /// The last block is not looked at. So `guests` may name guests of blocks above it:
+    /// of one that is about to be committed, or of those that were rolled back.
     pub fn identity_of(path: &Path) -> Result<Identity, OpenError> {
         format_file::read(path)?.ok_or_else(|| OpenError::NotFound {
             path: path.to_owned(),
@@ -164,8 +176,8 @@ impl Store {
     /// Claims the database for whoever commits to it from now on; what is none in
     /// `claim` stays as it was claimed before. After an error nothing is changed.
     ///
-    /// Nothing is compared with what was noted for blocks that are not there: that of an
-    /// empty database, and of blocks that were rolled back.
+    /// What was noted for blocks that are not there refuses nobody: that of an empty
+    /// database, and of blocks that were rolled back. Their guest may go on again.
     pub fn claim(&self, claim: &Claim) -> Result<(), ClaimError> {
         let identity = self.identity();
         if let Some(given) = &claim.network
@@ -196,10 +208,15 @@ impl Store {
         Ok(())
     }
 
-    /// Whether `guest` is the one that wrote the last block. A database that does not
-    /// know takes any.
+    /// Whether `guest` is the one that wrote the last block, or was accepted to go on from
+    /// there: its blocks may be rolled back again, or not be there yet. A database that
+    /// does not know takes any.
     pub fn check_guest(&self, guest: &GuestId) -> Result<(), OtherGuest> {
         let snapshot = self.snapshot();
+        let accepted = self.inner.claimed.last_guest();
+        if accepted.is_some_and(|accepted| accepted.sha256 == guest.sha256) {
+            return Ok(());
+        }
         let recorded = self.identity().guests;
         match (snapshot.tip(), recorded.last()) {
             (Some(tip), Some(last)) if last.guest.sha256 != guest.sha256 => Err(OtherGuest {

@@ -54,13 +54,14 @@ fn file_bytes(metadata: &fs::Metadata) -> u64 {
     metadata.len()
 }
 
+/// What is left for this process on the file system of `directory`, in bytes.
 #[cfg(unix)]
-fn free_space(directory: &Path) -> Option<u64> {
+pub(crate) fn free_space(directory: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(directory).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 #[cfg(not(unix))]
-fn free_space(_directory: &Path) -> Option<u64> {
+pub(crate) fn free_space(_directory: &Path) -> Option<u64> {
     None
 }

@@ -59,7 +59,8 @@ struct Guest {
 }
 
 /// Reads what the directory `path` says it is; none if there is no database yet: it is
-/// missing, empty, or holds what a killed creation leaves. Changes nothing.
+/// missing, empty, or holds what a killed creation or a new file system leaves. Changes
+/// nothing.
 ///
 /// Any other directory is refused: of another format, not ours, or damaged.
 pub(crate) fn read(path: &Path) -> Result<Option<Identity>, OpenError> {
@@ -153,12 +154,14 @@ fn check_unused(path: &Path) -> Result<(), OpenError> {
     for entry in entries {
         let entry = entry.map_err(unreadable)?;
         let metadata = entry.metadata().map_err(unreadable)?;
-        let is_left_over = match entry.file_name().to_str() {
+        let is_harmless = match entry.file_name().to_str() {
             Some("lock") => metadata.is_file() && metadata.len() == 0,
             Some(UNFINISHED) => metadata.is_file(),
+            // What a fresh file system has in it.
+            Some("lost+found") => metadata.is_dir(),
             _ => false,
         };
-        if !is_left_over {
+        if !is_harmless {
             return Err(foreign(path, &entry.file_name().to_string_lossy()));
         }
     }

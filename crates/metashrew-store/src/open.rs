@@ -46,7 +46,7 @@ pub struct StoreOptions {
     /// What a commit survives when it returns. Default: a power cut.
     ///
     /// With [`Durability::Buffered`] a power cut may cost the last seconds'
-    /// blocks, and the database then opens at an earlier block.
+    /// blocks: the database then opens at an earlier block, or is refused as damaged.
     pub durability: Durability,
     /// Open a database that lost its last commits although they had been made
     /// durable, as long as what is left is whole. Default: no.

@@ -26,7 +26,10 @@ pub(super) fn corrupt(what: impl Into<String>) -> OpenError {
 /// Fails if an earlier opening found the database damaged.
 pub(super) fn check_not_noted(path: &Path) -> Result<(), OpenError> {
     match fs::read(path.join(DAMAGED)) {
-        Ok(what) => Err(corrupt(String::from_utf8_lossy(&what))),
+        Ok(what) => Err(corrupt(format!(
+            "an earlier opening found: {} (noted in `{DAMAGED}`; remove that file once this is mended)",
+            String::from_utf8_lossy(&what)
+        ))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(io("looking for noted damage")(error)),
     }

@@ -23,9 +23,9 @@ use parking_lot::Mutex;
 use super::damage::{self, corrupt};
 use super::durable::DurableRecord;
 use super::engine::{self, Engine, Hold, Settings, name};
-use super::journals::Journals;
+use super::journals::{self, Journals};
 use super::trees::{REPLAY_STEP, Trees};
-use super::{Backend, BackendError, Batch, Durability, ErrorKind, Scan, Space, View, files};
+use super::{Backend, BackendError, Batch, Durability, ErrorKind, Scan, Space, View, files, probe};
 use crate::directory;
 use crate::error::OpenError;
 use crate::format_file;
@@ -187,9 +187,17 @@ fn recover(
     let stamp = trees.last_stamp(&journals)?;
     DurableRecord::check(path, stamp, accept_lost)?;
     journals.cut_torn_write()?;
+    journals::remove_unfinished(&directory)?;
+    files::create_lock_if_missing(&directory)?;
     if journals.len() > REPLAY_STEP {
-        trees.replay(&journals)?;
-        journals.empty(&directory)?;
+        match trees.replay(&journals) {
+            Ok(()) => journals.empty(&directory)?,
+            // The engine replays into memory, for which a full disk has room enough.
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "cannot write the journals out; they are replayed into memory");
+            }
+            Err(error) => return Err(error),
+        }
     }
     drop(trees);
     let hold = Hold {
@@ -241,7 +249,7 @@ impl Opening {
     }
 
     /// The engine, unless it was closed.
-    fn engine(&self) -> Result<Arc<Engine>, BackendError> {
+    pub(super) fn engine(&self) -> Result<Arc<Engine>, BackendError> {
         self.engine.load_full().ok_or_else(closed)
     }
 }
@@ -318,13 +326,14 @@ impl Backend for Disk {
 
     fn reopen_if_failed(&self) -> Result<(), OpenError> {
         let mut writer = self.writer.lock();
-        if let Some(engine) = self.opening.load().engine.load_full()
-            && !engine.has_failed()
-        {
-            return Ok(());
+        let directory = self.path.join(ENGINE);
+        match self.opening.load().engine.load_full() {
+            Some(engine) if !engine.has_failed() => return Ok(()),
+            // Views still read in it: it stays open while no other could be opened.
+            Some(_) => probe::check(&directory)?,
+            None => (),
         }
         self.close(&mut writer)?;
-        let directory = self.path.join(ENGINE);
         files::check(&directory)
             .and_then(|_| Journals::read(&directory)?.detach())
             .and_then(|()| recover(&self.path, self.settings, false, &self.lock))

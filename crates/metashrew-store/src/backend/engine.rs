@@ -6,9 +6,10 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fjall::config::{FilterPolicy, HashRatioPolicy, PinningPolicy};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use tempfile::TempDir;
 
 use super::damage::corrupt;
@@ -30,6 +31,10 @@ const MAX_CACHED_FILES: usize = 8_192;
 /// two memtables before it looks, so it begins only below these.
 const MAX_NEW_RUNS: usize = 26;
 const MAX_SEALED_MEMTABLES: usize = 1;
+/// How long a commit that waits for room sleeps before it looks again.
+const WAITING_STEP: Duration = Duration::from_millis(2);
+/// After how many steps it compacts itself: a tenth of a second.
+const STEPS_TO_COMPACTION: u32 = 50;
 
 /// How an engine is opened.
 #[derive(Debug, Clone, Copy)]
@@ -98,15 +103,25 @@ impl Engine {
     }
 
     /// Waits until the engine has written out enough to take another batch at once.
+    ///
+    /// Its threads compact only after they wrote something out, and then may find that
+    /// the tables are busy. So a key space that stays full is compacted from here.
     pub(super) fn wait_for_room(&self) -> Result<(), fjall::Error> {
-        let full = |space: &Keyspace| {
-            space.sealed_memtable_count() > MAX_SEALED_MEMTABLES
-                || fjall::AbstractTree::l0_run_count(&space.tree) > MAX_NEW_RUNS
+        let has_many_runs = |space: &Keyspace| space.tree.l0_run_count() > MAX_NEW_RUNS;
+        let is_full = |space: &Keyspace| {
+            space.sealed_memtable_count() > MAX_SEALED_MEMTABLES || has_many_runs(space)
         };
-        while self.spaces.iter().any(full) {
+        let mut steps = 0;
+        while self.spaces.iter().any(is_full) {
             // Fails when the threads that make room have died.
             self.database.persist(PersistMode::Buffer)?;
-            std::thread::sleep(std::time::Duration::from_millis(2));
+            std::thread::sleep(WAITING_STEP);
+            steps += 1;
+            if u32::is_multiple_of(steps, STEPS_TO_COMPACTION) {
+                for space in self.spaces.iter().filter(|space| has_many_runs(space)) {
+                    compact(space)?;
+                }
+            }
         }
         Ok(())
     }
@@ -122,6 +137,15 @@ impl Engine {
             )
         })
     }
+}
+
+/// Does one compaction as the engine's threads would, beside them: each takes tables that
+/// no other is at work on.
+fn compact(space: &Keyspace) -> Result<(), fjall::Error> {
+    // Keeps all versions of a key: which of them snapshots need the threads know.
+    const GARBAGE_BELOW: u64 = 0;
+    let strategy = Arc::clone(&space.config.compaction_strategy);
+    Ok(space.tree.compact(strategy, GARBAGE_BELOW)?)
 }
 
 /// Opens the engine in `directory`. What is missing there it makes, so it must be either
@@ -142,9 +166,12 @@ pub(super) fn open(
         .worker_threads_unchecked(threads)
         .open()
         .map_err(|error| match error {
-            fjall::Error::Locked => OpenError::Locked {
-                path: directory.to_owned(),
-            },
+            // The database's own lock is held: no other process has it open.
+            fjall::Error::Locked => OpenError::Backend(BackendError::of_kind(
+                ErrorKind::Machine,
+                "opening the engine",
+                "the engine that failed has not let go yet",
+            )),
             error => failed(error),
         })?;
     let mut spaces = Vec::with_capacity(Space::ALL.len());
@@ -233,5 +260,40 @@ pub(super) fn keyspace_options(space: Space) -> KeyspaceCreateOptions {
 impl fmt::Debug for Engine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_key_space_makes_room_though_no_thread_compacts_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            cache_bytes: 1 << 20,
+            background: false,
+        };
+        let (database, spaces) = open(directory.path(), settings).unwrap();
+        let engine = Engine {
+            spaces,
+            database,
+            _hold: Hold {
+                _directory: None,
+                _lock: None,
+            },
+        };
+        let space = engine.space(Space::KeyToNewest);
+        for run in 0..=MAX_NEW_RUNS {
+            for key in ["a", "z"] {
+                space.insert(key, run.to_be_bytes()).unwrap();
+            }
+            space.tree.flush_active_memtable(0).unwrap();
+        }
+        assert!(space.tree.l0_run_count() > MAX_NEW_RUNS);
+        engine.wait_for_room().unwrap();
+        assert!(space.tree.l0_run_count() <= MAX_NEW_RUNS);
+        let newest = MAX_NEW_RUNS.to_be_bytes();
+        assert_eq!(space.get("a").unwrap().unwrap(), newest);
     }
 }

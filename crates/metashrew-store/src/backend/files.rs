@@ -63,13 +63,22 @@ pub(super) fn check(engine: &Path) -> Result<Vec<Version>, OpenError> {
     if marker != VERSION_MARKER {
         return Err(corrupt("the engine's file `version` is not what it was"));
     }
-    if !engine.join(LOCK).is_file() {
-        return Err(corrupt("the engine's file `lock` is gone"));
-    }
     check_no_other_keyspaces(engine)?;
     keyspace_ids()
         .map(|id| check_keyspace(&keyspace(engine, id)))
         .collect()
+}
+
+/// Makes the engine's lock file if it is not there. It holds nothing, so nothing is lost
+/// with it, but the engine does not open without.
+pub(super) fn create_lock_if_missing(engine: &Path) -> Result<(), OpenError> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(engine.join(LOCK))
+        .map(|_| ())
+        .map_err(io("creating the engine's lock file"))
 }
 
 /// The engine takes any folder for a key space, and deletes those it does not know.

@@ -21,6 +21,8 @@ use crate::directory;
 use crate::error::OpenError;
 
 const EXTENSION: &str = "jnl";
+/// That of a file that is of no use once whoever was writing it is gone.
+const UNFINISHED: &str = "copy";
 const START: u8 = 1;
 const ENTRY: u8 = 2;
 const END: u8 = 3;
@@ -136,7 +138,7 @@ impl Journals {
     pub(super) fn detach(&self) -> Result<(), OpenError> {
         let newest = self.files.iter().rposition(|file| file.content > 0);
         for journal in self.files.iter().skip(newest.unwrap_or(0)) {
-            let copy = journal.path.with_extension("copy");
+            let copy = journal.path.with_extension(UNFINISHED);
             let copied = || {
                 let mut file = File::create(&copy)?;
                 file.write_all(&journal.read_whole()?)?;
@@ -228,6 +230,39 @@ fn paths(engine: &Path) -> io::Result<Vec<PathBuf>> {
     }
     journals.sort();
     Ok(journals.into_iter().map(|(_, path)| path).collect())
+}
+
+/// What opening the engine at `engine` again may write, in bytes: a copy of its newest
+/// journal, and tables with what all of them hold.
+pub(super) fn bytes_to_reopen(engine: &Path) -> io::Result<u64> {
+    let (mut newest, mut all) = (0, 0);
+    for path in paths(engine)? {
+        let len = match content(&path) {
+            // Threads of the failed engine may still remove what is written out.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            content => content?.len() as u64,
+        };
+        all += len;
+        if len > 0 {
+            newest = len;
+        }
+    }
+    Ok(newest + all)
+}
+
+/// Removes what a process left that was killed while it copied a journal.
+pub(super) fn remove_unfinished(engine: &Path) -> Result<(), OpenError> {
+    let remove = || {
+        for entry in fs::read_dir(engine)? {
+            let path = entry?.path();
+            let extension = path.extension();
+            if extension.is_some_and(|extension| extension == UNFINISHED) {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    };
+    remove().map_err(io("removing an unfinished copy of a journal"))
 }
 
 /// A journal's bytes up to the last one that is not zero.

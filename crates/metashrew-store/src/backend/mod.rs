@@ -18,6 +18,7 @@ mod error_kind;
 mod files;
 mod journals;
 mod memory;
+mod probe;
 mod shadow;
 mod trees;
 

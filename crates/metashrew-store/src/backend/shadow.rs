@@ -59,6 +59,7 @@ impl ReadOnlyDisk {
             _lock: lock,
         };
         let engine = Engine::recover(&root, settings, hold)?;
+        remove_copies(&root, &journals);
         check_stamps(&engine, stamp)?;
         Ok(Self {
             path: path.to_owned(),
@@ -102,6 +103,19 @@ fn make(directory: &Path, versions: &[files::Version], journals: &Journals) -> i
     Ok(shadow)
 }
 
+/// Removes the copies of the journals: the engine has read them, and keeps none but the
+/// newest open. A process that is killed leaves the shadow behind, and they are what
+/// is large in it.
+fn remove_copies(root: &Path, journals: &Journals) {
+    for journal in &journals.files {
+        let copy = root.join(journal.path.file_name().unwrap_or_default());
+        // Where an open file cannot be removed, it goes with the shadow.
+        if let Err(error) = fs::remove_file(&copy) {
+            tracing::debug!(%error, copy = %copy.display(), "cannot remove a copy of a journal yet");
+        }
+    }
+}
+
 #[cfg(unix)]
 fn link(original: &Path, link: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(original, link)
@@ -127,5 +141,43 @@ impl Backend for ReadOnlyDisk {
 
     fn directory(&self) -> Option<&Path> {
         Some(&self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BlockHash, BlockRef, Store, WriteSet};
+
+    #[test]
+    fn an_open_shadow_has_no_copies_of_journals() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = StoreOptions::default();
+        let store = Store::open(directory.path(), options).unwrap();
+        let block = BlockRef::new(
+            0,
+            BlockHash::from_bytes([1; 32]),
+            BlockHash::from_bytes([0; 32]),
+        );
+        store.commit(&block, &WriteSet::default()).unwrap();
+        drop(store);
+        let disk = ReadOnlyDisk::open(directory.path(), &options).unwrap();
+        let engine = disk.opening.engine().unwrap();
+        let root = engine.spaces()[0].path().ancestors().nth(2).unwrap();
+        let names = |path: &Path| -> Vec<PathBuf> {
+            let entries = fs::read_dir(path).unwrap();
+            entries
+                .map(|entry| entry.unwrap().file_name().into())
+                .collect()
+        };
+        let is_journal = |name: &PathBuf| name.extension().is_some_and(|it| it == "jnl");
+        assert!(
+            names(root)
+                .iter()
+                .any(|name| name.ends_with(files::KEYSPACES))
+        );
+        assert!(!names(root).iter().any(is_journal));
+        let original = Disk::engine_directory(directory.path());
+        assert!(names(&original).iter().any(is_journal));
     }
 }

@@ -2,7 +2,7 @@
 //! go on in the same process when they pass.
 #![cfg(unix)]
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,6 +14,9 @@ use crate::chain::{commit_standard, next, standard_writes};
 
 const DIRECTORY: &str = "METASHREW_STORE_FAULT_TEST_DIRECTORY";
 const FAULT: &str = "METASHREW_STORE_FAULT_TEST_FAULT";
+const OPENED_DIRECTORY: &str = "METASHREW_STORE_FAULT_TEST_OPENED_DIRECTORY";
+/// So many blocks leave journals that are replayed in steps.
+const LONG: u32 = 40;
 const VALUE_LEN: usize = 30_000;
 /// Blocks before the fault, and behind it.
 const BEFORE: u32 = 20;
@@ -35,11 +38,14 @@ fn child_that_commits_through_a_fault() {
     let store = Store::open(path, StoreOptions::default()).unwrap();
     commit_standard(&store, BEFORE, VALUE_LEN);
     let held = store.snapshot();
+    // The engine that failed stays open, as no other could be.
+    let reads_go_on = ["full disk", "no file"].contains(&fault.to_str().unwrap());
     let calls: (Act, Act) = match fault.to_str().unwrap() {
         "file size" => (
             |_| limit(Resource::Fsize, 100_000),
             |_| unlimit(Resource::Fsize),
         ),
+        "no file" => (|_| limit(Resource::Fsize, 0), |_| unlimit(Resource::Fsize)),
         "descriptors" => (|_| use_up_descriptors(), |_| unlimit(Resource::Nofile)),
         "full disk" => (fill, |path| fs::remove_file(path.join("ballast")).unwrap()),
         other => panic!("{other}"),
@@ -53,8 +59,8 @@ fn child_that_commits_through_a_fault() {
         if let Err(error) = store.commit(&block, &standard_writes(block.height, VALUE_LEN)) {
             assert_eq!(error.kind(), ErrorKind::Machine, "{error:?}");
             assert!(error.is_transient());
-            check_read(&held);
-            check_read(&store.snapshot());
+            check_read(&held, reads_go_on);
+            check_read(&store.snapshot(), reads_go_on);
             failures += 1;
             if failures == 3 {
                 break;
@@ -77,14 +83,49 @@ fn child_that_commits_through_a_fault() {
     store.verify(|_, _| ()).unwrap();
 }
 
-/// A read answers what is right, or says that the machine keeps it from answering.
-fn check_read(snapshot: &Snapshot) {
+/// A read answers what is right, or, unless it must, says that the machine keeps it from
+/// answering.
+fn check_read(snapshot: &Snapshot, must_answer: bool) {
     let expect = standard_writes(0, VALUE_LEN);
     let key = b"/new/0/0";
     match snapshot.at(0).get(key) {
         Ok(found) => assert_eq!(found.map(|version| version.value), expect.get(key).cloned()),
-        Err(error) => assert!(error.is_transient(), "{error:?}"),
+        Err(error) => assert!(error.is_transient() && !must_answer, "{error:?}"),
     }
+}
+
+/// As the one above, but it opens a database with long journals while no file can grow.
+#[test]
+fn child_that_opens_during_a_fault() {
+    let Some(directory) = std::env::var_os(OPENED_DIRECTORY) else {
+        return;
+    };
+    let path = Path::new(&directory);
+    let expect = commit_standard(
+        &Store::open(path, StoreOptions::default()).unwrap(),
+        LONG,
+        VALUE_LEN,
+    );
+    limit(Resource::Fsize, 4_096);
+    let store = Store::open(path, StoreOptions::default()).unwrap();
+    assert_eq!(store.snapshot().tip(), Some(&expect));
+    check_read(&store.snapshot(), true);
+    assert!(journal_bytes(path) > 16 << 20, "the journals were short");
+    unlimit(Resource::Fsize);
+    // The engine's threads may have failed by now, and the first call finds out.
+    store.rollback(Some(u32::MAX)).unwrap();
+    commit_standard(&store, LONG + 10, VALUE_LEN);
+    store.verify(|_, _| ()).unwrap();
+}
+
+/// What the journals hold, but for the zeros at their ends.
+fn journal_bytes(directory: &Path) -> usize {
+    let entries = fs::read_dir(directory.join("engine")).unwrap();
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jnl"))
+        .filter_map(|path| fs::read(path).unwrap().iter().rposition(|byte| *byte != 0))
+        .sum()
 }
 
 fn limit(resource: Resource, current: u64) {
@@ -126,9 +167,15 @@ fn fill(path: &Path) {
     while ballast.write_all(&[1; 4_096]).is_ok() {}
 }
 
-/// Runs the child on a directory; its limits must not be those of other tests. A write
-/// beyond a limit is not to end it by a signal.
+/// Runs the child that commits on a directory.
 fn run(directory: &Path, fault: &str, wrapper: &[&str]) {
+    let variables = [(DIRECTORY, directory.as_os_str()), (FAULT, fault.as_ref())];
+    start("child_that_commits_through_a_fault", &variables, wrapper);
+}
+
+/// Runs a child: its limits must not be those of other tests. A write beyond a limit is
+/// not to end it by a signal.
+fn start(child: &str, variables: &[(&str, &OsStr)], wrapper: &[&str]) {
     let script = "trap '' XFSZ; exec \"$@\"";
     let executable = std::env::current_exe().unwrap();
     let mut command = wrapper.to_vec();
@@ -137,13 +184,8 @@ fn run(directory: &Path, fault: &str, wrapper: &[&str]) {
     let output = Command::new(program)
         .args(arguments)
         .arg(executable)
-        .args([
-            "--exact",
-            "faults::child_that_commits_through_a_fault",
-            "--nocapture",
-        ])
-        .env(DIRECTORY, OsString::from(directory))
-        .env(FAULT, fault)
+        .args(["--exact", &format!("faults::{child}"), "--nocapture"])
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -159,6 +201,19 @@ fn run(directory: &Path, fault: &str, wrapper: &[&str]) {
 fn commits_go_on_after_files_could_not_grow() {
     let directory = tempfile::tempdir().unwrap();
     run(directory.path(), "file size", &[]);
+}
+
+#[test]
+fn reads_go_on_while_no_file_can_be_written() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), "no file", &[]);
+}
+
+#[test]
+fn long_journals_are_opened_while_files_cannot_grow() {
+    let directory = tempfile::tempdir().unwrap();
+    let variables = [(OPENED_DIRECTORY, directory.path().as_os_str())];
+    start("child_that_opens_during_a_fault", &variables, &[]);
 }
 
 #[test]

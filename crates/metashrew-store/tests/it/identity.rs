@@ -118,11 +118,22 @@ fn a_directory_of_something_else_is_refused_and_left_alone() {
             "{error}"
         );
     }
-    let error = refused(|path| fs::create_dir(path.join("lost+found")).unwrap());
+    let error = refused(|path| fs::write(path.join("lost+found"), "").unwrap());
     assert!(error.contains("`lost+found`"), "{error}");
+    let error = refused(|path| fs::create_dir(path.join("photos")).unwrap());
+    assert!(error.contains("`photos`"), "{error}");
     let file = tempfile::NamedTempFile::new().unwrap();
     open(file.path()).unwrap_err();
     assert_eq!(fs::read(file.path()).unwrap(), b"");
+}
+
+#[test]
+fn a_new_file_system_may_hold_a_database() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("lost+found")).unwrap();
+    let record = commit(&open(directory.path()).unwrap(), &[]);
+    let store = open(directory.path()).unwrap();
+    assert_eq!(store.snapshot().tip(), Some(&record));
 }
 
 #[test]
@@ -299,6 +310,28 @@ fn a_guest_whose_blocks_are_gone_binds_nobody() {
         assert_eq!(guests(&store), [(7, if durable { 4 } else { 3 })]);
         assert_eq!(store.identity().first_height, Some(7));
     }
+}
+
+#[test]
+fn a_guest_that_was_accepted_may_go_on_after_its_blocks_are_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    claim_guest(&store, 1, false).unwrap();
+    for _ in 0..5 {
+        commit(&store, &[]);
+    }
+    claim_guest(&store, 2, true).unwrap();
+    commit(&store, &[]);
+    store.rollback(Some(102)).unwrap();
+    drop(store);
+
+    let store = open(directory.path()).unwrap();
+    assert_eq!(guests(&store), [(100, 1)]);
+    claim_guest(&store, 3, false).unwrap_err();
+    claim_guest(&store, 2, false).unwrap();
+    commit(&store, &[]);
+    assert_eq!(guests(&store), [(100, 1), (103, 2)]);
+    claim_guest(&store, 1, false).unwrap_err();
 }
 
 #[test]

@@ -2,18 +2,16 @@
 //! engine's journals, gets on all the same.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 use metashrew_store::{Durability, Store, StoreOptions};
 
 use crate::chain::{commit_standard, next, standard_writes};
-use crate::tree;
 
 const DIRECTORY: &str = "METASHREW_STORE_KILLED_OPENING_TEST_DIRECTORY";
-const OPENED: &str = "opened";
 const COMMITTED: &str = "committed";
 /// Twenty keys a block; the journals hold some 100 MB when the child starts.
 const VALUE_LEN: usize = 1_500;
@@ -28,7 +26,6 @@ fn child_that_opens_and_commits() {
         return;
     };
     let store = Store::open(Path::new(&directory), StoreOptions::default()).unwrap();
-    writeln!(std::io::stdout(), "\n{OPENED}").unwrap();
     loop {
         let tip = store.snapshot().tip().copied();
         let block = next(tip.as_ref(), 0, 0);
@@ -52,22 +49,39 @@ fn start(directory: &Path) -> Child {
         .unwrap()
 }
 
-/// Kills the child; says whether it had committed a block.
-fn kill(mut child: Child) -> bool {
+/// What each key space names as its last version: it changes once a step of the replay
+/// is kept.
+fn versions(directory: &Path) -> Vec<Option<Vec<u8>>> {
+    let spaces = fs::read_dir(directory.join("engine/keyspaces")).unwrap();
+    let mut paths: Vec<_> = spaces.map(|space| space.unwrap().path()).collect();
+    paths.sort();
+    let version = |path: &PathBuf| fs::read(path.join("current")).ok();
+    paths.iter().map(version).collect()
+}
+
+/// Starts the child and kills it as soon as it has left something behind; says whether
+/// it had committed a block.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the child's report is read while its files are watched"
+)]
+fn start_and_kill(directory: &Path) -> bool {
+    let before = versions(directory);
+    let mut child = start(directory);
+    let report = BufReader::new(child.stdout.take().unwrap());
+    let reader = std::thread::spawn(move || {
+        let mut lines = report.lines().map_while(Result::ok);
+        lines.any(|line| line == COMMITTED)
+    });
+    while !reader.is_finished() && versions(directory) == before {
+        std::thread::yield_now();
+    }
     child.kill().unwrap();
     child.wait().unwrap();
-    let Some(report) = child.stdout.take() else {
-        return false;
-    };
-    let mut lines = BufReader::new(report).lines().map_while(Result::ok);
-    lines.any(|line| line == COMMITTED)
+    reader.join().unwrap()
 }
 
 #[test]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a test needs to know when to kill"
-)]
 fn a_process_killed_while_it_opens_gets_on() {
     let directory = tempfile::tempdir().unwrap();
     let options = StoreOptions {
@@ -77,34 +91,12 @@ fn a_process_killed_while_it_opens_gets_on() {
     let store = Store::open(directory.path(), options).unwrap();
     let before = commit_standard(&store, BLOCKS, VALUE_LEN).height;
     drop(store);
-
-    // How long an undisturbed start takes, on a copy.
-    let copy = tempfile::tempdir().unwrap();
-    tree::copy(directory.path(), copy.path());
-    let start_of_opening = Instant::now();
-    let mut child = start(copy.path());
-    let report = BufReader::new(child.stdout.take().unwrap());
-    assert!(
-        report
-            .lines()
-            .map_while(Result::ok)
-            .any(|line| line == OPENED)
-    );
-    let undisturbed = start_of_opening.elapsed();
-    kill(child);
-
-    let mut random = 7_u32;
-    let mut kills = 0;
-    let mut has_committed = false;
-    while !has_committed {
+    let mut kills = 1;
+    while !start_and_kill(directory.path()) {
         kills += 1;
         assert!(kills < KILLS, "no block was committed in {kills} starts");
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let child = start(directory.path());
-        // At most two thirds of what an undisturbed start takes.
-        std::thread::sleep(undisturbed.mul_f64(f64::from(random >> 16) / 65_536.0 * 2.0 / 3.0));
-        has_committed = kill(child);
     }
+    assert!(kills > 1, "the replay left nothing behind on its way");
     let store = Store::open(directory.path(), StoreOptions::default()).unwrap();
     assert!(store.snapshot().tip().unwrap().height > before);
     store.verify(|_, _| ()).unwrap();

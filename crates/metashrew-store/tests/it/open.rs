@@ -1,5 +1,7 @@
 //! Opening: creation, the lock, the format, and records that disagree.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -224,4 +226,31 @@ fn a_database_tells_its_size_and_what_the_disk_has_left() {
     assert!(store.free_space().unwrap() > 0);
     let memory = Store::in_memory();
     assert_eq!((memory.disk_bytes(), memory.free_space()), (None, None));
+}
+
+fn open(path: &Path) -> Store {
+    Store::open(path, StoreOptions::default()).unwrap()
+}
+
+#[test]
+fn an_engine_that_has_not_let_go_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    commit_standard(&open(directory.path()), 3, 1);
+    let lock = fs::File::open(directory.path().join("engine/lock")).unwrap();
+    lock.try_lock().unwrap();
+    let error = Store::open(directory.path(), StoreOptions::default()).unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    drop(lock);
+    open(directory.path());
+}
+
+#[test]
+fn what_a_killed_copying_of_a_journal_leaves_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let tip = commit_standard(&open(directory.path()), 3, 1);
+    let left = directory.path().join("engine/0.copy");
+    fs::write(&left, "half a journal").unwrap();
+    let store = open(directory.path());
+    assert!(!left.exists());
+    assert_eq!(store.snapshot().tip(), Some(&tip));
 }
