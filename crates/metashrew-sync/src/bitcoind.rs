@@ -1,9 +1,12 @@
 //! Bitcoin Core as a source of blocks: JSON-RPC says which chain is best, and blocks
 //! come from where they come fastest: the node's block files, else REST, else RPC.
 
+mod answer;
 mod auth;
+mod counts;
 mod dialect;
 mod fault;
+mod headers;
 mod http;
 mod method;
 mod rest;
@@ -17,11 +20,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use metashrew_store::{BlockHash, Height};
 use parking_lot::Mutex;
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use answer::{ChainInfo, Hash};
 use auth::Login;
+use counts::Counters;
 use dialect::BlockForm;
 use http::Http;
 use method::Method;
@@ -34,6 +38,7 @@ use crate::network::Network;
 use crate::node::{Accept, Node, NodeBlock, NodeError};
 
 pub use auth::{Auth, CookieError};
+pub use counts::SourceCounts;
 pub(crate) use fault::NodeFault;
 pub use settings::{CoreSettings, OtherNetwork, SettingsError};
 pub use template::BlockTemplate;
@@ -45,24 +50,6 @@ const MAX_BATCH: usize = 1_000;
 /// The greatest height that can be asked for.
 const MAX_HEIGHT: Height = i32::MAX.cast_unsigned();
 
-/// How many blocks came from where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SourceCounts {
-    /// From the node's block files.
-    pub files: u64,
-    /// By REST.
-    pub rest: u64,
-    /// By JSON-RPC.
-    pub rpc: u64,
-}
-
-#[derive(Default)]
-struct Counters {
-    files: AtomicU64,
-    rest: AtomicU64,
-    rpc: AtomicU64,
-}
-
 /// A node of Bitcoin Core, or of something that answers like it.
 pub struct CoreNode {
     rpc: Rpc,
@@ -72,29 +59,11 @@ pub struct CoreNode {
     /// Whether the node was found to be on the right network since it was last out of
     /// reach.
     is_checked: AtomicBool,
+    /// Whether it ever was.
+    was_right: AtomicBool,
     /// What its genesis block says, if no network is named.
     told: Mutex<Option<Network>>,
     counters: Counters,
-}
-
-/// Of `getblockchaininfo`.
-#[derive(Deserialize)]
-struct ChainInfo {
-    blocks: Height,
-    #[serde(rename = "bestblockhash", deserialize_with = "from_text")]
-    tip: BlockHash,
-    /// The lowest block that a pruning node has.
-    #[serde(rename = "pruneheight")]
-    prune_height: Option<Height>,
-}
-
-/// A hash in its customary form.
-#[derive(Deserialize)]
-struct Hash(#[serde(deserialize_with = "from_text")] BlockHash);
-
-fn from_text<'a, D: Deserializer<'a>>(deserializer: D) -> Result<BlockHash, D::Error> {
-    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-    text.parse().map_err(D::Error::custom)
 }
 
 impl CoreNode {
@@ -127,19 +96,20 @@ impl CoreNode {
             files: files.transpose()?,
             network: settings.network,
             is_checked: AtomicBool::new(false),
+            was_right: AtomicBool::new(false),
             told: Mutex::new(None),
             counters: Counters::default(),
         })
     }
 
+    /// Host and port of the node.
+    pub fn address(&self) -> &str {
+        self.rpc.http().address()
+    }
+
     /// How many blocks came from where.
     pub fn source_counts(&self) -> SourceCounts {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        SourceCounts {
-            files: count(&self.counters.files),
-            rest: count(&self.counters.rest),
-            rpc: count(&self.counters.rpc),
-        }
+        self.counters.counts()
     }
 
     /// Waits until the block files, if there are any, were all looked at once. Until
@@ -189,14 +159,23 @@ impl CoreNode {
         };
         let Hash(found) = self.ask(Method::BlockHash, &json!([0]))?;
         if found != genesis {
-            return Err(NodeError::Unusable(Box::new(OtherNetwork {
-                address: self.rpc.http().address().to_owned(),
+            let other = OtherNetwork {
+                address: self.address().to_owned(),
                 expected,
                 genesis,
                 found,
-            })));
+            };
+            // It was on the right one before: one wrong answer must not end indexing.
+            return Err(if self.was_right.load(Ordering::Relaxed) {
+                NodeError::BadAnswer {
+                    what: other.to_string(),
+                }
+            } else {
+                NodeError::Unusable(Box::new(other))
+            });
         }
         self.is_checked.store(true, Ordering::Relaxed);
+        self.was_right.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -267,59 +246,13 @@ impl CoreNode {
     fn some_hashes(&self, from: Height, count: usize) -> Result<Vec<BlockHash>, NodeError> {
         if let Some(rest) = &self.rest
             && count > 2
-            && let Some(first) = self.noting(rest.hash_at(from))?
-            && let Some(hashes) = self.noting(rest.hashes(&first, count))?
+            && let Some(first) = rest.hash_at(from)
+            && let Some(hashes) = rest.hashes(&first, count)
             && !hashes.is_empty()
         {
             return Ok(hashes);
         }
         self.hashes_by_rpc(from, count.min(MAX_BATCH))
-    }
-
-    /// Headers from a height on, by RPC; fewer at the tip's end.
-    fn headers_by_rpc(
-        &self,
-        from: Height,
-        count: usize,
-    ) -> Result<Vec<[u8; HEADER_LEN]>, NodeError> {
-        let hashes = self.hashes_by_rpc(from, count.min(MAX_BATCH))?;
-        if hashes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let params: Vec<_> = hashes
-            .iter()
-            .map(|hash| json!([hash.to_string(), false]))
-            .collect();
-        let answers = match self.rpc.batch::<String>(Method::BlockHeader, &params) {
-            Err(fault @ NodeFault::OtherResult { .. }) => vec![Err(fault)],
-            result => self.noting(result)?,
-        };
-        let mut answers = answers.into_iter();
-        let mut headers = Vec::with_capacity(hashes.len());
-        for hash in hashes {
-            // A merged-mined block's proof may follow.
-            let header = match answers.next() {
-                Some(Ok(hex)) => hex::decode(hex).unwrap_or_default(),
-                // The chain has changed meanwhile.
-                Some(Err(fault)) if fault.is_not_found() => break,
-                Some(Err(fault)) if !fault.is_of_method() => return self.noting(Err(fault)),
-                // The node has no such method, or another of that name. A block begins
-                // with its header.
-                refused => {
-                    let block = self.block_by_rpc(&hash)?;
-                    if let Some(Err(refused)) = refused {
-                        let address = self.rpc.http().address();
-                        self.rpc.dialect().has_no_headers(&refused, address);
-                    }
-                    block.to_vec()
-                }
-            };
-            let header = header.first_chunk().copied();
-            headers.push(header.ok_or_else(|| NodeError::BadAnswer {
-                what: format!("what came for the header of block {hash} is none"),
-            })?);
-        }
-        Ok(headers)
     }
 
     fn count(counter: &AtomicU64, source: &'static str, hash: &BlockHash) {
@@ -348,15 +281,17 @@ impl Node for CoreNode {
         }
         let Hash(genesis) = self.ask(Method::BlockHash, &json!([0]))?;
         let network = Network::of_genesis(&genesis);
-        *self.told.lock() = network;
+        if network.is_some() {
+            *self.told.lock() = network;
+        }
         Ok(network)
     }
 
     fn headers(&self, from: Height, count: usize) -> Result<Vec<[u8; HEADER_LEN]>, NodeError> {
         self.check_network()?;
         if let Some(rest) = &self.rest
-            && let Some(first) = self.noting(rest.hash_at(from))?
-            && let Some(headers) = self.noting(rest.headers(&first, count))?
+            && let Some(first) = rest.hash_at(from)
+            && let Some(headers) = rest.headers(&first, count)
             && !headers.is_empty()
         {
             return Ok(headers);
@@ -370,7 +305,7 @@ impl Node for CoreNode {
             return Ok(None);
         }
         if let Some(rest) = &self.rest
-            && let Some(hash) = self.noting(rest.hash_at(height))?
+            && let Some(hash) = rest.hash_at(height)
         {
             return Ok(Some(hash));
         }
@@ -422,7 +357,7 @@ impl Node for CoreNode {
             return Ok(());
         }
         if let Some(rest) = &self.rest
-            && let Some(block) = self.noting(rest.block(hash))?
+            && let Some(block) = rest.block(hash)
         {
             match accept(block) {
                 Ok(()) => {

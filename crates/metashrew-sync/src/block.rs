@@ -43,7 +43,9 @@ pub enum BlockFault {
         bits: u32,
     },
     /// The header names a target that the network's rules do not allow there.
-    #[error("the target of the block is {found:08x}, on {network} it must be {required}")]
+    #[error(
+        "the target of the block is {found:08x}, on {network} it must be {required}; if the network is another one with {network}'s genesis block, name it by its magic (`--magic`)"
+    )]
     OtherTarget {
         /// The target in compact form.
         found: u32,

@@ -27,8 +27,8 @@ pub(crate) struct Branch<'a> {
     /// What the indexed chain has below the branch.
     pub(crate) targets: Targets,
     pub(crate) start: Start,
-    /// The block that the first one of the branch stands on.
-    pub(crate) parent: BlockHash,
+    /// The block that the first one of the branch stands on; none if any will do.
+    pub(crate) parent: Option<BlockHash>,
     /// The hash of the first block of the branch.
     pub(crate) first: BlockHash,
 }
@@ -59,8 +59,8 @@ impl Branch<'_> {
                 let Some(header) = Header::read(&header) else {
                     break;
                 };
-                let is_next =
-                    header.parent == parent && (height > start.height || header.hash == first);
+                let is_next = parent.is_none_or(|parent| header.parent == parent)
+                    && (height > start.height || header.hash == first);
                 if !is_next {
                     return Err(bad(height, "its header does not stand on the one before"));
                 }
@@ -73,7 +73,7 @@ impl Branch<'_> {
                 if chainwork > tip.chainwork {
                     return Ok(Ordering::Greater);
                 }
-                parent = header.hash;
+                parent = Some(header.hash);
                 height = height.saturating_add(1);
             }
             count = AT_ONCE;

@@ -42,7 +42,7 @@ const KEY_FILE: &str = "xor.dat";
 #[derive(Debug)]
 pub struct BlockFiles {
     files: Vec<BlockFile>,
-    /// As the frames or the genesis block say.
+    /// As the caller, the frames or the genesis block say.
     network: Option<Network>,
     first: Height,
     /// The chain, lowest block first.
@@ -104,6 +104,14 @@ impl BlockFiles {
             chain: chain.iter().map(|block| block.header.hash).collect(),
             places,
         })
+    }
+
+    /// The blocks are of that network, and keep its rules: those of none of the known
+    /// networks if it is named by its magic, whichever that is.
+    pub fn with_network(mut self, network: Network) -> Result<Self, FilesError> {
+        self.check_network(network)?;
+        self.network = Some(network);
+        Ok(self)
     }
 
     /// The height of the chain's first block.

@@ -4,15 +4,15 @@
 //! Only the thread that called [`Indexer::run`] commits and rolls back, so a
 //! block that is abandoned half-way, however long it runs on, leaves no trace.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 use metashrew_runtime::MetashrewRuntime;
-use metashrew_store::{Claim, Store};
+use metashrew_store::Claim;
 
 use crate::commit::FreeSpace;
 use crate::error::IndexError;
-use crate::identify::identify;
+use crate::identify::Seen;
 use crate::machine::WaitsFor;
 use crate::network::Network;
 use crate::node::{Node, NodeError};
@@ -44,8 +44,7 @@ pub struct Indexer {
     pub(crate) progress: Arc<Progress>,
     pub(crate) free_space: Option<FreeSpace>,
     wakeups: Option<Receiver<()>>,
-    /// The network, once the node has told it: it stays what it is.
-    network: Arc<OnceLock<Option<Network>>>,
+    seen: Arc<Seen>,
 }
 
 /// How a round ended.
@@ -72,7 +71,7 @@ impl Indexer {
             progress: Arc::new(progress),
             free_space: None,
             wakeups: None,
-            network: Arc::default(),
+            seen: Arc::default(),
         }
     }
 
@@ -245,21 +244,21 @@ impl Indexer {
             self.runtime.store().snapshot(),
         );
         let (node, options) = (Arc::clone(&self.node), self.options);
-        let known = Arc::clone(&self.network);
+        let seen = Arc::clone(&self.seen);
         let progress = Arc::clone(&self.progress);
         let task = "compares the chains";
         let thread = round::spawn(task, "metashrew-compare", move || {
-            let compared = claim_network(&store, node.as_ref())
-                .and_then(|()| network(node.as_ref(), &known))
-                .and_then(|network| {
-                    let comparison = Comparison {
-                        snapshot: &snapshot,
-                        node: node.as_ref(),
-                        options: &options,
-                        network,
-                    };
-                    Ok((network, comparison.compare()?))
-                });
+            let compared = seen.claim(&store, node.as_ref()).and_then(|network| {
+                let comparison = Comparison {
+                    snapshot: &snapshot,
+                    node: node.as_ref(),
+                    options: &options,
+                    network,
+                };
+                let compared = comparison.compare()?;
+                seen.compared();
+                Ok((network, compared))
+            });
             drop((store, snapshot));
             if let Ok((_, Compared::Behind(_))) = &compared
                 && let Ok(tip) = node.tip()
@@ -282,31 +281,6 @@ impl Indexer {
             recv(stop.requested()) -> _ => Ok(None),
         }
     }
-}
-
-/// The network whose rules the blocks must keep. A node that says another one than
-/// before would have its blocks checked by other rules, or by none.
-fn network(
-    node: &dyn Node,
-    known: &OnceLock<Option<Network>>,
-) -> Result<Option<Network>, IndexError> {
-    let network = node.network()?.filter(|network| network.is_named());
-    if *known.get_or_init(|| network) == network {
-        return Ok(network);
-    }
-    let what = "its genesis block was another network's before".to_owned();
-    Err(NodeError::BadAnswer { what }.into())
-}
-
-/// Claims the database for the network that the node is on. It is asked every time: it
-/// may be another node than before.
-fn claim_network(store: &Store, node: &dyn Node) -> Result<(), IndexError> {
-    let network = identify(node)?;
-    let claim = Claim {
-        network: (!network.is_unknown()).then_some(network),
-        ..Claim::default()
-    };
-    Ok(store.claim(&claim)?)
 }
 
 fn contradiction() -> NodeError {

@@ -26,6 +26,8 @@ pub(crate) struct Planner {
     pub(crate) seen_in: Option<BlockHash>,
     /// When the end of the chain was last waited for, and something happened.
     pub(crate) woken: Option<Instant>,
+    /// Whether anything was planned.
+    pub(crate) has_planned: bool,
 }
 
 /// What a look at the node's chain says.
@@ -47,6 +49,10 @@ impl Planner {
             if looked.is_ok() {
                 failures = 0;
                 self.progress.answered(Asked::Chain);
+            }
+            if matches!(looked, Ok(Look::AtTip)) && !self.has_planned {
+                // A block that did not connect is in the node's chain no more.
+                self.progress.answered(Asked::Connection);
             }
             let go_on = match looked {
                 Ok(Look::Hashes(hashes)) => self.plan(hashes),
@@ -122,6 +128,7 @@ impl Planner {
 
     /// Answers whether to go on.
     fn plan(&mut self, hashes: VecDeque<BlockHash>) -> bool {
+        self.has_planned = true;
         for hash in hashes {
             let planned = Planned {
                 height: self.next.height,

@@ -45,8 +45,9 @@ enum Fork {
     Above(BlockRecord, Option<BlockHash>),
     /// Right below the first indexed block, where the node has this one.
     BelowFirst(BlockHash),
-    /// Deeper than may be undone.
-    TooDeep,
+    /// Deeper than may be undone: in place of this block, the node has the one with that
+    /// hash.
+    TooDeep(BlockRecord, BlockHash),
 }
 
 /// Compares the indexed chain with the node's.
@@ -94,12 +95,54 @@ impl Comparison<'_> {
             Fork::Above(fork, Some(next)) => self.replaced(&tip, Some(&fork), next),
             Fork::BelowFirst(next) => self.replaced(&tip, None, next),
             // It may have lost its chain, and come by an old branch on its way back.
-            Fork::TooDeep if top < tip.height && self.options.follow => behind(),
-            Fork::TooDeep => Err(IndexError::TooDeep {
-                tip: tip.height,
-                horizon: self.options.reorg_horizon,
-            }),
+            Fork::TooDeep(..) if top < tip.height && self.options.follow => behind(),
+            Fork::TooDeep(ours, theirs) => self.too_deep(&tip, &ours, theirs),
         }
+    }
+
+    /// The node's chain is another one at the lowest block that may be undone, and below.
+    /// That ends indexing only if it has more work from there on, and the block.
+    fn too_deep(
+        &self,
+        tip: &BlockRecord,
+        ours: &BlockRecord,
+        theirs: BlockHash,
+    ) -> Result<Compared, IndexError> {
+        let height = ours.height;
+        let below = match height.checked_sub(1) {
+            Some(below) => self.snapshot.block(below)?.map(|below| below.chainwork),
+            None => None,
+        };
+        let base = self.snapshot.base().map(|base| base.chainwork);
+        let branch = Branch {
+            node: self.node,
+            network: self.network,
+            // What comes before is not known.
+            targets: Targets::unknown(self.network, height),
+            start: Start {
+                height,
+                parent: None,
+                chainwork: below.or(base).unwrap_or(Chainwork::ZERO),
+            },
+            parent: None,
+            first: theirs,
+        };
+        if !self.options.accept_less_work {
+            let work = branch.compare(tip)?;
+            if work != Ordering::Greater {
+                let work = as_much_or_less(work);
+                return Ok(Compared::Behind(NodeError::NoMoreWork {
+                    what: format!(
+                        "it is another one from below block {height} on, deeper than may be undone, and has {work} from there on; it is waited for"
+                    ),
+                }));
+            }
+        }
+        self.parent_of(height, &theirs)?;
+        Err(IndexError::TooDeep {
+            tip: tip.height,
+            horizon: self.options.reorg_horizon,
+        })
     }
 
     /// What was indexed above a fork, or all of it, is to give way to a branch of the
@@ -130,7 +173,7 @@ impl Comparison<'_> {
                 network: self.network,
                 targets: Targets::indexed(self.network, start.height, self.snapshot)?,
                 start,
-                parent,
+                parent: Some(parent),
                 first: next,
             };
             let work = branch.compare(tip)?;
@@ -218,9 +261,7 @@ impl Comparison<'_> {
                 return Ok(Fork::Above(ours, next));
             }
             if tip - height >= self.options.reorg_horizon {
-                // An error that ends indexing must rest on more than a hash, too.
-                self.parent_of(height, &theirs)?;
-                return Ok(Fork::TooDeep);
+                return Ok(Fork::TooDeep(ours, theirs));
             }
             if height == first {
                 // Only a chain that parts from ours just here may replace all of it.
@@ -272,16 +313,20 @@ fn behind_with_no_block() -> NodeError {
 }
 
 fn outweighed(height: Height, work: Ordering) -> Compared {
-    let work = if work == Ordering::Equal {
-        "as much"
-    } else {
-        "less"
-    };
+    let work = as_much_or_less(work);
     Compared::Behind(NodeError::NoMoreWork {
         what: format!(
             "it is another one from block {height} on and has {work}; it is waited for (`--accept-less-work` follows it)"
         ),
     })
+}
+
+fn as_much_or_less(work: Ordering) -> &'static str {
+    if work == Ordering::Equal {
+        "as much"
+    } else {
+        "less"
+    }
 }
 
 fn above(block: &BlockRecord) -> Start {

@@ -69,6 +69,7 @@ impl<'a> Round<'a> {
             next: start,
             seen_in: None,
             woken: None,
+            has_planned: false,
         };
         spawn("asks for the chain", "metashrew-plan", move || {
             planner.run();

@@ -152,9 +152,13 @@ impl NodeFault {
         matches!(self, Self::Refused { message, .. } if message.contains("pruned"))
     }
 
-    /// Whether the node does not know the method, or not as we do.
+    /// Whether the node does not know the method, or not as we do, or keeps it from us.
     pub(super) fn is_of_method(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::OtherResult { .. })
+        match self {
+            Self::Refused { .. } | Self::OtherResult { .. } | Self::Forbidden { .. } => true,
+            Self::Status { status, .. } => matches!(status, 404 | 405 | 501),
+            _ => false,
+        }
     }
 
     /// Whether the node may know the method, but not these parameters.

@@ -1,5 +1,6 @@
 //! Requests to the node's port: kept-alive connections, bounded in time and size.
 
+use std::io::Read;
 use std::time::Duration;
 
 use ureq::Agent;
@@ -64,7 +65,7 @@ impl Http {
         &self.address
     }
 
-    /// Gets a path; the answer has at most `limit` bytes.
+    /// Gets a path; an answer has at most `limit` bytes, what is none is cut there.
     pub(super) fn get(&self, path: &str, limit: u64) -> Result<Reply, NodeFault> {
         let request = self.agent.get(self.url(path));
         self.reply(request.call(), limit)
@@ -95,6 +96,13 @@ impl Http {
     ) -> Result<Reply, NodeFault> {
         let read = |mut response: ureq::http::Response<ureq::Body>| {
             let status = response.status().as_u16();
+            if status != 200 {
+                // The beginning of an error page says enough, however long it is.
+                let mut body = Vec::new();
+                let page = response.body_mut().as_reader();
+                page.take(limit).read_to_end(&mut body)?;
+                return Ok(Reply { status, body });
+            }
             let body = response
                 .body_mut()
                 .with_config()

@@ -6,21 +6,29 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use metashrew_store::{BlockHash, Height};
 
-use super::fault::{NodeFault, start_of};
+use super::fault::start_of;
 use super::http::{Http, Reply};
 use super::method::RestPath;
 use crate::block::{self, HEADER_LEN, Header};
+use crate::fetch::Causes;
 
 /// Headers the node hands out in one answer at most.
 const MAX_HEADERS: usize = 2_000;
 
-/// So many failures in a row, and a path is left alone.
-const MAX_FAILURES: u32 = 8;
+/// Failures in a row of that weight, and a path is left alone.
+const MAX_FAILURES: u32 = 32;
+
+/// What an answer weighs that is none to the question.
+const WRONG_ANSWER: u32 = 4;
+
+/// What it weighs that no whole answer came. A node that starts anew fails all who
+/// fetch at once: that alone must not be enough.
+const NO_ANSWER: u32 = 1;
 
 /// Asks one node.
 pub(super) struct Rest {
     http: Http,
-    /// How often each path failed in a row.
+    /// The weight of the failures in a row of each path.
     failures: [AtomicU32; RestPath::ALL.len()],
 }
 
@@ -40,7 +48,7 @@ impl Rest {
     }
 
     /// The block of that hash.
-    pub(super) fn block(&self, hash: &BlockHash) -> Result<Option<Bytes>, NodeFault> {
+    pub(super) fn block(&self, hash: &BlockHash) -> Option<Bytes> {
         let limit = u64::from(block::MAX_LEN);
         self.get(RestPath::Block, &format!("{hash}.bin"), limit, |block| {
             let header = Header::read(&block)?;
@@ -49,7 +57,7 @@ impl Rest {
     }
 
     /// The hash at a height, if there is a block.
-    pub(super) fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, NodeFault> {
+    pub(super) fn hash_at(&self, height: Height) -> Option<BlockHash> {
         let name = format!("{height}.bin");
         self.get(RestPath::BlockHashByHeight, &name, 1_000, |hash| {
             hash.try_into().ok().map(BlockHash::from_bytes)
@@ -57,22 +65,14 @@ impl Rest {
     }
 
     /// The hashes of the best chain from a block on, the block's own included.
-    pub(super) fn hashes(
-        &self,
-        from: &BlockHash,
-        count: usize,
-    ) -> Result<Option<Vec<BlockHash>>, NodeFault> {
+    pub(super) fn hashes(&self, from: &BlockHash, count: usize) -> Option<Vec<BlockHash>> {
         let headers = self.headers(from, count)?;
         let hash = |header: &[u8; HEADER_LEN]| Header::read(header).map(|header| header.hash);
-        Ok(headers.map(|headers| headers.iter().filter_map(hash).collect()))
+        Some(headers.iter().filter_map(hash).collect())
     }
 
     /// The headers of the best chain from a block on, the block's own included.
-    pub(super) fn headers(
-        &self,
-        from: &BlockHash,
-        count: usize,
-    ) -> Result<Option<Vec<[u8; HEADER_LEN]>>, NodeFault> {
+    pub(super) fn headers(&self, from: &BlockHash, count: usize) -> Option<Vec<[u8; HEADER_LEN]>> {
         let count = count.min(MAX_HEADERS);
         let name = format!("{from}.bin?count={count}");
         let limit = (count * HEADER_LEN) as u64 + 1_000;
@@ -82,42 +82,46 @@ impl Rest {
     }
 
     /// What a path answers, as it is read; none if the node refuses it, or answers
-    /// something else.
+    /// something else, or nothing. Whether the node is out of reach, RPC will tell.
     fn get<T>(
         &self,
         path: RestPath,
         name: &str,
         limit: u64,
         read: impl FnOnce(Vec<u8>) -> Option<T>,
-    ) -> Result<Option<T>, NodeFault> {
-        let Some(failures) = self.failures.get(path as usize) else {
-            return Ok(None);
-        };
+    ) -> Option<T> {
+        let failures = self.failures.get(path as usize)?;
         if failures.load(Ordering::Relaxed) >= MAX_FAILURES {
-            return Ok(None);
+            return None;
         }
-        let reply = self.http.get(&format!("{path}{name}"), limit)?;
-        let (status, said, why) = (reply.status, start_of(&reply.body), why_not(&reply));
-        if status == 200
-            && let Some(answer) = read(reply.body)
-        {
-            failures.store(0, Ordering::Relaxed);
-            return Ok(Some(answer));
-        }
-        tracing::debug!(status, said, "REST refuses {path}{name}");
-        let after = match why {
-            Refusal::NoPath => MAX_FAILURES,
-            Refusal::NothingThere => return Ok(None),
-            Refusal::Failure => 1,
+        let (said, weight) = match self.http.get(&format!("{path}{name}"), limit) {
+            Ok(reply) => {
+                let (status, why) = (reply.status, why_not(&reply));
+                let said = format!("HTTP status {status}: {}", start_of(&reply.body));
+                if status == 200
+                    && let Some(answer) = read(reply.body)
+                {
+                    failures.store(0, Ordering::Relaxed);
+                    return Some(answer);
+                }
+                let weight = match why {
+                    Refusal::NoPath => MAX_FAILURES,
+                    Refusal::NothingThere => 0,
+                    Refusal::Failure => WRONG_ANSWER,
+                };
+                (said, weight)
+            }
+            Err(fault) => (Causes(&fault).to_string(), NO_ANSWER),
         };
-        let before = failures.fetch_add(after, Ordering::Relaxed);
-        if before < MAX_FAILURES && before + after >= MAX_FAILURES {
+        tracing::debug!(said, "REST refuses {path}{name}");
+        let before = failures.fetch_add(weight, Ordering::Relaxed);
+        if before < MAX_FAILURES && before + weight >= MAX_FAILURES {
             tracing::warn!(
-                "{} does not serve REST at `{path}` (HTTP status {status}: {said}); is it started with `-rest`? What was asked there comes by RPC, which takes longer",
+                "{} does not serve REST at `{path}` ({said}); is it started with `-rest`? What was asked there comes by RPC, which takes longer",
                 self.http.address()
             );
         }
-        Ok(None)
+        None
     }
 }
 

@@ -9,7 +9,10 @@ use serde::de::{Deserializer, Error as _};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct BlockTemplate {
     /// The tip's hash.
-    #[serde(rename = "previousblockhash", deserialize_with = "super::from_text")]
+    #[serde(
+        rename = "previousblockhash",
+        deserialize_with = "super::answer::from_text"
+    )]
     pub parent: BlockHash,
     /// The block's height: the tip's and one.
     pub height: Height,

@@ -10,6 +10,8 @@ use super::block_file::{self, BlockFile};
 use super::frames::{Frames, PassedOver, State};
 use super::places::Place;
 use super::{FilesError, scan};
+use crate::fetch::Causes;
+use crate::machine::shortage;
 use crate::network::Network;
 
 /// How far the files have been read.
@@ -20,6 +22,7 @@ pub(super) struct Growing {
     files: Vec<Arc<BlockFile>>,
     /// Those that may still grow.
     open: Vec<Open>,
+    is_shortage_told: bool,
 }
 
 /// A file that may still grow.
@@ -49,6 +52,7 @@ impl Growing {
             magic: None,
             files: Vec::new(),
             open: Vec::new(),
+            is_shortage_told: false,
         };
         let paths = block_file::list(directory)?;
         // Of a folder that Core writes, nothing else counts, and nothing packed.
@@ -86,6 +90,18 @@ impl Growing {
             match finished {
                 Ok(true) => {}
                 Ok(false) => self.open.push(open),
+                // Nothing is wrong with the file: it is read another time.
+                Err(error) if shortage(&error).is_some() => {
+                    if !std::mem::replace(&mut self.is_shortage_told, true) {
+                        tracing::warn!(
+                            "{}: blocks of this file come from the node",
+                            Causes(&error)
+                        );
+                    }
+                    // Nothing says that the zeros at its end were looked through.
+                    open.seen = false;
+                    self.open.push(open);
+                }
                 Err(error) => {
                     tracing::debug!("{error}: blocks of this file come from the node");
                 }

@@ -15,6 +15,8 @@ use super::copies::{self, CopyFault};
 use super::growing::Growing;
 use super::places::{Place, Places};
 use super::{FilesError, read_key};
+use crate::fetch::Causes;
+use crate::machine::shortage;
 use crate::network::Network;
 use crate::node::Accept;
 
@@ -36,6 +38,7 @@ struct Shared {
     became_ready: Condvar,
     closed: AtomicBool,
     faults: AtomicUsize,
+    is_shortage_told: AtomicBool,
     /// The copies that were no good.
     bad: Mutex<Vec<Place>>,
 }
@@ -59,6 +62,7 @@ impl LiveFiles {
             became_ready: Condvar::new(),
             closed: AtomicBool::new(false),
             faults: AtomicUsize::new(0),
+            is_shortage_told: AtomicBool::new(false),
             bad: Mutex::default(),
         });
         let first_scan = {
@@ -148,6 +152,10 @@ impl Shared {
                 {
                     self.forget(hash, &place);
                 }
+                // Nothing is wrong with the file: it can be read another time.
+                Err(CopyFault::Unreadable(error)) if shortage(&error).is_some() => {
+                    self.tell_shortage(&error);
+                }
                 Err(CopyFault::Unreadable(error)) => self.complain(hash, &file, place, &error),
                 Err(CopyFault::Damaged(fault)) => self.complain(hash, &file, place, &fault),
             }
@@ -189,6 +197,14 @@ impl Shared {
 
     fn is_given_up(&self) -> bool {
         self.faults.load(Ordering::Relaxed) >= MAX_FAULTS
+    }
+
+    /// Tells, once, that the machine is short of what it takes to read the files.
+    fn tell_shortage(&self, error: &FilesError) {
+        if !self.is_shortage_told.swap(true, Ordering::Relaxed) {
+            let error = Causes(error);
+            tracing::warn!("{error}: blocks come from the node as long as that is so");
+        }
     }
 
     /// Tells of a copy that is not what it should be, and does not use it again.

@@ -87,6 +87,24 @@ fn framed_files_of_every_network_are_read() {
 }
 
 #[test]
+fn a_network_named_by_its_magic_keeps_no_known_rules() {
+    let chain = chain(100, 30);
+    let (_directory, path) = file("blocks", &frames(REGTEST_MAGIC, raw(chain.blocks())));
+    let open = || BlockFiles::open(&path, None).unwrap();
+    assert_eq!(
+        open().network().unwrap(),
+        Some(metashrew_sync::Network::Regtest)
+    );
+    let named = metashrew_sync::Network::Custom {
+        magic: REGTEST_MAGIC,
+    };
+    let files = open().with_network(named).unwrap();
+    assert_eq!(files.network().unwrap(), Some(named));
+    let other = open().with_network(metashrew_sync::Network::Signet);
+    assert!(matches!(other, Err(FilesError::OtherNetwork { .. })));
+}
+
+#[test]
 fn directories_as_core_writes_them_are_read() {
     let chain = chain(1, 95);
     let mut blocks = raw(chain.blocks());

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bitcoin::consensus::encode::serialize;
 use bitcoin::hashes::Hash;
@@ -15,6 +16,7 @@ use metashrew_testing::bitcoind::{Bitcoind, Key, Settings};
 use metashrew_testing::chain::Mined;
 use metashrew_testing::frames::{REGTEST_MAGIC, frames};
 use metashrew_testing::guests;
+use metashrew_testing::proxy::{Front, Reaction};
 use serde_json::json;
 
 use crate::support::{assert_holds, options, runtime};
@@ -302,6 +304,37 @@ fn a_restarted_node_is_asked_with_its_new_cookie() {
     });
     let error = nowhere.tip().unwrap_err();
     assert!(error.is_transient(), "{error}");
+}
+
+#[test]
+fn another_network_is_waited_out_once_it_was_the_right_one() {
+    let bitcoind = Bitcoind::start();
+    let step = Arc::new(AtomicUsize::new(0));
+    let now = Arc::clone(&step);
+    let front = Front::start(bitcoind.address(), move |_, body| {
+        let asks = body.contains("\"getblockhash\",\"params\":[0]");
+        match now.load(Ordering::Relaxed) {
+            1 => Reaction::Close,
+            2 if asks => {
+                let genesis = Network::Signet.genesis().unwrap();
+                let result = format!(r#"{{"result":"{genesis}","error":null,"id":0}}"#);
+                Reaction::Answer(200, result)
+            }
+            _ => Reaction::Pass,
+        }
+    });
+    let node = connect(&CoreSettings {
+        rpc_url: bitcoind.rpc_url_at(front.address()),
+        ..settings(&bitcoind)
+    });
+    node.tip().unwrap();
+    step.store(1, Ordering::Relaxed);
+    node.tip().unwrap_err();
+    step.store(2, Ordering::Relaxed);
+    let error = node.tip().unwrap_err();
+    assert!(matches!(error, NodeError::BadAnswer { .. }), "{error}");
+    step.store(0, Ordering::Relaxed);
+    node.tip().unwrap();
 }
 
 #[test]

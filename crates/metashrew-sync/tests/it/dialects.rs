@@ -267,6 +267,57 @@ fn without_getblockheader_headers_come_with_their_blocks() {
 }
 
 #[test]
+fn where_getblockheader_is_forbidden_headers_come_with_their_blocks() {
+    let bitcoind = Bitcoind::start();
+    bitcoind.mine(3);
+    for status in [403, 404, 405, 501] {
+        let front = Front::start(bitcoind.address(), move |_, body| {
+            if body.contains("getblockheader") {
+                return Reaction::Answer(status, "no".to_owned());
+            }
+            Reaction::Pass
+        });
+        let node = node(&bitcoind, &front, false);
+        assert_eq!(node.headers(0, 100).unwrap().len(), 4, "{status}");
+    }
+}
+
+#[test]
+fn a_rest_path_without_a_whole_answer_is_asked_by_rpc() {
+    let bitcoind = Bitcoind::start();
+    let mined: Vec<_> = bitcoind.mine(12).iter().map(ours).collect();
+    let page = format!("<html>{}</html>", "not here ".repeat(1_000));
+    let reactions: [fn(&str) -> Reaction; 3] = [
+        |_| Reaction::Close,
+        |page| Reaction::Answer(404, page.to_owned()),
+        |page| Reaction::Answer(200, page.to_owned()),
+    ];
+    for reaction in reactions {
+        let page = page.clone();
+        let front = Front::start(bitcoind.address(), move |line, _| {
+            if line.contains("/rest/") {
+                return reaction(&page);
+            }
+            Reaction::Pass
+        });
+        let node = node(&bitcoind, &front, true);
+        let use_all = || {
+            for _ in 0..20 {
+                assert_eq!(node.hash_at(3).unwrap(), Some(mined[2]));
+                assert_eq!(node.hashes(1, 30).unwrap(), mined);
+                node.block(&mined[5]).unwrap();
+            }
+        };
+        use_all();
+        use_all();
+        front.take_asked();
+        use_all();
+        let asked = front.take_asked();
+        assert!(asked.iter().all(|(line, _)| !line.contains("/rest/")));
+    }
+}
+
+#[test]
 fn answers_are_taken_as_they_come() {
     let bitcoind = Bitcoind::start();
     let mined: Vec<_> = bitcoind.mine(12).iter().map(ours).collect();

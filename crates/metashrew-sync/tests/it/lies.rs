@@ -34,6 +34,11 @@ fn no_lie_is_believed() {
 /// Follows a node that claims a branch in place of its chain, then the chain again,
 /// and asserts that nothing of the branch is ever indexed.
 fn assert_not_followed(branch: &Chain) {
+    let reorg_horizon = IndexOptions::default().reorg_horizon;
+    assert_not_followed_within(branch, reorg_horizon);
+}
+
+fn assert_not_followed_within(branch: &Chain, reorg_horizon: u32) {
     let mut chain = chain();
     let node = FakeNode::new(&chain);
     let store = Store::in_memory();
@@ -42,6 +47,7 @@ fn assert_not_followed(branch: &Chain) {
     let following = IndexOptions {
         follow: true,
         poll_interval: Some(Duration::from_millis(1)),
+        reorg_horizon,
         ..options()
     };
     let indexer = indexer(&guests::chained(), &store, &node, following);
@@ -66,6 +72,18 @@ fn a_branch_without_work_is_not_followed() {
         let mut branch = chain().fork(fork, 9).without_work();
         branch.mine(45 - fork as usize);
         assert_not_followed(&branch);
+    }
+}
+
+#[test]
+fn a_branch_deeper_than_the_horizon_halts_nothing_without_more_work() {
+    for (fork, tip) in [(0, 40), (20, 40)] {
+        let mut branch = chain().fork(fork, 9);
+        branch.mine(tip - fork as usize);
+        assert_not_followed_within(&branch, 5);
+        let mut branch = chain().fork(fork, 9).without_work();
+        branch.mine(tip + 5 - fork as usize);
+        assert_not_followed_within(&branch, 5);
     }
 }
 

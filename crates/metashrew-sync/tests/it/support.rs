@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bitcoin::block::Header;
@@ -11,7 +12,9 @@ use bitcoin::consensus::deserialize_partial;
 use bitcoin::hashes::Hash;
 use bytes::Bytes;
 use metashrew_runtime::MetashrewRuntime;
-use metashrew_store::{BlockHash, BlockRecord, BlockRef, Chainwork, Height, Store, StoreOptions};
+use metashrew_store::{
+    BlockHash, BlockRecord, BlockRef, Chainwork, Height, OpenError, Store, StoreOptions,
+};
 use metashrew_sync::{
     Backoff, IndexEnd, IndexError, IndexOptions, Indexer, Network, Node, NodeBlock, NodeError, Stop,
 };
@@ -362,8 +365,15 @@ pub(crate) fn index(
     indexer(&guests::chained(), store, node, options).run(&Stop::new())
 }
 
+/// Opens a database that may have been open before: a thread that asks the node is not
+/// waited for by a stop, and holds the store until it has its answer.
 pub(crate) fn open(directory: &Path) -> Store {
-    Store::open(directory, StoreOptions::default()).unwrap()
+    loop {
+        match Store::open(directory, StoreOptions::default()) {
+            Err(OpenError::Locked { .. }) => thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// The records of all blocks held.

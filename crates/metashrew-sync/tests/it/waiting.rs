@@ -7,13 +7,14 @@ use std::thread;
 use bytes::Bytes;
 use metashrew_store::{BlockHash, Height, Store};
 use metashrew_sync::{
-    IndexEnd, IndexError, IndexOptions, IndexState, Indexer, Node, NodeBlock, NodeError, Stop,
+    IndexEnd, IndexError, IndexOptions, IndexState, Indexer, Network, Node, NodeBlock, NodeError,
+    Stop,
 };
 use metashrew_testing::guests;
 use parking_lot::{Condvar, Mutex};
 
 use crate::follower::{Follower, chain, following};
-use crate::support::{FakeNode, assert_holds, indexer, runtime, wait_until};
+use crate::support::{FakeNode, assert_holds, hash_of, indexer, runtime, wait_until};
 
 #[test]
 fn a_node_that_goes_backwards_is_waited_for() {
@@ -63,9 +64,9 @@ fn an_old_branch_deeper_than_the_horizon_is_waited_out_while_it_is_shorter() {
         node.switch(&old);
         follower.wait_for_state("waiting");
         assert_holds(&follower.store, best.blocks());
-        old.mine(8);
+        old.mine(9);
         node.switch(&old);
-        // It is as long as ours now, and the node means it.
+        // It is longer than ours now, and the node means it.
         follower.wait_for_state("halted");
         let error = follower.thread.join().unwrap().unwrap_err();
         assert!(
@@ -86,7 +87,7 @@ fn an_old_branch_deeper_than_the_horizon_is_waited_out_while_it_is_shorter() {
 fn a_node_that_comes_back_after_too_deep_a_reorganisation_is_followed_again() {
     let mut best = chain(30);
     let mut other = best.fork(10, 5);
-    other.mine(21);
+    other.mine(22);
     let node = FakeNode::new(&best);
     let options = IndexOptions {
         reorg_horizon: 10,
@@ -160,6 +161,47 @@ fn a_hash_without_its_block_undoes_nothing() {
         }
         assert_eq!(follower.progress.report().rollbacks, 0);
         assert_holds(&follower.store, best.blocks());
+        follower.end().unwrap();
+    });
+}
+
+#[test]
+fn another_genesis_block_in_mid_run_is_waited_out() {
+    let mut best = chain(20);
+    let node = FakeNode::new(&best);
+    thread::scope(|scope| {
+        let follower = Follower::start(scope, &node, following(), None);
+        follower.wait_for(&best);
+        node.claim(0, Some(Network::Signet.genesis().unwrap()));
+        best = best.fork(18, 5);
+        best.mine(20);
+        node.switch(&best);
+        follower.wait_for_state("waiting");
+        node.claim(0, None);
+        follower.wait_for(&best);
+        follower.wait_for_state("following");
+        follower.end().unwrap();
+    });
+}
+
+#[test]
+fn a_block_that_does_not_connect_is_forgotten_with_it() {
+    let best = chain(20);
+    let node = FakeNode::new(&best);
+    let mut longer = best.clone();
+    longer.mine(1);
+    thread::scope(|scope| {
+        let follower = Follower::start(scope, &node, following(), None);
+        follower.wait_for(&best);
+        node.claim(21, Some(hash_of(&best.blocks()[3])));
+        node.switch(&longer);
+        wait_until("it is told", || {
+            let state = follower.progress.status().state;
+            matches!(state, IndexState::Waiting { ref error, .. }
+                if error.contains("does not stand on the block before"))
+        });
+        node.switch(&best);
+        follower.wait_for_state("following");
         follower.end().unwrap();
     });
 }
