@@ -96,7 +96,7 @@ path_without_compiler() {
 
 # Installs the command into a folder of its own, and looks whether it is whole and stripped.
 install_it() {
-    local command bytes
+    local command bytes sections
     command=$(named_block install)
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
@@ -104,7 +104,10 @@ install_it() {
     CARGO_INSTALL_ROOT="$scratch" bash -c "$command"
     "$scratch/bin/metashrew" inspect guests/wasm/addresses.wasm >/dev/null
     bytes=$(stat -c %s "$scratch/bin/metashrew")
-    if readelf -S -W "$scratch/bin/metashrew" | grep -E '\.(debug_info|debug_line|symtab)'; then
+    # On its own, so that it fails where readelf is missing or cannot read the file.
+    sections=$(LC_ALL=C readelf -S -W "$scratch/bin/metashrew")
+    [[ $sections == *" .text "* ]] || { echo "readelf names no section \`.text\` of the installed command" >&2; exit 1; }
+    if grep -E '\.(debug_info|debug_line|symtab)' <<<"$sections"; then
         echo "the installed command ($bytes bytes) is not stripped" >&2
         exit 1
     fi

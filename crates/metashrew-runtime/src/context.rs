@@ -13,7 +13,7 @@ use wasmtime::Memory;
 use crate::deadline::Deadline;
 use crate::fault::Fault;
 use crate::limits::Allowance;
-use crate::read_time::ReadTime;
+use crate::read_time::{CallReads, ReadTime};
 
 /// The data of an instance's wasmtime store.
 pub(crate) struct Context {
@@ -68,8 +68,8 @@ enum Role {
         block: Bytes,
         writes: WriteSet,
         flushed: bool,
-        /// Where the time of its reads is added, if that is wanted.
-        timed: Option<Arc<ReadTime>>,
+        /// The time of its reads, if that is wanted.
+        timed: Option<CallReads>,
     },
     /// Runs a view on the input in the buffers: flushes nothing. The value read last
     /// is kept (the buffers have its key), because a guest asks for a value's length
@@ -92,10 +92,10 @@ impl Call {
         }
     }
 
-    /// The same call; the time that its reads take is added there.
+    /// The same call; the time that its reads took is added there when it is over.
     pub(crate) fn timed(mut self, reads: &Arc<ReadTime>) -> Self {
         if let Role::Index { timed, .. } = &mut self.role {
-            *timed = Some(Arc::clone(reads));
+            *timed = Some(CallReads::of(reads));
         }
         self
     }
@@ -133,7 +133,7 @@ impl Call {
                     return Ok(value_of(known.as_ref()));
                 }
                 let newest = match timed {
-                    Some(reads) => reads.add(|| self.state.get(key)),
+                    Some(reads) => reads.time(|| self.state.get(key)),
                     None => self.state.get(key),
                 }?;
                 let value = value_of(newest.as_ref());

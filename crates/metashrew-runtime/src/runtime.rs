@@ -330,7 +330,8 @@ impl MetashrewRuntime {
     }
 
     /// How long the reads of guests took, since the runtime was made, while they ran
-    /// over blocks to be indexed. Part of the time that the blocks took.
+    /// over blocks to be indexed. Part of the time that the blocks took; that of a block
+    /// counts when its run is over.
     pub fn block_read_time(&self) -> Duration {
         self.shared.block_reads.total()
     }

@@ -33,6 +33,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often it is looked for an idle connection while there is no room.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// How long a new connection may take to ask something before it counts as idle: its
+/// first request may be on its way, or lie unread in the socket.
+const TIME_TO_ASK: Duration = Duration::from_secs(1);
+
 /// The connections that are open.
 pub(crate) struct Connections {
     limit: usize,
@@ -51,6 +55,29 @@ struct Connection {
     /// Whether it was told to give way.
     leaves: AtomicBool,
     gives_way: Notify,
+}
+
+impl Connection {
+    fn new() -> Self {
+        Self {
+            under_way: AtomicUsize::new(0),
+            idle_since: Mutex::new(Instant::now()),
+            asked: AtomicBool::new(false),
+            leaves: AtomicBool::new(false),
+            gives_way: Notify::new(),
+        }
+    }
+
+    /// Whether it may give way to another at this instant.
+    fn is_idle(&self, now: Instant) -> bool {
+        let may_ask_yet = || {
+            !self.asked.load(Ordering::Relaxed)
+                && now.saturating_duration_since(*self.idle_since.lock()) < TIME_TO_ASK
+        };
+        self.under_way.load(Ordering::Relaxed) == 0
+            && !self.leaves.load(Ordering::Relaxed)
+            && !may_ask_yet()
+    }
 }
 
 impl Connections {
@@ -89,11 +116,9 @@ impl Connections {
     }
 
     fn have_one_give_way(&self) {
+        let now = Instant::now();
         let open = self.open.lock();
-        let idle = open.values().filter(|connection| {
-            connection.under_way.load(Ordering::Relaxed) == 0
-                && !connection.leaves.load(Ordering::Relaxed)
-        });
+        let idle = open.values().filter(|connection| connection.is_idle(now));
         if let Some(longest) = idle.min_by_key(|connection| *connection.idle_since.lock()) {
             longest.leaves.store(true, Ordering::Relaxed);
             longest.gives_way.notify_one();
@@ -170,13 +195,7 @@ struct Served {
 
 impl Served {
     fn new(connections: &Arc<Connections>, number: u64, permit: OwnedSemaphorePermit) -> Self {
-        let connection = Arc::new(Connection {
-            under_way: AtomicUsize::new(0),
-            idle_since: Mutex::new(Instant::now()),
-            asked: AtomicBool::new(false),
-            leaves: AtomicBool::new(false),
-            gives_way: Notify::new(),
-        });
+        let connection = Arc::new(Connection::new());
         let mut open = connections.open.lock();
         open.insert(number, Arc::clone(&connection));
         drop(open);
@@ -209,6 +228,8 @@ where
     let service = TowerToHyperService::new(service);
     let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service));
     let mut ended = tokio::select! {
+        // A request that has arrived is begun before the connection may give way.
+        biased;
         ended = &mut connection => Some(ended),
         () = served.connection.gives_way.notified() => None,
         () = stop.shutdown() => None,
@@ -269,5 +290,23 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         *self.0.idle_since.lock() = Instant::now();
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_connection_has_time_to_ask() {
+        let connection = Arc::new(Connection::new());
+        let opened = *connection.idle_since.lock();
+        assert!(!connection.is_idle(opened));
+        assert!(connection.is_idle(opened + TIME_TO_ASK));
+        let request = UnderWay::new(&connection);
+        assert!(!connection.is_idle(opened + 2 * TIME_TO_ASK));
+        drop(request);
+        // It has asked: what comes next is as likely from any other.
+        assert!(connection.is_idle(Instant::now()));
     }
 }

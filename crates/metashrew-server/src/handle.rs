@@ -1,5 +1,6 @@
 //! Starting and stopping the server.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -24,11 +25,17 @@ use crate::telemetry::Telemetry;
 #[derive(Debug)]
 pub struct Server;
 
-/// An address that is taken: nobody else can listen there, and nobody is answered yet.
+/// An address that is taken: nobody else can take it, and nobody is answered yet.
 #[derive(Debug)]
 pub struct Reserved {
     address: SocketAddr,
-    socket: TcpSocket,
+    socket: Taken,
+}
+
+#[derive(Debug)]
+enum Taken {
+    Bound(TcpSocket),
+    Listening(TcpListener),
 }
 
 impl Reserved {
@@ -40,27 +47,50 @@ impl Reserved {
     /// # Errors
     /// If it is taken already, not allowed, or not this machine's.
     pub fn take(address: SocketAddr) -> Result<Self, ServerError> {
-        let bound = || {
-            let socket = match address {
-                SocketAddr::V4(_) => TcpSocket::new_v4(),
-                SocketAddr::V6(_) => TcpSocket::new_v6(),
-            }?;
-            // As tokio's own listener: else a port is held for minutes after its server.
-            if cfg!(unix) {
-                socket.set_reuseaddr(true)?;
+        let taken = match Self::bind(address, false) {
+            Ok(socket) => Ok(Taken::Bound(socket)),
+            // Connections of an earlier server hold its port for minutes after its end, but
+            // not from those who ask for it so. Two that do may bind at a time; one may
+            // listen.
+            Err(error) if cfg!(unix) && error.kind() == io::ErrorKind::AddrInUse => {
+                Self::bind(address, true)
+                    .and_then(|socket| socket.listen(Self::BACKLOG))
+                    .map(Taken::Listening)
             }
-            socket.bind(address)?;
-            Ok(socket)
+            Err(error) => Err(error),
         };
-        match bound() {
+        match taken {
             Ok(socket) => Ok(Self { address, socket }),
             Err(source) => Err(ServerError::Bind { address, source }),
         }
     }
 
+    fn bind(address: SocketAddr, reuse: bool) -> io::Result<TcpSocket> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        if reuse {
+            socket.set_reuseaddr(true)?;
+        }
+        socket.bind(address)?;
+        Ok(socket)
+    }
+
     fn listen(self) -> Result<TcpListener, ServerError> {
+        let listener = match self.socket {
+            Taken::Listening(listener) => Ok(listener),
+            Taken::Bound(socket) => {
+                // Its connections inherit this, and so hold the port from nobody later.
+                let reusable = if cfg!(unix) {
+                    socket.set_reuseaddr(true)
+                } else {
+                    Ok(())
+                };
+                reusable.and_then(|()| socket.listen(Self::BACKLOG))
+            }
+        };
         let address = self.address;
-        let listener = self.socket.listen(Self::BACKLOG);
         listener.map_err(|source| ServerError::Bind { address, source })
     }
 }
@@ -167,5 +197,30 @@ impl ServerHandle {
         if self.handle.stop().is_ok() {
             self.handle.stopped().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_can_be_taken_once() {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let listener = Reserved::take(any).unwrap().listen().unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(Reserved::take(address).is_err());
+        drop(listener);
+        let first = Reserved::take(address).unwrap();
+        assert!(Reserved::take(address).is_err());
+        let listener = first.listen().unwrap();
+        // The side that closes first keeps the port for a while.
+        let client = tokio::net::TcpStream::connect(address).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        drop((accepted, listener));
+        drop(client);
+        let again = Reserved::take(address).unwrap();
+        assert!(Reserved::take(address).is_err());
+        again.listen().unwrap();
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use metashrew_store::BlockId;
 
-use crate::log::{self, Filter, GuestLevel};
+use crate::log::{self, Filter, FilterParser, GuestLevel};
 
 pub(crate) use config::ConfigError;
 pub(crate) use parse::{parse, usage_error};
@@ -39,6 +39,7 @@ pub(crate) struct Cli {
         global = true,
         value_name = "FILTER",
         env = "RUST_LOG",
+        value_parser = FilterParser,
         default_value = "",
         hide_default_value = true,
         help_heading = GLOBAL

@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-pub(crate) use filter::Filter;
+pub(crate) use filter::{Filter, FilterParser};
 
 /// What guests log has this target.
 pub(crate) const GUEST: &str = "metashrew::guest";

@@ -1,6 +1,7 @@
 //! What the command line means to the libraries.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,10 +42,9 @@ impl Start {
     /// How the server is to be, where the process may have so many descriptors.
     pub(crate) fn server_options(&self, descriptors: Option<u64>) -> ServerOptions {
         let options = self.serving.options(&self.views);
-        let connections = self.serving.max_connections;
+        let wanted = self.serving.max_connections.map(NonZeroUsize::get);
         ServerOptions {
-            max_open_connections: connections
-                .unwrap_or_else(|| descriptors::connections(descriptors)),
+            max_open_connections: descriptors::connections(wanted, descriptors),
             // So many blocks are left out on purpose.
             ready_within: options.ready_within.saturating_add(self.confirmations),
             ..options

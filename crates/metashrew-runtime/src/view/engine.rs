@@ -178,7 +178,10 @@ impl ViewEngine {
         let span = visit.span();
         let (function, at) = (call.function, call.at);
         let answer = visit.preview(block, call).instrument(span).await;
-        self.tell_failure(function, at, &answer);
+        // A block that the caller made up may fail in the guest: no view has then run.
+        if visit.has_reached_view() {
+            self.tell_failure(function, at, &answer);
+        }
         visit.end(answer, true)
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Visit<'a> {
     placed: Option<Instant>,
     /// The instance that runs the call.
     instance: Option<Instance>,
+    /// Whether the guest is at the block of a preview, before the view.
+    is_at_block: bool,
     /// What the instance may answer later; none if it is not kept.
     pin: Option<Pin>,
     ended: bool,
@@ -56,6 +58,7 @@ impl<'a> Visit<'a> {
             session: None,
             placed: None,
             instance: None,
+            is_at_block: false,
             pin: None,
             ended: false,
         }
@@ -64,6 +67,11 @@ impl<'a> Visit<'a> {
     /// The span of the call; it says in which mode the view runs.
     pub(super) fn span(&self) -> Span {
         self.span.clone()
+    }
+
+    /// Whether a failure is the view's own, not that of a preview's block.
+    pub(super) fn has_reached_view(&self) -> bool {
+        !self.is_at_block
     }
 
     /// Says in which mode the view runs.
@@ -243,6 +251,7 @@ impl<'a> Visit<'a> {
         let engine = self.engine;
         let height = question.height.saturating_add(1);
         let indexing = Call::index(state.clone(), height, block);
+        self.is_at_block = true;
         let instance = self
             .create(indexing, engine.allowance(false), deadline)
             .await?;
@@ -254,6 +263,7 @@ impl<'a> Visit<'a> {
             instance.start()?
         };
         self.instance = None;
+        self.is_at_block = false;
         engine.desk.count_dropped(DropReason::Fresh);
         let state = state.with_block(height, Arc::new(writes));
         question.height = height;

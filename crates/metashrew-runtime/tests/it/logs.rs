@@ -7,7 +7,7 @@ use metashrew_store::BlockId;
 use metashrew_testing::guests;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::Bench;
+use crate::{Bench, block};
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -94,4 +94,21 @@ fn failing_views_are_told_ever_more_rarely() {
         let fields = format!(r#"view="trap" block="0" failures={failures}"#);
         assert!(text.contains(&format!("{fields}\n")), "{text}");
     }
+}
+
+#[test]
+fn a_previews_block_that_fails_is_no_failing_view() {
+    let bench = Bench::new(&guests::traps_at(2));
+    bench.index_to(0, 1);
+    let preview = |view: &str, at: u32| {
+        logged(|| {
+            let (block, at) = (block(at + 1, 1), BlockId::Height(at));
+            let failed = bench.runtime.preview_sync(&block, view, b"", &at);
+            failed.unwrap_err();
+        })
+    };
+    let block_fails = preview("echo", 1);
+    assert!(!block_fails.contains("a view fails"), "{block_fails}");
+    let view_fails = preview("trap", 0);
+    assert!(view_fails.contains("a view fails"), "{view_fails}");
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum, value_parser};
 use metashrew_server::Cors;
 use metashrew_sync::{Auth, Network};
@@ -83,12 +83,12 @@ pub(crate) struct Start {
     /// blocks were declared invalid on purpose
     ///
     /// Without it, such a branch is waited out, whatever the node says.
-    #[arg(long, env = "METASHREW_ACCEPT_LESS_WORK", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "METASHREW_ACCEPT_LESS_WORK", value_parser = BoolishValueParser::new())]
     pub(crate) accept_less_work: bool,
 
     /// Go on in a database that another guest wrote; right only if the blocks so far would come out
     /// the same with this one
-    #[arg(long, env = "METASHREW_ACCEPT_GUEST_CHANGE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "METASHREW_ACCEPT_GUEST_CHANGE", value_parser = BoolishValueParser::new())]
     pub(crate) accept_guest_change: bool,
 
     /// What to do when indexing halts for good: go on answering views about what is indexed, or
@@ -149,7 +149,7 @@ pub(crate) struct NodeArgs {
     pub(crate) rpc_ca: Option<PathBuf>,
 
     /// Take blocks by REST, on the same port, where the node has it on (`-rest`): faster than RPC
-    #[arg(long, env = "METASHREW_REST", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "METASHREW_REST", value_parser = BoolishValueParser::new())]
     pub(crate) rest: bool,
 
     /// Where the node publishes new blocks (`-zmqpubhashblock`), such as `tcp://127.0.0.1:28332`
@@ -254,7 +254,7 @@ pub(crate) struct Serving {
     /// longest is closed for a new one [default: half of the file descriptors that the process may
     /// have, 10000 at most]
     #[arg(long, value_name = "COUNT", env = "METASHREW_MAX_CONNECTIONS")]
-    pub(crate) max_connections: Option<usize>,
+    pub(crate) max_connections: Option<NonZeroUsize>,
 
     /// How many calls a batch may hold
     #[arg(
@@ -287,7 +287,7 @@ pub(crate) enum HeightCompat {
 #[allow(clippy::struct_field_names, reason = "fields are named as their flags")]
 pub(crate) struct Views {
     /// Answer every view from a fresh instance
-    #[arg(long, env = "METASHREW_NO_STATEFUL_VIEWS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "METASHREW_NO_STATEFUL_VIEWS", value_parser = BoolishValueParser::new())]
     pub(crate) no_stateful_views: bool,
 
     /// How many views run at a time; 1 serialises them [default: the number of cores]

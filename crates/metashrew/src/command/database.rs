@@ -24,6 +24,11 @@ pub(super) fn open_accepting_lost_commits(path: &Path) -> Result<Store> {
     explain(Store::open_existing(path, options), path)
 }
 
+/// Whether there may be a database in the directory `path`.
+pub(super) fn exists(path: &Path) -> bool {
+    !matches!(Store::identity_of(path), Err(OpenError::NotFound { .. }))
+}
+
 /// The database in the directory `path`, created if there is none.
 pub(super) fn open_or_create(path: &Path) -> Result<Store> {
     explain(Store::open(path, StoreOptions::default()), path)

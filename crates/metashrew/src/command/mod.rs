@@ -24,7 +24,9 @@ use crate::report;
 /// Runs the subcommand. Exit codes: 0 done, 1 failed, 2 a mistake in the command line,
 /// most of which are found before.
 pub(crate) fn run(cli: &Cli) -> ExitCode {
-    let console = Console::log(&cli.log_options());
+    let options = cli.log_options();
+    let console = Console::log(&options);
+    options.filter.tell_left_out();
     let done = match &cli.command {
         Command::Start(start) => start::run(start, &console),
         Command::Status(status) => status::run(status),

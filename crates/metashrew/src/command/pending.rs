@@ -35,6 +35,15 @@ pub(super) struct Pending {
     pub(super) interval: Duration,
 }
 
+/// What both threads know. Nobody holds it while the guest runs.
+#[derive(Default)]
+struct Shared {
+    kept: Option<Kept>,
+    /// Whether the node is to be asked without waiting for the interval: a block was taken
+    /// away that it may well give again.
+    is_due: bool,
+}
+
 /// The block that is pending now.
 struct Kept {
     parent: BlockHash,
@@ -55,13 +64,13 @@ impl Pending {
     /// Keeps it, on threads of its own, until a stop is requested.
     pub(super) fn keep(self, stop: &Stop) -> io::Result<()> {
         let pending = Arc::new(self);
-        let kept = Arc::new(Mutex::new(None));
-        let spawn = |name: &str, run: fn(&Self, &Stop, &Mutex<Option<Kept>>)| {
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let spawn = |name: &str, run: fn(&Self, &Stop, &Mutex<Shared>)| {
             let (pending, stop) = (Arc::clone(&pending), stop.clone());
-            let kept = Arc::clone(&kept);
+            let shared = Arc::clone(&shared);
             thread::Builder::new()
                 .name(name.to_owned())
-                .spawn(move || run(&pending, &stop, &kept))
+                .spawn(move || run(&pending, &stop, &shared))
                 .map(drop)
         };
         spawn("metashrew-pending", Self::renew_often)?;
@@ -79,35 +88,47 @@ impl Pending {
         self.progress.status().state == IndexState::Following
     }
 
-    fn drop_stale(&self, stop: &Stop, kept: &Mutex<Option<Kept>>) {
+    fn drop_stale(&self, stop: &Stop, shared: &Mutex<Shared>) {
         while !stop.wait(TICK) {
-            let mut kept = kept.lock();
-            let Some(block) = kept.as_ref() else {
-                continue;
-            };
-            if block.is_stale(self.tip(), self.follows(), self.interval) {
-                *kept = None;
-                // Taking it away runs nothing, and so cannot fail.
-                let _ = self.runtime.set_pending(None);
-                tracing::debug!("the pending block may be stale, and is dropped");
-            }
+            self.drop_if_stale(&mut shared.lock());
         }
     }
 
-    fn renew_often(&self, stop: &Stop, kept: &Mutex<Option<Kept>>) {
+    fn drop_if_stale(&self, shared: &mut Shared) {
+        let follows = self.follows();
+        if let Some(block) = &shared.kept
+            && block.is_stale(self.tip(), follows, self.interval)
+        {
+            // Not so where the guest takes longer than a block stays pending: it would run
+            // all the time.
+            self.take_away(shared, !follows);
+        }
+    }
+
+    fn take_away(&self, shared: &mut Shared, is_due: bool) {
+        shared.kept = None;
+        shared.is_due |= is_due;
+        // Taking it away runs nothing, and so cannot fail.
+        let _ = self.runtime.set_pending(None);
+        tracing::debug!("the pending block may be stale, and is dropped");
+    }
+
+    fn renew_often(&self, stop: &Stop, shared: &Mutex<Shared>) {
         let mut asked: Option<(BlockHash, Instant)> = None;
         let mut fails = false;
         while !stop.wait(TICK) {
             let Some(tip) = self.tip() else {
                 continue;
             };
-            let is_due =
-                asked.is_none_or(|(of, when)| of != tip || when.elapsed() >= self.interval);
+            // What was dropped while the node was away is pending again once it is back.
+            let is_due = shared.lock().is_due
+                || asked.is_none_or(|(of, when)| of != tip || when.elapsed() >= self.interval);
             if !is_due || !self.follows() {
                 continue;
             }
             asked = Some((tip, Instant::now()));
-            let renewed = self.renew(tip, kept);
+            shared.lock().is_due = false;
+            let renewed = self.renew(tip, shared);
             if let Err(error) = &renewed {
                 if !fails {
                     tracing::warn!("there is no pending block: {error:#}");
@@ -118,7 +139,7 @@ impl Pending {
         }
     }
 
-    fn renew(&self, tip: BlockHash, kept: &Mutex<Option<Kept>>) -> Result<()> {
+    fn renew(&self, tip: BlockHash, shared: &Mutex<Shared>) -> Result<()> {
         let template = self.node.block_template()?;
         let said = Instant::now();
         if template.parent != tip {
@@ -134,13 +155,18 @@ impl Pending {
             transactions,
             ..
         } = template;
-        let mut kept = kept.lock();
-        if let Some(kept) = kept.as_mut()
-            && (kept.parent, &kept.transactions) == (parent, &transactions)
-        {
-            kept.said = said;
-            return Ok(());
-        }
+        let replaces = {
+            let mut shared = shared.lock();
+            if let Some(kept) = &mut shared.kept
+                && (kept.parent, &kept.transactions) == (parent, &transactions)
+            {
+                kept.said = said;
+                return Ok(());
+            }
+            self.drop_if_stale(&mut shared);
+            shared.is_due = false;
+            shared.kept.is_some()
+        };
         let frame = BlockFrame {
             parent,
             height,
@@ -153,11 +179,21 @@ impl Pending {
         let block = Bytes::from(block);
         self.runtime
             .set_pending(Some(PendingBlock { parent, block }))?;
-        *kept = Some(Kept {
+        let new = Kept {
             parent,
             transactions,
             said,
-        });
+        };
+        let mut shared = shared.lock();
+        // While the guest ran, the chain may have moved on. And where the block before was
+        // dropped meanwhile, this one may have gone with it: nobody knows which came first.
+        let may_be_gone = replaces && shared.kept.is_none();
+        let follows = self.follows();
+        if may_be_gone || new.is_stale(self.tip(), follows, self.interval) {
+            self.take_away(&mut shared, may_be_gone || !follows);
+        } else {
+            shared.kept = Some(new);
+        }
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use metashrew_runtime::MetashrewRuntime;
@@ -9,7 +10,7 @@ use metashrew_server::{
     CurrentBlock, IndexingReport, IndexingState, IndexingStatus, IndexingTotals,
 };
 use metashrew_sync::{
-    BlockFiles, CoreNode, IndexState, IndexStatus, Indexer, NewBlocks, Node, Progress,
+    BlockFiles, CoreNode, IndexError, IndexState, IndexStatus, Indexer, NewBlocks, Node, Progress,
     ProgressReport, WaitsFor, subscribe,
 };
 use parking_lot::Mutex;
@@ -35,9 +36,8 @@ impl Source {
                     .context("the node cannot be followed")?;
                 let new_blocks = args.node.zmq.as_deref().map(subscribe).transpose();
                 let new_blocks = new_blocks.context("new blocks cannot be listened for")?;
-                // What comes before the host is a secret.
-                let host = url.rsplit('@').next().unwrap_or_default();
-                tracing::info!(node = host, "following");
+                // What the URL has beside these may be a secret.
+                tracing::info!(node = node.address(), "following");
                 Ok(Self::Node {
                     node: Arc::new(node),
                     new_blocks,
@@ -48,11 +48,11 @@ impl Source {
     }
 
     fn open_files(path: &Path, args: &Start) -> Result<Self> {
-        let files =
+        let mut files =
             BlockFiles::open(path, args.start_height).context("the blocks cannot be had")?;
         if let Some(network) = args.node.magic.or(args.node.network) {
-            files
-                .check_network(network)
+            files = files
+                .with_network(network)
                 .context("the blocks are not those asked for")?;
         }
         tracing::info!(
@@ -62,6 +62,19 @@ impl Source {
             "indexing"
         );
         Ok(Self::Files(Arc::new(files)))
+    }
+
+    /// Checks that `--exit-at` is not below the first block that a new database would
+    /// have. Of a node's blocks that is known only once the node has answered.
+    pub(super) fn check_exit(&self, args: &Start) -> Result<(), IndexError> {
+        let Self::Files(files) = self else {
+            return Ok(());
+        };
+        let first = args.start_height.unwrap_or_else(|| files.first_height());
+        match args.exit_at {
+            Some(exit_at) if exit_at < first => Err(IndexError::ExitBelowFirst { exit_at, first }),
+            _ => Ok(()),
+        }
     }
 
     /// An indexer of these blocks.
@@ -104,6 +117,7 @@ impl Source {
             runtime,
             node: self.node(),
             hint: Mutex::default(),
+            guest: HighestYet::default(),
         }
     }
 }
@@ -116,6 +130,21 @@ pub(super) struct Reporter {
     hint: Mutex<Option<String>>,
     /// None if the blocks come from files.
     node: Option<Arc<CoreNode>>,
+    /// The time in the guest that was told last.
+    guest: HighestYet,
+}
+
+/// A time that never goes back: a counter of Prometheus that does counts as one that
+/// began anew.
+#[derive(Default)]
+struct HighestYet(Mutex<Duration>);
+
+impl HighestYet {
+    fn with(&self, time: Duration) -> Duration {
+        let mut highest = self.0.lock();
+        *highest = time.max(*highest);
+        *highest
+    }
 }
 
 impl Reporter {
@@ -128,8 +157,8 @@ impl Reporter {
         let reads = self.runtime.block_read_time();
         IndexingTotals {
             blocks: progress.blocks,
-            // A block under way has read, and is not counted yet.
-            guest: progress.executing.saturating_sub(reads),
+            // When a block ends, its reads count a moment before its time does.
+            guest: self.guest.with(progress.executing.saturating_sub(reads)),
             reads,
             commit: progress.committing,
             reorgs: progress.rollbacks,
@@ -216,4 +245,16 @@ fn report(status: IndexStatus) -> IndexingReport {
         }
     };
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_in_the_guest_does_not_go_back() {
+        let told = HighestYet::default();
+        let of = |seconds| told.with(Duration::from_secs(seconds)).as_secs();
+        assert_eq!([3, 1, 3, 4].map(of), [3, 3, 3, 4]);
+    }
 }

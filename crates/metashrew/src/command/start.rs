@@ -56,6 +56,9 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
     let address = Reserved::take(args.serving.address()?)?;
     let guest = guest::prepare(args)?;
     let source = Source::open(args)?;
+    if !database::exists(&args.db) {
+        source.check_exit(args)?;
+    }
     let runtime = guest.over(database::open_or_create(&args.db)?)?;
     tell_position(&runtime);
     let indexer = source.indexer(runtime.clone(), args);

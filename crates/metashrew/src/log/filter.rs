@@ -1,7 +1,11 @@
 //! What `--log` takes: a level for our own lines, and levels for targets.
 
+use std::ffi::OsStr;
 use std::str::FromStr;
 
+use clap::builder::TypedValueParser;
+use clap::parser::ValueSource;
+use clap::{Arg, Command, Error};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::nearest::nearest;
@@ -16,6 +20,8 @@ pub(crate) struct Filter {
     pub(crate) level: Option<LevelFilter>,
     /// Of the targets that begin with these words, ours or a library's.
     pub(crate) targets: Vec<(String, LevelFilter)>,
+    /// Parts of the variable that chose nothing.
+    pub(crate) left_out: Vec<String>,
 }
 
 /// A part of a text that chooses no log lines.
@@ -31,29 +37,84 @@ impl FromStr for Filter {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut filter = Self::default();
-        for part in text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-        {
-            let (target, level) = match part.split_once('=') {
-                Some((target, level)) => (Some(target.trim()), level.trim()),
-                None => (None, part),
-            };
-            let refused = || ParseFilterError {
-                part: part.to_owned(),
-                suggestion: nearest(&level.to_lowercase(), LEVELS),
-            };
-            let level = parse_level(level).ok_or_else(refused)?;
-            match target {
-                None => filter.level = Some(level),
-                Some(target) if is_target(target) => {
-                    filter.targets.push((target.to_owned(), level));
-                }
-                Some(_) => return Err(refused()),
+        parts(text).try_for_each(|part| filter.add(part))?;
+        Ok(filter)
+    }
+}
+
+impl Filter {
+    /// As [`Filter::from_str`], but what cannot be read is left out: programs that share
+    /// a variable understand different parts of it.
+    fn of_variable(text: &str) -> Self {
+        let mut filter = Self::default();
+        for part in parts(text) {
+            if filter.add(part).is_err() {
+                filter.left_out.push(part.to_owned());
             }
         }
-        Ok(filter)
+        filter
+    }
+
+    fn add(&mut self, part: &str) -> Result<(), ParseFilterError> {
+        let (target, level) = match part.split_once('=') {
+            Some((target, level)) => (Some(target.trim()), level.trim()),
+            None => (None, part),
+        };
+        let refused = || ParseFilterError {
+            part: part.to_owned(),
+            suggestion: nearest(&level.to_lowercase(), LEVELS),
+        };
+        let level = parse_level(level).ok_or_else(refused)?;
+        match target {
+            None => self.level = Some(level),
+            Some(target) if is_target(target) => self.targets.push((target.to_owned(), level)),
+            Some(_) => return Err(refused()),
+        }
+        Ok(())
+    }
+
+    /// Warns of what was left out, once log lines are printed.
+    pub(crate) fn tell_left_out(&self) {
+        if !self.left_out.is_empty() {
+            let parts = self.left_out.join(",");
+            tracing::warn!(parts, "parts of RUST_LOG cannot be read, and are left out");
+        }
+    }
+}
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let parts = text.split(',').map(str::trim);
+    parts.filter(|part| !part.is_empty())
+}
+
+/// Reads a filter: strictly, except from the variable.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FilterParser;
+
+impl TypedValueParser for FilterParser {
+    type Value = Filter;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Filter, Error> {
+        let strict = |text: &str| text.parse::<Filter>();
+        strict.parse_ref(command, arg, value)
+    }
+
+    fn parse_ref_(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+        source: ValueSource,
+    ) -> Result<Filter, Error> {
+        if source == ValueSource::EnvVariable {
+            return Ok(Filter::of_variable(&value.to_string_lossy()));
+        }
+        self.parse_ref(command, arg, value)
     }
 }
 
@@ -102,6 +163,14 @@ mod tests {
                 ("metashrew::guest", LevelFilter::TRACE),
             ],
         );
+    }
+
+    #[test]
+    fn what_other_programs_understand_is_left_out_of_the_variable() {
+        let filter = Filter::of_variable("debug,view[{a=b}]=trace, fjall=info,/pattern");
+        assert_eq!(filter.level, Some(LevelFilter::DEBUG));
+        assert_eq!(filter.targets, [("fjall".to_owned(), LevelFilter::INFO)]);
+        assert_eq!(filter.left_out, ["view[{a=b}]=trace", "/pattern"]);
     }
 
     #[test]

@@ -64,11 +64,25 @@ fn no_database_is_made_where_start_cannot_succeed() {
             2,
             "cannot both be given",
         ),
-        (&["--view-instances", "0"], 2, "'--view-instances <COUNT>'"),
     ] {
         let stderr = fail(&mut place.start(flags), code);
         assert!(stderr.contains(expect), "{flags:?}: {stderr}");
         assert!(!place.path("db").exists(), "{flags:?} made a database");
+    }
+}
+
+#[test]
+fn no_database_is_made_where_a_number_is_out_of_range() {
+    let place = Place::new(2);
+    let below = "block 0, to exit at, will not be indexed: the first block is 1";
+    for (flag, code, expect) in [
+        ("--exit-at", 1, below),
+        ("--max-connections", 2, "'--max-connections <COUNT>'"),
+        ("--view-instances", 2, "'--view-instances <COUNT>'"),
+    ] {
+        let stderr = fail(&mut place.start(&[flag, "0"]), code);
+        assert!(stderr.contains(expect), "{flag}: {stderr}");
+        assert!(!place.path("db").exists(), "{flag} made a database");
     }
 }
 

@@ -325,3 +325,23 @@ fn what_a_node_says_is_shown_harmlessly() {
     assert!(serde_json::from_str::<Value>(&ready).is_ok(), "{ready}");
     running.signal("TERM");
 }
+
+#[test]
+fn parts_of_the_variable_that_cannot_be_read_are_left_out() {
+    let place = Place::new(1);
+    let flags = ["--exit-at", "1"];
+    let mut start = place.start(&flags);
+    let output = start
+        .env("RUST_LOG", "warn,other[{a=b}]=trace")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(
+        stderr.contains("parts of RUST_LOG cannot be read") && stderr.contains("other[{a=b}]"),
+        "{stderr}"
+    );
+    let stderr = fail(&mut place.start(&["--log", "warn,other[{a=b}]=trace"]), 2);
+    assert!(stderr.contains("is not a log filter"), "{stderr}");
+}

@@ -211,6 +211,22 @@ fn an_empty_variable_counts_as_unset() {
 }
 
 #[test]
+fn a_switch_in_a_variable_is_yes_or_no() {
+    let place = Place::new(1);
+    let stderr = fail(
+        place
+            .start(&["--exit-at", "1"])
+            .env("METASHREW_ACCEPT_LESS_WORK", "maybe"),
+        2,
+    );
+    assert!(stderr.contains("'maybe'"), "{stderr}");
+    for word in ["yes", "off", "1"] {
+        let mut start = place.start(&["--exit-at", "1"]);
+        succeed(start.env("METASHREW_ACCEPT_LESS_WORK", word));
+    }
+}
+
+#[test]
 fn colours_are_a_choice() {
     let place = Place::new(1);
     let has_colours = |flags: &[&str], no_color: &str| {
