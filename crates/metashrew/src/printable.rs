@@ -26,7 +26,7 @@ pub(crate) fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// As [`line`], but lines stay lines. Those after the first are set in, so that none
+/// As [`line()`], but lines stay lines. Those after the first are set in, so that none
 /// can be taken for one of ours; the frames of a backtrace are already.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     if !text.contains('\n') {
