@@ -99,6 +99,7 @@ fn rules(
             "its block 0 is said to be {claimed}, which is not that of {recorded}, as the database is"
         ));
     }
+    contradiction(said, found.named)?;
     let network = said.or(found.named);
     contradiction(network, recorded)?;
     Ok(network.or(recorded))
