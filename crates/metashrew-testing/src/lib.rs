@@ -1,12 +1,13 @@
 //! What Metashrew's tests and benches stand on: chains of blocks made to
 //! measure, an independent recount of what the example guests answer, block
 //! files as Bitcoin Core writes them, Bitcoin Core itself, a proxy that lies for
-//! it, and small guests that misbehave.
+//! it, a slow engine, and small guests that misbehave.
 
 pub mod bitcoind;
 pub mod census;
 pub mod chain;
 pub mod damage;
+pub mod delayed;
 pub mod floor;
 pub mod frames;
 pub mod guests;
