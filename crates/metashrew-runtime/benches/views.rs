@@ -24,6 +24,10 @@ use metashrew_runtime::{Route, ViewCall};
 use metashrew_testing::floor;
 use subject::{CALLS, Disk, HEIGHT, Subject, block, workload};
 
+/// As in the command: what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The same functions with nothing around them but wasmtime and a host of hash maps.
 fn bare(criterion: &mut Criterion) {
     let guest = floor::link(&workload());

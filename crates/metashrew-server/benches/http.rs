@@ -18,6 +18,10 @@ use metashrew_server::{Server, ServerHandle, ServerOptions};
 use metashrew_store::{BlockHash, BlockRef, Store};
 use metashrew_testing::guests;
 
+/// As in the command: what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn runtime(stateful: bool) -> MetashrewRuntime {
     let store = Store::in_memory();
     let options = RuntimeOptions {

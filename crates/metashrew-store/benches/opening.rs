@@ -9,6 +9,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use metashrew_store::{BlockHash, BlockRef, Chainwork, Height, Store, StoreOptions, WriteSet};
 
+/// As in the command: what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BLOCKS: Height = 400;
 const KEYS_PER_BLOCK: u64 = 14_000;
 const LEN: usize = 32;

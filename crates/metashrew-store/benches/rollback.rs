@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use metashrew_store::{BlockHash, BlockRef, Durability, Store, StoreOptions, WriteSet};
 
+/// As in the command: what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SIZES: [u64; 2] = [100_000, 10_000_000];
 const BLOCKS: u64 = 10;
 const KEYS_PER_BLOCK: u64 = 5_000;

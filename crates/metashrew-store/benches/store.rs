@@ -11,6 +11,10 @@ use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 use metashrew_store::{BlockHash, BlockRef, Height, State, Store, StoreOptions, WriteSet};
 use tempfile::TempDir;
 
+/// As in the command: what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const KEYS_PER_BLOCK: usize = 5_000;
 const LEN: usize = 32;
 /// Blocks of the database that is read; every second key of a block is an old one.

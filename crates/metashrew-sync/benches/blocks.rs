@@ -27,6 +27,10 @@ use metashrew_testing::floor;
 use metashrew_testing::frames::frames;
 use metashrew_testing::guests;
 
+/// As in the command: what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const RUNS: usize = 5;
 const REGTEST: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 

@@ -26,6 +26,10 @@ use tempfile::TempDir;
 
 use node_chain::NodeChain;
 
+/// As in the command: what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const RUNS: usize = 3;
 
 /// Full blocks of each chain.

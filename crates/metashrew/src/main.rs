@@ -1,5 +1,6 @@
 //! The `metashrew` command.
 
+mod allocator;
 mod cli;
 mod client;
 mod command;

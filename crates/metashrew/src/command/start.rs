@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::pending::Pending;
 use super::source::{Reporter, Source};
 use super::{database, guest, halt};
+use crate::allocator;
 use crate::cli::Start;
 use crate::console::{self, Console};
 use crate::descriptors;
@@ -50,6 +51,7 @@ pub(super) fn run(args: &Start, console: &Console) -> Result<()> {
 }
 
 async fn serve(args: &Start, console: &Console) -> Result<()> {
+    allocator::give_back_unused();
     let descriptors = descriptors::raise_limit();
     let mut signals = Signals::catch().context("signals cannot be caught")?;
     // All that can be checked is checked before a database is made.
