@@ -1,5 +1,6 @@
 //! The readings in the text format of Prometheus. `docs/metrics.md` lists the names.
 
+mod engine;
 mod families;
 
 use std::fmt;
@@ -41,6 +42,9 @@ impl Collector for Scrape {
         per_view(&mut families, &self.0.per_view)?;
         instances(&mut families, &self.0)?;
         read_cache(&mut families, &self.0)?;
+        if let Some(health) = &self.0.engine {
+            engine::encode(&mut families, health)?;
+        }
         index(&mut families, &self.0)?;
         work(&mut families, &self.0)?;
         disk(&mut families, &self.0)?;

@@ -60,7 +60,11 @@ impl FromStr for BlockHash {
 
 /// The commitment to everything written up to and including one block.
 ///
-/// Two stores with the same root at the same height hold the same history.
+/// Two stores with the same root at the same height hold the same writes: for every block
+/// from the first one to this one the same hash, and for every key that it wrote the same
+/// last value. A key that is set to the value it has anyway is a write, and changes the
+/// root, although no reader can tell. The root says nothing of the guest: another one that
+/// writes the same has the same root.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HistoryRoot([u8; 32]);
 

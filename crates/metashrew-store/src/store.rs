@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::backend::BackendError;
-use crate::backend::{Backend, Batch, Durability, Space, View};
+use crate::backend::{Backend, Batch, Durability, EngineHealth, Space, View};
 use crate::base::Base;
 use crate::chain;
 use crate::claim::Claimed;
@@ -92,6 +92,11 @@ impl Store {
             .cache
             .as_ref()
             .map_or_else(CacheStats::default, |cache| cache.stats())
+    }
+
+    /// How the engine below is doing; none if it does not tell, as in memory.
+    pub fn engine_health(&self) -> Option<EngineHealth> {
+        self.inner.backend.health()
     }
 
     /// Lets the read cache hold `bytes` at most from now on, if it may hold more: for

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     fn resident() -> u64 {
-        metashrew_server::resident_memory().unwrap()
+        metashrew_server::resident_memory().expect("the system tells it")
     }
 
     /// As many short values as make about 256 MiB, as a guest's keys and values are.
@@ -67,7 +67,7 @@ mod tests {
         let begun = Instant::now();
         while resident() + MOST_OF_IT > peak {
             assert!(
-                begun.elapsed() < Duration::from_secs(60),
+                begun.elapsed() < Duration::from_mins(1),
                 "{} of {peak} bytes are still resident",
                 resident()
             );

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use metashrew_runtime::{ViewCount, ViewStats};
-use metashrew_store::BlockRecord;
+use metashrew_store::{BlockRecord, EngineHealth};
 use serde::Serialize;
 
 use super::Context;
@@ -32,6 +32,7 @@ pub(super) struct Answer {
     indexing: Indexing,
     views: Views,
     read_cache: ReadCache,
+    engine: Option<Engine>,
     database: Database,
     connections: Connections,
     requests: BTreeMap<&'static str, u64>,
@@ -155,6 +156,27 @@ struct ReadCache {
     limit_bytes: u64,
 }
 
+/// The storage engine.
+#[derive(Clone, Serialize)]
+struct Engine {
+    resident_hits: u64,
+    block_cache_hits: u64,
+    block_cache_misses: u64,
+    resident_bytes: u64,
+    dirty_bytes: u64,
+    log_bytes: u64,
+    table_bytes: u64,
+    batches_not_durable: u64,
+    new_runs: u64,
+    compaction_debt_bytes: u64,
+    stalls: u64,
+    stalled_seconds: f64,
+    flushes: u64,
+    compactions: u64,
+    written_bytes: u64,
+    failures: u64,
+}
+
 /// Where the database is on disk; all `null` if it is not.
 #[derive(Clone, Serialize)]
 struct Database {
@@ -190,6 +212,7 @@ impl Answer {
                 bytes: readings.read_cache.bytes,
                 limit_bytes: readings.read_cache.capacity_bytes,
             },
+            engine: readings.engine.as_ref().map(Engine::new),
             database: Database {
                 bytes: readings.database_bytes,
                 free_bytes: readings.free_bytes,
@@ -203,6 +226,29 @@ impl Answer {
                 resident_bytes: readings.resident,
             },
             indexing: Indexing::new(readings),
+        }
+    }
+}
+
+impl Engine {
+    fn new(health: &EngineHealth) -> Self {
+        Self {
+            resident_hits: health.resident_hits,
+            block_cache_hits: health.cache_hits,
+            block_cache_misses: health.cache_misses,
+            resident_bytes: health.resident_bytes,
+            dirty_bytes: health.dirty_bytes,
+            log_bytes: health.log_bytes,
+            table_bytes: health.table_bytes,
+            batches_not_durable: health.batches_not_durable,
+            new_runs: health.new_runs,
+            compaction_debt_bytes: health.compaction_debt_bytes,
+            stalls: health.stalls,
+            stalled_seconds: health.stalled.as_secs_f64(),
+            flushes: health.flushes,
+            compactions: health.compactions,
+            written_bytes: health.written_bytes,
+            failures: health.failures,
         }
     }
 }

@@ -58,6 +58,12 @@ impl Families<'_> {
         Ok(())
     }
 
+    /// A time. `_total` is appended to the name.
+    pub(super) fn time(&mut self, name: &str, help: &str, value: Duration) -> fmt::Result {
+        let encoder = self.begin(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(value.as_secs_f64()).encode(encoder)
+    }
+
     /// Times, by a label. `_total` is appended to the name.
     pub(super) fn seconds<'v>(
         &mut self,

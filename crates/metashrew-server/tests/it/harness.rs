@@ -24,6 +24,7 @@ pub(crate) struct Served {
 /// How a test wants the server.
 pub(crate) struct Setup {
     pub(crate) wasm: Vec<u8>,
+    pub(crate) store: Store,
     pub(crate) blocks: usize,
     pub(crate) views: ViewOptions,
     pub(crate) server: ServerOptions,
@@ -33,6 +34,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             wasm: metashrew_testing::guests::chained(),
+            store: Store::in_memory(),
             blocks: 5,
             views: ViewOptions::default(),
             server: ServerOptions::default(),
@@ -46,12 +48,11 @@ impl Setup {
             .enable_all()
             .build()
             .unwrap();
-        let store = Store::in_memory();
         let options = RuntimeOptions {
             cache: ModuleCache::User,
             views: self.views,
         };
-        let runtime = MetashrewRuntime::with_options(&self.wasm, store, options).unwrap();
+        let runtime = MetashrewRuntime::with_options(&self.wasm, self.store, options).unwrap();
         let bound = Server::bind(
             SocketAddr::from(([127, 0, 0, 1], 0)),
             runtime.clone(),

@@ -7,7 +7,9 @@ use std::time::Duration;
 use metashrew_server::{
     CurrentBlock, IndexingReport, IndexingState, IndexingTotals, Reorg, ServerOptions,
 };
-use metashrew_store::BlockHash;
+use metashrew_store::{
+    Backend, BackendError, Batch, BlockHash, Durability, EngineHealth, MemoryBackend, Store, View,
+};
 use serde_json::json;
 
 use crate::harness::{Served, Setup};
@@ -372,6 +374,87 @@ fn each_view_has_its_count() {
     assert_eq!(of_echo.last(), Some(&3.0));
 }
 
+/// An engine in memory that tells how it is.
+#[derive(Debug)]
+struct Telling(MemoryBackend, EngineHealth);
+
+impl Backend for Telling {
+    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
+        self.0.view()
+    }
+
+    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
+        self.0.write(batch, durability)
+    }
+
+    fn health(&self) -> Option<EngineHealth> {
+        Some(self.1)
+    }
+}
+
+#[test]
+fn the_engine_tells_how_it_is() {
+    let health = EngineHealth {
+        resident_hits: 1,
+        cache_hits: 2,
+        cache_misses: 3,
+        resident_bytes: 4,
+        dirty_bytes: 5,
+        log_bytes: 6,
+        batches_not_durable: 7,
+        table_bytes: 8,
+        new_runs: 9,
+        compaction_debt_bytes: 10,
+        stalls: 11,
+        stalled: Duration::from_millis(12_500),
+        flushes: 13,
+        compactions: 14,
+        written_bytes: 15,
+        failures: 16,
+    };
+    let engine = Telling(MemoryBackend::default(), health);
+    let served = Setup {
+        store: Store::with_backend(Arc::new(engine)).unwrap(),
+        ..Setup::default()
+    }
+    .serve();
+    let families = scrape(&served);
+    let stats = served.result("metashrew_stats", &json!([]));
+    let cache = |word| Some(("cache", word));
+    for (metric, labels, member, value) in [
+        ("resident_hits_total", None, "resident_hits", 1.0),
+        ("block_reads_total", cache("hit"), "block_cache_hits", 2.0),
+        (
+            "block_reads_total",
+            cache("miss"),
+            "block_cache_misses",
+            3.0,
+        ),
+        ("resident_bytes", None, "resident_bytes", 4.0),
+        ("dirty_bytes", None, "dirty_bytes", 5.0),
+        ("log_bytes", None, "log_bytes", 6.0),
+        ("batches_not_durable", None, "batches_not_durable", 7.0),
+        ("tables_bytes", None, "table_bytes", 8.0),
+        ("new_runs", None, "new_runs", 9.0),
+        ("compaction_debt_bytes", None, "compaction_debt_bytes", 10.0),
+        ("stalls_total", None, "stalls", 11.0),
+        ("stalled_seconds_total", None, "stalled_seconds", 12.5),
+        ("flushes_total", None, "flushes", 13.0),
+        ("compactions_total", None, "compactions", 14.0),
+        ("written_bytes_total", None, "written_bytes", 15.0),
+        ("failures_total", None, "failures", 16.0),
+    ] {
+        check(
+            &families,
+            &format!("metashrew_engine_{metric}"),
+            labels,
+            value,
+        );
+        assert_eq!(stats["engine"][member].as_f64(), Some(value), "{member}");
+    }
+    assert_documented(&families);
+}
+
 #[test]
 fn what_is_not_known_is_left_out() {
     let served = Setup {
@@ -380,7 +463,11 @@ fn what_is_not_known_is_left_out() {
     }
     .serve();
     let families = scrape(&served);
-    for name in ["metashrew_indexed_height", "metashrew_node_height"] {
+    for name in [
+        "metashrew_indexed_height",
+        "metashrew_node_height",
+        "metashrew_engine_stalls_total",
+    ] {
         assert!(!families.contains_key(name), "{name}");
     }
     let state = Some(("state", "unknown"));

@@ -16,6 +16,7 @@ mod durable;
 mod engine;
 mod error_kind;
 mod files;
+mod health;
 mod journals;
 mod memory;
 mod probe;
@@ -24,6 +25,7 @@ mod trees;
 
 pub(crate) use disk::Disk;
 pub use error_kind::ErrorKind;
+pub use health::EngineHealth;
 pub use memory::MemoryBackend;
 pub(crate) use shadow::ReadOnlyDisk;
 
@@ -193,6 +195,13 @@ pub trait Backend: Debug + Send + Sync {
     /// The store calls this after a write that failed, before the next one.
     fn reopen_if_failed(&self) -> Result<(), OpenError> {
         Ok(())
+    }
+
+    /// How it is doing; none if it does not tell.
+    ///
+    /// Servers ask while they answer: it must not wait for anything.
+    fn health(&self) -> Option<EngineHealth> {
+        None
     }
 
     /// The directory that holds the content, if it lives in files.

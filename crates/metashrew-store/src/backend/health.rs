@@ -1,0 +1,41 @@
+//! How an engine is doing, in numbers.
+
+use std::time::Duration;
+
+/// How an engine on disk is doing. Counts are since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EngineHealth {
+    /// Reads that recent writes answered, without a look at any table.
+    pub resident_hits: u64,
+    /// Blocks of tables that were found in the cache of blocks.
+    pub cache_hits: u64,
+    /// Blocks of tables that were read from files.
+    pub cache_misses: u64,
+    /// The memory that recent writes take, in bytes, whether in tables already or not.
+    pub resident_bytes: u64,
+    /// The part of it that is not in tables yet.
+    pub dirty_bytes: u64,
+    /// The log, in bytes: what is read again after a kill.
+    pub log_bytes: u64,
+    /// Batches that are visible and that a power cut would take.
+    pub batches_not_durable: u64,
+    /// The tables, in bytes.
+    pub table_bytes: u64,
+    /// Runs of tables, of the key space that has most, that no compaction has merged yet.
+    /// Each makes reads slower.
+    pub new_runs: u64,
+    /// The bytes of tables that stand above the level where they belong.
+    pub compaction_debt_bytes: u64,
+    /// Commits that had to wait for tables to be written.
+    pub stalls: u64,
+    /// How long they waited, together.
+    pub stalled: Duration,
+    /// How often recent writes were written out as tables.
+    pub flushes: u64,
+    /// How often tables were merged or moved.
+    pub compactions: u64,
+    /// What flushes and compactions wrote, in bytes.
+    pub written_bytes: u64,
+    /// Flushes and compactions that failed, and will be tried again.
+    pub failures: u64,
+}
