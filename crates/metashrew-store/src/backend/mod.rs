@@ -18,6 +18,8 @@ mod error_kind;
 mod files;
 mod health;
 mod journals;
+#[allow(dead_code, reason = "the engine on disk is being moved onto it")]
+mod log;
 mod memory;
 mod probe;
 mod shadow;
@@ -56,6 +58,23 @@ impl Space {
         Self::HashToHeight,
         Self::Meta,
     ];
+
+    /// The number that stands for the space in files.
+    pub(crate) const fn id(self) -> u8 {
+        match self {
+            Self::KeyToNewest => 1,
+            Self::KeyHeightToOlder => 2,
+            Self::HeightToKeys => 3,
+            Self::HeightToBlock => 4,
+            Self::HashToHeight => 5,
+            Self::Meta => 6,
+        }
+    }
+
+    /// The space that `id` stands for.
+    pub(crate) fn from_id(id: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|space| space.id() == id)
+    }
 }
 
 /// One change of a batch.
