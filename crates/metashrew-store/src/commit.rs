@@ -197,7 +197,7 @@ impl<'a> Commit<'a> {
         writes: &WriteSet,
     ) -> Result<Vec<Option<Version>>, ReadError> {
         let mut versions = Vec::with_capacity(sorted.len());
-        let mut unknown = Vec::new();
+        let (mut unknown, mut unknown_keys) = (Vec::new(), Vec::new());
         for (key, _) in sorted {
             let known = match (self.pending.get(key), writes.remembered(key)) {
                 (Some((height, value)), _) => Known::Yes(Some(Version {
@@ -212,16 +212,17 @@ impl<'a> Commit<'a> {
             versions.push(match known {
                 Known::Yes(version) => version,
                 Known::No => {
-                    unknown.push((versions.len(), *key));
+                    unknown.push(versions.len());
+                    unknown_keys.push(key.as_ref());
                     None
                 }
             });
         }
-        let found = readers::read_all(&unknown, self.readers, |(_, key)| {
-            history::newest(self.view, key)
+        let found = readers::read_all(&unknown_keys, self.readers, |keys| {
+            history::newest_of_each(self.view, keys)
         })?;
-        for ((index, _), found) in unknown.iter().zip(found) {
-            if let Some(version) = versions.get_mut(*index) {
+        for (index, found) in unknown.into_iter().zip(found) {
+            if let Some(version) = versions.get_mut(index) {
                 *version = found;
             }
         }

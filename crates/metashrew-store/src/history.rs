@@ -2,38 +2,53 @@
 
 use std::ops::Bound;
 
-use crate::backend::{Space, View};
+use bytes::Bytes;
+
+use crate::backend::{Entry, Scan, Space, View, wait};
 use crate::block::Height;
 use crate::error::ReadError;
 use crate::keys::{decode_version, height_of_history_key, history_key, history_prefix};
 use crate::write_set::Version;
 
 /// The newest version of `key`.
-pub(crate) fn newest(view: &dyn View, key: &[u8]) -> Result<Option<Version>, ReadError> {
-    view.get(Space::KeyToNewest, key)?
-        .map(|record| decode_version(&record))
-        .transpose()
+pub(crate) async fn newest(view: &dyn View, key: &[u8]) -> Result<Option<Version>, ReadError> {
+    version_of(view.get(Space::KeyToNewest, key).await?.as_ref())
+}
+
+/// The newest version of each of `keys`, which are in order.
+pub(crate) fn newest_of_each(
+    view: &dyn View,
+    keys: &[&[u8]],
+) -> Result<Vec<Option<Version>>, ReadError> {
+    let records = view.get_many(Space::KeyToNewest, keys).wait()?;
+    let versions = records.iter().map(|record| version_of(record.as_ref()));
+    versions.collect()
+}
+
+fn version_of(record: Option<&Bytes>) -> Result<Option<Version>, ReadError> {
+    record.map(decode_version).transpose()
 }
 
 /// The newest version of `key` that was written at or below `height`.
-pub(crate) fn at_or_below(
+pub(crate) async fn at_or_below(
     view: &dyn View,
     key: &[u8],
     height: Height,
 ) -> Result<Option<Version>, ReadError> {
-    match newest(view, key)? {
-        Some(version) if version.height > height => older(view, key, height),
+    match newest(view, key).await? {
+        Some(version) if version.height > height => older(view, key, height).await,
         found => Ok(found),
     }
 }
 
 /// The newest superseded version of `key` that was written at or below `height`.
-pub(crate) fn older(
+pub(crate) async fn older(
     view: &dyn View,
     key: &[u8],
     height: Height,
 ) -> Result<Option<Version>, ReadError> {
-    versions(view, key, height).next().transpose()
+    let entry = scan_older(view, key, height).next_entry().await?;
+    entry.map(superseded).transpose()
 }
 
 /// The superseded versions of `key` that were written at or below `height`, the
@@ -43,19 +58,23 @@ fn versions(
     key: &[u8],
     height: Height,
 ) -> impl Iterator<Item = Result<Version, ReadError>> {
+    scan_older(view, key, height).map(|entry| superseded(entry?))
+}
+
+fn scan_older(view: &dyn View, key: &[u8], height: Height) -> Scan {
     let prefix = history_prefix(key);
     let (start, end) = (history_key(&prefix, height), history_key(&prefix, 0));
-    let entries = view.scan(
+    view.scan(
         Space::KeyHeightToOlder,
         Bound::Included(&start),
         Bound::Included(&end),
-    );
-    entries.map(|entry| {
-        let (history_key, value) = entry?;
-        Ok(Version {
-            height: height_of_history_key(&history_key)?,
-            value,
-        })
+    )
+}
+
+fn superseded((history_key, value): Entry) -> Result<Version, ReadError> {
+    Ok(Version {
+        height: height_of_history_key(&history_key)?,
+        value,
     })
 }
 
@@ -65,10 +84,10 @@ pub(crate) fn exactly_at(
     key: &[u8],
     height: Height,
 ) -> Result<Option<(Version, Option<Height>)>, ReadError> {
-    match newest(view, key)? {
+    match wait(newest(view, key))? {
         Some(version) if version.height == height => {
             let previous = match height.checked_sub(1) {
-                Some(below) => older(view, key, below)?.map(|version| version.height),
+                Some(below) => wait(older(view, key, below))?.map(|version| version.height),
                 None => None,
             };
             Ok(Some((version, previous)))

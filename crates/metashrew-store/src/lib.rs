@@ -36,8 +36,8 @@ mod verify;
 mod write_set;
 
 pub use backend::{
-    Backend, BackendError, Batch, Durability, EngineHealth, ErrorKind, MemoryBackend, Operation,
-    Scan, Space, View,
+    Backend, BackendError, Batch, BatchNumber, Cursor, Durability, EngineHealth, Entry, ErrorKind,
+    MemoryBackend, Operation, Pending, Read, Scan, Space, View, wait,
 };
 pub use base::Base;
 pub use block::{BlockHash, BlockRecord, BlockRef, Height, HistoryRoot, ParseHashError};

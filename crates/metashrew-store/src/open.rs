@@ -167,7 +167,7 @@ impl Store {
         read_cache_bytes: u64,
         claimed: Claimed,
     ) -> Result<Self, OpenError> {
-        let view = backend.view()?;
+        let view = backend.view();
         match format(view.as_ref())? {
             Some(FORMAT) => check(view.as_ref())?,
             Some(found) => {
@@ -184,7 +184,10 @@ impl Store {
                     Bytes::from_static(FORMAT_KEY),
                     Bytes::copy_from_slice(&FORMAT.to_be_bytes()),
                 );
-                backend.write(batch, durability)?;
+                let written = backend.write(batch)?;
+                if durability == Durability::Synced {
+                    backend.sync(written).wait()?;
+                }
             }
         }
         Ok(Self::over(backend, durability, read_cache_bytes, claimed)?)
@@ -201,7 +204,7 @@ impl From<ReadError> for OpenError {
 }
 
 fn format(view: &dyn View) -> Result<Option<u32>, ReadError> {
-    let Some(bytes) = view.get(Space::Meta, FORMAT_KEY)? else {
+    let Some(bytes) = view.get(Space::Meta, FORMAT_KEY).wait()? else {
         return Ok(None);
     };
     let bytes = <[u8; 4]>::try_from(bytes.as_ref())

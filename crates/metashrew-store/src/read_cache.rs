@@ -221,7 +221,7 @@ impl ReadCache {
 
     /// The newest version of `key` at or below the reader's height: from here, or
     /// else from `view`, the view of the reader's snapshot.
-    pub(crate) fn read(
+    pub(crate) async fn read(
         &self,
         view: &dyn View,
         reader: Position,
@@ -252,7 +252,7 @@ impl ReadCache {
         }
         self.misses.add();
         if !has_newer {
-            let newest = history::newest(view, key)?;
+            let newest = history::newest(view, key).await?;
             self.learn_newest(reader, key, newest.as_ref());
             if newest
                 .as_ref()
@@ -261,7 +261,7 @@ impl ReadCache {
                 return Ok(newest);
             }
         }
-        let older = history::older(view, key, reader.height)?;
+        let older = history::older(view, key, reader.height).await?;
         self.add(at_height, key, reader.generation, older.as_ref());
         Ok(older)
     }

@@ -16,22 +16,22 @@ pub(crate) fn count() -> usize {
     available_parallelism().map_or(1, |cores| cores.get().min(MAX_READERS))
 }
 
-/// What `read` finds for each of `items`, in their order. Long lists are shared out
+/// What `read` finds for each of `keys`, in their order. Long lists are shared out
 /// among up to `readers` threads: reading is most of a commit's time.
-pub(crate) fn read_all<T: Sync, R: Send>(
-    items: &[T],
+pub(crate) fn read_all<R: Send>(
+    keys: &[&[u8]],
     readers: usize,
-    read: impl Fn(&T) -> Result<R, ReadError> + Sync,
+    read: impl Fn(&[&[u8]]) -> Result<Vec<R>, ReadError> + Sync,
 ) -> Result<Vec<R>, ReadError> {
-    let threads = readers.min(items.len() / KEYS_PER_READER);
+    let threads = readers.min(keys.len() / KEYS_PER_READER);
     if threads < 2 {
-        return items.iter().map(read).collect();
+        return read(keys);
     }
     let shares = std::thread::scope(|scope| {
         let read = &read;
-        let readers: Vec<_> = items
-            .chunks(items.len().div_ceil(threads))
-            .map(|share| scope.spawn(move || share.iter().map(read).collect::<Result<Vec<_>, _>>()))
+        let readers: Vec<_> = keys
+            .chunks(keys.len().div_ceil(threads))
+            .map(|share| scope.spawn(move || read(share)))
             .collect();
         readers
             .into_iter()

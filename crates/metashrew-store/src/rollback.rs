@@ -118,23 +118,29 @@ impl<'a> Rollback<'a> {
 
     fn collect(&mut self) -> Result<(), ReadError> {
         let keys = self.drop_blocks()?;
-        let below = readers::read_all(&keys, self.readers, |touched| {
-            let Some(previous) = touched.previous else {
-                return Ok(None);
-            };
-            let history_key = history_key(&history_prefix(&touched.key), previous);
-            let value = self.view.get(Space::KeyHeightToOlder, &history_key)?;
-            let value = value.ok_or_else(|| missing(&touched.key, previous))?;
-            Ok(Some((history_key, encode_version(previous, &value))))
+        // In order, as the keys are: escaping keeps it.
+        let below: Vec<_> = keys
+            .iter()
+            .filter_map(|touched| {
+                let prefix = history_prefix(&touched.key);
+                Some(history_key(&prefix, touched.previous?))
+            })
+            .collect();
+        let history_keys: Vec<_> = below.iter().map(Bytes::as_ref).collect();
+        let values = readers::read_all(&history_keys, self.readers, |keys| {
+            Ok(self.view.get_many(Space::KeyHeightToOlder, keys).wait()?)
         })?;
-        for (touched, below) in keys.into_iter().zip(below) {
-            match below {
-                Some((history_key, record)) => {
-                    self.batch.delete(Space::KeyHeightToOlder, history_key);
-                    self.batch.put(Space::KeyToNewest, touched.key, record);
-                }
-                None => self.batch.delete(Space::KeyToNewest, touched.key),
-            }
+        let mut below = below.into_iter().zip(values);
+        for Touched { key, previous } in keys {
+            let older = previous.and_then(|previous| Some((previous, below.next()?)));
+            let Some((previous, (history_key, value))) = older else {
+                self.batch.delete(Space::KeyToNewest, key);
+                continue;
+            };
+            let value = value.ok_or_else(|| missing(&key, previous))?;
+            self.batch.delete(Space::KeyHeightToOlder, history_key);
+            let record = encode_version(previous, &value);
+            self.batch.put(Space::KeyToNewest, key, record);
         }
         let tip_key = Bytes::from_static(TIP_KEY);
         if let Some(tip) = &self.new_tip {
@@ -209,7 +215,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::backend::{Backend, BackendError, Durability, MemoryBackend};
+    use crate::backend::{Backend, BackendError, BatchNumber, MemoryBackend, Read};
     use crate::block::{BlockHash, BlockRef};
     use crate::write_set::WriteSet;
 
@@ -221,17 +227,25 @@ mod tests {
     }
 
     impl Backend for Limited {
-        fn view(&self) -> Result<Arc<dyn View>, BackendError> {
+        fn view(&self) -> Arc<dyn View> {
             self.memory.view()
         }
 
-        fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
+        fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
             let left = self.writes_left.load(Ordering::Relaxed);
             if left == 0 {
                 return Err(BackendError::new("writing", "no space left"));
             }
             self.writes_left.store(left - 1, Ordering::Relaxed);
-            self.memory.write(batch, durability)
+            self.memory.write(batch)
+        }
+
+        fn durable(&self) -> BatchNumber {
+            self.memory.durable()
+        }
+
+        fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
+            self.memory.sync(batch)
         }
     }
 

@@ -47,7 +47,7 @@ impl Snapshot {
     }
 
     /// The newest version of `key` at or below `height`, which is not above the tip.
-    pub(crate) fn version_at(
+    pub(crate) async fn version_at(
         &self,
         key: &[u8],
         height: Height,
@@ -61,7 +61,7 @@ impl Snapshot {
             ..
         } = self.published.as_ref();
         let Some(cache) = cache else {
-            return history::at_or_below(view.as_ref(), key, height);
+            return history::at_or_below(view.as_ref(), key, height).await;
         };
         let reader = Position {
             publication: *number,
@@ -69,7 +69,7 @@ impl Snapshot {
             tip: tip.map_or(height, |tip| tip.record.height),
             height,
         };
-        cache.read(view.as_ref(), reader, key)
+        cache.read(view.as_ref(), reader, key).await
     }
 
     /// The last committed block.
@@ -108,18 +108,20 @@ impl Snapshot {
     }
 
     /// The block that `id` names.
-    pub fn resolve(&self, id: &BlockId) -> Result<BlockRecord, ResolveError> {
+    ///
+    /// To be awaited, or [waited for](crate::wait): an engine may take a while to look.
+    pub async fn resolve(&self, id: &BlockId) -> Result<BlockRecord, ResolveError> {
         let (Some(tip), Some(first)) = (self.tip(), self.first()) else {
             return Err(ResolveError::Empty);
         };
         match *id {
             BlockId::Latest => Ok(*tip),
-            BlockId::Height(height) => self.resolve_height(height, first, tip),
+            BlockId::Height(height) => self.resolve_height(height, first, tip).await,
             BlockId::Hash(hash) => {
-                let height = self
-                    .height_of(&hash)?
+                let height = chain::height_of_hash(self.view(), &hash)
+                    .await?
                     .ok_or(ResolveError::UnknownHash { hash })?;
-                self.resolve_height(height, first, tip)
+                self.resolve_height(height, first, tip).await
             }
             BlockId::Anchored { height, hash } if height > tip.height => {
                 Err(ResolveError::NotInChain {
@@ -129,7 +131,7 @@ impl Snapshot {
                 })
             }
             BlockId::Anchored { height, hash } => {
-                let record = self.resolve_height(height, first, tip)?;
+                let record = self.resolve_height(height, first, tip).await?;
                 if record.hash == hash {
                     Ok(record)
                 } else {
@@ -143,7 +145,7 @@ impl Snapshot {
         }
     }
 
-    fn resolve_height(
+    async fn resolve_height(
         &self,
         height: Height,
         first: Height,
@@ -161,7 +163,7 @@ impl Snapshot {
         if height == tip.height {
             return Ok(*tip);
         }
-        Ok(chain::held_block(self.view(), height)?.record)
+        Ok(chain::held_block_at(self.view(), height).await?.record)
     }
 
     /// The state after the last committed block.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::backend::{Scan, Space};
+use crate::backend::{Scan, Space, wait};
 use crate::block::Height;
 use crate::error::ReadError;
 use crate::history;
@@ -62,7 +62,15 @@ impl State {
     /// is to be kept for long.
     ///
     /// A key longer than [`MAX_KEY_LEN`] cannot have been written: it is absent.
+    ///
+    /// The thread waits for an engine that takes a while: see [`State::read`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Version>, ReadError> {
+        wait(self.read(key))
+    }
+
+    /// As [`State::get`], to be awaited. Where what is read is at hand, it is ready when it
+    /// is first polled, and nothing is allocated for that.
+    pub async fn read(&self, key: &[u8]) -> Result<Option<Version>, ReadError> {
         if key.len() > MAX_KEY_LEN {
             return Ok(None);
         }
@@ -75,7 +83,7 @@ impl State {
             }
         }
         match self.base {
-            Some(height) => self.snapshot.version_at(key, height),
+            Some(height) => self.snapshot.version_at(key, height).await,
             None => Ok(None),
         }
     }
@@ -144,7 +152,8 @@ impl PrefixScan {
             self.stored = if newest.height <= self.base {
                 Some((key, newest))
             } else {
-                history::older(self.snapshot.view(), &key, self.base)?.map(|version| (key, version))
+                wait(history::older(self.snapshot.view(), &key, self.base))?
+                    .map(|version| (key, version))
             };
         }
         Ok(())

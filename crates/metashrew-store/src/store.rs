@@ -1,5 +1,6 @@
 //! The store: one writer, any number of readers.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -9,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::backend::BackendError;
 use crate::backend::{Backend, Batch, Durability, EngineHealth, Space, View};
 use crate::base::Base;
+use crate::block::Height;
 use crate::chain;
 use crate::claim::Claimed;
 use crate::error::ReadError;
@@ -17,6 +19,11 @@ use crate::open;
 use crate::read_cache::{CacheStats, ReadCache};
 use crate::readers;
 use crate::snapshot::{Published, Snapshot};
+use crate::touched::read_keys;
+
+/// When a store follows another one, the cache keeps what it knows over so many blocks: to
+/// learn what more of them wrote would take longer than to begin anew.
+const MAX_FOLLOWED_BLOCKS: usize = 16;
 
 /// A database of values by height. Cloning one is cheap; clones share the database.
 ///
@@ -56,7 +63,7 @@ impl Store {
         read_cache_bytes: u64,
         claimed: Claimed,
     ) -> Result<Self, ReadError> {
-        let view = backend.view()?;
+        let view = backend.view();
         let cache = (read_cache_bytes > 0).then(|| Arc::new(ReadCache::new(read_cache_bytes)));
         let published = Published {
             tip: chain::tip(view.as_ref())?,
@@ -77,6 +84,11 @@ impl Store {
                 writer: Mutex::default(),
             }),
         })
+    }
+
+    /// Whether reads of the engine may take a while, and are to be awaited.
+    pub fn reads_may_wait(&self) -> bool {
+        self.inner.backend.reads_may_wait()
     }
 
     /// The state of the store as of the last commit or rollback.
@@ -112,31 +124,71 @@ impl Store {
     }
 
     /// Waits until no one else changes the store, and shows the chain as it then is.
-    ///
-    /// After a write that failed, nobody knows whether the engine has it, and the
-    /// engine may take no more: the next writer has it opened again if so, and looks
-    /// before it builds on what it sees.
     pub(crate) fn begin_write(
         &self,
     ) -> Result<(MutexGuard<'_, Writer>, Arc<Published>), ReadError> {
         let mut writer = self.inner.writer.lock();
         if writer.in_doubt {
-            self.inner.backend.reopen_if_failed()?;
-            let view = self.inner.backend.view()?;
-            open::check(view.as_ref())?;
-            let tip = chain::tip(view.as_ref())?;
-            let base = chain::base(view.as_ref())?;
-            let extends = match self.published().tip {
-                Some(tip) => chain::block(view.as_ref(), tip.record.height)? == Some(tip),
-                None => true,
-            };
-            self.publish(view, tip, base, extends, None);
+            self.recover()?;
             writer.in_doubt = false;
         }
         Ok((writer, self.published()))
     }
 
-    /// Writes `batch` and then shows readers the chain that it leaves.
+    /// After a write that failed, nobody knows whether the engine has it, and the
+    /// engine may take no more: it is opened again if so, and looked at.
+    fn recover(&self) -> Result<(), ReadError> {
+        self.inner.backend.reopen_if_failed()?;
+        let view = self.inner.backend.view();
+        open::check(view.as_ref())?;
+        let extends = self.extends_published(view.as_ref())?;
+        self.publish_unknown(view, extends)
+    }
+
+    /// Looks whether another store has changed the database since, and shows readers what
+    /// it then holds; tells whether that is something else than before.
+    ///
+    /// For a store that only reads what a single other one writes, as an engine allows it.
+    pub fn follow(&self) -> Result<bool, ReadError> {
+        let _writer = self.inner.writer.lock();
+        self.inner.backend.refresh().wait()?;
+        let view = self.inner.backend.view();
+        let published = self.published();
+        if view.batch() == published.view.batch() {
+            return Ok(false);
+        }
+        let extends = self.extends_published(view.as_ref())?;
+        let tip = chain::tip(view.as_ref())?;
+        let blocks = match (published.tip, tip) {
+            (Some(old), Some(new)) if extends => old.record.height + 1..=new.record.height,
+            _ => return self.publish_unknown(view, extends).map(|()| true),
+        };
+        if blocks.clone().count() > MAX_FOLLOWED_BLOCKS {
+            return self.publish_unknown(view, extends).map(|()| true);
+        }
+        let changes = changes_of(view.as_ref(), blocks)?;
+        let base = chain::base(view.as_ref())?;
+        self.publish(view, tip, base, &Change::Extended(changes));
+        Ok(true)
+    }
+
+    /// Whether `view` holds every block that readers see.
+    fn extends_published(&self, view: &dyn View) -> Result<bool, ReadError> {
+        Ok(match self.published().tip {
+            Some(tip) => chain::block(view, tip.record.height)? == Some(tip),
+            None => true,
+        })
+    }
+
+    fn publish_unknown(&self, view: Arc<dyn View>, extends: bool) -> Result<(), ReadError> {
+        let tip = chain::tip(view.as_ref())?;
+        let base = chain::base(view.as_ref())?;
+        self.publish(view, tip, base, &Change::Unknown { extends });
+        Ok(())
+    }
+
+    /// Writes `batch` and then, once it is as durable as it has to be, shows readers the
+    /// chain that it leaves.
     pub(crate) fn write_and_publish(
         &self,
         writer: &mut Writer,
@@ -146,32 +198,39 @@ impl Store {
     ) -> Result<(), BackendError> {
         writer.in_doubt = true;
         let changes = newest_changes(&batch);
-        self.inner.backend.write(batch, self.inner.durability)?;
-        let view = self.inner.backend.view()?;
+        let written = self.inner.backend.write(batch)?;
+        if self.inner.durability == Durability::Synced {
+            self.inner.backend.sync(written).wait()?;
+        }
+        let view = self.inner.backend.view();
         let height = |tip: Option<StoredBlock>| tip.map(|tip| tip.record.height);
-        let extends = height(tip) >= height(self.published().tip);
-        self.publish(view, tip, base, extends, Some(&changes));
+        let change = if height(tip) >= height(self.published().tip) {
+            Change::Extended(changes)
+        } else {
+            Change::RolledBack(changes)
+        };
+        self.publish(view, tip, base, &change);
         writer.in_doubt = false;
         Ok(())
     }
 
-    /// Shows readers `view`; `extends` says that it holds every block they saw, and
-    /// `changes` are the newest versions that they did not, if that is known.
+    /// Shows readers `view`, which differs by `change` from what they saw.
     fn publish(
         &self,
         view: Arc<dyn View>,
         tip: Option<StoredBlock>,
         base: Option<Base>,
-        extends: bool,
-        changes: Option<&NewestChanges>,
+        change: &Change,
     ) {
         let before = self.published();
         let number = before.number + 1;
-        let generation = before.generation + u64::from(!extends);
+        let generation = before.generation + u64::from(!change.extends());
         let cache = self.inner.cache.clone();
-        match (&cache, changes) {
-            (Some(cache), Some(changes)) => cache.supersede(changes, number, generation),
-            (Some(cache), None) => cache.forget(number),
+        match (&cache, change) {
+            (Some(cache), Change::Extended(changes) | Change::RolledBack(changes)) => {
+                cache.supersede(changes, number, generation);
+            }
+            (Some(cache), Change::Unknown { .. }) => cache.forget(number),
             (None, _) => {}
         }
         let published = Arc::new(Published {
@@ -188,6 +247,29 @@ impl Store {
     }
 }
 
+/// How what readers are to see differs from what they saw.
+enum Change {
+    /// Blocks came on top.
+    Extended(NewestChanges),
+    /// Blocks went.
+    RolledBack(NewestChanges),
+    /// Nobody knows which keys changed.
+    Unknown {
+        /// Whether every block that they saw is still there.
+        extends: bool,
+    },
+}
+
+impl Change {
+    fn extends(&self) -> bool {
+        match self {
+            Self::Extended(_) => true,
+            Self::RolledBack(_) => false,
+            Self::Unknown { extends } => *extends,
+        }
+    }
+}
+
 /// Keys whose newest version changes, each with the record that is then stored.
 type NewestChanges = Vec<(Bytes, Option<Bytes>)>;
 
@@ -198,4 +280,18 @@ fn newest_changes(batch: &Batch) -> NewestChanges {
         .filter(|operation| operation.space == Space::KeyToNewest)
         .map(|operation| (operation.key.clone(), operation.value.clone()))
         .collect()
+}
+
+/// What these blocks, the last ones of `view`, have changed.
+fn changes_of(view: &dyn View, blocks: RangeInclusive<Height>) -> Result<NewestChanges, ReadError> {
+    let mut keys = Vec::new();
+    for height in blocks {
+        let touched = read_keys(view, height, |_| ())?;
+        keys.extend(touched.into_iter().map(|touched| touched.key));
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    let sought: Vec<_> = keys.iter().map(Bytes::as_ref).collect();
+    let records = view.get_many(Space::KeyToNewest, &sought).wait()?;
+    Ok(keys.into_iter().zip(records).collect())
 }

@@ -139,7 +139,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::backend::{Backend, Durability, MemoryBackend};
+    use crate::backend::{Backend, MemoryBackend};
 
     /// The height of the block whose list is made.
     const HEIGHT: Height = 1 << 30;
@@ -149,9 +149,9 @@ mod tests {
         let mut batch = Batch::default();
         let entries = keys.iter().map(|touched| (&touched.key, touched.previous));
         put_keys(&mut batch, HEIGHT, entries);
-        memory.write(batch, Durability::Synced).unwrap();
+        memory.write(batch).unwrap();
         let mut chunks = 0;
-        let view = memory.view().unwrap();
+        let view = memory.view();
         let found = read_keys(view.as_ref(), HEIGHT, |_| chunks += 1).unwrap();
         for other in [HEIGHT - 1, HEIGHT + 1] {
             assert!(read_keys(view.as_ref(), other, |_| ()).unwrap().is_empty());

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use metashrew_store::{Backend, BackendError, Batch, Durability, Scan, Space, View};
+use metashrew_store::{Backend, BackendError, Batch, BatchNumber, Read, Scan, Space, View};
 
 /// An engine that delays every read of another one.
 ///
@@ -38,16 +38,24 @@ impl<B: Backend> Delayed<B> {
 }
 
 impl<B: Backend> Backend for Delayed<B> {
-    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
-        Ok(Arc::new(DelayedView {
-            view: self.engine.view()?,
+    fn view(&self) -> Arc<dyn View> {
+        Arc::new(DelayedView {
+            view: self.engine.view(),
             delay: self.delay,
             reads: Arc::clone(&self.reads),
-        }))
+        })
     }
 
-    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
-        self.engine.write(batch, durability)
+    fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
+        self.engine.write(batch)
+    }
+
+    fn durable(&self) -> BatchNumber {
+        self.engine.durable()
+    }
+
+    fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
+        self.engine.sync(batch)
     }
 }
 
@@ -66,7 +74,11 @@ impl DelayedView {
 }
 
 impl View for DelayedView {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
+    fn batch(&self) -> BatchNumber {
+        self.view.batch()
+    }
+
+    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>> {
         self.wait();
         self.view.get(space, key)
     }

@@ -240,7 +240,7 @@ impl ViewEngine {
     }
 
     /// Looks up what a call asks, and the state that answers it.
-    pub(super) fn question<'a>(
+    pub(super) async fn question<'a>(
         &self,
         call: &ViewCall<'a>,
     ) -> Result<(Question<'a>, State), ViewError> {
@@ -251,7 +251,7 @@ impl ViewEngine {
         let generation = snapshot.generation();
         let (state, height, block, to) = match call.at {
             ViewAt::Block(id) => {
-                let block = snapshot.resolve(&id)?;
+                let block = snapshot.resolve(&id).await?;
                 let to = self.pinned_to(&block);
                 (snapshot.into_at(block.height), block.height, block, to)
             }

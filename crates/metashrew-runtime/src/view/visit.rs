@@ -117,7 +117,7 @@ impl<'a> Visit<'a> {
         call: &ViewCall<'c>,
     ) -> Result<(Question<'c>, State, Picked), ViewError> {
         let engine = self.engine;
-        let (question, state) = engine.question(call)?;
+        let (question, state) = engine.question(call).await?;
         self.view = Some(question.view.index);
         let session = self.session.as_ref().map(|turn| &turn.session);
         let wanted = ViewEngine::wanted(call.route, session, question.pin);
@@ -128,7 +128,7 @@ impl<'a> Visit<'a> {
         drop(state);
         engine.desk.wait().await?;
         self.placed = Some(now());
-        let (question, state) = engine.question(call)?;
+        let (question, state) = engine.question(call).await?;
         let wanted = ViewEngine::wanted(call.route, session, question.pin);
         let picked = engine.desk.pick(&wanted, question.pin.generation);
         Ok((question, state, picked))

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use bytes::Bytes;
 use metashrew_store::{
-    self as store, BackendError, Batch, Durability, MemoryBackend, Scan, Space, Store,
+    self as store, BackendError, Batch, BatchNumber, MemoryBackend, Read, Scan, Space, Store,
 };
 
 /// A read of this key waits until the gate is open.
@@ -56,20 +56,32 @@ struct View {
 }
 
 impl store::Backend for Backend {
-    fn view(&self) -> Result<Arc<dyn store::View>, BackendError> {
-        Ok(Arc::new(View {
-            memory: self.memory.view()?,
+    fn view(&self) -> Arc<dyn store::View> {
+        Arc::new(View {
+            memory: self.memory.view(),
             gate: Arc::clone(&self.gate),
-        }))
+        })
     }
 
-    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
-        self.memory.write(batch, durability)
+    fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
+        self.memory.write(batch)
+    }
+
+    fn durable(&self) -> BatchNumber {
+        self.memory.durable()
+    }
+
+    fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
+        self.memory.sync(batch)
     }
 }
 
 impl store::View for View {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
+    fn batch(&self) -> BatchNumber {
+        self.memory.batch()
+    }
+
+    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>> {
         let is = |name: &[u8]| key.windows(name.len()).any(|part| part == name);
         assert!(!is(BOOM), "disk on fire");
         if is(GATE) {

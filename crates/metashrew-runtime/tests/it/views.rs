@@ -355,7 +355,7 @@ mod panicking {
     use std::sync::Arc;
 
     use metashrew_store::{
-        self as store, BackendError, Batch, Durability, MemoryBackend, Scan, Space,
+        self as store, BackendError, Batch, BatchNumber, MemoryBackend, Read, Scan, Space,
     };
 
     thread_local!(static PANICS: Cell<bool> = const { Cell::new(false) });
@@ -371,17 +371,29 @@ mod panicking {
     struct View(Arc<dyn store::View>);
 
     impl store::Backend for Backend {
-        fn view(&self) -> Result<Arc<dyn store::View>, BackendError> {
-            Ok(Arc::new(View(self.0.view()?)))
+        fn view(&self) -> Arc<dyn store::View> {
+            Arc::new(View(self.0.view()))
         }
 
-        fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
-            self.0.write(batch, durability)
+        fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
+            self.0.write(batch)
+        }
+
+        fn durable(&self) -> BatchNumber {
+            self.0.durable()
+        }
+
+        fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
+            self.0.sync(batch)
         }
     }
 
     impl store::View for View {
-        fn get(&self, space: Space, key: &[u8]) -> Result<Option<bytes::Bytes>, BackendError> {
+        fn batch(&self) -> BatchNumber {
+            self.0.batch()
+        }
+
+        fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<bytes::Bytes>> {
             assert!(!PANICS.get(), "disk on fire");
             self.0.get(space, key)
         }

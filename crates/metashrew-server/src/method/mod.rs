@@ -60,7 +60,7 @@ impl Context {
     }
 
     /// The record of the block that the only parameter names.
-    fn block(
+    async fn block(
         &self,
         params: &Params<'_>,
         extensions: &Extensions,
@@ -68,6 +68,7 @@ impl Context {
         let block = Arguments::read(params, ["block"])?.block("block")?;
         self.snapshot(extensions)
             .resolve(&block)
+            .await
             .map_err(|error| fault::of_block(&error))
     }
 }
@@ -98,12 +99,18 @@ pub(crate) fn all(context: Context) -> Result<RpcModule<Context>, RegisterMethod
     module.register_method("metashrew_height", |params, context, extensions| {
         height::call(&params, context, extensions)
     })?;
-    module.register_method("metashrew_getblockhash", |params, context, extensions| {
-        getblockhash::call(&params, context, extensions)
-    })?;
-    module.register_method("metashrew_stateroot", |params, context, extensions| {
-        stateroot::call(&params, context, extensions)
-    })?;
+    module.register_async_method(
+        "metashrew_getblockhash",
+        |params, context, extensions| async move {
+            getblockhash::call(&params, &context, &extensions).await
+        },
+    )?;
+    module.register_async_method(
+        "metashrew_stateroot",
+        |params, context, extensions| async move {
+            stateroot::call(&params, &context, &extensions).await
+        },
+    )?;
     module.register_method("metashrew_snapshot", |params, context, extensions| {
         snapshot::call(&params, context, extensions)
     })?;

@@ -35,7 +35,7 @@ pub(super) async fn call(
             options,
         )
     };
-    let ground = Arc::new(Ground::new(context.snapshot(extensions), at)?);
+    let ground = Arc::new(Ground::new(context.snapshot(extensions), at).await?);
     let anchor = options.anchor.then(|| ground.anchor(context));
     let bounds = context.bounds;
     let context = Arc::clone(context);
@@ -72,15 +72,15 @@ struct Ground {
 
 impl Ground {
     /// Fails if the block cannot be answered for: then no call could be.
-    fn new(snapshot: Snapshot, at: ViewAt) -> Result<Self, ErrorObjectOwned> {
-        let resolve = |id| {
-            let block = snapshot.resolve(&id);
+    async fn new(snapshot: Snapshot, at: ViewAt) -> Result<Self, ErrorObjectOwned> {
+        let resolve = async |id| {
+            let block = snapshot.resolve(&id).await;
             block.map_err(|error: ResolveError| fault::of_block(&error))
         };
-        let tip = resolve(BlockId::Latest)?;
+        let tip = resolve(BlockId::Latest).await?;
         let (at, block) = match at {
             ViewAt::Block(id) => {
-                let block = resolve(id)?;
+                let block = resolve(id).await?;
                 // On this snapshot, the height alone names the block.
                 (BlockId::Height(block.height).into(), block)
             }

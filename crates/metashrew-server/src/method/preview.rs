@@ -38,7 +38,7 @@ pub(super) async fn call(
         Previewed::Transactions(transactions) => {
             // What is built must stand on the chain that the guest runs it on.
             let snapshot = context.snapshot(extensions);
-            (build(&transactions, &snapshot, &at)?, Some(snapshot))
+            (build(&transactions, &snapshot, &at).await?, Some(snapshot))
         }
     };
     let call = ViewCall {
@@ -76,13 +76,14 @@ impl Previewed {
 }
 
 /// A block of the transactions on top of `at`.
-fn build(
+async fn build(
     transactions: &[Vec<u8>],
     snapshot: &Snapshot,
     at: &BlockId,
 ) -> Result<Vec<u8>, ErrorObjectOwned> {
     let parent = snapshot
         .resolve(at)
+        .await
         .map_err(|error| fault::of_block(&error))?;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -6,12 +6,12 @@ use jsonrpsee::types::{ErrorObjectOwned, Params};
 use super::Context;
 use crate::wire;
 
-pub(super) fn call(
+pub(super) async fn call(
     params: &Params<'_>,
     context: &Context,
     extensions: &Extensions,
 ) -> Result<String, ErrorObjectOwned> {
     Ok(wire::history_root(
-        &context.block(params, extensions)?.history_root,
+        &context.block(params, extensions).await?.history_root,
     ))
 }

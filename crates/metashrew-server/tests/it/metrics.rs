@@ -8,7 +8,8 @@ use metashrew_server::{
     CurrentBlock, IndexingReport, IndexingState, IndexingTotals, Reorg, ServerOptions,
 };
 use metashrew_store::{
-    Backend, BackendError, Batch, BlockHash, Durability, EngineHealth, MemoryBackend, Store, View,
+    Backend, BackendError, Batch, BatchNumber, BlockHash, EngineHealth, MemoryBackend, Read, Store,
+    View,
 };
 use serde_json::json;
 
@@ -379,12 +380,20 @@ fn each_view_has_its_count() {
 struct Telling(MemoryBackend, EngineHealth);
 
 impl Backend for Telling {
-    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
+    fn view(&self) -> Arc<dyn View> {
         self.0.view()
     }
 
-    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
-        self.0.write(batch, durability)
+    fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
+        self.0.write(batch)
+    }
+
+    fn durable(&self) -> BatchNumber {
+        self.0.durable()
+    }
+
+    fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
+        self.0.sync(batch)
     }
 
     fn health(&self) -> Option<EngineHealth> {

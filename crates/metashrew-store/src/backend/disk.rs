@@ -22,10 +22,12 @@ use parking_lot::Mutex;
 
 use super::damage::{self, corrupt};
 use super::durable::DurableRecord;
-use super::engine::{self, Engine, Hold, Settings, name};
+use super::engine::{self, Engine, Hold, Settings};
 use super::journals::{self, Journals};
 use super::trees::{REPLAY_STEP, Trees};
-use super::{Backend, BackendError, Batch, Durability, ErrorKind, Scan, Space, View, files, probe};
+use super::{
+    Backend, BackendError, Batch, BatchNumber, ErrorKind, Read, Scan, Space, View, files, probe,
+};
 use crate::directory;
 use crate::error::OpenError;
 use crate::format_file;
@@ -52,14 +54,16 @@ pub(super) type Stamp = u64;
 pub(crate) struct Disk {
     path: PathBuf,
     settings: Settings,
-    opening: ArcSwap<Opening>,
+    /// The content after the last batch: made under the writer's lock, since the engine
+    /// shows batches in parts to whoever looks while it writes.
+    newest: ArcSwap<DiskView>,
     writer: Mutex<Writer>,
     lock: Arc<File>,
 }
 
 /// One opening of the engine, which its views share.
 #[derive(Debug)]
-pub(super) struct Opening {
+struct Opening {
     /// None once it was closed.
     engine: ArcSwapOption<Engine>,
 }
@@ -67,13 +71,16 @@ pub(super) struct Opening {
 #[derive(Debug)]
 struct Writer {
     stamp: Stamp,
+    /// The last batch that was synced.
+    synced: Stamp,
     durable: DurableRecord,
     /// A closed engine that readers still hold.
     closing: Option<Arc<Engine>>,
 }
 
-struct DiskView {
+pub(super) struct DiskView {
     snapshot: fjall::Snapshot,
+    stamp: Stamp,
     opening: Arc<Opening>,
 }
 
@@ -110,7 +117,7 @@ impl Disk {
         Ok(Self {
             path: path.to_owned(),
             settings,
-            opening: ArcSwap::from_pointee(Opening::of(engine)),
+            newest: ArcSwap::from_pointee(DiskView::of(engine, writer.stamp)),
             writer: Mutex::new(writer),
             lock,
         })
@@ -208,6 +215,7 @@ fn recover(
     check_stamps(&engine, stamp)?;
     let writer = Writer {
         stamp,
+        synced: stamp,
         durable: DurableRecord::open(path, stamp)?,
         closing: None,
     };
@@ -226,30 +234,33 @@ pub(super) fn check_stamps(engine: &Engine, expect: Stamp) -> Result<(), OpenErr
         if found != Some(expect) {
             return Err(corrupt(format!(
                 "{} stands at batch {found:?}, not at {expect}",
-                name(space)
+                space.name()
             )));
         }
     }
     Ok(())
 }
 
-impl Opening {
-    pub(super) fn of(engine: Engine) -> Self {
+impl DiskView {
+    /// The content of an engine that stands at batch `stamp`.
+    pub(super) fn of(engine: Engine, stamp: Stamp) -> Self {
         Self {
-            engine: ArcSwapOption::from_pointee(engine),
+            snapshot: engine.database().snapshot(),
+            stamp,
+            opening: Arc::new(Opening {
+                engine: ArcSwapOption::from_pointee(engine),
+            }),
         }
-    }
-
-    /// The content as of the last write.
-    pub(super) fn view(opening: &Arc<Self>) -> Result<Arc<dyn View>, BackendError> {
-        Ok(Arc::new(DiskView {
-            snapshot: opening.engine()?.database().snapshot(),
-            opening: Arc::clone(opening),
-        }))
     }
 
     /// The engine, unless it was closed.
     pub(super) fn engine(&self) -> Result<Arc<Engine>, BackendError> {
+        self.opening.engine()
+    }
+}
+
+impl Opening {
+    fn engine(&self) -> Result<Arc<Engine>, BackendError> {
         self.engine.load_full().ok_or_else(closed)
     }
 }
@@ -265,7 +276,7 @@ fn closed() -> BackendError {
 impl Disk {
     /// Closes the engine, once nobody reads in it any more.
     fn close(&self, writer: &mut Writer) -> Result<(), OpenError> {
-        if let Some(engine) = self.opening.load().engine.swap(None) {
+        if let Some(engine) = self.newest.load().opening.engine.swap(None) {
             writer.closing = Some(engine);
         }
         for _ in 0..CLOSING_STEPS {
@@ -284,27 +295,40 @@ impl Disk {
             "somebody still reads in it",
         )))
     }
+
+    fn sync_up_to(&self, stamp: Stamp) -> Result<(), BackendError> {
+        let mut writer = self.writer.lock();
+        if writer.synced >= stamp {
+            return Ok(());
+        }
+        let engine = self.newest.load().engine()?;
+        engine
+            .database()
+            .persist(PersistMode::SyncAll)
+            .map_err(backend_error("syncing a batch"))?;
+        writer.synced = writer.stamp;
+        let synced = writer.synced;
+        writer.durable.advance(synced);
+        Ok(())
+    }
 }
 
 impl Backend for Disk {
-    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
-        Opening::view(&self.opening.load())
+    fn view(&self) -> Arc<dyn View> {
+        self.newest.load_full()
     }
 
-    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
+    fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
         let mut writer = self.writer.lock();
-        let engine = self.opening.load().engine()?;
+        let newest = self.newest.load_full();
+        let engine = newest.engine()?;
         engine
             .wait_for_room()
             .map_err(backend_error("waiting for the engine to write out"))?;
         let stamp = writer.stamp + 1;
-        let mode = match durability {
-            Durability::Buffered => PersistMode::Buffer,
-            Durability::Synced => PersistMode::SyncAll,
-        };
         let capacity = batch.len() + Space::ALL.len();
         let mut write = OwnedWriteBatch::with_capacity(engine.database().clone(), capacity)
-            .durability(Some(mode));
+            .durability(Some(PersistMode::Buffer));
         for operation in batch.into_operations() {
             let space = engine.space(operation.space);
             let key = Slice::from(tagged(&operation.key));
@@ -318,16 +342,26 @@ impl Backend for Disk {
         }
         write.commit().map_err(backend_error("writing a batch"))?;
         writer.stamp = stamp;
-        if durability == Durability::Synced {
-            writer.durable.advance(stamp);
-        }
-        Ok(())
+        self.newest.store(Arc::new(DiskView {
+            snapshot: engine.database().snapshot(),
+            stamp,
+            opening: Arc::clone(&newest.opening),
+        }));
+        Ok(BatchNumber(stamp))
+    }
+
+    fn durable(&self) -> BatchNumber {
+        BatchNumber(self.writer.lock().synced)
+    }
+
+    fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
+        Read::Ready(self.sync_up_to(batch.0))
     }
 
     fn reopen_if_failed(&self) -> Result<(), OpenError> {
         let mut writer = self.writer.lock();
         let directory = self.path.join(ENGINE);
-        match self.opening.load().engine.load_full() {
+        match self.newest.load().opening.engine.load_full() {
             Some(engine) if !engine.has_failed() => return Ok(()),
             // Views still read in it: it stays open while no other could be opened.
             Some(_) => probe::check(&directory)?,
@@ -338,7 +372,8 @@ impl Backend for Disk {
             .and_then(|_| Journals::read(&directory)?.detach())
             .and_then(|()| recover(&self.path, self.settings, false, &self.lock))
             .map(|(engine, reopened)| {
-                self.opening.store(Arc::new(Opening::of(engine)));
+                let view = DiskView::of(engine, reopened.stamp);
+                self.newest.store(Arc::new(view));
                 *writer = reopened;
             })
             .inspect_err(|error| damage::note(&self.path, error))
@@ -349,8 +384,8 @@ impl Backend for Disk {
     }
 }
 
-impl View for DiskView {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
+impl DiskView {
+    fn find(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
         let engine = self.opening.engine.load();
         let space = engine.as_ref().ok_or_else(closed)?.space(space);
         let mut buffer = [ENTRY_TAG; SHORT_KEY_LEN];
@@ -366,11 +401,21 @@ impl View for DiskView {
             .map_err(backend_error("reading a key"))?
             .map(Bytes::from))
     }
+}
+
+impl View for DiskView {
+    fn batch(&self) -> BatchNumber {
+        BatchNumber(self.stamp)
+    }
+
+    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>> {
+        Read::Ready(self.find(space, key))
+    }
 
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
-        let engine = match self.opening.engine() {
+        let engine = match self.engine() {
             Ok(engine) => engine,
-            Err(error) => return Box::new(std::iter::once(Err(error))),
+            Err(error) => return Scan::failed(error),
         };
         let start = match start {
             Bound::Unbounded => Bound::Included(Bytes::from_static(&[ENTRY_TAG])),
@@ -379,7 +424,7 @@ impl View for DiskView {
         let entries = self
             .snapshot
             .range(engine.space(space), (start, end.map(tagged)));
-        Box::new(DiskScan {
+        Scan::new(DiskScan {
             rest: Some((entries, engine)),
             opening: Arc::clone(&self.opening),
         })
@@ -438,7 +483,7 @@ impl fmt::Debug for DiskView {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("DiskView")
-            .field("batch", &self.snapshot.seqno())
+            .field("batch", &self.stamp)
             .finish_non_exhaustive()
     }
 }

@@ -177,7 +177,7 @@ pub(super) fn open(
     let mut spaces = Vec::with_capacity(Space::ALL.len());
     for space in Space::ALL {
         let keyspace = database
-            .keyspace(name(space), || keyspace_options(space))
+            .keyspace(space.name(), || keyspace_options(space))
             .map_err(failed)?;
         spaces.push(keyspace);
     }
@@ -222,17 +222,6 @@ pub(super) fn cached_files() -> usize {
 fn worker_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     cores.clamp(2, 4)
-}
-
-pub(super) fn name(space: Space) -> &'static str {
-    match space {
-        Space::KeyToNewest => "key_to_newest",
-        Space::KeyHeightToOlder => "key_height_to_older",
-        Space::HeightToKeys => "height_to_keys",
-        Space::HeightToBlock => "height_to_block",
-        Space::HashToHeight => "hash_to_height",
-        Space::Meta => "meta",
-    }
 }
 
 /// How tables of a key space are made. The engine keeps these with the key space: a

@@ -1,5 +1,6 @@
 //! The engine that keeps everything in memory, in persistent maps: a view is a
-//! handful of reference counts, and a write never disturbs one.
+//! handful of reference counts, and a write never disturbs one. Nothing is durable, so
+//! everything counts as if it were.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use rpds::RedBlackTreeMapSync;
 
-use super::{Backend, BackendError, Batch, Durability, Scan, Space, View};
+use super::{Backend, BackendError, Batch, BatchNumber, Read, Scan, Space, View};
 
 type Map = RedBlackTreeMapSync<Bytes, Bytes>;
 
@@ -16,17 +17,20 @@ type Map = RedBlackTreeMapSync<Bytes, Bytes>;
 const SCAN_CHUNK: usize = 64;
 
 #[derive(Debug, Clone, Default)]
-struct Maps([Map; Space::ALL.len()]);
+struct Maps {
+    batch: BatchNumber,
+    by_space: [Map; Space::ALL.len()],
+}
 
 impl Maps {
     fn get(&self, space: Space) -> &Map {
-        self.0
+        self.by_space
             .get(space as usize)
             .expect("there is a map for every space")
     }
 
     fn get_mut(&mut self, space: Space) -> &mut Map {
-        self.0
+        self.by_space
             .get_mut(space as usize)
             .expect("there is a map for every space")
     }
@@ -39,11 +43,11 @@ pub struct MemoryBackend {
 }
 
 impl Backend for MemoryBackend {
-    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
-        Ok(Arc::new(self.maps.lock().clone()))
+    fn view(&self) -> Arc<dyn View> {
+        Arc::new(self.maps.lock().clone())
     }
 
-    fn write(&self, batch: Batch, _durability: Durability) -> Result<(), BackendError> {
+    fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
         let mut maps = self.maps.lock();
         for operation in batch.into_operations() {
             let map = maps.get_mut(operation.space);
@@ -54,17 +58,30 @@ impl Backend for MemoryBackend {
                 }
             }
         }
-        Ok(())
+        maps.batch = BatchNumber(maps.batch.0 + 1);
+        Ok(maps.batch)
+    }
+
+    fn durable(&self) -> BatchNumber {
+        self.maps.lock().batch
+    }
+
+    fn sync(&self, _batch: BatchNumber) -> Read<'_, ()> {
+        Read::Ready(Ok(()))
     }
 }
 
 impl View for Maps {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
-        Ok(Maps::get(self, space).get(key).cloned())
+    fn batch(&self) -> BatchNumber {
+        self.batch
+    }
+
+    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>> {
+        Read::Ready(Ok(Maps::get(self, space).get(key).cloned()))
     }
 
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
-        Box::new(MapScan {
+        Scan::new(MapScan {
             map: Maps::get(self, space).clone(),
             start: start.map(Bytes::copy_from_slice),
             end: end.map(Bytes::copy_from_slice),

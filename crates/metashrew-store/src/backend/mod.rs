@@ -1,7 +1,11 @@
-//! What the store asks of an engine: a view, a point read, an ordered scan, an atomic batch.
+//! What the store asks of an engine: views with point reads and ordered scans, atomic
+//! batches in an order, and a mark up to which they are durable.
+//!
+//! What an engine must guarantee is said with [`Backend`] and [`View`], and checked by
+//! the tests in `contract.rs` here.
 
 use std::error::Error;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,17 +26,26 @@ mod journals;
 mod log;
 mod memory;
 mod probe;
+mod read;
 mod shadow;
 mod trees;
+
+#[cfg(test)]
+mod contract;
 
 pub(crate) use disk::Disk;
 pub use error_kind::ErrorKind;
 pub use health::EngineHealth;
 pub use memory::MemoryBackend;
+pub use read::{Cursor, Entry, Pending, Read, Scan, wait};
 pub(crate) use shadow::ReadOnlyDisk;
 
 /// The ordered key spaces of the store, each with keys of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// There will be more: an engine treats all of [`Space::ALL`] alike, and shows one that a
+/// database does not have yet as empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Space {
     /// A user key to the height and value of its newest version.
     KeyToNewest,
@@ -49,7 +62,7 @@ pub enum Space {
 }
 
 impl Space {
-    /// Every space.
+    /// Every space, in the order of their ids.
     pub const ALL: [Self; 6] = [
         Self::KeyToNewest,
         Self::KeyHeightToOlder,
@@ -59,8 +72,9 @@ impl Space {
         Self::Meta,
     ];
 
-    /// The number that stands for the space in files.
-    pub(crate) const fn id(self) -> u8 {
+    /// The number that stands for it in files: it stays the same, and is never given to
+    /// another space. None has 0, which an engine may use for records of its own.
+    pub const fn id(self) -> u8 {
         match self {
             Self::KeyToNewest => 1,
             Self::KeyHeightToOlder => 2,
@@ -71,9 +85,33 @@ impl Space {
         }
     }
 
-    /// The space that `id` stands for.
-    pub(crate) fn from_id(id: u8) -> Option<Self> {
+    /// The space of this id.
+    pub fn from_id(id: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|space| space.id() == id)
+    }
+
+    /// Its name, as stable as the id.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KeyToNewest => "key_to_newest",
+            Self::KeyHeightToOlder => "key_height_to_older",
+            Self::HeightToKeys => "height_to_keys",
+            Self::HeightToBlock => "height_to_block",
+            Self::HashToHeight => "hash_to_height",
+            Self::Meta => "meta",
+        }
+    }
+}
+
+/// The number of a batch: each one's is higher than those of all before it.
+///
+/// An engine counts on when it is opened again. Zero is before the first batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct BatchNumber(pub u64);
+
+impl fmt::Display for BatchNumber {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
     }
 }
 
@@ -134,7 +172,7 @@ impl Batch {
     }
 }
 
-/// What has to be true when a write returns.
+/// What has to be true before what was written is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// It survives the end of the process.
@@ -186,27 +224,78 @@ impl BackendError {
     }
 }
 
-/// Entries in key order.
-pub type Scan = Box<dyn Iterator<Item = Result<(Bytes, Bytes), BackendError>> + Send>;
-
-/// The content of an engine at one moment; unchanged for as long as it is held.
+/// The content of an engine after one batch; unchanged for as long as it is held.
+///
+/// A read is answered at once where the engine has what is asked for, without an
+/// allocation for that: see [`Read`].
 pub trait View: Debug + Send + Sync {
-    /// The value at `key`.
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError>;
+    /// The last batch that it shows. It shows all of that, all before it, and nothing else.
+    fn batch(&self) -> BatchNumber;
 
-    /// The entries from `start` to `end`, in key order.
+    /// The value at `key`.
+    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>>;
+
+    /// The value at each of `keys`, in their order. They are in key order, and each is
+    /// there once.
+    ///
+    /// An engine whose reads take a while does these together.
+    fn get_many<'a>(&'a self, space: Space, keys: &'a [&'a [u8]]) -> Read<'a, Vec<Option<Bytes>>> {
+        read::one_by_one(self, space, keys)
+    }
+
+    /// The entries from `start` to `end`, in key order. The walk owns what it needs.
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan;
 }
 
 /// An ordered key-value engine.
+///
+/// # What it guarantees
+/// - A batch is there as a whole or not at all: in every view, and after every crash.
+/// - Batches are in the order of their numbers. After a crash the engine stands at one of
+///   them, not before the one it last said to be [durable](Self::durable).
+/// - Views are made at any time, on any thread, while a batch is written as well; what one
+///   shows never changes.
+/// - Reads that may be pending are awaited on threads of any sort, with a runtime or without,
+///   so the engine brings along what drives them. They end: with an error, if need be.
+/// - After an error in [`write`](Self::write) or [`sync`](Self::sync) nobody knows whether
+///   the batch is there. The store asks for no other before it has called
+///   [`reopen_if_failed`](Self::reopen_if_failed) and looked.
+///
+/// There is one writer, a single store; it never writes from two threads at once. Others may
+/// follow what it writes ([`refresh`](Self::refresh)).
 pub trait Backend: Debug + Send + Sync {
-    /// The content as of the last write that returned.
-    fn view(&self) -> Result<Arc<dyn View>, BackendError>;
-
-    /// Applies `batch` atomically. After an error nothing of it may be visible.
+    /// The content after the last batch that was [written](Self::write) here, or found by
+    /// [`refresh`](Self::refresh). Where the engine is closed, its reads fail.
     ///
-    /// The store never calls this from two threads at once.
-    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError>;
+    /// Costs next to nothing.
+    fn view(&self) -> Arc<dyn View>;
+
+    /// Applies `batch` atomically: views made from now on show it. It need not be durable
+    /// yet.
+    fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError>;
+
+    /// The last batch that survives a power cut, with all before it.
+    fn durable(&self) -> BatchNumber;
+
+    /// Waits until every batch up to `batch`, which was written, survives a power cut.
+    ///
+    /// Many batches can be made durable together: the last one's wait is then the others'.
+    fn sync(&self, batch: BatchNumber) -> Read<'_, ()>;
+
+    /// Looks what another process has written meanwhile, for an engine that follows it. The
+    /// engine that writes has nothing to look for.
+    fn refresh(&self) -> Read<'_, ()> {
+        Read::Ready(Ok(()))
+    }
+
+    /// Whether reads of its views may be pending.
+    ///
+    /// The views of guests then run so that they can wait without holding a thread, which
+    /// costs each of their reads some tens of nanoseconds. Where this is false, a read that is
+    /// pending all the same holds its thread.
+    fn reads_may_wait(&self) -> bool {
+        false
+    }
 
     /// Closes and opens the engine again if it takes no more writes after a failure.
     /// Reads in earlier views fail from then on.

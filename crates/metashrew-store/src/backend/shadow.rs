@@ -14,12 +14,12 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::damage::check_not_noted;
-use super::disk::{Disk, LOCK, Opening, check_stamps, io as failed, locked};
+use super::disk::{Disk, DiskView, LOCK, check_stamps, io as failed, locked};
 use super::durable::DurableRecord;
 use super::engine::{Engine, Hold, Settings};
 use super::journals::Journals;
 use super::trees::Trees;
-use super::{Backend, BackendError, Batch, Durability, ErrorKind, View, files};
+use super::{Backend, BackendError, Batch, BatchNumber, ErrorKind, Read, View, files};
 use crate::error::OpenError;
 use crate::open::StoreOptions;
 
@@ -27,7 +27,7 @@ use crate::open::StoreOptions;
 #[derive(Debug)]
 pub(crate) struct ReadOnlyDisk {
     path: PathBuf,
-    opening: Arc<Opening>,
+    view: Arc<DiskView>,
 }
 
 impl ReadOnlyDisk {
@@ -63,7 +63,7 @@ impl ReadOnlyDisk {
         check_stamps(&engine, stamp)?;
         Ok(Self {
             path: path.to_owned(),
-            opening: Arc::new(Opening::of(engine)),
+            view: Arc::new(DiskView::of(engine, stamp)),
         })
     }
 }
@@ -127,21 +127,33 @@ fn link(original: &Path, link: &Path) -> io::Result<()> {
 }
 
 impl Backend for ReadOnlyDisk {
-    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
-        Opening::view(&self.opening)
+    fn view(&self) -> Arc<dyn View> {
+        Arc::clone(&self.view) as _
     }
 
-    fn write(&self, _batch: Batch, _durability: Durability) -> Result<(), BackendError> {
-        Err(BackendError::of_kind(
-            ErrorKind::Misuse,
-            "writing to the database",
-            "it was opened for reading only",
-        ))
+    fn write(&self, _batch: Batch) -> Result<BatchNumber, BackendError> {
+        Err(read_only())
+    }
+
+    fn durable(&self) -> BatchNumber {
+        self.view.batch()
+    }
+
+    fn sync(&self, _batch: BatchNumber) -> Read<'_, ()> {
+        Read::Ready(Err(read_only()))
     }
 
     fn directory(&self) -> Option<&Path> {
         Some(&self.path)
     }
+}
+
+fn read_only() -> BackendError {
+    BackendError::of_kind(
+        ErrorKind::Misuse,
+        "writing to the database",
+        "it was opened for reading only",
+    )
 }
 
 #[cfg(test)]
@@ -162,7 +174,7 @@ mod tests {
         store.commit(&block, &WriteSet::default()).unwrap();
         drop(store);
         let disk = ReadOnlyDisk::open(directory.path(), &options).unwrap();
-        let engine = disk.opening.engine().unwrap();
+        let engine = disk.view.engine().unwrap();
         let root = engine.spaces()[0].path().ancestors().nth(2).unwrap();
         let names = |path: &Path| -> Vec<PathBuf> {
             let entries = fs::read_dir(path).unwrap();

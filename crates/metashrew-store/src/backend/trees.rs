@@ -18,7 +18,7 @@ use lsm_tree::{Cache, Config, DescriptorTable, SeqNo, SequenceNumberCounter};
 
 use super::damage::corrupt;
 use super::disk::{STAMP_KEY, Stamp};
-use super::engine::{cached_files, failed, keyspace_options, name, panic_message};
+use super::engine::{cached_files, failed, keyspace_options, panic_message};
 use super::journals::{Batches, JournalBatch, Journals, content};
 use super::{Space, files};
 use crate::error::OpenError;
@@ -156,10 +156,10 @@ fn open_trees(engine: &Path) -> Result<Trees, OpenError> {
         let found = names
             .get(key, SeqNo::MAX)
             .map_err(|error| failed(error.into()))?;
-        if found.as_deref() != Some(name(space).as_bytes()) {
+        if found.as_deref() != Some(space.name().as_bytes()) {
             return Err(corrupt(format!(
                 "the engine does not know its key space {}",
-                name(space)
+                space.name()
             )));
         }
         let options = keyspace_options(space);
@@ -191,11 +191,11 @@ impl Tree {
             .map_err(|error| failed(error.into()))?
             .map(|bytes| <[u8; 8]>::try_from(bytes.as_ref()).map(Stamp::from_be_bytes))
             .transpose()
-            .map_err(|_| corrupt(format!("the stamp of {} is malformed", name(self.space))))?;
+            .map_err(|_| corrupt(format!("the stamp of {} is malformed", self.space.name())))?;
         match (persisted, journals.stamps) {
             (None, None) => Err(corrupt(format!(
                 "the stamp of {} is missing",
-                name(self.space)
+                self.space.name()
             ))),
             (Some(persisted), None) => Ok(persisted),
             (persisted, Some((first, last))) => {
@@ -203,7 +203,7 @@ impl Tree {
                 if next < first {
                     return Err(corrupt(format!(
                         "{} has been written out up to batch {next}, exclusive, but the journals begin at batch {first}: the journal between them is lost",
-                        name(self.space)
+                        self.space.name()
                     )));
                 }
                 Ok(last.max(persisted.unwrap_or(0)))
@@ -215,7 +215,7 @@ impl Tree {
 fn apart(behind: Space, least: Stamp, ahead: Space, most: Stamp) -> OpenError {
     corrupt(format!(
         "{} stands at batch {least}, but {} at batch {most}: the journal between them is lost",
-        name(behind),
-        name(ahead)
+        behind.name(),
+        ahead.name()
     ))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metashrew_store::{
-    Backend, Base, Batch, BlockHash, BlockRecord, BlockRef, Chainwork, Durability, HistoryRoot,
-    MemoryBackend, OpenError, RollbackError, Space, Store,
+    Backend, Base, Batch, BlockHash, BlockRecord, BlockRef, Chainwork, HistoryRoot, MemoryBackend,
+    OpenError, RollbackError, Space, Store,
 };
 
 use crate::chain::{self, commit_standard, hash, standard_writes, writes};
@@ -37,7 +37,7 @@ fn pruned() -> (Arc<MemoryBackend>, BlockRecord) {
         batch.delete(Space::HeightToKeys, [&key[..], &[0; 4]].concat().into());
     }
     batch.put(Space::Meta, BASE, base_record(&below));
-    backend.write(batch, Durability::Synced).unwrap();
+    backend.write(batch).unwrap();
     (backend, below)
 }
 
@@ -109,7 +109,7 @@ fn check_corrupt(expect: &str, tamper: impl FnOnce(&mut Batch, &BlockRecord)) {
     store.rollback(Some(10)).unwrap();
     let mut batch = Batch::default();
     tamper(&mut batch, &below);
-    backend.write(batch, Durability::Synced).unwrap();
+    backend.write(batch).unwrap();
     let error = Store::with_backend(backend).unwrap_err();
     assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
     assert!(error.to_string().contains(expect), "{error}");
@@ -171,7 +171,6 @@ fn the_base_is_written_once() {
     let meta = |backend: &MemoryBackend| -> Vec<_> {
         backend
             .view()
-            .unwrap()
             .scan(
                 Space::Meta,
                 Bound::Included(b"base"),

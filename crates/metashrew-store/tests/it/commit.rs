@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use metashrew_store::{
     BlockId, BlockRef, CommitError, MAX_KEY_LEN, PrefixScan, ResolveError, RollbackError, Snapshot,
-    State, Store, StoreOptions, Version, WriteSet,
+    State, Store, StoreOptions, Version, WriteSet, wait,
 };
 
 use crate::chain::{self, commit, hash, writes};
@@ -177,13 +177,13 @@ fn blocks_are_found_by_every_name() {
     let store = Store::in_memory();
     let empty = store.snapshot();
     assert!(matches!(
-        empty.resolve(&BlockId::Latest),
+        wait(empty.resolve(&BlockId::Latest)),
         Err(ResolveError::Empty)
     ));
     let first = commit(&store, &[("key", "1")]);
     let second = commit(&store, &[("key", "2")]);
     let snapshot = store.snapshot();
-    let resolve = |text: &str| snapshot.resolve(&text.parse().unwrap());
+    let resolve = |text: &str| wait(snapshot.resolve(&text.parse().unwrap()));
     assert_eq!(resolve("latest").unwrap(), second);
     assert_eq!(resolve("0x64").unwrap(), first);
     assert_eq!(resolve(&first.hash.to_string()).unwrap(), first);
@@ -220,7 +220,7 @@ fn blocks_are_found_by_every_name() {
         }
     ));
     assert!(matches!(
-        empty.resolve(&BlockId::Latest),
+        wait(empty.resolve(&BlockId::Latest)),
         Err(ResolveError::Empty)
     ));
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use metashrew_store::{
-    Backend, BackendError, Batch, CommitError, Durability, MemoryBackend, RollbackError, Scan,
-    Space, Store, View,
+    Backend, BackendError, Batch, BatchNumber, CommitError, MemoryBackend, Read, RollbackError,
+    Scan, Space, Store, View,
 };
 
 use crate::chain::{self, writes};
@@ -18,22 +18,35 @@ struct Faulty {
     fails: AtomicBool,
     /// Writes, and says that it failed.
     lies: AtomicBool,
+    /// Writes, but cannot make it durable.
+    is_out_of_sync: AtomicBool,
 }
 
 impl Backend for Faulty {
-    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
+    fn view(&self) -> Arc<dyn View> {
         self.memory.view()
     }
 
-    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
+    fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
         if self.fails.load(Ordering::Relaxed) {
             return Err(BackendError::new("writing a batch", "no space left"));
         }
-        self.memory.write(batch, durability)?;
+        let written = self.memory.write(batch)?;
         if self.lies.load(Ordering::Relaxed) {
             return Err(BackendError::new("writing a batch", "connection lost"));
         }
-        Ok(())
+        Ok(written)
+    }
+
+    fn durable(&self) -> BatchNumber {
+        self.memory.durable()
+    }
+
+    fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
+        if self.is_out_of_sync.load(Ordering::Relaxed) {
+            return Read::Ready(Err(BackendError::new("syncing a batch", "connection lost")));
+        }
+        self.memory.sync(batch)
     }
 }
 
@@ -110,6 +123,31 @@ fn a_write_that_happened_though_it_failed_is_found_by_the_next() {
     store.verify(|_, _| ()).unwrap();
 }
 
+#[test]
+fn a_batch_that_cannot_be_made_durable_is_not_shown_before_the_next_writer_has_looked() {
+    let backend = Arc::new(Faulty::default());
+    let store = Store::with_backend(backend.clone()).unwrap();
+    let tip = chain::commit_standard(&store, 10, 1);
+    let block = chain::next(Some(&tip), 0, 0);
+    let set = writes(&[("/old/1", "new")]);
+
+    backend.is_out_of_sync.store(true, Ordering::Relaxed);
+    let error = store.commit(&block, &set).unwrap_err();
+    assert!(
+        matches!(error, CommitError::Backend { height: 11, .. }),
+        "{error}"
+    );
+    assert_eq!(store.snapshot().tip(), Some(&tip));
+    backend.is_out_of_sync.store(false, Ordering::Relaxed);
+    // The engine kept it, and the next writer finds it.
+    let error = store.commit(&block, &set).unwrap_err();
+    assert!(
+        matches!(error, CommitError::NotNext { tip: 11, .. }),
+        "{error}"
+    );
+    store.verify(|_, _| ()).unwrap();
+}
+
 #[derive(Debug, Default)]
 struct Unreadable {
     memory: MemoryBackend,
@@ -127,29 +165,41 @@ fn unreadable() -> BackendError {
 }
 
 impl Backend for Unreadable {
-    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
-        Ok(Arc::new(UnreadableView {
-            view: self.memory.view()?,
+    fn view(&self) -> Arc<dyn View> {
+        Arc::new(UnreadableView {
+            view: self.memory.view(),
             fails: Arc::clone(&self.fails),
-        }))
+        })
     }
 
-    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
-        self.memory.write(batch, durability)
+    fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
+        self.memory.write(batch)
+    }
+
+    fn durable(&self) -> BatchNumber {
+        self.memory.durable()
+    }
+
+    fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
+        self.memory.sync(batch)
     }
 }
 
 impl View for UnreadableView {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
+    fn batch(&self) -> BatchNumber {
+        self.view.batch()
+    }
+
+    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>> {
         if self.fails.load(Ordering::Relaxed) {
-            return Err(unreadable());
+            return Read::Ready(Err(unreadable()));
         }
         self.view.get(space, key)
     }
 
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
         if self.fails.load(Ordering::Relaxed) {
-            return Box::new(std::iter::once(Err(unreadable())));
+            return Scan::failed(unreadable());
         }
         self.view.scan(space, start, end)
     }

@@ -19,7 +19,6 @@ fn hex(bytes: &[u8]) -> String {
 fn check(backend: &MemoryBackend, space: Space, expect: &[(&str, &str)]) {
     let found: Vec<_> = backend
         .view()
-        .unwrap()
         .scan(space, Bound::Unbounded, Bound::Unbounded)
         .map(|entry| entry.unwrap())
         .map(|(key, value)| (hex(&key), hex(&value)))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use metashrew_store::{BlockId, BlockRef, Height, Snapshot, State, Version};
+use metashrew_store::{BlockId, BlockRef, Height, Snapshot, State, Version, wait};
 
 pub(crate) type Writes = BTreeMap<Vec<u8>, Vec<u8>>;
 pub(crate) type Values = BTreeMap<Vec<u8>, (Height, Vec<u8>)>;
@@ -55,7 +55,7 @@ pub(crate) fn check_snapshot(snapshot: &Snapshot, model: &Model) {
             height: block.height,
             hash: block.hash,
         };
-        assert_eq!(snapshot.resolve(&anchored).unwrap(), record);
+        assert_eq!(wait(snapshot.resolve(&anchored)).unwrap(), record);
     }
     let latest = model.tip().map_or(0, |tip| tip.height);
     for height in first.unwrap_or(0).saturating_sub(1)..=latest.saturating_add(1) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metashrew_store::{
-    Backend, Batch, Durability, MemoryBackend, OpenError, RollbackError, Space, Store, StoreOptions,
+    Backend, Batch, MemoryBackend, OpenError, RollbackError, Space, Store, StoreOptions,
 };
 
 use crate::chain::{commit, commit_standard};
@@ -67,7 +67,7 @@ fn open_tampered(tamper: impl FnOnce(&mut Batch)) -> OpenError {
     Store::with_backend(backend.clone()).unwrap();
     let mut batch = Batch::default();
     tamper(&mut batch);
-    backend.write(batch, Durability::Synced).unwrap();
+    backend.write(batch).unwrap();
     Store::with_backend(backend).unwrap_err()
 }
 
@@ -155,7 +155,7 @@ fn verify_goes_down_to_the_first_block_and_finds_strays() {
     let mut batch = Batch::default();
     let stray = Bytes::from_static(&[0, 0, 0, 1, b'x']);
     batch.put(Space::KeyToNewest, Bytes::from_static(b"stray"), stray);
-    backend.write(batch, Durability::Synced).unwrap();
+    backend.write(batch).unwrap();
     let store = Store::with_backend(backend.clone()).unwrap();
     let error = store.verify(|_, _| ()).unwrap_err();
     assert!(
@@ -170,7 +170,7 @@ fn verify_goes_down_to_the_first_block_and_finds_strays() {
         Bytes::from_static(b"/new/2/0"),
         Bytes::from_static(&[0, 0, 0, 2, b'x']),
     );
-    backend.write(batch, Durability::Synced).unwrap();
+    backend.write(batch).unwrap();
     let store = Store::with_backend(backend).unwrap();
     let error = store.verify(|_, _| ()).unwrap_err();
     assert!(
@@ -196,7 +196,7 @@ fn a_list_that_passes_over_a_version_is_refused() {
     let list = Bytes::from_static(&[0, 0, 0, 102, 0, 0, 0, 0]);
     let passing_over = Bytes::from_static(&[0, 1, b'a', 2]);
     batch.put(Space::HeightToKeys, list, passing_over);
-    backend.write(batch, Durability::Synced).unwrap();
+    backend.write(batch).unwrap();
 
     let store = Store::with_backend(backend).unwrap();
     let error = store.verify(|_, _| ()).unwrap_err();

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use metashrew_store::{
-    Backend, BackendError, Batch, BlockHash, Durability, MemoryBackend, Scan, Space, Store, View,
+    Backend, BackendError, Batch, BatchNumber, BlockHash, MemoryBackend, Read, Scan, Space, Store,
+    View,
 };
 use parking_lot::{Mutex, RwLock};
 
@@ -30,24 +31,36 @@ struct CountingView {
 }
 
 impl Backend for Counting {
-    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
-        Ok(Arc::new(CountingView {
-            view: self.memory.view()?,
+    fn view(&self) -> Arc<dyn View> {
+        Arc::new(CountingView {
+            view: self.memory.view(),
             reads: Arc::clone(&self.reads),
-        }))
+        })
     }
 
-    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
-        self.memory.write(batch, durability)?;
+    fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
+        let written = self.memory.write(batch)?;
         if self.lies.load(Ordering::Relaxed) {
             return Err(BackendError::new("writing a batch", "connection lost"));
         }
-        Ok(())
+        Ok(written)
+    }
+
+    fn durable(&self) -> BatchNumber {
+        self.memory.durable()
+    }
+
+    fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
+        self.memory.sync(batch)
     }
 }
 
 impl View for CountingView {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
+    fn batch(&self) -> BatchNumber {
+        self.view.batch()
+    }
+
+    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.view.get(space, key)
     }

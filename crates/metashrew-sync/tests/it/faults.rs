@@ -9,7 +9,7 @@ use std::thread;
 
 use bytes::Bytes;
 use metashrew_store::{
-    Backend, BackendError, Batch, Durability, MemoryBackend, Scan, Space, Store, View,
+    Backend, BackendError, Batch, BatchNumber, MemoryBackend, Read, Scan, Space, Store, View,
 };
 use metashrew_sync::{IndexEnd, IndexError, IndexOptions, IndexState, Stop, WaitsFor};
 use metashrew_testing::chain::Chain;
@@ -50,29 +50,43 @@ fn fail(left: &AtomicU32) -> Result<(), BackendError> {
 }
 
 impl Backend for Faulty {
-    fn view(&self) -> Result<Arc<dyn View>, BackendError> {
-        Ok(Arc::new(FaultyView {
-            inner: self.inner.view()?,
+    fn view(&self) -> Arc<dyn View> {
+        Arc::new(FaultyView {
+            inner: self.inner.view(),
             reads: Arc::clone(&self.reads),
-        }))
+        })
     }
 
-    fn write(&self, batch: Batch, durability: Durability) -> Result<(), BackendError> {
+    fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
         if self.damaged.load(Ordering::SeqCst) {
             return Err(BackendError::new("testing", "nonsense was read"));
         }
         let failed = fail(&self.writes);
         if failed.is_ok() || self.gets_through.load(Ordering::SeqCst) {
-            self.inner.write(batch, durability)?;
+            self.inner.write(batch)?;
         }
-        failed
+        failed.map(|()| self.inner.durable())
+    }
+
+    fn durable(&self) -> BatchNumber {
+        self.inner.durable()
+    }
+
+    fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
+        self.inner.sync(batch)
     }
 }
 
 impl View for FaultyView {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
-        if space == Space::KeyToNewest {
-            fail(&self.reads)?;
+    fn batch(&self) -> BatchNumber {
+        self.inner.batch()
+    }
+
+    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>> {
+        if space == Space::KeyToNewest
+            && let Err(error) = fail(&self.reads)
+        {
+            return Read::Ready(Err(error));
         }
         self.inner.get(space, key)
     }

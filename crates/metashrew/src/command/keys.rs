@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context, Result};
+use metashrew_store::wait;
 
 use super::{Output, database};
 use crate::cli::Keys;
@@ -10,8 +11,7 @@ use crate::cli::Keys;
 pub(super) fn run(args: &Keys) -> Result<()> {
     let store = database::open_to_read(&args.database.db)?;
     let snapshot = store.snapshot();
-    let block = snapshot
-        .resolve(&args.height)
+    let block = wait(snapshot.resolve(&args.height))
         .with_context(|| format!("there is no state at block `{}`", args.height))?;
     let prefix = args.prefix.clone().unwrap_or_default();
     let limit = usize::try_from(args.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result};
+use metashrew_store::{BlockId, wait};
 
 use super::{Output, database};
 use crate::cli::Rollback;
@@ -10,9 +11,9 @@ use crate::cli::Rollback;
 pub(super) fn run(args: &Rollback) -> Result<()> {
     let store = database::open_existing(&args.database.db)?;
     let snapshot = store.snapshot();
-    let tip = snapshot.resolve(&metashrew_store::BlockId::Latest)?;
+    let tip = wait(snapshot.resolve(&BlockId::Latest))?;
     // A height above the tip would be done at once, and most likely be a slip.
-    snapshot.resolve(&metashrew_store::BlockId::Height(args.to))?;
+    wait(snapshot.resolve(&BlockId::Height(args.to)))?;
     let left = store
         .rollback(Some(args.to))
         .with_context(|| format!("rolling back to block {} failed", args.to))?;
