@@ -1,8 +1,16 @@
 //! `engines [BLOCKS] [WRITES PER BLOCK] [NAME]`: runs every candidate whose name
 //! contains NAME and prints a Markdown table.
+//!
+//! `engines large KEYS [NAME]`, `engines history [VERSIONS] [NAME]` and
+//! `engines compression FILE`: see the modules of these names.
 
+mod compression;
+mod cost;
 mod fjall_engine;
+mod history;
+mod large;
 mod layout;
+mod lsm;
 mod redb_engine;
 #[cfg(feature = "rocksdb")]
 mod rocksdb_engine;
@@ -81,7 +89,28 @@ const CANDIDATES: &[(&str, Open)] = &[
 ];
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    let word = |arguments: &mut dyn Iterator<Item = String>| arguments.next().unwrap_or_default();
+    match arguments
+        .next_if(|word| word.parse::<u32>().is_err())
+        .as_deref()
+    {
+        Some("large") => {
+            return large::all(word(&mut arguments).parse()?, &word(&mut arguments));
+        }
+        Some("large-one") => {
+            return large::one(word(&mut arguments).parse()?, &word(&mut arguments));
+        }
+        Some("history") => {
+            let versions = arguments
+                .next()
+                .map_or(Ok(20_000_000), |text| text.parse())?;
+            return history::run(versions, &word(&mut arguments));
+        }
+        Some("compression") => return compression::run(&word(&mut arguments)),
+        Some(other) => anyhow::bail!("there is nothing called `{other}`"),
+        None => {}
+    }
     let blocks = arguments.next().map_or(Ok(600), |text| text.parse())?;
     let writes = arguments.next().map_or(Ok(5_000), |text| text.parse())?;
     let wanted = arguments.next().unwrap_or_default();

@@ -1,13 +1,18 @@
-//! rocksdb, in both layouts.
+//! rocksdb, in both layouts, and alone.
 
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Direction,
-    IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
+    IngestExternalFileOptions, IteratorMode, Options, ReadOptions, SstFileWriter, WriteBatch,
+    WriteOptions,
 };
 
+use crate::large::{BLOCK, Engine, sorted};
 use crate::workload::Write;
 use crate::{CACHE_BYTES, Candidate, layout};
 
@@ -121,4 +126,109 @@ impl Candidate for LayoutB {
             Some(_) => seek(&self.database, "older", key, height).map(Some),
         }
     }
+}
+
+/// Blocks as batches, as they come.
+pub struct Batches(DB);
+
+fn large(path: &Path, cache: u64) -> Result<DB> {
+    let mut options = options(&Cache::new_lru_cache(usize::try_from(cache)?));
+    options.set_compression_type(DBCompressionType::None);
+    Ok(DB::open(&options, path)?)
+}
+
+fn settle(database: &DB) -> Result<()> {
+    database.flush()?;
+    let busy = || {
+        [
+            "num-running-compactions",
+            "compaction-pending",
+            "num-running-flushes",
+        ]
+        .iter()
+        .any(|name| {
+            let value = database.property_int_value(&format!("rocksdb.{name}"));
+            value.ok().flatten().is_some_and(|count| count > 0)
+        })
+    };
+    while busy() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+impl Batches {
+    pub fn open(path: &Path, cache: u64) -> Result<Self> {
+        Ok(Self(large(path, cache)?))
+    }
+}
+
+impl Engine for Batches {
+    fn load(&mut self, writes: Vec<(Bytes, Bytes)>) -> Result<()> {
+        for block in writes.chunks(BLOCK) {
+            let mut batch = WriteBatch::default();
+            for (key, value) in block {
+                batch.put(key, value);
+            }
+            self.0.write(batch)?;
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        settle(&self.0)
+    }
+
+    fn has(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.0.get_pinned(key)?.is_some())
+    }
+}
+
+/// Sorted tables, ingested.
+pub struct Ingested {
+    database: DB,
+    made: u32,
+}
+
+impl Ingested {
+    pub fn open(path: &Path, cache: u64) -> Result<Self> {
+        let database = large(path, cache)?;
+        Ok(Self { database, made: 0 })
+    }
+}
+
+impl Engine for Ingested {
+    fn load(&mut self, writes: Vec<(Bytes, Bytes)>) -> Result<()> {
+        let options = large_table();
+        let path = self.database.path().join(format!("ingested-{}", self.made));
+        self.made += 1;
+        let mut table = SstFileWriter::create(&options);
+        table.open(&path)?;
+        for (key, value) in sorted(writes) {
+            table.put(key, value)?;
+        }
+        table.finish()?;
+        let mut ingest = IngestExternalFileOptions::default();
+        ingest.set_move_files(true);
+        Ok(self
+            .database
+            .ingest_external_file_opts(&ingest, vec![path])?)
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        settle(&self.database)
+    }
+
+    fn has(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.database.get_pinned(key)?.is_some())
+    }
+}
+
+fn large_table() -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_bloom_filter(10.0, false);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    options.set_compression_type(DBCompressionType::None);
+    options
 }

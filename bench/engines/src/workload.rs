@@ -17,7 +17,12 @@ impl Noise {
         mixed ^ (mixed >> 31)
     }
 
-    fn bytes(&mut self) -> Bytes {
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+    }
+
+    pub fn bytes(&mut self) -> Bytes {
         let mut bytes = Vec::with_capacity(LEN);
         while bytes.len() < LEN {
             bytes.extend_from_slice(&self.next().to_be_bytes());

@@ -2,29 +2,15 @@
 
 use std::sync::Arc;
 
-use bitcoin::consensus::encode::{deserialize, serialize};
+use bitcoin::consensus::encode::deserialize;
 use bitcoin::hashes::Hash;
-use bitcoin::{Amount, Block, BlockHash, Network, OutPoint, Transaction, TxOut, constants};
+use bitcoin::{Block, BlockHash, Network, Transaction, constants};
 
-use crate::assembly::{self, Frame};
-use crate::census::Kind;
-use crate::coins::{Coin, Coins};
-use crate::proportions;
-use crate::rng::Rng;
-use crate::transactions::{Scripts, Transactions};
+use crate::coins::{Coins, Unspent};
+use crate::miner::{Miner, Place, add_outputs};
 
 /// The weight a block may have at most, in weight units.
 pub const MAX_BLOCK_WEIGHT: u64 = 4_000_000;
-
-/// Weight kept for the header and the coinbase, in weight units.
-const COINBASE_WEIGHT: u64 = 1_600;
-
-/// What a block creates besides the fees, in satoshi; at every height, so that
-/// chains that start high have something to spend.
-const SUBSIDY: u64 = 5_000_000_000;
-
-/// Outputs the first block's coinbase pays at most.
-const MAX_FUNDING_OUTPUTS: usize = 8_000;
 
 /// The size and make-up of blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +33,7 @@ pub enum Shape {
 
 impl Shape {
     /// Transactions of the mix, and the weight to fill up if there is one.
-    fn targets(self) -> (usize, Option<u64>) {
+    pub(crate) fn targets(self) -> (usize, Option<u64>) {
         match self {
             Self::Coinbase => (0, None),
             Self::Transactions(count) => (count, None),
@@ -106,13 +92,9 @@ impl Mined {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Chain {
-    rng: Rng,
+    miner: Miner,
     start: u32,
     parent: BlockHash,
-    shape: Shape,
-    with_work: bool,
-    remined: u64,
-    scripts: Scripts,
     coins: Coins,
     pending: Vec<Transaction>,
     blocks: Vec<Mined>,
@@ -122,13 +104,9 @@ impl Chain {
     /// A chain on top of regtest's genesis block, with blocks of 10 transactions.
     pub fn new(seed: u64) -> Self {
         Self {
-            rng: Rng::new(seed),
+            miner: Miner::new(seed, Shape::Transactions(10)),
             start: 1,
             parent: constants::genesis_block(Network::Regtest).block_hash(),
-            shape: Shape::Transactions(10),
-            with_work: true,
-            remined: 500,
-            scripts: Scripts::default(),
             coins: Coins::default(),
             pending: Vec::new(),
             blocks: Vec::new(),
@@ -150,7 +128,7 @@ impl Chain {
         self.parent = match height {
             0 => BlockHash::all_zeros(),
             1 => constants::genesis_block(Network::Regtest).block_hash(),
-            _ => BlockHash::from_byte_array(self.rng.bytes()),
+            _ => BlockHash::from_byte_array(self.miner.rng.bytes()),
         };
         self
     }
@@ -172,14 +150,14 @@ impl Chain {
     /// The shape of the blocks to come.
     #[must_use]
     pub fn shape(mut self, shape: Shape) -> Self {
-        self.shape = shape;
+        self.miner.shape = shape;
         self
     }
 
     /// From now on blocks claim work that was not done: their hashes miss their targets.
     #[must_use]
     pub fn without_work(mut self) -> Self {
-        self.with_work = false;
+        self.miner.with_work = false;
         self
     }
 
@@ -187,7 +165,7 @@ impl Chain {
     /// each of the next blocks mines again (default 500).
     #[must_use]
     pub fn remine(mut self, per_mille: u64) -> Self {
-        self.remined = per_mille;
+        self.miner.remined = per_mille;
         self
     }
 
@@ -230,9 +208,8 @@ impl Chain {
             replay(&mut coins, &mined.block());
         }
         Self {
-            rng: Rng::new(seed),
+            miner: self.miner.reseeded(seed),
             coins,
-            scripts: Scripts::default(),
             blocks: kept.to_vec(),
             pending: abandoned
                 .iter()
@@ -243,65 +220,19 @@ impl Chain {
     }
 
     fn next(&mut self) -> Mined {
-        let (height, parent) = match self.tip() {
-            Some(tip) => (tip.height + 1, tip.hash),
-            None => (self.start, self.parent),
+        let place = match self.tip() {
+            Some(tip) => Place {
+                height: tip.height + 1,
+                parent: tip.hash,
+                is_first: false,
+            },
+            None => Place {
+                height: self.start,
+                parent: self.parent,
+                is_first: true,
+            },
         };
-        let (count, weight) = self.shape.targets();
-        let (transactions, fees) = if self.blocks.is_empty() {
-            (Vec::new(), 0)
-        } else {
-            let room = weight
-                .unwrap_or(MAX_BLOCK_WEIGHT)
-                .saturating_sub(COINBASE_WEIGHT);
-            let mut made =
-                Transactions::new(&mut self.rng, &mut self.scripts, &mut self.coins, room);
-            made.remine(&mut self.pending, self.remined);
-            made.mix(count);
-            if weight.is_some() {
-                made.fill();
-            }
-            made.finish()
-        };
-        let frame = Frame {
-            height,
-            parent,
-            extra_nonce: self.rng.bytes(),
-            coinbase_outputs: self.coinbase_outputs(count, SUBSIDY + fees),
-            with_work: self.with_work,
-        };
-        let block = assembly::assemble(&frame, transactions);
-        if let Some(coinbase) = block.txdata.first() {
-            add_outputs(&mut self.coins, coinbase);
-        }
-        Mined {
-            height,
-            hash: block.block_hash(),
-            parent,
-            bytes: Arc::new(serialize(&block)),
-        }
-    }
-
-    /// One output; in the first block as many as the shape will want to spend,
-    /// in equal parts.
-    fn coinbase_outputs(&mut self, transactions: usize, satoshi: u64) -> Vec<TxOut> {
-        let count = if self.blocks.is_empty() {
-            (2 * transactions).clamp(1, MAX_FUNDING_OUTPUTS)
-        } else {
-            1
-        };
-        let share = Amount::from_sat(satoshi / count as u64);
-        let output = |_| {
-            let kind = Kind::ALL
-                .get(self.rng.weighted(&proportions::SPENT))
-                .copied()
-                .unwrap_or(Kind::P2tr);
-            TxOut {
-                value: share,
-                script_pubkey: self.scripts.next(&mut self.rng, kind),
-            }
-        };
-        (0..count).map(output).collect()
+        self.miner.mine(place, &mut self.coins, &mut self.pending)
     }
 }
 
@@ -320,12 +251,5 @@ fn replay(coins: &mut Coins, block: &Block) {
             coins.take(&input.previous_output);
         }
         add_outputs(coins, transaction);
-    }
-}
-
-fn add_outputs(coins: &mut Coins, transaction: &Transaction) {
-    let txid = transaction.compute_txid();
-    for (vout, output) in (0..).zip(&transaction.output) {
-        coins.add(Coin::new(OutPoint { txid, vout }, output));
     }
 }

@@ -33,9 +33,37 @@ pub(crate) struct Coins {
     places: HashMap<OutPoint, (Kind, usize)>,
 }
 
-impl Coins {
+/// Unspent outputs of earlier blocks.
+pub(crate) trait Unspent {
     /// Adds an output, unless it can never be spent.
-    pub(crate) fn add(&mut self, coin: Coin) {
+    fn add(&mut self, coin: Coin);
+
+    /// Takes the output out, if it is here.
+    fn take(&mut self, outpoint: &OutPoint) -> Option<Coin>;
+
+    fn holds(&self, outpoint: &OutPoint) -> bool;
+
+    /// Takes a random output of the kind, if there is one.
+    fn draw(&mut self, rng: &mut Rng, kind: Kind) -> Option<Coin>;
+
+    /// Takes a random output of the kind there is most of.
+    fn draw_commonest(&mut self, rng: &mut Rng) -> Option<Coin>;
+
+    /// Takes in all that a block leaves unspent.
+    fn absorb(&mut self, rng: &mut Rng, block: &mut Coins);
+}
+
+impl Coins {
+    /// Takes out all there is.
+    pub(crate) fn drain(&mut self) -> Vec<Coin> {
+        self.places.clear();
+        let by_kind = self.by_kind.iter_mut();
+        by_kind.flat_map(|coins| coins.drain(..)).collect()
+    }
+}
+
+impl Unspent for Coins {
+    fn add(&mut self, coin: Coin) {
         if coin.kind == Kind::OpReturn {
             return;
         }
@@ -45,8 +73,7 @@ impl Coins {
         }
     }
 
-    /// Takes the output out, if it is here.
-    pub(crate) fn take(&mut self, outpoint: &OutPoint) -> Option<Coin> {
+    fn take(&mut self, outpoint: &OutPoint) -> Option<Coin> {
         let (kind, place) = self.places.remove(outpoint)?;
         let coins = self.by_kind.get_mut(kind as usize)?;
         let coin = coins.swap_remove(place);
@@ -56,30 +83,26 @@ impl Coins {
         Some(coin)
     }
 
-    pub(crate) fn holds(&self, outpoint: &OutPoint) -> bool {
+    fn holds(&self, outpoint: &OutPoint) -> bool {
         self.places.contains_key(outpoint)
     }
 
-    /// Takes a random output of the kind, if there is one.
-    pub(crate) fn draw(&mut self, rng: &mut Rng, kind: Kind) -> Option<Coin> {
+    fn draw(&mut self, rng: &mut Rng, kind: Kind) -> Option<Coin> {
         let coins = self.by_kind.get(kind as usize)?;
         let outpoint = coins.get(rng.index(coins.len()))?.outpoint;
         self.take(&outpoint)
     }
 
-    /// Takes a random output of the kind there is most of.
-    pub(crate) fn draw_commonest(&mut self, rng: &mut Rng) -> Option<Coin> {
+    fn draw_commonest(&mut self, rng: &mut Rng) -> Option<Coin> {
         let kind = Kind::ALL
             .into_iter()
             .max_by_key(|kind| self.by_kind.get(*kind as usize).map(Vec::len))?;
         self.draw(rng, kind)
     }
 
-    /// Moves everything of another into this one.
-    pub(crate) fn absorb(&mut self, other: &mut Self) {
-        for coin in other.by_kind.iter_mut().flat_map(|coins| coins.drain(..)) {
+    fn absorb(&mut self, _rng: &mut Rng, block: &mut Coins) {
+        for coin in block.drain() {
             self.add(coin);
         }
-        other.places.clear();
     }
 }

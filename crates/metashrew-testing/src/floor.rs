@@ -9,10 +9,10 @@
     reason = "this host is for guests known to be good"
 )]
 
-use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use foldhash::{HashMap, HashSet, HashSetExt};
 use metashrew_abi::{buffer, flush, imports};
 use wasmtime::{
     Caller, Config, Engine, Instance, InstanceAllocationStrategy, InstancePre, Linker, Memory,
@@ -28,6 +28,46 @@ pub struct Host {
     writes: Vec<(Bytes, Bytes)>,
     /// The keys asked for, where they are wanted.
     reads: Option<Vec<Bytes>>,
+    written: Written,
+}
+
+/// What a guest has written so far.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Written {
+    /// Pairs; a key counts as often as it is written.
+    pub keys: u64,
+    /// Bytes of those keys and values.
+    pub bytes: u64,
+}
+
+/// A guest that is given one block after the other.
+pub struct Floor<'guest> {
+    guest: &'guest InstancePre<Host>,
+    host: Host,
+}
+
+impl<'guest> Floor<'guest> {
+    /// Over an empty state.
+    pub fn new(guest: &'guest InstancePre<Host>) -> Self {
+        let host = Host::default();
+        Self { guest, host }
+    }
+
+    /// Runs the next block, on a fresh instance.
+    pub fn index(&mut self, height: u32, bytes: &[u8]) {
+        let host = std::mem::take(&mut self.host);
+        self.host = block(self.guest, host, height, bytes);
+    }
+
+    /// The state: every key with its last value, in no order.
+    pub fn state(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.host.state.iter()
+    }
+
+    /// What was written up to now.
+    pub fn written(&self) -> Written {
+        self.host.written
+    }
 }
 
 /// The time of a block: every block on a fresh instance, a first run thrown away.
@@ -110,6 +150,9 @@ fn block(guest: &InstancePre<Host>, mut host: Host, height: u32, block: &[u8]) -
         .call(&mut store, ())
         .expect("it takes the block");
     let mut host = store.into_data();
+    host.written.keys += host.writes.len() as u64;
+    let bytes = |(key, value): &(Bytes, Bytes)| (key.len() + value.len()) as u64;
+    host.written.bytes += host.writes.iter().map(bytes).sum::<u64>();
     host.state.extend(host.writes.drain(..));
     host
 }

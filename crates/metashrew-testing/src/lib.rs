@@ -3,6 +3,7 @@
 //! files as Bitcoin Core writes them, Bitcoin Core itself, a proxy that lies for
 //! it, a slow engine, and small guests that misbehave.
 
+pub mod ages;
 pub mod bitcoind;
 pub mod census;
 pub mod chain;
@@ -15,9 +16,12 @@ pub mod model;
 pub mod proportions;
 pub mod proxy;
 pub mod rng;
+pub mod stream;
 
+mod aged_coins;
 mod assembly;
 mod coins;
+mod miner;
 mod scripts;
 mod transactions;
 

@@ -7,7 +7,7 @@ use bitcoin::transaction::Version;
 use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, TxIn, TxOut, Txid};
 
 use crate::census::Kind;
-use crate::coins::{Coin, Coins};
+use crate::coins::{Coin, Coins, Unspent};
 use crate::proportions::{
     self, INPUTS_EACH, LONGEST_INSCRIPTION, MANY_INPUTS, MANY_OUTPUTS, OUTPUTS_EACH,
 };
@@ -57,11 +57,11 @@ impl Scripts {
 }
 
 /// One block's transactions in the making, the coinbase not among them.
-pub(crate) struct Transactions<'chain> {
+pub(crate) struct Transactions<'chain, Old> {
     rng: &'chain mut Rng,
     scripts: &'chain mut Scripts,
     /// Unspent outputs of earlier blocks.
-    old: &'chain mut Coins,
+    old: &'chain mut Old,
     /// Unspent outputs of this block.
     new: Coins,
     /// Weight units left.
@@ -71,11 +71,11 @@ pub(crate) struct Transactions<'chain> {
     pub(crate) made: Vec<(Txid, Transaction)>,
 }
 
-impl<'chain> Transactions<'chain> {
+impl<'chain, Old: Unspent> Transactions<'chain, Old> {
     pub(crate) fn new(
         rng: &'chain mut Rng,
         scripts: &'chain mut Scripts,
-        old: &'chain mut Coins,
+        old: &'chain mut Old,
         room: u64,
     ) -> Self {
         Self {
@@ -157,7 +157,7 @@ impl<'chain> Transactions<'chain> {
 
     /// Ends the block: what it created can be spent by the next ones.
     pub(crate) fn finish(mut self) -> (Vec<(Txid, Transaction)>, u64) {
-        self.old.absorb(&mut self.new);
+        self.old.absorb(self.rng, &mut self.new);
         (self.made, self.fees)
     }
 
@@ -179,18 +179,15 @@ impl<'chain> Transactions<'chain> {
         let kind = Kind::ALL
             .get(self.rng.weighted(&proportions::SPENT))
             .copied()?;
-        let (first, second) = if self.rng.chance(proportions::SAME_BLOCK) {
-            (&mut self.new, &mut *self.old)
-        } else {
-            (&mut *self.old, &mut self.new)
-        };
         // A kind that ran out (in the long run P2SH, which is spent more often than
         // made) is replaced by what there is most of, so that the age stays right.
-        first
-            .draw(self.rng, kind)
-            .or_else(|| first.draw_commonest(self.rng))
-            .or_else(|| second.draw(self.rng, kind))
-            .or_else(|| second.draw_commonest(self.rng))
+        if self.rng.chance(proportions::SAME_BLOCK) {
+            let new = draw_from(&mut self.new, self.rng, kind);
+            new.or_else(|| draw_from(self.old, self.rng, kind))
+        } else {
+            let old = draw_from(self.old, self.rng, kind);
+            old.or_else(|| draw_from(&mut self.new, self.rng, kind))
+        }
     }
 
     /// Outputs that share what is spent, less a fee.
@@ -227,6 +224,11 @@ impl<'chain> Transactions<'chain> {
         self.room = self.room.saturating_sub(transaction.weight().to_wu());
         self.made.push((txid, transaction));
     }
+}
+
+fn draw_from(coins: &mut impl Unspent, rng: &mut Rng, kind: Kind) -> Option<Coin> {
+    let coin = coins.draw(rng, kind);
+    coin.or_else(|| coins.draw_commonest(rng))
 }
 
 fn transaction(input: Vec<TxIn>, output: Vec<TxOut>) -> Transaction {

@@ -6,14 +6,16 @@
     reason = "a panic fails the test"
 )]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bitcoin::consensus::encode::serialize;
 use bitcoin::hashes::Hash;
 use bitcoin::{Block, BlockHash, Network, OutPoint, constants};
+use metashrew_testing::ages::Ages;
 use metashrew_testing::census::{Census, Kind};
 use metashrew_testing::chain::{Chain, MAX_BLOCK_WEIGHT, Mined, Shape};
 use metashrew_testing::proportions;
+use metashrew_testing::stream::Stream;
 
 /// Checks a chain block by block, and answers the blocks, decoded.
 fn check(blocks: &[Mined]) -> Vec<Block> {
@@ -261,4 +263,51 @@ fn txids(blocks: &[Mined]) -> HashSet<bitcoin::Txid> {
     transactions
         .map(|transaction| transaction.compute_txid())
         .collect()
+}
+
+#[test]
+fn a_stream_spends_outputs_as_old_as_the_ages_have_it() {
+    const BLOCKS: usize = 400;
+    for (ages, within_a_day) in [(Ages::MAINNET, 800..900), (Ages::ANY, 520..780)] {
+        let stream = Stream::new(5, Shape::Transactions(60), ages);
+        let blocks: Vec<_> = stream.take(BLOCKS).collect();
+        let decoded = check(&blocks);
+        let born: HashMap<_, _> = (0_usize..)
+            .zip(&decoded)
+            .flat_map(|(height, block)| {
+                let txids = block.txdata.iter().map(bitcoin::Transaction::compute_txid);
+                txids.map(move |txid| (txid, height))
+            })
+            .collect();
+        // Blocks with enough below them, and with all of a full mix.
+        let mut spent: Vec<usize> = Vec::new();
+        for (height, block) in (0_usize..).zip(&decoded).skip(300) {
+            let inputs = block.txdata[1..].iter().flat_map(|spender| &spender.input);
+            spent.extend(inputs.map(|input| height - born[&input.previous_output.txid]));
+        }
+        let share = |oldest: usize| {
+            let count = spent.iter().filter(|age| **age <= oldest).count();
+            (count * 1_000 / spent.len()) as u64
+        };
+        let near = |oldest, wanted: u64| {
+            let found = share(oldest);
+            assert!(
+                found.abs_diff(wanted) < 40,
+                "{ages:?}: {found} of a thousand within {oldest} blocks, {wanted} are expected"
+            );
+        };
+        near(0, 293);
+        if ages == Ages::MAINNET {
+            for &(oldest, wanted) in &ages.steps()[1..4] {
+                near(oldest as usize, wanted);
+            }
+        }
+        // What would be older than this chain is of any age, so more are within a day
+        // than on mainnet.
+        let found = share(144);
+        assert!(
+            within_a_day.contains(&found),
+            "{ages:?}: {found} of a thousand within a day"
+        );
+    }
 }
