@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 use metashrew_store::{BlockHash, BlockRef, Height, State, Store, StoreOptions, WriteSet};
 use tempfile::TempDir;
 
@@ -178,32 +177,6 @@ fn commits(criterion: &mut Criterion) {
     group.sample_size(60);
 
     let mut noise = Noise(3);
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let database = Database::builder(&directory)
-        .cache_size(StoreOptions::default().cache_bytes)
-        .open()
-        .expect("a new database");
-    let raw = database
-        .keyspace("raw", KeyspaceCreateOptions::default)
-        .expect("a new keyspace");
-    group.bench_function("raw engine, same bytes", |bencher| {
-        bencher.iter_batched(
-            || {
-                let keys: Vec<_> = (0..KEYS_PER_BLOCK).map(|_| noise.bytes()).collect();
-                writes(keys.into_iter(), &mut noise)
-            },
-            |writes| {
-                let mut batch = database.batch().durability(Some(PersistMode::SyncAll));
-                for (key, value) in writes.sorted() {
-                    batch.insert(&raw, key.clone(), value.clone());
-                }
-                batch.commit().expect("a commit");
-            },
-            BatchSize::PerIteration,
-        );
-    });
-    drop((raw, database));
-
     for (name, remembers) in [
         ("5,000 new keys", false),
         ("5,000 new keys, read before", true),

@@ -22,7 +22,7 @@ const FILE: &str = "FORMAT";
 /// Where a new one is written, to be renamed.
 const UNFINISHED: &str = "FORMAT.new";
 /// The engine that this program uses, with its major version.
-const ENGINE: &str = "fjall 3";
+const ENGINE: &str = "lsm-tree 3";
 /// The last format without the file. It and the one before look alike from outside.
 const LAST_WITHOUT: u32 = 2;
 /// Far beyond what any database writes there, in bytes.
@@ -336,8 +336,8 @@ mod tests {
         let text = serde_json::to_string_pretty(&Content::of(&identity)).unwrap();
         let expect = format!(
             r#"{{
-  "format": 3,
-  "engine": "fjall 3",
+  "format": 4,
+  "engine": "lsm-tree 3",
   "network": {{
     "name": "regtest",
     "magic": "fabfb5da",

@@ -20,7 +20,7 @@ pub const MAX_KEY_LEN: usize = 32_000;
 pub const MAX_VALUE_LEN: usize = 1 << 28;
 
 /// The format this program writes, and the only one it reads.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Where the format version lies in [`Space::Meta`](crate::Space::Meta).
 pub(crate) const FORMAT_KEY: &[u8] = b"format";

@@ -32,7 +32,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 
     /// Which log lines to print on stderr: a level (`off`, `error`, `warn`, `info`, `debug`,
-    /// `trace`), and others for targets, as in `debug,fjall=info`; lines of libraries stay at
+    /// `trace`), and others for targets, as in `debug,hyper=info`; lines of libraries stay at
     /// `warn` unless their target is named [default: info]
     #[arg(
         long,

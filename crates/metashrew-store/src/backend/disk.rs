@@ -1,33 +1,22 @@
-//! The engine on disk: fjall, an LSM tree in Rust.
-//!
-//! Every key is stored behind one tag byte, so that the empty key is legal and
-//! each key space has room for a record of ours: its *stamp*, the number of the
-//! last batch. A batch writes all stamps, so key spaces that recovery left at
-//! different batches are told by their stamps.
-//!
-//! An engine that failed takes no more writes for as long as it is open. So it can be
-//! closed and opened again behind the store: views made before fail from then on.
+//! A database on disk: its directory, its lock, and opening the engine in it.
 
 use std::fmt;
 use std::fs::{self, File};
-use std::ops::Bound;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use bytes::{BufMut, Bytes, BytesMut};
-use fjall::{OwnedWriteBatch, PersistMode, Readable, Slice};
-use parking_lot::Mutex;
-
+use super::content::{Content, ContentView, Hold};
 use super::damage::{self, corrupt};
 use super::durable::DurableRecord;
-use super::engine::{self, Engine, Hold, Settings};
-use super::journals::{self, Journals};
-use super::trees::{REPLAY_STEP, Trees};
-use super::{
-    Backend, BackendError, Batch, BatchNumber, ErrorKind, Read, Scan, Space, View, files, probe,
-};
+use super::engine::Engine;
+use super::health::EngineHealth;
+use super::layer::Layer;
+use super::log::{Found, Known, Log};
+use super::settings::Limits;
+use super::threads::{Threads, panic_message};
+use super::trees::{Trees, has_record};
+use super::{Backend, BackendError, Batch, BatchNumber, ErrorKind, Read, View, files};
 use crate::directory;
 use crate::error::OpenError;
 use crate::format_file;
@@ -38,50 +27,16 @@ const ENGINE: &str = "engine";
 /// Where a new engine is made, to be renamed once it is whole.
 const UNFINISHED: &str = "engine.new";
 pub(super) const LOCK: &str = "lock";
-pub(super) const STAMP_KEY: [u8; 1] = [0];
-const ENTRY_TAG: u8 = 1;
-/// A key below this length is read without an allocation.
-const SHORT_KEY_LEN: usize = 128;
-/// How long closing a failed engine waits for reads that are under way, in all.
-const CLOSING_STEPS: u32 = 2_000;
-const CLOSING_STEP: Duration = Duration::from_millis(1);
-
-/// The number of the last batch, which every key space carries.
-pub(super) type Stamp = u64;
+/// So many batches of the log are merged into one layer at a time when it is read.
+const BATCHES_TO_MERGE: usize = 256;
 
 /// The on-disk engine.
-#[derive(Debug)]
 pub(crate) struct Disk {
+    // Dropped in this order: what is not in tables is written out, then the lock let go.
+    _threads: Threads,
+    engine: Arc<Engine>,
+    hold: Arc<Hold>,
     path: PathBuf,
-    settings: Settings,
-    /// The content after the last batch: made under the writer's lock, since the engine
-    /// shows batches in parts to whoever looks while it writes.
-    newest: ArcSwap<DiskView>,
-    writer: Mutex<Writer>,
-    lock: Arc<File>,
-}
-
-/// One opening of the engine, which its views share.
-#[derive(Debug)]
-struct Opening {
-    /// None once it was closed.
-    engine: ArcSwapOption<Engine>,
-}
-
-#[derive(Debug)]
-struct Writer {
-    stamp: Stamp,
-    /// The last batch that was synced.
-    synced: Stamp,
-    durable: DurableRecord,
-    /// A closed engine that readers still hold.
-    closing: Option<Arc<Engine>>,
-}
-
-pub(super) struct DiskView {
-    snapshot: fjall::Snapshot,
-    stamp: Stamp,
-    opening: Arc<Opening>,
 }
 
 impl Disk {
@@ -97,29 +52,29 @@ impl Disk {
 
     /// Opens the engine in the directory `path`; creates it if it is missing.
     ///
-    /// Refuses what the engine would let pass: missing or mangled files, a journal cut
-    /// in the middle, key spaces that stand at different batches, and lost durable
-    /// batches. What is refused is left as it is, but for a note of the damage.
+    /// Refuses missing or mangled files, a log with a gap, trees that stand at different
+    /// batches where the log does not make up for it, and lost durable batches. What is
+    /// refused is left as it is, but for a note of the damage.
     pub(crate) fn open(path: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
         create_directory(path).map_err(io("creating the database's directory"))?;
-        let lock = Arc::new(lock(path)?);
+        let lock = lock(path)?;
         format_file::create_if_missing(path)?;
         damage::check_not_noted(path)?;
-        let settings = Settings {
-            cache_bytes: options.cache_bytes,
-            background: true,
-        };
+        let limits = Limits::of(options.cache_bytes);
         if !Self::exists(path) {
-            create(path, settings)?;
+            create(path, &limits)?;
         }
-        let opened = recover(path, settings, options.accept_lost_commits, &lock);
-        let (engine, writer) = opened.inspect_err(|error| damage::note(path, error))?;
+        let engine = recover(path, limits, options.accept_lost_commits)
+            .inspect_err(|error| damage::note(path, error))?;
+        let engine = Arc::new(engine);
         Ok(Self {
+            _threads: Threads::start(&engine)?,
+            engine,
+            hold: Arc::new(Hold {
+                _directory: None,
+                lock: Some(lock),
+            }),
             path: path.to_owned(),
-            settings,
-            newest: ArcSwap::from_pointee(DiskView::of(engine, writer.stamp)),
-            writer: Mutex::new(writer),
-            lock,
         })
     }
 }
@@ -157,333 +112,162 @@ pub(super) fn locked(path: &Path, outcome: Result<(), fs::TryLockError>) -> Resu
     })
 }
 
-/// Makes a new engine beside its place and moves it there when it is whole: the
-/// engine itself cannot open what a crash left of a creation.
-fn create(path: &Path, settings: Settings) -> Result<(), OpenError> {
+/// Makes a new engine beside its place and moves it there when it is whole.
+fn create(path: &Path, limits: &Limits) -> Result<(), OpenError> {
     let unfinished = path.join(UNFINISHED);
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).map_err(io("removing an unfinished database"))?;
     }
-    let (database, spaces) = engine::open(&unfinished, settings)?;
-    let mut batch = database.batch().durability(Some(PersistMode::SyncAll));
-    for space in &spaces {
-        batch.insert(space, STAMP_KEY, Stamp::MIN.to_be_bytes());
-    }
-    batch
-        .commit()
-        .map_err(engine_error("initialising the database"))?;
-    drop(spaces);
-    drop(database);
+    let log = unfinished.join(files::LOG);
+    let trees = unfinished.join(files::TREES);
+    fs::create_dir_all(&trees)
+        .and_then(|()| fs::create_dir(&log))
+        .map_err(io("creating the database"))?;
+    Trees::open(&unfinished, limits).map_err(failed)?;
+    Log::create(&log, 0, None)?;
+    directory::sync(&trees)
+        .and_then(|()| directory::sync(&unfinished))
+        .map_err(io("syncing a new database"))?;
     fs::rename(&unfinished, path.join(ENGINE))
         .map_err(io("putting the database into its place"))?;
     directory::sync(path).map_err(io("syncing the database's directory"))
 }
 
-/// Opens an engine that is there: checks it, makes its journals short, and only then
-/// lets the engine itself at them.
-fn recover(
-    path: &Path,
-    settings: Settings,
-    accept_lost: bool,
-    lock: &Arc<File>,
-) -> Result<(Engine, Writer), OpenError> {
+/// Opens an engine that is there: its trees, and above them what the log holds.
+fn recover(path: &Path, limits: Limits, accept_lost: bool) -> Result<Engine, OpenError> {
     let directory = path.join(ENGINE);
     files::check(&directory)?;
-    let journals = Journals::read(&directory)?;
-    let mut trees = Trees::open(&directory)?;
-    let stamp = trees.last_stamp(&journals)?;
-    DurableRecord::check(path, stamp, accept_lost)?;
-    journals.cut_torn_write()?;
-    journals::remove_unfinished(&directory)?;
-    files::create_lock_if_missing(&directory)?;
-    if journals.len() > REPLAY_STEP {
-        match trees.replay(&journals) {
-            Ok(()) => journals.empty(&directory)?,
-            // The engine replays into memory, for which a full disk has room enough.
-            Err(error) if error.is_transient() => {
-                tracing::warn!(%error, "cannot write the journals out; they are replayed into memory");
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    drop(trees);
-    let hold = Hold {
-        _directory: None,
-        _lock: Some(Arc::clone(lock)),
-    };
-    let engine = Engine::recover(&directory, settings, hold)?;
-    check_stamps(&engine, stamp)?;
-    let writer = Writer {
-        stamp,
-        synced: stamp,
-        durable: DurableRecord::open(path, stamp)?,
-        closing: None,
-    };
-    Ok((engine, writer))
+    let trees = open_trees(&directory, &limits)?;
+    let (found, content) = look(path, &trees, &directory, accept_lost)?;
+    let durable = DurableRecord::open(path, found.last())?;
+    let log = found.open(Some(durable))?;
+    Ok(Engine::new(trees, log, limits, content))
 }
 
-/// Checks that the engine found what its files were seen to hold.
-pub(super) fn check_stamps(engine: &Engine, expect: Stamp) -> Result<(), OpenError> {
-    for space in Space::ALL {
-        let found = engine
-            .space(space)
-            .get(STAMP_KEY)
-            .map_err(engine_error("reading a stamp"))?
-            .and_then(|bytes| <[u8; 8]>::try_from(bytes.as_ref()).ok())
-            .map(Stamp::from_be_bytes);
-        if found != Some(expect) {
-            return Err(corrupt(format!(
-                "{} stands at batch {found:?}, not at {expect}",
-                space.name()
-            )));
-        }
-    }
-    Ok(())
-}
-
-impl DiskView {
-    /// The content of an engine that stands at batch `stamp`.
-    pub(super) fn of(engine: Engine, stamp: Stamp) -> Self {
-        Self {
-            snapshot: engine.database().snapshot(),
-            stamp,
-            opening: Arc::new(Opening {
-                engine: ArcSwapOption::from_pointee(engine),
-            }),
-        }
-    }
-
-    /// The engine, unless it was closed.
-    pub(super) fn engine(&self) -> Result<Arc<Engine>, BackendError> {
-        self.opening.engine()
-    }
-}
-
-impl Opening {
-    fn engine(&self) -> Result<Arc<Engine>, BackendError> {
-        self.engine.load_full().ok_or_else(closed)
-    }
-}
-
-fn closed() -> BackendError {
-    BackendError::of_kind(
-        ErrorKind::Machine,
-        "reading",
-        "the engine was closed after a failure, and is being opened again",
-    )
-}
-
-impl Disk {
-    /// Closes the engine, once nobody reads in it any more.
-    fn close(&self, writer: &mut Writer) -> Result<(), OpenError> {
-        if let Some(engine) = self.newest.load().opening.engine.swap(None) {
-            writer.closing = Some(engine);
-        }
-        for _ in 0..CLOSING_STEPS {
-            let Some(engine) = writer.closing.take() else {
-                return Ok(());
-            };
-            match Arc::try_unwrap(engine) {
-                Ok(engine) => return Ok(engine.close()?),
-                Err(engine) => writer.closing = Some(engine),
-            }
-            std::thread::sleep(CLOSING_STEP);
-        }
-        Err(OpenError::Backend(BackendError::of_kind(
-            ErrorKind::Machine,
-            "closing the engine after a failure",
-            "somebody still reads in it",
+/// Opens the trees. On damage that it does not expect lsm-tree panics.
+pub(super) fn open_trees(directory: &Path, limits: &Limits) -> Result<Trees, OpenError> {
+    catch_unwind(|| Trees::open(directory, limits).map_err(failed)).unwrap_or_else(|panic| {
+        Err(corrupt(format!(
+            "opening the trees panicked: {}",
+            panic_message(panic.as_ref())
         )))
-    }
+    })
+}
 
-    fn sync_up_to(&self, stamp: Stamp) -> Result<(), BackendError> {
-        let mut writer = self.writer.lock();
-        if writer.synced >= stamp {
-            return Ok(());
+/// What trees and log of the database at `path` hold together. The log lies in
+/// `directory`.
+pub(super) fn look(
+    path: &Path,
+    trees: &Trees,
+    directory: &Path,
+    accept_lost: bool,
+) -> Result<(Found, Content), OpenError> {
+    let known = Known {
+        trees: recorded(trees)?,
+        durable: DurableRecord::read(path)?,
+        accept_lost,
+    };
+    let found = Found::look(&directory.join(files::LOG), &known)?;
+    let mut layers = Vec::new();
+    let mut recent = Vec::new();
+    for batch in found.replay() {
+        let (number, batch) = batch?;
+        recent.insert(0, Arc::new(Layer::of_batch(number, &batch)));
+        if recent.len() == BATCHES_TO_MERGE {
+            layers.insert(0, Arc::new(Layer::merge(&recent)));
+            recent.clear();
         }
-        let engine = self.newest.load().engine()?;
-        engine
-            .database()
-            .persist(PersistMode::SyncAll)
-            .map_err(backend_error("syncing a batch"))?;
-        writer.synced = writer.stamp;
-        let synced = writer.synced;
-        writer.durable.advance(synced);
-        Ok(())
+    }
+    recent.append(&mut layers);
+    let content = Content {
+        number: found.last(),
+        flushed: *known.trees.start(),
+        layers: recent,
+        tables: trees.tables(),
+    };
+    Ok((found, content))
+}
+
+/// Up to which batch each tree holds all there is: the least and the most of them.
+fn recorded(trees: &Trees) -> Result<std::ops::RangeInclusive<u64>, OpenError> {
+    let mut all: Option<(u64, u64)> = None;
+    for tree in trees.all().iter().filter(|tree| has_record(tree.space)) {
+        let number = match tree.recorded().map_err(failed)? {
+            // Nothing was ever flushed: a tree that is gone was refused before.
+            None => 0,
+            Some(Ok(number)) => number,
+            Some(Err(_)) => {
+                return Err(corrupt(format!(
+                    "the record of {} is malformed",
+                    tree.space.name()
+                )));
+            }
+        };
+        let (least, most) = all.unwrap_or((number, number));
+        all = Some((least.min(number), most.max(number)));
+    }
+    let (least, most) = all.unwrap_or_default();
+    Ok(least..=most)
+}
+
+/// What lsm-tree's error says of the database: that it is damaged, or that the machine
+/// kept it from being opened.
+fn failed(error: lsm_tree::Error) -> OpenError {
+    match ErrorKind::of(&error) {
+        ErrorKind::Damage => corrupt(format!("the trees cannot be opened: {error}")),
+        _ => OpenError::Backend(BackendError::new("opening the trees", error)),
     }
 }
 
 impl Backend for Disk {
     fn view(&self) -> Arc<dyn View> {
-        self.newest.load_full()
+        Arc::new(ContentView {
+            content: self.engine.content(),
+            index: Arc::clone(&self.engine.index),
+            hold: Arc::clone(&self.hold),
+        })
     }
 
     fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
-        let mut writer = self.writer.lock();
-        let newest = self.newest.load_full();
-        let engine = newest.engine()?;
-        engine
-            .wait_for_room()
-            .map_err(backend_error("waiting for the engine to write out"))?;
-        let stamp = writer.stamp + 1;
-        let capacity = batch.len() + Space::ALL.len();
-        let mut write = OwnedWriteBatch::with_capacity(engine.database().clone(), capacity)
-            .durability(Some(PersistMode::Buffer));
-        for operation in batch.into_operations() {
-            let space = engine.space(operation.space);
-            let key = Slice::from(tagged(&operation.key));
-            match operation.value {
-                Some(value) => write.insert(space, key, Slice::from(value)),
-                None => write.remove(space, key),
-            }
-        }
-        for space in engine.spaces() {
-            write.insert(space, STAMP_KEY, stamp.to_be_bytes());
-        }
-        write.commit().map_err(backend_error("writing a batch"))?;
-        writer.stamp = stamp;
-        self.newest.store(Arc::new(DiskView {
-            snapshot: engine.database().snapshot(),
-            stamp,
-            opening: Arc::clone(&newest.opening),
-        }));
-        Ok(BatchNumber(stamp))
+        self.engine.write(&batch).map(BatchNumber)
     }
 
     fn durable(&self) -> BatchNumber {
-        BatchNumber(self.writer.lock().synced)
+        BatchNumber(self.engine.durable())
     }
 
     fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
-        Read::Ready(self.sync_up_to(batch.0))
+        Read::Ready(if self.durable() < batch {
+            self.engine.sync()
+        } else {
+            Ok(())
+        })
     }
 
+    /// It goes on after whatever failed; but a batch that is visible and may not be durable
+    /// is made so before anything is built on it.
     fn reopen_if_failed(&self) -> Result<(), OpenError> {
-        let mut writer = self.writer.lock();
-        let directory = self.path.join(ENGINE);
-        match self.newest.load().opening.engine.load_full() {
-            Some(engine) if !engine.has_failed() => return Ok(()),
-            // Views still read in it: it stays open while no other could be opened.
-            Some(_) => probe::check(&directory)?,
-            None => (),
-        }
-        self.close(&mut writer)?;
-        files::check(&directory)
-            .and_then(|_| Journals::read(&directory)?.detach())
-            .and_then(|()| recover(&self.path, self.settings, false, &self.lock))
-            .map(|(engine, reopened)| {
-                let view = DiskView::of(engine, reopened.stamp);
-                self.newest.store(Arc::new(view));
-                *writer = reopened;
-            })
-            .inspect_err(|error| damage::note(&self.path, error))
+        Ok(self.sync(self.view().batch()).wait()?)
     }
 
     fn directory(&self) -> Option<&Path> {
         Some(&self.path)
     }
-}
 
-impl DiskView {
-    fn find(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, BackendError> {
-        let engine = self.opening.engine.load();
-        let space = engine.as_ref().ok_or_else(closed)?.space(space);
-        let mut buffer = [ENTRY_TAG; SHORT_KEY_LEN];
-        let value = match buffer.get_mut(1..=key.len()) {
-            Some(tail) => {
-                tail.copy_from_slice(key);
-                let tagged = buffer.get(..=key.len()).unwrap_or_default();
-                self.snapshot.get(space, tagged)
-            }
-            None => self.snapshot.get(space, tagged(key)),
-        };
-        Ok(value
-            .map_err(backend_error("reading a key"))?
-            .map(Bytes::from))
+    fn health(&self) -> Option<EngineHealth> {
+        Some(self.engine.health())
     }
 }
 
-impl View for DiskView {
-    fn batch(&self) -> BatchNumber {
-        BatchNumber(self.stamp)
+impl fmt::Debug for Disk {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Disk")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
-
-    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>> {
-        Read::Ready(self.find(space, key))
-    }
-
-    fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
-        let engine = match self.engine() {
-            Ok(engine) => engine,
-            Err(error) => return Scan::failed(error),
-        };
-        let start = match start {
-            Bound::Unbounded => Bound::Included(Bytes::from_static(&[ENTRY_TAG])),
-            bound => bound.map(tagged),
-        };
-        let entries = self
-            .snapshot
-            .range(engine.space(space), (start, end.map(tagged)));
-        Scan::new(DiskScan {
-            rest: Some((entries, engine)),
-            opening: Arc::clone(&self.opening),
-        })
-    }
-}
-
-/// A walk over a key space. It holds the engine until it ends, or finds it closed.
-struct DiskScan {
-    // Dropped in this order: the entries hold files of the engine.
-    rest: Option<(fjall::Iter, Arc<Engine>)>,
-    opening: Arc<Opening>,
-}
-
-impl Iterator for DiskScan {
-    type Item = Result<(Bytes, Bytes), BackendError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (entries, _) = self.rest.as_mut()?;
-        if self.opening.engine.load().is_none() {
-            self.rest = None;
-            return Some(Err(closed()));
-        }
-        let Some(entry) = entries.next() else {
-            self.rest = None;
-            return None;
-        };
-        Some(
-            entry
-                .into_inner()
-                .map(|(key, value)| (Bytes::from(key).slice(1..), Bytes::from(value)))
-                .map_err(backend_error("scanning")),
-        )
-    }
-}
-
-fn tagged(key: &[u8]) -> Bytes {
-    let mut tagged = BytesMut::with_capacity(1 + key.len());
-    tagged.put_u8(ENTRY_TAG);
-    tagged.extend_from_slice(key);
-    tagged.freeze()
-}
-
-fn backend_error(operation: &'static str) -> impl Fn(fjall::Error) -> BackendError {
-    move |error| BackendError::new(operation, error)
-}
-
-fn engine_error(operation: &'static str) -> impl Fn(fjall::Error) -> OpenError {
-    move |error| OpenError::Backend(BackendError::new(operation, error))
 }
 
 pub(super) fn io(operation: &'static str) -> impl Fn(std::io::Error) -> OpenError {
     move |error| OpenError::Backend(BackendError::new(operation, error))
-}
-
-impl fmt::Debug for DiskView {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("DiskView")
-            .field("batch", &self.stamp)
-            .finish_non_exhaustive()
-    }
 }

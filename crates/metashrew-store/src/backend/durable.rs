@@ -30,21 +30,14 @@ impl DurableRecord {
         path.join(FILE).exists()
     }
 
-    /// Fails if the record in the directory `path` names a later batch than `stamp`, the
-    /// engine's last, unless such a loss is accepted.
-    pub(super) fn check(path: &Path, stamp: u64, accept_lost: bool) -> Result<(), OpenError> {
-        let bytes = match std::fs::read(path.join(FILE)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            bytes => bytes.map_err(io("reading the record of durable batches"))?,
-        };
-        match recorded(&bytes).checked_sub(stamp) {
-            None | Some(0) => {}
-            Some(lost) if accept_lost => {
-                tracing::warn!(lost, "opening a database that lost durable commits");
-            }
-            Some(lost) => return Err(OpenError::LostCommits { lost }),
+    /// The last batch that the record in the directory `path` names; 0 if there is none.
+    pub(super) fn read(path: &Path) -> Result<u64, OpenError> {
+        match std::fs::read(path.join(FILE)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            bytes => Ok(recorded(
+                &bytes.map_err(io("reading the record of durable batches"))?,
+            )),
         }
-        Ok(())
     }
 
     /// Opens the record in the directory `path` of an engine whose last batch is
@@ -108,24 +101,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loss_is_reported_until_it_is_accepted() {
+    fn the_last_durable_batch_is_remembered_until_less_is_accepted() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         assert!(!DurableRecord::exists(path));
-        DurableRecord::check(path, 0, false).unwrap();
+        assert_eq!(DurableRecord::read(path).unwrap(), 0);
         let mut record = DurableRecord::open(path, 3).unwrap();
         record.advance(4);
         record.advance(5);
         drop(record);
         assert!(DurableRecord::exists(path));
-        for _ in 0..2 {
-            let error = DurableRecord::check(path, 4, false).unwrap_err();
-            assert!(error.to_string().contains("the last 1 commits"), "{error}");
-        }
-        DurableRecord::check(path, 5, false).unwrap();
-        DurableRecord::check(path, 4, true).unwrap();
+        assert_eq!(DurableRecord::read(path).unwrap(), 5);
         DurableRecord::open(path, 4).unwrap();
-        DurableRecord::check(path, 4, false).unwrap();
+        assert_eq!(DurableRecord::read(path).unwrap(), 4);
     }
 
     #[test]
@@ -139,7 +127,6 @@ mod tests {
         let mut bytes = std::fs::read(&file).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         std::fs::write(&file, &bytes).unwrap();
-        assert!(DurableRecord::check(directory.path(), 5, false).is_err());
-        DurableRecord::check(directory.path(), 6, false).unwrap();
+        assert_eq!(DurableRecord::read(directory.path()).unwrap(), 6);
     }
 }

@@ -23,9 +23,6 @@ impl ErrorKind {
             if let Some(error) = error.downcast_ref::<io::Error>() {
                 return Self::of_io(error);
             }
-            if let Some(fjall::Error::Poisoned) = error.downcast_ref() {
-                return Self::Machine;
-            }
             cause = error.source();
         }
         Self::Damage
@@ -64,16 +61,15 @@ mod tests {
         for code in [5, 28, 24, 27] {
             assert_eq!(of(os(code).into()), ErrorKind::Machine, "{code}");
             assert_eq!(
-                of(fjall::Error::Io(os(code)).into()),
+                of(lsm_tree::Error::Io(os(code)).into()),
                 ErrorKind::Machine,
                 "{code}"
             );
         }
         assert_eq!(of(os(2).into()), ErrorKind::Damage);
-        assert_eq!(of(fjall::Error::Poisoned.into()), ErrorKind::Machine);
-        assert_eq!(of(fjall::Error::Unrecoverable.into()), ErrorKind::Damage);
+        assert_eq!(of(lsm_tree::Error::Unrecoverable.into()), ErrorKind::Damage);
         let cut = io::Error::from(io::ErrorKind::UnexpectedEof);
-        assert_eq!(of(fjall::Error::Io(cut).into()), ErrorKind::Damage);
+        assert_eq!(of(lsm_tree::Error::Io(cut).into()), ErrorKind::Damage);
         assert_eq!(of("no idea".into()), ErrorKind::Damage);
         let full = io::Error::from(io::ErrorKind::StorageFull);
         assert!(BackendError::new("testing", full).is_transient());

@@ -1,7 +1,7 @@
 //! The files that an engine must have, checked before it is opened.
 //!
-//! The engine makes anew what it does not find: a key space, a journal, a whole
-//! database. So nothing may be missing when it starts. It also trusts lengths in its
+//! lsm-tree makes a tree anew that it does not find. So nothing may be missing when it is
+//! opened. It also trusts lengths in its
 //! version and table files before it has checked their checksums, and a flipped bit
 //! can make it ask for more memory than there is: those checksums are checked here.
 //!
@@ -9,7 +9,7 @@
 //! the XXH3-128 of the file `vN`, and a zero; `vN` and all tables are archives
 //! of the crate sfa, which end in a table of contents and a trailer.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -20,13 +20,10 @@ use super::damage::corrupt;
 use super::disk::io;
 use crate::error::OpenError;
 
-pub(super) const KEYSPACES: &str = "keyspaces";
+pub(super) const TREES: &str = "trees";
+pub(super) const LOG: &str = "log";
 pub(super) const TABLES: &str = "tables";
 pub(super) const CURRENT: &str = "current";
-pub(super) const VERSION: &str = "version";
-pub(super) const LOCK: &str = "lock";
-/// What the engine's version marker holds.
-const VERSION_MARKER: &[u8] = b"FJL\x03";
 const CURRENT_LEN: usize = 8 + 16 + 1;
 /// Magic, version, checksum type, checksum, position and length of the contents.
 const TRAILER_LEN: usize = 4 + 1 + 1 + 16 + 8 + 8;
@@ -36,17 +33,12 @@ const MAX_CONTENTS_LEN: u64 = 64 << 10;
 /// A version names 33 bytes for each table.
 const MAX_VERSION_LEN: u64 = 256 << 20;
 
-/// The engine's folders of key spaces: its own, and one for each of ours.
-pub(super) fn keyspace_ids() -> impl Iterator<Item = u64> {
-    0..=Space::ALL.len() as u64
+/// The directory of a space's tree in the engine at `engine`.
+pub(super) fn tree(engine: &Path, space: Space) -> PathBuf {
+    engine.join(TREES).join(space.name())
 }
 
-/// The folder of a key space in the engine at `engine`.
-pub(super) fn keyspace(engine: &Path, id: u64) -> PathBuf {
-    engine.join(KEYSPACES).join(id.to_string())
-}
-
-/// One key space's current version: the file's name, and the tables it consists of.
+/// One tree's current version: the file's name, and the tables it consists of.
 #[derive(Debug)]
 pub(super) struct Version {
     pub(super) file: String,
@@ -54,53 +46,16 @@ pub(super) struct Version {
 }
 
 /// Checks that the engine at `engine` has every file it needs, and that those which
-/// say what there is are whole. Returns each key space's version, in order of its id.
-pub(super) fn check(engine: &Path) -> Result<Vec<Version>, OpenError> {
+/// say what there is are whole. Returns each tree's version.
+pub(super) fn check(engine: &Path) -> Result<Vec<(Space, Version)>, OpenError> {
     if !engine.is_dir() {
         return Err(corrupt("the directory `engine` is gone"));
     }
-    let marker = read(&engine.join(VERSION), VERSION_MARKER.len() as u64)?;
-    if marker != VERSION_MARKER {
-        return Err(corrupt("the engine's file `version` is not what it was"));
-    }
-    check_no_other_keyspaces(engine)?;
-    keyspace_ids()
-        .map(|id| check_keyspace(&keyspace(engine, id)))
-        .collect()
+    let check = |space| Ok((space, check_tree(&tree(engine, space))?));
+    Space::ALL.into_iter().map(check).collect()
 }
 
-/// Makes the engine's lock file if it is not there. It holds nothing, so nothing is lost
-/// with it, but the engine does not open without.
-pub(super) fn create_lock_if_missing(engine: &Path) -> Result<(), OpenError> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(engine.join(LOCK))
-        .map(|_| ())
-        .map_err(io("creating the engine's lock file"))
-}
-
-/// The engine takes any folder for a key space, and deletes those it does not know.
-fn check_no_other_keyspaces(engine: &Path) -> Result<(), OpenError> {
-    let folder = engine.join(KEYSPACES);
-    let entries = fs::read_dir(&folder).map_err(gone_or_failed(&folder))?;
-    for entry in entries {
-        let entry = entry.map_err(io("reading the key spaces"))?;
-        let name = entry.file_name();
-        let known = keyspace_ids().any(|id| *name == *id.to_string());
-        let kind = entry.file_type().map_err(io("reading the key spaces"))?;
-        if !known && !kind.is_file() {
-            return Err(corrupt(format!(
-                "`{KEYSPACES}/{}` is no key space of this program",
-                name.display()
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn check_keyspace(folder: &Path) -> Result<Version, OpenError> {
+fn check_tree(folder: &Path) -> Result<Version, OpenError> {
     let current = read(&folder.join(CURRENT), CURRENT_LEN as u64)?;
     let (Some(number), Some(checksum), Some(0), CURRENT_LEN) = (
         current.first_chunk().copied().map(u64::from_le_bytes),

@@ -1,5 +1,6 @@
 //! How an engine is doing, in numbers.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How an engine on disk is doing. Counts are since it was opened.
@@ -38,4 +39,37 @@ pub struct EngineHealth {
     pub written_bytes: u64,
     /// Flushes and compactions that failed, and will be tried again.
     pub failures: u64,
+}
+
+/// The counts among them.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) stalls: AtomicU64,
+    stalled_micros: AtomicU64,
+    pub(super) flushes: AtomicU64,
+    pub(super) compactions: AtomicU64,
+    pub(super) written_bytes: AtomicU64,
+    pub(super) failures: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn add(counter: &AtomicU64, more: u64) {
+        counter.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_stall(&self, waited: Duration) {
+        let micros = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        Self::add(&self.stalls, 1);
+        Self::add(&self.stalled_micros, micros);
+    }
+
+    pub(super) fn read_into(&self, health: &mut EngineHealth) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        health.stalls = read(&self.stalls);
+        health.stalled = Duration::from_micros(read(&self.stalled_micros));
+        health.flushes = read(&self.flushes);
+        health.compactions = read(&self.compactions);
+        health.written_bytes = read(&self.written_bytes);
+        health.failures = read(&self.failures);
+    }
 }

@@ -126,7 +126,7 @@ impl MapScan {
 }
 
 /// Whether no key can lie between the bounds; the map refuses such ranges.
-fn is_empty(start: &Bound<Bytes>, end: &Bound<Bytes>) -> bool {
+pub(super) fn is_empty(start: &Bound<Bytes>, end: &Bound<Bytes>) -> bool {
     match (start, end) {
         (Bound::Included(start), Bound::Included(end)) => start > end,
         (Bound::Included(start) | Bound::Excluded(start), Bound::Excluded(end))

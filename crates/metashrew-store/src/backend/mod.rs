@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use crate::error::OpenError;
 
+mod content;
 mod damage;
 mod disk;
 mod durable;
@@ -21,13 +22,17 @@ mod engine;
 mod error_kind;
 mod files;
 mod health;
-mod journals;
-#[allow(dead_code, reason = "the engine on disk is being moved onto it")]
+mod index;
+mod layer;
 mod log;
 mod memory;
-mod probe;
 mod read;
+mod scan;
+mod settings;
 mod shadow;
+mod tables;
+mod threads;
+mod tree_key;
 mod trees;
 
 #[cfg(test)]

@@ -1,221 +1,225 @@
-//! The engine's key spaces, opened one by one before the engine is.
+//! The trees of an open engine, one for each space: writing a layer out into them, and
+//! merging their tables.
 //!
-//! fjall replays its journals into memory whenever it opens, and keeps nothing of
-//! that work: a process that is killed before it is done begins anew, for ever. So
-//! long journals are replayed here, into the same trees (lsm-tree's), which are
-//! written out after every few megabytes: what was written out is skipped next time.
+//! Every entry of a flush has the number of its last batch as its sequence number, so
+//! what is newer wins wherever two tables meet. No memtable is used.
 //!
-//! It also shows what the tables alone hold, without the journals: whether a
-//! journal between the two is missing.
+//! Trees also hold a record of ours: the last batch that was flushed into them. The two
+//! spaces that only grow at their upper end have none: it would lie below all their
+//! keys, so that each flush overlapped with every table and had all rewritten. What is
+//! missing there the store's check of the last blocks finds.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
-use fjall::config::PinningPolicy;
-use fjall::{AbstractTree, AnyTree};
-use lsm_tree::{Cache, Config, DescriptorTable, SeqNo, SequenceNumberCounter};
+use lsm_tree::compaction::Leveled;
+use lsm_tree::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
+use lsm_tree::{AbstractTree, AnyTree, InternalValue, SeqNo, Slice, ValueType};
+use parking_lot::{Mutex, RwLock};
 
-use super::damage::corrupt;
-use super::disk::{STAMP_KEY, Stamp};
-use super::engine::{cached_files, failed, keyspace_options, panic_message};
-use super::journals::{Batches, JournalBatch, Journals, content};
+use super::layer::Run;
+use super::settings::{Limits, SharedByTrees};
+use super::tables::{Stored, Tables};
+use super::tree_key::TreeKey;
 use super::{Space, files};
-use crate::error::OpenError;
 
-/// The memory for blocks of tables while the trees are open.
-const CACHE_BYTES: u64 = 16 << 20;
-/// Trees are written out after so many bytes were replayed into them. It bounds what
-/// a killed process has to do again; much less would leave many small tables.
-pub(super) const REPLAY_STEP: u64 = 16 << 20;
+/// The key of our record, below all keys of the store.
+pub(super) const RECORD_KEY: [u8; 1] = [0];
+/// Views own the tables that they read. So of each key only the newest entry is kept,
+/// and of each tree only the newest version.
+const KEEP_NEWEST: SeqNo = SeqNo::MAX;
 
-/// The trees of our key spaces.
-pub(super) struct Trees(Vec<Tree>);
+/// All trees of an engine.
+pub(super) struct Trees {
+    trees: Vec<Tree>,
+    stop: Arc<AtomicBool>,
+}
 
-struct Tree {
-    space: Space,
-    entries: AnyTree,
-    /// The last batch whose entries are in tables.
-    persisted: Option<SeqNo>,
+/// The tree of one space.
+pub(super) struct Tree {
+    pub(super) space: Space,
+    inner: AnyTree,
+    directory: PathBuf,
+    /// Held for reading by whoever writes tables.
+    writing: RwLock<()>,
+    /// All sets of tables that were made, as long as somebody holds them.
+    held: Mutex<Vec<Weak<Tables>>>,
+}
+
+/// Whether a space's tree has a record of the last batch that was flushed.
+pub(super) fn has_record(space: Space) -> bool {
+    !matches!(space, Space::HeightToKeys | Space::HeightToBlock)
 }
 
 impl Trees {
-    /// Opens the trees of the engine at `engine`, whose files have been checked.
-    pub(super) fn open(engine: &Path) -> Result<Self, OpenError> {
-        catch_unwind(|| open_trees(engine)).unwrap_or_else(|panic| {
-            Err(corrupt(format!(
-                "the engine's recovery panicked: {}",
-                panic_message(panic.as_ref())
-            )))
+    /// Opens the trees below `directory`; makes those that are missing.
+    pub(super) fn open(directory: &Path, limits: &Limits) -> lsm_tree::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let filter: Arc<dyn Factory> = Arc::new(Stop(Arc::clone(&stop)));
+        let shared = SharedByTrees::new(limits, Some(filter));
+        let open = |space| {
+            let directory = files::tree(directory, space);
+            Ok(Tree {
+                space,
+                inner: shared.config(space, &directory).open()?,
+                directory,
+                writing: RwLock::default(),
+                held: Mutex::default(),
+            })
+        };
+        Ok(Self {
+            trees: Space::ALL
+                .into_iter()
+                .map(open)
+                .collect::<Result<_, lsm_tree::Error>>()?,
+            stop,
         })
     }
 
-    /// The number of the last batch, which all key spaces reach by their tables and the
-    /// journals together.
-    pub(super) fn last_stamp(&self, journals: &Journals) -> Result<Stamp, OpenError> {
-        let mut reached: Option<(Stamp, Space)> = None;
-        for tree in &self.0 {
-            let (stamp, space) = (tree.reach(journals)?, tree.space);
-            match reached {
-                Some((other, ahead)) if other > stamp => {
-                    return Err(apart(space, stamp, ahead, other));
-                }
-                Some((other, behind)) if other < stamp => {
-                    return Err(apart(behind, other, space, stamp));
-                }
-                _ => reached = Some((stamp, space)),
-            }
-        }
-        reached
-            .map(|(stamp, _)| stamp)
-            .ok_or_else(|| corrupt("there is no key space"))
+    pub(super) fn all(&self) -> &[Tree] {
+        &self.trees
     }
 
-    /// Replays what the tables do not hold yet, in steps that are each kept.
-    pub(super) fn replay(&mut self, journals: &Journals) -> Result<(), OpenError> {
-        catch_unwind(AssertUnwindSafe(|| self.replay_all(journals))).unwrap_or_else(|panic| {
-            Err(corrupt(format!(
-                "replaying the engine's journals panicked: {}",
-                panic_message(panic.as_ref())
-            )))
+    /// The tables of every tree as they are now.
+    pub(super) fn tables(&self) -> super::content::AllTables {
+        let mut trees = self.trees.iter();
+        [(); Space::ALL.len()].map(|()| {
+            let tree = trees.next().expect("there is a tree for every space");
+            tree.tables()
         })
     }
 
-    fn replay_all(&mut self, journals: &Journals) -> Result<(), OpenError> {
-        let mut unwritten = 0;
-        for journal in &journals.files {
-            let bytes = content(&journal.path).map_err(super::disk::io("reading a journal"))?;
-            for batch in Batches::new(&bytes) {
-                unwritten += self.apply(&batch)?;
-                if unwritten >= REPLAY_STEP {
-                    self.write_out()?;
-                    unwritten = 0;
-                }
-            }
-        }
-        self.write_out()
+    /// Makes compactions that run end with an error, and new ones too.
+    pub(super) fn stop_compactions(&self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Adds a batch's entries to the trees that do not hold them; returns their size.
-    fn apply(&self, batch: &JournalBatch<'_>) -> Result<u64, OpenError> {
-        let mut added = 0;
-        for entry in &batch.entries {
-            let tree = usize::try_from(entry.keyspace)
-                .ok()
-                .and_then(|id| self.0.get(id.checked_sub(1)?))
-                .ok_or_else(|| corrupt("a journal names a key space that there is not"))?;
-            if tree.persisted.is_some_and(|last| batch.seqno <= last) {
-                continue;
-            }
-            let (size, _) = match &entry.value {
-                Some(value) => {
-                    let value = value
-                        .decode()
-                        .ok_or_else(|| corrupt("a value in a journal cannot be decompressed"))?;
-                    tree.entries.insert(entry.key, value, batch.seqno)
-                }
-                None => tree.entries.remove(entry.key, batch.seqno),
-            };
-            added += size;
-        }
-        Ok(added)
+    /// The blocks that were found in the cache, and those that were not.
+    pub(super) fn cache_hits_and_misses(&self) -> (u64, u64) {
+        self.trees.iter().fold((0, 0), |(hits, misses), tree| {
+            let metrics = tree.inner.metrics();
+            (
+                hits + metrics.block_load_cached_count() as u64,
+                misses + metrics.block_load_io_count() as u64,
+            )
+        })
+    }
+}
+
+impl Tree {
+    /// Its tables now.
+    pub(super) fn tables(&self) -> Arc<Tables> {
+        let tables = Arc::new(Tables::of(&self.inner));
+        let mut held = self.held.lock();
+        held.retain(|tables| tables.strong_count() > 0);
+        held.push(Arc::downgrade(&tables));
+        tables
     }
 
-    fn write_out(&mut self) -> Result<(), OpenError> {
-        for tree in &mut self.0 {
-            // No reader holds a snapshot, so only the newest version of a key is kept.
-            tree.entries
-                .flush_active_memtable(SeqNo::MAX)
-                .map_err(|error| failed(error.into()))?;
-            tree.persisted = tree.entries.get_highest_persisted_seqno();
+    /// The last batch that was flushed into it, by its record.
+    pub(super) fn recorded(&self) -> lsm_tree::Result<Option<Result<u64, Slice>>> {
+        let found = self.tables().get(TreeKey::new(&RECORD_KEY))?;
+        Ok(found
+            .and_then(Stored::value)
+            .map(|value| match <[u8; 8]>::try_from(&*value) {
+                Ok(number) => Ok(u64::from_be_bytes(number)),
+                Err(_) => Err(value),
+            }))
+    }
+
+    /// Writes out the changes up to batch `number`: synced, and in the tree's version, when
+    /// this returns. Returns the bytes written.
+    pub(super) fn write_out(&self, run: &Run, number: u64) -> lsm_tree::Result<u64> {
+        let _writing = self.writing.read();
+        let record = has_record(self.space).then(|| {
+            entry(
+                Slice::from(&RECORD_KEY[..]),
+                Some(Slice::from(&number.to_be_bytes()[..])),
+                number,
+            )
+        });
+        // Where nothing was written before there is nothing to delete.
+        let is_empty = self.inner.table_count() == 0;
+        let entries = (0..run.len())
+            .filter_map(|position| run.get_shared(position))
+            .filter(|(_, value)| value.is_some() || !is_empty)
+            .map(|(key, value)| entry(key.into(), value.map(Slice::from), number));
+        let mut entries = record.into_iter().chain(entries).map(Ok).peekable();
+        if entries.peek().is_none() {
+            return Ok(0);
+        }
+        let Some((tables, blobs)) = self.inner.flush_to_tables(entries)? else {
+            return Ok(0);
+        };
+        self.inner
+            .register_tables(&tables, blobs.as_deref(), None, &[], KEEP_NEWEST)?;
+        Ok(tables.iter().map(|table| table.metadata.file_size).sum())
+    }
+
+    /// Does the compaction that is most due, if one is: the bytes that it wrote.
+    pub(super) fn compact(&self) -> lsm_tree::Result<Option<u64>> {
+        let _writing = self.writing.read();
+        let before = Tables::of(&self.inner);
+        self.inner
+            .compact(Arc::new(Leveled::default()), KEEP_NEWEST)?;
+        let after = Tables::of(&self.inner);
+        let old: HashSet<_> = before.files().map(|(id, _)| id).collect();
+        let new = after.files().filter(|(id, _)| !old.contains(id));
+        Ok((after.version != before.version).then(|| new.map(|(_, bytes)| bytes).sum()))
+    }
+
+    /// Removes tables that a flush or compaction left unfinished when it failed: they are
+    /// of no use, and may be what fills the disk. Not while others are being written.
+    pub(super) fn remove_unfinished(&self) -> io::Result<()> {
+        let Some(_nobody_writes) = self.writing.try_write() else {
+            return Ok(());
+        };
+        let mut kept: HashSet<_> = Tables::of(&self.inner).files().map(|(id, _)| id).collect();
+        for tables in self.held.lock().iter().filter_map(Weak::upgrade) {
+            kept.extend(tables.files().map(|(id, _)| id));
+        }
+        for file in fs::read_dir(self.directory.join(files::TABLES))? {
+            let file = file?;
+            let id = file.file_name().to_str().and_then(|name| name.parse().ok());
+            if id.is_some_and(|id: u64| !kept.contains(&id)) {
+                fs::remove_file(file.path())?;
+            }
         }
         Ok(())
     }
 }
 
-fn open_trees(engine: &Path) -> Result<Trees, OpenError> {
-    let cache = Arc::new(Cache::with_capacity_bytes(CACHE_BYTES));
-    let descriptors = Arc::new(DescriptorTable::new(cached_files()));
-    let config = |id| {
-        Config::new(
-            files::keyspace(engine, id),
-            SequenceNumberCounter::default(),
-            SequenceNumberCounter::default(),
-        )
-        .use_cache(Arc::clone(&cache))
-        .use_descriptor_table(Some(Arc::clone(&descriptors)))
-        .index_block_pinning_policy(PinningPolicy::all(false))
-        .filter_block_pinning_policy(PinningPolicy::all(false))
+fn entry(key: Slice, value: Option<Slice>, number: u64) -> InternalValue {
+    let kind = match value {
+        Some(_) => ValueType::Value,
+        None => ValueType::Tombstone,
     };
-    let open = |config: Config| config.open().map_err(|error| failed(error.into()));
-    let names = open(config(0))?;
-    let mut trees = Vec::with_capacity(Space::ALL.len());
-    for (id, space) in files::keyspace_ids().skip(1).zip(Space::ALL) {
-        let mut key = vec![b'n'];
-        key.extend(id.to_be_bytes());
-        let found = names
-            .get(key, SeqNo::MAX)
-            .map_err(|error| failed(error.into()))?;
-        if found.as_deref() != Some(space.name().as_bytes()) {
-            return Err(corrupt(format!(
-                "the engine does not know its key space {}",
-                space.name()
-            )));
-        }
-        let options = keyspace_options(space);
-        // What the engine's own tables of these key spaces are made with.
-        let config = config(id)
-            .data_block_size_policy(options.data_block_size_policy)
-            .data_block_hash_ratio_policy(options.data_block_hash_ratio_policy)
-            .data_block_restart_interval_policy(options.data_block_restart_interval_policy)
-            .data_block_compression_policy(options.data_block_compression_policy)
-            .index_block_compression_policy(options.index_block_compression_policy)
-            .filter_policy(options.filter_policy);
-        let tree = open(config)?;
-        let persisted = tree.get_highest_persisted_seqno();
-        trees.push(Tree {
-            space,
-            entries: tree,
-            persisted,
-        });
-    }
-    Ok(Trees(trees))
+    InternalValue::from_components(key, value.unwrap_or_default(), number, kind)
 }
 
-impl Tree {
-    /// The number of the last batch that this key space has, by tables and journals.
-    fn reach(&self, journals: &Journals) -> Result<Stamp, OpenError> {
-        let persisted = self
-            .entries
-            .get(STAMP_KEY, SeqNo::MAX)
-            .map_err(|error| failed(error.into()))?
-            .map(|bytes| <[u8; 8]>::try_from(bytes.as_ref()).map(Stamp::from_be_bytes))
-            .transpose()
-            .map_err(|_| corrupt(format!("the stamp of {} is malformed", self.space.name())))?;
-        match (persisted, journals.stamps) {
-            (None, None) => Err(corrupt(format!(
-                "the stamp of {} is missing",
-                self.space.name()
-            ))),
-            (Some(persisted), None) => Ok(persisted),
-            (persisted, Some((first, last))) => {
-                let next = persisted.map_or(0, |persisted| persisted + 1);
-                if next < first {
-                    return Err(corrupt(format!(
-                        "{} has been written out up to batch {next}, exclusive, but the journals begin at batch {first}: the journal between them is lost",
-                        self.space.name()
-                    )));
-                }
-                Ok(last.max(persisted.unwrap_or(0)))
-            }
-        }
+/// Keeps every entry, but ends compactions once the engine is to be closed: a large one
+/// takes minutes.
+struct Stop(Arc<AtomicBool>);
+
+impl Factory for Stop {
+    fn name(&self) -> &'static str {
+        "stop"
+    }
+
+    fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
+        Box::new(Self(Arc::clone(&self.0)))
     }
 }
 
-fn apart(behind: Space, least: Stamp, ahead: Space, most: Stamp) -> OpenError {
-    corrupt(format!(
-        "{} stands at batch {least}, but {} at batch {most}: the journal between them is lost",
-        behind.name(),
-        ahead.name()
-    ))
+impl CompactionFilter for Stop {
+    fn filter_item(&mut self, _: ItemAccessor<'_>, _: &Context) -> lsm_tree::Result<Verdict> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(io::Error::from(io::ErrorKind::Interrupted).into());
+        }
+        Ok(Verdict::Keep)
+    }
 }

@@ -11,11 +11,12 @@ use metashrew_store::{ErrorKind, Snapshot, Store, StoreOptions};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::chain::{commit_standard, next, standard_writes};
+use crate::tree;
 
 const DIRECTORY: &str = "METASHREW_STORE_FAULT_TEST_DIRECTORY";
 const FAULT: &str = "METASHREW_STORE_FAULT_TEST_FAULT";
 const OPENED_DIRECTORY: &str = "METASHREW_STORE_FAULT_TEST_OPENED_DIRECTORY";
-/// So many blocks leave journals that are replayed in steps.
+/// So many blocks leave a log to be read.
 const LONG: u32 = 40;
 const VALUE_LEN: usize = 30_000;
 /// Blocks before the fault, and behind it.
@@ -94,23 +95,23 @@ fn check_read(snapshot: &Snapshot, must_answer: bool) {
     }
 }
 
-/// As the one above, but it opens a database with long journals while no file can grow.
+/// As the one above, but it opens a database with a long log while no file can grow.
 #[test]
 fn child_that_opens_during_a_fault() {
     let Some(directory) = std::env::var_os(OPENED_DIRECTORY) else {
         return;
     };
-    let path = Path::new(&directory);
-    let expect = commit_standard(
-        &Store::open(path, StoreOptions::default()).unwrap(),
-        LONG,
-        VALUE_LEN,
-    );
+    let original = tempfile::tempdir().unwrap();
+    let store = Store::open(original.path(), StoreOptions::default()).unwrap();
+    let expect = commit_standard(&store, LONG, VALUE_LEN);
+    let path = &Path::new(&directory).join("copy");
+    tree::copy_open(original.path(), path);
+    drop(store);
+    assert!(log_bytes(path) > 1 << 20, "the log was short");
     limit(Resource::Fsize, 4_096);
     let store = Store::open(path, StoreOptions::default()).unwrap();
     assert_eq!(store.snapshot().tip(), Some(&expect));
     check_read(&store.snapshot(), true);
-    assert!(journal_bytes(path) > 16 << 20, "the journals were short");
     unlimit(Resource::Fsize);
     // The engine's threads may have failed by now, and the first call finds out.
     store.rollback(Some(u32::MAX)).unwrap();
@@ -118,13 +119,10 @@ fn child_that_opens_during_a_fault() {
     store.verify(|_, _| ()).unwrap();
 }
 
-/// What the journals hold, but for the zeros at their ends.
-fn journal_bytes(directory: &Path) -> usize {
-    let entries = fs::read_dir(directory.join("engine")).unwrap();
+fn log_bytes(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory.join("engine/log")).unwrap();
     entries
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jnl"))
-        .filter_map(|path| fs::read(path).unwrap().iter().rposition(|byte| *byte != 0))
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
         .sum()
 }
 
@@ -210,7 +208,7 @@ fn reads_go_on_while_no_file_can_be_written() {
 }
 
 #[test]
-fn long_journals_are_opened_while_files_cannot_grow() {
+fn a_long_log_is_opened_while_files_cannot_grow() {
     let directory = tempfile::tempdir().unwrap();
     let variables = [(OPENED_DIRECTORY, directory.path().as_os_str())];
     start("child_that_opens_during_a_fault", &variables, &[]);

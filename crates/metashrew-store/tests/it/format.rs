@@ -1,4 +1,4 @@
-//! Format 3, byte for byte. A change here is a new format, and `docs/storage.md`
+//! Format 4, byte for byte. A change here is a new format, and `docs/storage.md`
 //! changes with it.
 
 use std::fmt::Write;
@@ -126,7 +126,7 @@ fn two_blocks_are_stored_as_documented() {
         Space::Meta,
         &[
             ("62617365", &base),
-            ("666f726d6174", "00000003"),
+            ("666f726d6174", "00000004"),
             ("746970", &records[1]),
         ],
     );

@@ -87,18 +87,18 @@ fn older_and_newer_formats_are_named_and_left_alone() {
         fs::write(path.join("durable"), [1; 32]).unwrap();
     });
     assert!(error.contains("format 2 or older"), "{error}");
-    for number in [1, 4, 77] {
+    for number in [1, 3, 5, 77] {
         let error = refused(|path| {
             commit_standard(&open(path).unwrap(), 3, 1);
             fs::write(path.join("FORMAT"), format!(r#"{{"format": {number}}}"#)).unwrap();
         });
         assert!(error.contains(&format!("has format {number},")), "{error}");
-        assert!(error.contains("reads format 3"), "{error}");
+        assert!(error.contains("reads format 4"), "{error}");
     }
     let error = refused(|path| {
         commit_standard(&open(path).unwrap(), 3, 1);
         let text = fs::read_to_string(path.join("FORMAT")).unwrap();
-        fs::write(path.join("FORMAT"), text.replace("fjall 3", "other 1")).unwrap();
+        fs::write(path.join("FORMAT"), text.replace("lsm-tree 3", "other 1")).unwrap();
     });
     assert!(error.contains("`other 1`"), "{error}");
 }
@@ -138,14 +138,14 @@ fn a_new_file_system_may_hold_a_database() {
 
 #[test]
 fn what_a_killed_creation_leaves_is_begun_afresh() {
-    let new = r#"{"format":3,"engine":"fjall 3","network":{},"first_height":null,"guests":[]}"#;
+    let new = r#"{"format":4,"engine":"lsm-tree 3","network":{},"first_height":null,"guests":[]}"#;
     let fills: [&[(&str, &str)]; 6] = [
         &[],
         &[("lock", "")],
         &[("lock", ""), ("FORMAT.new", "{\"for")],
         &[("lock", ""), ("FORMAT", new)],
         &[("lock", ""), ("FORMAT", new), ("FORMAT.new", "")],
-        &[("lock", ""), ("FORMAT", new), ("engine.new/0.jnl", "half")],
+        &[("lock", ""), ("FORMAT", new), ("engine.new/0.log", "half")],
     ];
     for fill in fills {
         let directory = tempfile::tempdir().unwrap();
@@ -217,7 +217,7 @@ fn the_file_tells_whose_it_is_before_the_first_block_is_there() {
     commit(&store, &[]);
     let text = fs::read_to_string(directory.path().join("FORMAT")).unwrap();
     let read: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(read["format"], 3);
+    assert_eq!(read["format"], 4);
     assert_eq!(read["first_height"], 100);
     assert_eq!(read["network"]["name"], "regtest");
     assert_eq!(read["network"]["magic"], "fabfb5da");

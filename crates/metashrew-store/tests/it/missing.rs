@@ -15,14 +15,22 @@ const OPTIONS: StoreOptions = StoreOptions {
     durability: metashrew_store::Durability::Synced,
     accept_lost_commits: false,
 };
-const VALUE_LEN: usize = 60_000;
-/// How far the blocks go that were written out to tables, and those in the journal.
+const VALUE_LEN: usize = 20_000;
+/// How far the blocks go that were written out to tables, and those in the log.
 const WRITTEN_OUT: u32 = 16;
 const TIP: u32 = 18;
+const SPACES: [&str; 6] = [
+    "key_to_newest",
+    "key_height_to_older",
+    "height_to_keys",
+    "height_to_block",
+    "hash_to_height",
+    "meta",
+];
 /// The note of damage.
 const NOTE: &str = "damaged";
 
-/// A database with tables in every key space and further blocks in its journal, and
+/// A database with tables in every key space and further blocks in its log, and
 /// what it answers.
 struct Database {
     directory: tempfile::TempDir,
@@ -35,27 +43,37 @@ type Answer = (u32, Vec<u8>, Vec<u8>);
 type Answers = Vec<Answer>;
 
 fn database() -> Database {
-    let directory = tree::scratch();
-    let open = || Store::open(directory.path(), OPTIONS).unwrap();
+    let (original, directory) = (tree::scratch(), tree::scratch());
+    let open = || Store::open(original.path(), OPTIONS).unwrap();
+    // Closing writes everything out to tables.
     commit_standard(&open(), WRITTEN_OUT, VALUE_LEN);
-    // Opening writes long journals out to tables.
     let store = open();
     commit_standard(&store, TIP, VALUE_LEN);
     let answers = answers(&store).into_iter().map(Result::unwrap).collect();
+    tree::copy_open(original.path(), directory.path());
     drop(store);
     let tree = tree::read(directory.path());
-    for id in 0..=6 {
-        let tables = Path::new("engine/keyspaces")
-            .join(id.to_string())
-            .join("tables");
+    let log = log_bytes(&tree);
+    assert!(log > 2 * VALUE_LEN, "the log holds only {log} bytes");
+    for space in SPACES {
+        let tables = Path::new("engine/trees").join(space).join("tables");
         let has_table = tree.keys().any(|name| name.parent() == Some(&tables));
-        assert!(has_table, "key space {id} has no table");
+        assert!(has_table, "{space} has no table");
     }
     Database {
         directory,
         tree,
         answers,
     }
+}
+
+fn log_bytes(tree: &Tree) -> usize {
+    let files = tree
+        .iter()
+        .filter(|(name, _)| name.starts_with("engine/log"));
+    files
+        .filter_map(|(_, content)| Some(content.as_ref()?.len()))
+        .sum()
 }
 
 /// What is stored at some heights, in full.
@@ -183,11 +201,11 @@ fn files(database: &Database) -> Vec<(PathBuf, usize)> {
 
 /// Whether the database is whole without this file.
 fn is_spare(database: &Database, name: &Path) -> bool {
-    let spare = ["lock", "engine/lock", "durable"];
+    let spare = ["lock", "durable"];
     spare.iter().any(|spare| name == Path::new(spare)) || is_left_over(&database.tree, name)
 }
 
-/// Whether it is a version of a key space that another has superseded: the engine removes
+/// Whether it is a version of a key space that another has superseded: lsm-tree removes
 /// it whenever it opens.
 fn is_left_over(tree: &Tree, name: &Path) -> bool {
     let number = name
@@ -231,12 +249,18 @@ fn a_folder_that_is_lost_is_missed_every_time() {
 #[test]
 fn a_folder_that_is_not_the_engines_is_left_alone() {
     let database = database();
-    for name in ["7", "007", "notes"] {
-        let refused = check(&database, name, |path| {
-            fs::create_dir(path.join("engine/keyspaces").join(name)).unwrap();
-        });
-        assert!(refused, "{name}");
+    let directory = tree::scratch();
+    tree::copy_lightly(database.directory.path(), directory.path());
+    let folders = ["7", "notes"].map(|name| directory.path().join("engine/trees").join(name));
+    for folder in &folders {
+        fs::create_dir(folder).unwrap();
     }
+    check_answers(
+        &database,
+        "beside folders",
+        &open(directory.path()).unwrap(),
+    );
+    assert!(folders.iter().all(|folder| folder.exists()));
 }
 
 #[test]

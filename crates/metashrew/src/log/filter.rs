@@ -26,7 +26,7 @@ pub(crate) struct Filter {
 
 /// A part of a text that chooses no log lines.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{part}` is not a log filter: expected a level ({}), or levels of targets such as `fjall=debug`, separated by commas{}", LEVELS.join(", "), suggestion.as_ref().map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default())]
+#[error("`{part}` is not a log filter: expected a level ({}), or levels of targets such as `hyper=debug`, separated by commas{}", LEVELS.join(", "), suggestion.as_ref().map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default())]
 pub(crate) struct ParseFilterError {
     part: String,
     suggestion: Option<&'static str>,
@@ -156,10 +156,10 @@ mod tests {
         check("warn", Some(LevelFilter::WARN), &[]);
         check("OFF", Some(LevelFilter::OFF), &[]);
         check(
-            "fjall=debug, info,metashrew::guest=trace",
+            "hyper=debug, info,metashrew::guest=trace",
             Some(LevelFilter::INFO),
             &[
-                ("fjall", LevelFilter::DEBUG),
+                ("hyper", LevelFilter::DEBUG),
                 ("metashrew::guest", LevelFilter::TRACE),
             ],
         );
@@ -167,9 +167,9 @@ mod tests {
 
     #[test]
     fn what_other_programs_understand_is_left_out_of_the_variable() {
-        let filter = Filter::of_variable("debug,view[{a=b}]=trace, fjall=info,/pattern");
+        let filter = Filter::of_variable("debug,view[{a=b}]=trace, hyper=info,/pattern");
         assert_eq!(filter.level, Some(LevelFilter::DEBUG));
-        assert_eq!(filter.targets, [("fjall".to_owned(), LevelFilter::INFO)]);
+        assert_eq!(filter.targets, [("hyper".to_owned(), LevelFilter::INFO)]);
         assert_eq!(filter.left_out, ["view[{a=b}]=trace", "/pattern"]);
     }
 
@@ -185,7 +185,7 @@ mod tests {
         );
         check("wran", "; did you mean `warn`?");
         check("metashrew", "`metashrew` is not a log filter");
-        check("info,fjall=loud", "`fjall=loud` is not");
+        check("info,hyper=loud", "`hyper=loud` is not");
         check("==", "`==` is not a log filter");
         check("=info", "`=info` is not");
         check("view[{a=b}]=debug", "is not");

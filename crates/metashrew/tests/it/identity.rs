@@ -71,7 +71,7 @@ fn another_guest_is_refused_and_can_be_accepted() {
     );
     // It can be inspected while it runs.
     let text = succeed(&mut place.metashrew(&["inspect", "--db", "db"]));
-    assert!(text.starts_with("format: 3\nnetwork: regtest "), "{text}");
+    assert!(text.starts_with("format: 4\nnetwork: regtest "), "{text}");
     assert!(text.contains("\nfirst block: 1\n"), "{text}");
     assert!(text.contains("\nguest from block 6: "), "{text}");
     let text = succeed(&mut place.metashrew(&["inspect", "--db", "db", "--json"]));

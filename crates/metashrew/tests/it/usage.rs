@@ -25,7 +25,7 @@ const BAD_VALUES: [(&str, &str, &str); 21] = [
         "verbose",
         "expected a level (off, error, warn, info, debug, trace)",
     ),
-    ("--log", "fjall=loud", "`fjall=loud` is not a log filter"),
+    ("--log", "hyper=loud", "`hyper=loud` is not a log filter"),
     (
         "--guest-log",
         "loud",

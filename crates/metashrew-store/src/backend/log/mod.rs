@@ -211,6 +211,7 @@ impl Log {
     }
 
     /// The number of the last batch.
+    #[cfg(test)]
     pub(super) fn last(&self) -> BatchNumber {
         self.state.lock().last
     }

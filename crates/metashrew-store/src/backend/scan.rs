@@ -1,0 +1,156 @@
+//! A walk in key order over layers and tables together. Where several have a key, the
+//! newest has the word.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::ops::{Bound, Range};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::content::Hold;
+use super::layer::Layer;
+use super::tables::{Found, TableScan};
+use super::{BackendError, Space};
+
+/// A walk over one layer.
+pub(super) struct LayerScan {
+    layer: Arc<Layer>,
+    space: Space,
+    positions: Range<usize>,
+}
+
+impl LayerScan {
+    /// The entries of `layer` from `start` to `end`, both stored keys; none if there are none.
+    pub(super) fn new(
+        layer: Arc<Layer>,
+        space: Space,
+        start: &Bound<Bytes>,
+        end: &Bound<Bytes>,
+    ) -> Option<Self> {
+        let (start, end) = (start.as_ref(), end.as_ref());
+        let positions = layer
+            .run(space)
+            .range(start.map(Bytes::as_ref), end.map(Bytes::as_ref));
+        (!positions.is_empty()).then_some(Self {
+            layer,
+            space,
+            positions,
+        })
+    }
+}
+
+impl Iterator for LayerScan {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let position = self.positions.next()?;
+        let (key, value) = self.layer.run(self.space).get(position)?;
+        Some((
+            Bytes::copy_from_slice(key),
+            value.map(Bytes::copy_from_slice),
+        ))
+    }
+}
+
+/// One of those that are walked together.
+pub(super) enum Source {
+    Layer(LayerScan),
+    Tables(TableScan),
+}
+
+impl Source {
+    fn next(&mut self) -> Option<Result<Found, BackendError>> {
+        match self {
+            Self::Layer(scan) => scan.next().map(Ok),
+            Self::Tables(scan) => scan
+                .next()
+                .map(|entry| entry.map_err(|error| BackendError::new("scanning", error))),
+        }
+    }
+}
+
+/// The walk over several sources, newest first.
+pub(super) struct MergedScan {
+    // Dropped in this order: the lock is let go when the tables are.
+    sources: Vec<Source>,
+    heads: BinaryHeap<Reverse<Head>>,
+    failure: Option<BackendError>,
+    _hold: Arc<Hold>,
+}
+
+struct Head {
+    key: Bytes,
+    source: usize,
+    value: Option<Bytes>,
+}
+
+impl MergedScan {
+    pub(super) fn new(sources: impl Iterator<Item = Source>, hold: Arc<Hold>) -> Self {
+        let mut scan = Self {
+            sources: sources.collect(),
+            heads: BinaryHeap::new(),
+            failure: None,
+            _hold: hold,
+        };
+        for source in 0..scan.sources.len() {
+            scan.advance(source);
+        }
+        scan
+    }
+
+    fn advance(&mut self, source: usize) {
+        match self.sources.get_mut(source).and_then(Source::next) {
+            Some(Ok((key, value))) => self.heads.push(Reverse(Head { key, source, value })),
+            Some(Err(error)) => self.failure = Some(error),
+            None => {}
+        }
+    }
+}
+
+impl Iterator for MergedScan {
+    type Item = Result<(Bytes, Bytes), BackendError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(error) = self.failure.take() {
+                self.heads.clear();
+                return Some(Err(error));
+            }
+            let Reverse(newest) = self.heads.pop()?;
+            self.advance(newest.source);
+            while let Some(Reverse(other)) = self.heads.peek()
+                && other.key == newest.key
+            {
+                let source = other.source;
+                self.heads.pop();
+                self.advance(source);
+            }
+            if self.failure.is_none()
+                && let Some(value) = newest.value
+            {
+                return Some(Ok((newest.key.slice(1..), value)));
+            }
+        }
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Head {}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&self.key, self.source).cmp(&(&other.key, other.source))
+    }
+}

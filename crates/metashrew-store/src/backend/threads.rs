@@ -1,0 +1,117 @@
+//! The engine's threads. They sleep until they are told that something changed.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use super::BackendError;
+use super::engine::Engine;
+
+/// More compactions at once than this get into each other's way.
+const MAX_COMPACTION_THREADS: usize = 4;
+
+/// The threads of an open engine, which end when it is dropped. What is not in tables by
+/// then is written out before.
+pub(super) struct Threads {
+    engine: Arc<Engine>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    pub(super) fn start(engine: &Arc<Engine>) -> Result<Self, BackendError> {
+        let mut threads = Self {
+            engine: Arc::clone(engine),
+            threads: Vec::new(),
+        };
+        threads.spawn("store-flush", flush)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..(cores / 2).clamp(1, MAX_COMPACTION_THREADS) {
+            threads.spawn("store-compact", compact)?;
+        }
+        Ok(threads)
+    }
+
+    fn spawn(&mut self, name: &str, run: fn(&Engine)) -> Result<(), BackendError> {
+        let engine = Arc::clone(&self.engine);
+        let thread = Builder::new().name(name.to_owned()).spawn(move || {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(&engine))) {
+                engine.died(panic_message(panic.as_ref()));
+            }
+        });
+        let thread =
+            thread.map_err(|error| BackendError::new("starting the engine's threads", error))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.engine.stop();
+        for thread in self.threads.drain(..) {
+            thread.join().ok();
+        }
+    }
+}
+
+/// Writes out, merges and evicts layers until the engine is closed; then writes out all.
+fn flush(engine: &Engine) {
+    let mut seen = 0;
+    let mut retry_after = None;
+    while let Some(changes) = engine.wait_for_work(seen, retry_after) {
+        seen = changes;
+        retry_after = work(engine, || engine.tend_layers(false), true);
+    }
+    if let Err(error) = engine.tend_layers(true) {
+        tracing::warn!(%error, "cannot write out recent writes; the log has them");
+    }
+}
+
+/// Merges tables until the engine is closed.
+fn compact(engine: &Engine) {
+    let mut seen = 0;
+    let mut retry_after = None;
+    while let Some(changes) = engine.wait_for_work(seen, retry_after) {
+        seen = changes;
+        let step = || {
+            let mut worked = false;
+            for tree in engine.trees.all() {
+                worked |= !engine.is_stopping() && engine.compact(tree)?;
+            }
+            Ok(worked)
+        };
+        retry_after = work(engine, step, false);
+    }
+}
+
+/// Takes steps until there is nothing left to do. Returns when to try again if one failed.
+fn work(
+    engine: &Engine,
+    step: impl Fn() -> Result<bool, BackendError>,
+    is_flush: bool,
+) -> Option<Duration> {
+    loop {
+        match step() {
+            Ok(worked) if is_flush => {
+                engine.flush_succeeded();
+                if !worked {
+                    return None;
+                }
+            }
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(_) if engine.is_stopping() => return None,
+            Err(error) => return engine.failed(&error, is_flush),
+        }
+    }
+}
+
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}
