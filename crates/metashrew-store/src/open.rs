@@ -33,7 +33,8 @@ pub(crate) const HINT: &str = "restore a copy of the directory, or index again i
 /// How to open a database on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// The memory for blocks of the database's files, in bytes. Default: 128 MiB.
+    /// The memory for the engine, in bytes: half of it for blocks of tables, half for recent
+    /// writes. Default: 128 MiB.
     ///
     /// More makes reads of old keys faster, up to the size of the database.
     pub cache_bytes: u64,
@@ -96,8 +97,8 @@ impl Store {
     /// only: nothing in it is changed, and it may be on a read-only file system.
     ///
     /// Others may read it at the same time. Opening it for writing is refused
-    /// meanwhile, and so is this while somebody writes. Commits and rollbacks fail. The
-    /// journals, up to 192 MiB, are copied to the system's temporary directory.
+    /// meanwhile, and so is this while somebody writes. Commits and rollbacks fail. Links to
+    /// the tables are made in the system's temporary directory.
     pub fn open_read_only(path: &Path, options: StoreOptions) -> Result<Self, OpenError> {
         let not_found = || OpenError::NotFound {
             path: path.to_owned(),
