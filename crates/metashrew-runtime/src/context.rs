@@ -12,6 +12,7 @@ use wasmtime::Memory;
 
 use crate::deadline::Deadline;
 use crate::fault::Fault;
+use crate::host::running;
 use crate::limits::Allowance;
 use crate::read_time::{CallReads, ReadTime};
 
@@ -24,6 +25,17 @@ pub(crate) struct Context {
     pub(crate) buffers: Buffers,
     pub(crate) allowance: Allowance,
     pub(crate) deadline: Deadline,
+}
+
+impl Context {
+    /// What the call under way reads at `key`. Where the answer is pending, the call's time
+    /// goes on.
+    pub(crate) async fn read(&mut self, key: &[u8]) -> Result<Bytes, Fault> {
+        let call = running(&mut self.call)?;
+        self.deadline
+            .bound(call.read(key, &mut self.buffers))
+            .await?
+    }
 }
 
 /// Buffers that a view's calls use one after the other, so that a call allocates
@@ -126,15 +138,16 @@ impl Call {
     }
 
     /// The value of `key`; an absent key and an empty value are the same to a guest.
-    pub(crate) fn read(&mut self, key: &[u8], buffers: &mut Buffers) -> Result<Bytes, Fault> {
+    async fn read(&mut self, key: &[u8], buffers: &mut Buffers) -> Result<Bytes, Fault> {
         match &mut self.role {
             Role::Index { writes, timed, .. } => {
                 if let Some(known) = writes.remembered(key) {
                     return Ok(value_of(known.as_ref()));
                 }
+                let read = self.state.read(key);
                 let newest = match timed {
-                    Some(reads) => reads.time(|| self.state.get(key)),
-                    None => self.state.get(key),
+                    Some(reads) => reads.time(read).await,
+                    None => read.await,
                 }?;
                 let value = value_of(newest.as_ref());
                 writes.remember(Bytes::copy_from_slice(key), newest);
@@ -146,7 +159,7 @@ impl Call {
                 {
                     return Ok(value.clone());
                 }
-                let value = value_of(self.state.get(key)?.as_ref());
+                let value = value_of(self.state.read(key).await?.as_ref());
                 buffers.last_key.clear();
                 buffers.last_key.extend_from_slice(key);
                 *last = Some(value.clone());

@@ -1,7 +1,15 @@
-//! How long a call may run. Checked at every epoch tick, in views only.
+//! How long a call may run. Checked at every epoch tick, in views only, and while a
+//! read is pending.
 
+use std::collections::BTreeMap;
+use std::mem;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use wasmtime::UpdateDeadline;
 
 use crate::error::GuestBacktrace;
@@ -11,33 +19,34 @@ use crate::fault::Fault;
 pub(crate) const TICKS_BETWEEN_CHECKS: u64 = 1;
 
 /// When a call must have ended, and what it does at a tick until then.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Deadline {
     end: Option<Instant>,
     yields: bool,
+    /// What wakes a call whose time is over while it waits for a read.
+    alarms: Option<Arc<Alarms>>,
 }
 
 impl Deadline {
     /// A call that starts now, may take `limit`, and gives way to other tasks at
     /// every tick if it `yields` (it then must run on a fibre).
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a view's deadline is wall-clock time; it can end a call, never change its answer"
-    )]
     pub(crate) fn after(limit: Duration, yields: bool) -> Self {
         Self {
-            end: Instant::now().checked_add(limit),
+            end: now().checked_add(limit),
             yields,
+            alarms: None,
         }
     }
 
+    /// The same for a call that may wait for reads.
+    pub(crate) fn with_alarms(mut self, alarms: Option<&Arc<Alarms>>) -> Self {
+        self.alarms = alarms.cloned();
+        self
+    }
+
     /// What a running call does at an epoch tick.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a view's deadline is wall-clock time; it can end a call, never change its answer"
-    )]
     pub(crate) fn tick(&self) -> wasmtime::Result<UpdateDeadline> {
-        if self.end.is_some_and(|end| Instant::now() >= end) {
+        if self.is_over() {
             return Err(wasmtime::Error::new(Fault::Timeout(
                 GuestBacktrace::default(),
             )));
@@ -48,5 +57,83 @@ impl Deadline {
         } else {
             UpdateDeadline::Continue(TICKS_BETWEEN_CHECKS)
         })
+    }
+
+    /// Awaits `read`, for as long as the call has time.
+    pub(crate) async fn bound<T>(&self, read: impl Future<Output = T>) -> Result<T, Fault> {
+        let mut read = pin!(read);
+        let mut alarm = None;
+        std::future::poll_fn(move |task| {
+            if let Poll::Ready(value) = read.as_mut().poll(task) {
+                return Poll::Ready(Ok(value));
+            }
+            if self.is_over() {
+                return Poll::Ready(Err(Fault::Timeout(GuestBacktrace::default())));
+            }
+            if let (Some(alarms), Some(end)) = (&self.alarms, self.end) {
+                alarm
+                    .get_or_insert_with(|| Alarm::new(alarms, end))
+                    .set(task.waker());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn is_over(&self) -> bool {
+        self.end.is_some_and(|end| now() >= end)
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a view's deadline is wall-clock time; it can end a call, never change its answer"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// The calls that wait for a read, by when their time is over.
+#[derive(Default)]
+pub(crate) struct Alarms {
+    numbers: AtomicU64,
+    waiting: Mutex<BTreeMap<(Instant, u64), Waker>>,
+}
+
+impl Alarms {
+    /// Wakes the calls whose time is over. To be called at every epoch tick.
+    pub(crate) fn tick(&self) {
+        let over = {
+            let mut waiting = self.waiting.lock();
+            let later = waiting.split_off(&(now(), u64::MAX));
+            mem::replace(&mut *waiting, later)
+        };
+        over.into_values().for_each(Waker::wake);
+    }
+}
+
+/// The place of one call among the alarms, until it is dropped.
+struct Alarm<'a> {
+    alarms: &'a Alarms,
+    key: (Instant, u64),
+}
+
+impl<'a> Alarm<'a> {
+    fn new(alarms: &'a Alarms, end: Instant) -> Self {
+        let number = alarms.numbers.fetch_add(1, Ordering::Relaxed);
+        Self {
+            alarms,
+            key: (end, number),
+        }
+    }
+
+    fn set(&self, waker: &Waker) {
+        self.alarms.waiting.lock().insert(self.key, waker.clone());
+    }
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        self.alarms.waiting.lock().remove(&self.key);
     }
 }

@@ -8,7 +8,7 @@ use wasmtime::{Engine, ExternType, FuncType, InstancePre, Module, ModuleExport};
 
 use crate::context::Context;
 use crate::error::{LoadError, ViewError};
-use crate::host;
+use crate::host::{self, Waits};
 
 /// The export by which a guest says that its caches are partitioned by height,
 /// so that one instance may answer for every block.
@@ -22,7 +22,10 @@ const CACHE_LIMIT: &str = "__metashrew_cache_limit";
 pub(crate) struct Guest {
     pub(crate) sha256: [u8; 32],
     pub(crate) indexing: InstancePre<Context>,
+    /// For views; a read that is pending holds the thread.
     pub(crate) viewing: InstancePre<Context>,
+    /// For views on fibres, which give way while a read is pending.
+    pub(crate) viewing_on_fibres: InstancePre<Context>,
     pub(crate) height_partitioned: bool,
     /// The function that takes the limit of the guest's caches.
     pub(crate) cache_limit: Option<ModuleExport>,
@@ -52,8 +55,9 @@ impl Guest {
             .collect();
         Ok(Self {
             sha256: Sha256::digest(wasm).into(),
-            indexing: link(indexing, &compile(indexing, wasm)?)?,
-            viewing: link(viewing, &module)?,
+            indexing: link(indexing, &compile(indexing, wasm)?, Waits::Thread)?,
+            viewing: link(viewing, &module, Waits::Thread)?,
+            viewing_on_fibres: link(viewing, &module, Waits::Fibre)?,
             height_partitioned: module.get_export(HEIGHT_PARTITIONED).is_some(),
             cache_limit: takes_cache_limit(&module)
                 .then(|| module.get_export_index(CACHE_LIMIT))
@@ -119,8 +123,12 @@ fn is_view(ty: &FuncType) -> bool {
     ty.params().len() == 0 && ty.results().len() == 1 && ty.results().all(|ty| ty.is_i32())
 }
 
-pub(crate) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Context>, LoadError> {
-    host::linker(engine, module)?
+pub(crate) fn link(
+    engine: &Engine,
+    module: &Module,
+    waits: Waits,
+) -> Result<InstancePre<Context>, LoadError> {
+    host::linker(engine, module, waits)?
         .instantiate_pre(module)
         .map_err(|error| LoadError::Import(format!("{error:#}")))
 }

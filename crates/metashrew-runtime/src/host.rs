@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use metashrew_abi::buffer::HEIGHT_BYTES;
 use metashrew_abi::{flush, imports};
+use metashrew_store::wait;
 use wasmtime::{Caller, Engine, ExternType, Linker, Module};
 
 use crate::context::{Call, Context};
@@ -14,11 +15,29 @@ use crate::memory::GuestMemory;
 /// Longest text taken from one `__log` or `abort`, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
 
+/// What waits for a read that is pending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// The thread that runs the guest. Nothing is paid for it while reads are ready.
+    Thread,
+    /// The fibre that runs the guest: its thread does something else meanwhile. Every call
+    /// must run on one, and each read allocates a little.
+    Fibre,
+}
+
 /// Links the host functions, and a trap that names itself for every other
 /// function that `module` imports.
-pub(crate) fn linker(engine: &Engine, module: &Module) -> Result<Linker<Context>, LoadError> {
+pub(crate) fn linker(
+    engine: &Engine,
+    module: &Module,
+    waits: Waits,
+) -> Result<Linker<Context>, LoadError> {
     let mut linker = Linker::new(engine);
-    provide(&mut linker).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+    let provided = provide(&mut linker).and_then(|()| match waits {
+        Waits::Thread => provide_reads(&mut linker),
+        Waits::Fibre => provide_reads_on_fibres(&mut linker),
+    });
+    provided.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
     for import in module.imports() {
         if import.module() == imports::MODULE && imports::PROVIDED.contains(&import.name()) {
             continue;
@@ -58,18 +77,6 @@ fn provide(linker: &mut Linker<Context>) -> wasmtime::Result<()> {
     )?;
     linker.func_wrap(
         module,
-        imports::GET_LEN,
-        |mut caller: Caller<'_, Context>, key: i32| traps(get_len(&mut caller, key)),
-    )?;
-    linker.func_wrap(
-        module,
-        imports::GET,
-        |mut caller: Caller<'_, Context>, key: i32, pointer: i32| {
-            traps(get(&mut caller, key, pointer))
-        },
-    )?;
-    linker.func_wrap(
-        module,
         imports::FLUSH,
         |mut caller: Caller<'_, Context>, pointer: i32| traps(flush(&mut caller, pointer)),
     )?;
@@ -88,11 +95,47 @@ fn provide(linker: &mut Linker<Context>) -> wasmtime::Result<()> {
     Ok(())
 }
 
+fn provide_reads(linker: &mut Linker<Context>) -> wasmtime::Result<()> {
+    let module = imports::MODULE;
+    linker.func_wrap(
+        module,
+        imports::GET_LEN,
+        |mut caller: Caller<'_, Context>, key: i32| traps(wait(get_len(&mut caller, key))),
+    )?;
+    linker.func_wrap(
+        module,
+        imports::GET,
+        |mut caller: Caller<'_, Context>, key: i32, pointer: i32| {
+            traps(wait(get(&mut caller, key, pointer)))
+        },
+    )?;
+    Ok(())
+}
+
+fn provide_reads_on_fibres(linker: &mut Linker<Context>) -> wasmtime::Result<()> {
+    let module = imports::MODULE;
+    linker.func_wrap_async(
+        module,
+        imports::GET_LEN,
+        |mut caller: Caller<'_, Context>, (key,): (i32,)| {
+            Box::new(async move { traps(get_len(&mut caller, key).await) })
+        },
+    )?;
+    linker.func_wrap_async(
+        module,
+        imports::GET,
+        |mut caller: Caller<'_, Context>, (key, pointer): (i32, i32)| {
+            Box::new(async move { traps(get(&mut caller, key, pointer).await) })
+        },
+    )?;
+    Ok(())
+}
+
 fn traps<T>(result: Result<T, Fault>) -> wasmtime::Result<T> {
     result.map_err(wasmtime::Error::new)
 }
 
-fn running(call: &mut Option<Call>) -> Result<&mut Call, Fault> {
+pub(crate) fn running(call: &mut Option<Call>) -> Result<&mut Call, Fault> {
     call.as_mut().ok_or_else(idle)
 }
 
@@ -120,15 +163,15 @@ fn load_input(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Faul
     memory.write(pointer, &[&call.height().to_le_bytes(), payload])
 }
 
-fn get_len(caller: &mut Caller<'_, Context>, key: i32) -> Result<i32, Fault> {
+async fn get_len(caller: &mut Caller<'_, Context>, key: i32) -> Result<i32, Fault> {
     let (memory, context) = GuestMemory::of(caller, imports::GET_LEN)?;
-    let value = running(&mut context.call)?.read(memory.buffer(key)?, &mut context.buffers)?;
+    let value = context.read(memory.buffer(key)?).await?;
     wasm_length(value.len())
 }
 
-fn get(caller: &mut Caller<'_, Context>, key: i32, pointer: i32) -> Result<(), Fault> {
+async fn get(caller: &mut Caller<'_, Context>, key: i32, pointer: i32) -> Result<(), Fault> {
     let (mut memory, context) = GuestMemory::of(caller, imports::GET)?;
-    let value = running(&mut context.call)?.read(memory.buffer(key)?, &mut context.buffers)?;
+    let value = context.read(memory.buffer(key)?).await?;
     memory.write(pointer, &[&value])
 }
 

@@ -12,6 +12,7 @@ use crate::engine::{self, Ticker};
 use crate::error::LoadError;
 use crate::fault::Fault;
 use crate::guest::{Guest, View, compile, link, view_names};
+use crate::host::Waits;
 use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::options::{ModuleCache, ViewOptions};
@@ -162,7 +163,7 @@ fn describe(ty: &ExternType) -> String {
 
 /// Calls `__meta` over an empty state.
 fn metadata(module: &Module) -> Result<IndexerMetadata, String> {
-    let guest = link(module.engine(), module).map_err(|error| error.to_string())?;
+    let guest = link(module.engine(), module, Waits::Thread).map_err(|error| error.to_string())?;
     metadata_of(&guest)
 }
 

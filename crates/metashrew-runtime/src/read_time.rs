@@ -29,10 +29,10 @@ impl CallReads {
         }
     }
 
-    /// Does something, and counts how long it took.
-    pub(crate) fn time<T>(&mut self, read: impl FnOnce() -> T) -> T {
+    /// Awaits something, and counts how long it took.
+    pub(crate) async fn time<T>(&mut self, read: impl Future<Output = T>) -> T {
         let since = now();
-        let value = read();
+        let value = read.await;
         let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.nanos = self.nanos.saturating_add(nanos);
         value
@@ -55,6 +55,8 @@ fn now() -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use metashrew_store::wait;
+
     use super::*;
 
     #[test]
@@ -62,7 +64,7 @@ mod tests {
         let sum = Arc::new(ReadTime::default());
         let mut reads = CallReads::of(&sum);
         reads.nanos = 7;
-        assert_eq!(reads.time(|| "value"), "value");
+        assert_eq!(wait(reads.time(async { "value" })), "value");
         assert_eq!(sum.total(), Duration::ZERO);
         drop(reads);
         assert!(sum.total() >= Duration::from_nanos(7));

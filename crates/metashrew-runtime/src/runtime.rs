@@ -1,13 +1,11 @@
 //! The public face: a guest over a store.
 
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use metashrew_store::{BlockId, GuestId, State, Store, WriteSet};
+use metashrew_store::{BlockId, GuestId, State, Store, WriteSet, wait};
 use wasmtime::Engine;
 
 use crate::context::Call;
@@ -346,17 +344,5 @@ fn about<'a>(function: &'a str, input: &'a [u8], at: &BlockId) -> ViewCall<'a> {
     ViewCall {
         at: (*at).into(),
         ..ViewCall::new(function, input)
-    }
-}
-
-/// Runs a future that hardly ever has to wait.
-fn wait<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    match future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-    {
-        Poll::Ready(output) => output,
-        Poll::Pending => pollster::block_on(future),
     }
 }

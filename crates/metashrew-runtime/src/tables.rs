@@ -53,6 +53,7 @@ mod tests {
     use crate::deadline::Deadline;
     use crate::engine;
     use crate::guest::{View, compile, link};
+    use crate::host::Waits;
     use crate::instance::Instance;
     use crate::limits::Allowance;
     use crate::options::{ModuleCache, ViewOptions};
@@ -78,7 +79,7 @@ mod tests {
     }
 
     fn answer(engine: &Engine, wasm: &[u8]) -> Vec<i32> {
-        let guest = link(engine, &compile(engine, wasm).unwrap()).unwrap();
+        let guest = link(engine, &compile(engine, wasm).unwrap(), Waits::Thread).unwrap();
         let call = Call::view(Store::in_memory().snapshot().latest(), 0);
         let deadline = Deadline::after(Duration::from_mins(1), false);
         let mut instance =

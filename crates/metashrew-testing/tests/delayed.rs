@@ -1,11 +1,14 @@
-//! The engine that delays every read: which reads come to it, and what they answer.
+//! The engine that delays every read: which reads come to it, and how often.
 
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use metashrew_store::{BlockHash, BlockRef, MemoryBackend, Store, WriteSet};
-use metashrew_testing::delayed::Delayed;
+use metashrew_store::{
+    Backend, Batch, BlockHash, BlockRef, MemoryBackend, Read, Space, Store, WriteSet,
+};
+use metashrew_testing::delayed::{CHUNK, Delayed};
 
 #[test]
 fn what_the_cache_answers_is_not_delayed() {
@@ -32,4 +35,36 @@ fn what_the_cache_answers_is_not_delayed() {
     state.get(b"key").unwrap();
     state.get(b"none").unwrap();
     assert_eq!(engine.reads() - before, 2);
+}
+
+#[test]
+fn many_keys_a_chunk_of_a_scan_and_many_batches_take_one_turn_each() {
+    let engine = Delayed::by_turns(MemoryBackend::default(), 2);
+    let keys: Vec<[u8; 1]> = (0..100).map(|key| [key]).collect();
+    let mut last = engine.view().batch();
+    for key in &keys {
+        let mut batch = Batch::default();
+        let key = Bytes::copy_from_slice(key);
+        batch.put(Space::Meta, key.clone(), key);
+        last = engine.write(batch).unwrap();
+    }
+    engine.sync(last).wait().unwrap();
+    assert_eq!(engine.durable(), last);
+    assert_eq!(engine.syncs(), 1);
+
+    let view = engine.view();
+    let sought: Vec<_> = keys.iter().map(<[u8; 1]>::as_slice).collect();
+    let many = view.get_many(Space::Meta, &sought);
+    assert!(matches!(many, Read::Pending(_)));
+    let many = many.wait().unwrap();
+    assert!(
+        many.iter()
+            .zip(&keys)
+            .all(|(found, key)| found.as_deref() == Some(key))
+    );
+    assert_eq!(engine.reads(), 1);
+
+    let scan = view.scan(Space::Meta, Bound::Unbounded, Bound::Unbounded);
+    assert_eq!(scan.count(), keys.len());
+    assert_eq!(engine.reads(), 1 + keys.len().div_ceil(CHUNK) as u64);
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use metashrew_store::{BlockRecord, Height, ResolveError, State, Store};
+use metashrew_store::{BlockRecord, Height, ResolveError, State, Store, wait};
 use parking_lot::{Mutex, RwLock};
 use tracing::Instrument;
+use wasmtime::InstancePre;
 
 use super::call::{Route, ViewAnswer, ViewAt, ViewCall};
 use super::desk::Desk;
@@ -19,8 +20,8 @@ use super::session::{Session, Sessions};
 use super::stats::ViewStats;
 use super::terms::Wanted;
 use super::visit::Visit;
-use crate::context::Call;
-use crate::deadline::Deadline;
+use crate::context::{Call, Context};
+use crate::deadline::{Alarms, Deadline};
 use crate::error::ViewError;
 use crate::fault::Fault;
 use crate::guest::{Guest, View};
@@ -37,6 +38,9 @@ pub(crate) struct ViewEngine {
     pub(super) desk: Arc<Desk>,
     pub(super) sessions: Sessions,
     failures: Failures,
+    /// For calls that wait for reads; none if the store's reads never may be pending. Calls
+    /// run on fibres where there are some.
+    pub(super) alarms: Option<Arc<Alarms>>,
     pending: RwLock<Latest>,
     /// Held by whoever makes an instance without a place: there is room for one.
     aside: Mutex<()>,
@@ -83,6 +87,7 @@ impl ViewEngine {
         Self {
             failures: Failures::of(guest.view_count()),
             guest,
+            alarms: store.reads_may_wait().then(Arc::default),
             store,
             desk: Arc::new(desk),
             sessions: Sessions::new(instances, options.queue),
@@ -96,11 +101,28 @@ impl ViewEngine {
     /// What is to be done at every epoch tick.
     pub(crate) fn at_tick(&self) -> impl Fn() + Send + use<> {
         let desk = Arc::downgrade(&self.desk);
+        let alarms = self.alarms.clone();
         move || {
             if let Some(desk) = desk.upgrade() {
                 desk.tick();
             }
+            if let Some(alarms) = &alarms {
+                alarms.tick();
+            }
         }
+    }
+
+    /// The guest as views instantiate it.
+    pub(super) fn instances(&self) -> &InstancePre<Context> {
+        match self.alarms {
+            Some(_) => &self.guest.viewing_on_fibres,
+            None => &self.guest.viewing,
+        }
+    }
+
+    /// The deadline of a call that starts now.
+    pub(super) fn deadline(&self, limit: Duration, yields: bool) -> Deadline {
+        Deadline::after(limit, yields).with_alarms(self.alarms.as_ref())
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
@@ -117,7 +139,7 @@ impl ViewEngine {
             Instance::create(&self.guest.viewing, call, self.allowance(true), deadline)
                 .map_err(|fault| Self::error(fault, self.options.timeout))?;
         let told = instance.set_cache_limit(&self.guest, self.room.guest_caches, false);
-        pollster::block_on(told).map_err(|fault| Self::error(fault, self.options.timeout))?;
+        wait(told).map_err(|fault| Self::error(fault, self.options.timeout))?;
         let (wanted, limit) = (instance.memory_bytes(), self.room.kept_instance);
         if wanted > limit {
             return Err(ViewError::MemoryLimit {
@@ -151,7 +173,8 @@ impl ViewEngine {
     }
 
     /// Answers a call. With `yields` the guest runs on a fibre that gives way to other
-    /// tasks at every epoch tick; else it keeps the thread to its end. Dropping the
+    /// tasks at every epoch tick; else it keeps the thread to its end. Where reads may be
+    /// pending it runs on a fibre in both cases, and gives way for them. Dropping the
     /// future ends the call.
     pub(crate) async fn ask(
         &self,

@@ -30,6 +30,7 @@ enum Reused {
 
 pub(super) struct Visit<'a> {
     engine: &'a ViewEngine,
+    /// Whether it gives way at every tick.
     yields: bool,
     since: Instant,
     span: Span,
@@ -64,6 +65,11 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// Whether the guest runs on a fibre.
+    fn on_fibre(&self) -> bool {
+        self.yields || self.engine.alarms.is_some()
+    }
+
     /// The span of the call; it says in which mode the view runs.
     pub(super) fn span(&self) -> Span {
         self.span.clone()
@@ -89,10 +95,12 @@ impl<'a> Visit<'a> {
         }
         let (question, mut state, picked) = self.enter(&call).await?;
         let limit = engine.limit(call.timeout);
-        let deadline = Deadline::after(limit, self.yields);
+        let deadline = engine.deadline(limit, self.yields);
         match picked {
             Picked::Idle(instance) => {
-                let reused = self.reuse(instance, &question, state, deadline).await;
+                let reused = self
+                    .reuse(instance, &question, state, deadline.clone())
+                    .await;
                 match reused.map_err(|fault| ViewEngine::error(fault, limit))? {
                     Reused::Answered(answer) => return Ok(self.answered(&question, answer)),
                     Reused::TryAgain(same) => state = same,
@@ -187,9 +195,10 @@ impl<'a> Visit<'a> {
             )
             .await?;
         engine.desk.count_created();
+        let on_fibre = self.on_fibre();
         let instance = self.instance.insert(instance);
         instance
-            .set_cache_limit(&engine.guest, engine.room.guest_caches, self.yields)
+            .set_cache_limit(&engine.guest, engine.room.guest_caches, on_fibre)
             .await?;
         self.run(question).await
     }
@@ -200,8 +209,8 @@ impl<'a> Visit<'a> {
         allowance: Allowance,
         deadline: Deadline,
     ) -> Result<Instance, Fault> {
-        let guest = &self.engine.guest.viewing;
-        if self.yields {
+        let guest = self.engine.instances();
+        if self.on_fibre() {
             Instance::create_async(guest, call, allowance, deadline).await
         } else {
             Instance::create(guest, call, allowance, deadline)
@@ -211,11 +220,12 @@ impl<'a> Visit<'a> {
     /// Runs the view on the instance that the visit holds.
     async fn run(&mut self, question: &Question<'_>) -> Result<Bytes, Fault> {
         let max_output = self.engine.options.max_output;
+        let on_fibre = self.on_fibre();
         let Some(instance) = &mut self.instance else {
             return Err(Fault::Host(HostFault::Resources("no instance".to_owned())));
         };
         instance.set_input(question.input);
-        if self.yields {
+        if on_fibre {
             instance.view_async(question.view, max_output).await
         } else {
             instance.view(question.view, max_output)
@@ -235,7 +245,7 @@ impl<'a> Visit<'a> {
         };
         let (mut question, state, _) = self.enter(&alone).await?;
         let limit = engine.limit(call.timeout);
-        let deadline = Deadline::after(limit, self.yields);
+        let deadline = engine.deadline(limit, self.yields);
         let answer = self.preview_on(&mut question, state, block, deadline).await;
         let answer = answer.map_err(|fault| ViewEngine::error(fault, limit))?;
         Ok(self.answered(&question, answer))
@@ -253,11 +263,12 @@ impl<'a> Visit<'a> {
         let indexing = Call::index(state.clone(), height, block);
         self.is_at_block = true;
         let instance = self
-            .create(indexing, engine.allowance(false), deadline)
+            .create(indexing, engine.allowance(false), deadline.clone())
             .await?;
         engine.desk.count_created();
+        let on_fibre = self.on_fibre();
         let instance = self.instance.insert(instance);
-        let writes = if self.yields {
+        let writes = if on_fibre {
             instance.start_async().await?
         } else {
             instance.start()?

@@ -21,6 +21,7 @@ mod previews;
 mod reorg;
 mod sdk_guests;
 mod sessions;
+mod slow_reads;
 mod stage;
 mod switching;
 mod views;

@@ -154,6 +154,7 @@ fn ids_and_names_of_spaces_stay_and_lead_back() {
     }
 }
 
+type AnyBound = Bound<Vec<u8>>;
 type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 fn any_batches() -> impl Strategy<Value = Vec<Changes>> {
@@ -162,7 +163,7 @@ fn any_batches() -> impl Strategy<Value = Vec<Changes>> {
     prop::collection::vec(prop::collection::btree_map(key(), value, 0..8), 1..6)
 }
 
-fn any_bound() -> impl Strategy<Value = Bound<Vec<u8>>> {
+fn any_bound() -> impl Strategy<Value = AnyBound> {
     let key = || prop::collection::vec(0u8..3, 0..4);
     prop_oneof![
         Just(Bound::Unbounded),
@@ -186,15 +187,12 @@ proptest! {
                 let mut batch = Batch::default();
                 for (key, value) in changes {
                     let key_bytes = Bytes::from(key.clone());
-                    match value.clone() {
-                        Some(value) => {
-                            batch.put(Space::KeyToNewest, key_bytes, value.clone().into());
-                            model.insert(key.clone(), value);
-                        }
-                        None => {
-                            batch.delete(Space::KeyToNewest, key_bytes);
-                            model.remove(key);
-                        }
+                    if let Some(value) = value.clone() {
+                        batch.put(Space::KeyToNewest, key_bytes, value.clone().into());
+                        model.insert(key.clone(), value);
+                    } else {
+                        batch.delete(Space::KeyToNewest, key_bytes);
+                        model.remove(key);
                     }
                 }
                 engine.write(batch).unwrap();
@@ -211,7 +209,7 @@ fn check(
     view: &dyn View,
     model: &BTreeMap<Vec<u8>, Vec<u8>>,
     batches: &[Changes],
-    bounds: &[(Bound<Vec<u8>>, Bound<Vec<u8>>)],
+    bounds: &[(AnyBound, AnyBound)],
 ) -> Result<(), TestCaseError> {
     let space = Space::KeyToNewest;
     let keys: std::collections::BTreeSet<_> = batches.iter().flat_map(BTreeMap::keys).collect();

@@ -13,6 +13,7 @@ mod crash;
 mod damage;
 mod faults;
 mod faulty;
+mod follow;
 mod format;
 mod identity;
 mod killed_opening;

@@ -1,4 +1,4 @@
-//! Random histories, over both engines, against the naive model.
+//! Random histories, over every engine, against the naive model.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use metashrew_store::{
     BlockRecord, BlockRef, Chainwork, Durability, Height, MemoryBackend, Snapshot, State, Store,
     StoreOptions, WriteSet,
 };
+use metashrew_testing::delayed::Delayed;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -92,13 +93,26 @@ fn options(read_cache_bytes: u64) -> StoreOptions {
     }
 }
 
+/// The engine beneath a store under test.
+enum Engine {
+    Memory,
+    /// None of its reads is ready when it is asked for.
+    Slow,
+    Disk,
+}
+
 impl Run {
-    fn new(first: Height, directory: Option<TempDir>, read_cache_bytes: u64) -> Self {
-        let store = if let Some(directory) = &directory {
-            Store::open(directory.path(), options(read_cache_bytes)).unwrap()
-        } else {
-            let memory = Arc::new(MemoryBackend::default());
-            Store::with_backend_and_cache(memory, read_cache_bytes).unwrap()
+    fn new(first: Height, engine: &Engine, read_cache_bytes: u64) -> Self {
+        let memory = MemoryBackend::default();
+        let over = |engine| Store::with_backend_and_cache(engine, read_cache_bytes).unwrap();
+        let (store, directory) = match engine {
+            Engine::Memory => (over(Arc::new(memory)), None),
+            Engine::Slow => (over(Arc::new(Delayed::by_turns(memory, 1))), None),
+            Engine::Disk => {
+                let directory = tempfile::tempdir().unwrap();
+                let store = Store::open(directory.path(), options(read_cache_bytes)).unwrap();
+                (store, Some(directory))
+            }
         };
         Self {
             store: Some(store),
@@ -247,7 +261,20 @@ proptest! {
         read_cache_bytes in any_read_cache(),
         steps in proptest::collection::vec(any_step(), 1..16),
     ) {
-        let mut run = Run::new(first, None, read_cache_bytes);
+        let mut run = Run::new(first, &Engine::Memory, read_cache_bytes);
+        for step in steps {
+            run.step(step);
+        }
+        run.finish();
+    }
+
+    #[test]
+    fn any_history_where_every_read_is_pending(
+        first in any_first_height(),
+        read_cache_bytes in any_read_cache(),
+        steps in proptest::collection::vec(any_step(), 1..16),
+    ) {
+        let mut run = Run::new(first, &Engine::Slow, read_cache_bytes);
         for step in steps {
             run.step(step);
         }
@@ -264,7 +291,7 @@ proptest! {
         read_cache_bytes in any_read_cache(),
         steps in proptest::collection::vec(any_step(), 1..16),
     ) {
-        let mut run = Run::new(first, Some(tempfile::tempdir().unwrap()), read_cache_bytes);
+        let mut run = Run::new(first, &Engine::Disk, read_cache_bytes);
         for step in steps {
             run.step(step);
         }
@@ -277,7 +304,7 @@ proptest! {
         layers in proptest::collection::vec(any_writes(), 0..4),
         back in 0usize..4,
     ) {
-        let mut run = Run::new(10, None, 4 << 20);
+        let mut run = Run::new(10, &Engine::Memory, 4 << 20);
         run.commit(committed, false, false);
         run.model.blocks.truncate(run.model.blocks.len().saturating_sub(back).max(1));
         let base = run.model.tip().map_or(0, |tip| tip.height);

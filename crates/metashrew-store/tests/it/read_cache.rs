@@ -10,6 +10,7 @@ use metashrew_store::{
     Backend, BackendError, Batch, BatchNumber, BlockHash, MemoryBackend, Read, Scan, Space, Store,
     View,
 };
+use metashrew_testing::delayed::Delayed;
 use parking_lot::{Mutex, RwLock};
 
 use crate::chain::{self, writes};
@@ -282,9 +283,18 @@ fn compare(store: &Store, chains: &Chains, done: &AtomicBool, rng: &mut Rng) -> 
 
 #[test]
 fn readers_of_any_snapshot_see_their_own_chain_while_it_changes() {
-    for (cache_bytes, seed) in [(CACHE_BYTES, 1), (40 << 10, 2)] {
-        let memory = Arc::new(MemoryBackend::default());
-        let store = Store::with_backend_and_cache(memory, cache_bytes).unwrap();
+    for (cache_bytes, seed, slow) in [
+        (CACHE_BYTES, 1, false),
+        (40 << 10, 2, false),
+        (CACHE_BYTES, 3, true),
+    ] {
+        let memory = MemoryBackend::default();
+        let engine: Arc<dyn Backend> = if slow {
+            Arc::new(Delayed::by_turns(memory, 1))
+        } else {
+            Arc::new(memory)
+        };
+        let store = Store::with_backend_and_cache(engine, cache_bytes).unwrap();
         let chains = Chains::default();
         chains.write().insert(None, Arc::default());
         let done = AtomicBool::new(false);
