@@ -52,7 +52,7 @@ impl Seen {
         }
         let said = node.network()?;
         // Before the claim: what contradicts itself must not be recorded.
-        contradiction(said.filter(|said| said.is_named()), found.named)?;
+        let network = agreed(said, found.named)?;
         let claim = Claim {
             network: (!found.id.is_unknown()).then(|| found.id.clone()),
             ..Claim::default()
@@ -65,7 +65,7 @@ impl Seen {
             }
             result => result?,
         }
-        Ok(rules(said, &found, &recorded)?)
+        Ok(rules(network, found.claimed, &recorded)?)
     }
 }
 
@@ -79,28 +79,33 @@ fn contradiction(network: Option<Network>, other: Option<Network>) -> Result<(),
     }
 }
 
-/// The network whose rules the blocks must keep, by what the source says and what the
-/// database is recorded as.
+/// The network that a source is said to be on, or else the one that was found: they must
+/// not contradict each other. Whoever names a network by its magic is right.
+fn agreed(said: Option<Network>, found: Option<Network>) -> Result<Option<Network>, NodeError> {
+    contradiction(said.filter(|said| said.is_named()), found)?;
+    Ok(said.or(found))
+}
+
+/// The network whose rules the blocks must keep, by what the source says, block 0 too,
+/// and what the database is recorded as.
 fn rules(
-    said: Option<Network>,
-    found: &Identified,
+    network: Option<Network>,
+    claimed: Option<BlockHash>,
     recorded: &NetworkId,
 ) -> Result<Option<Network>, NodeError> {
     let bad = |what: String| Err(NodeError::BadAnswer { what });
     // Whoever names a network by its magic says that none of the known rules hold.
-    if said.is_some_and(|said| !said.is_named()) {
+    if network.is_some_and(|network| !network.is_named()) {
         return Ok(None);
     }
     let recorded = named(recorded.genesis, recorded.magic);
-    if let (Some(recorded), Some(claimed)) = (recorded, found.claimed)
+    if let (Some(recorded), Some(claimed)) = (recorded, claimed)
         && recorded.genesis() != Some(claimed)
     {
         return bad(format!(
             "its block 0 is said to be {claimed}, which is not that of {recorded}, as the database is"
         ));
     }
-    contradiction(said, found.named)?;
-    let network = said.or(found.named);
     contradiction(network, recorded)?;
     Ok(network.or(recorded))
 }
@@ -161,14 +166,6 @@ mod tests {
         }
     }
 
-    fn found(claimed: Option<BlockHash>) -> Identified {
-        Identified {
-            id: NetworkId::default(),
-            claimed,
-            named: named(claimed, None),
-        }
-    }
-
     #[test]
     fn rules_are_not_left_out_on_a_claim() {
         let (main, signet) = (Network::Main, Network::Signet);
@@ -192,7 +189,8 @@ mod tests {
             // It was named by its magic.
             (Some(custom), main.genesis(), Some(main), Some(None)),
         ] {
-            let rules = rules(said, &found(claimed), &id(recorded));
+            let rules = agreed(said, named(claimed, None))
+                .and_then(|network| rules(network, claimed, &id(recorded)));
             assert_eq!(rules.ok(), expected, "{said:?} {claimed:?} {recorded:?}");
         }
     }
