@@ -89,7 +89,8 @@ impl CoreNode {
             )
         };
         let files = settings.blocks_dir.as_deref();
-        let files = files.map(|directory| LiveFiles::open(directory, settings.network));
+        let index = settings.blocks_index.as_deref();
+        let files = files.map(|directory| LiveFiles::open(directory, settings.network, index));
         Ok(Self {
             rest: settings.rest.then(|| Rest::new(http())),
             rpc: Rpc::new(http(), target.path.clone(), Login::new(target.auth.clone())),
@@ -117,6 +118,14 @@ impl CoreNode {
     pub fn wait_for_files(&self) {
         if let Some(files) = &self.files {
             files.wait_until_ready();
+        }
+    }
+
+    /// From now on the index of the block files may be written where the settings say
+    /// that it is kept: its folder is there.
+    pub fn keep_blocks_index(&self) {
+        if let Some(files) = &self.files {
+            files.keep();
         }
     }
 

@@ -11,6 +11,7 @@ mod copies;
 mod error;
 mod frames;
 mod growing;
+mod kept;
 mod live;
 mod origin;
 mod places;

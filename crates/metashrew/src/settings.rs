@@ -14,6 +14,9 @@ use crate::cli::{HeightCompat, NodeArgs, Scope, Serving, Start, Views};
 use crate::descriptors;
 use crate::size::Size;
 
+/// The file in the database's directory with the index of the node's block files.
+const BLOCKS_INDEX: &str = "blocks-index";
+
 impl Start {
     pub(crate) fn index_options(&self) -> IndexOptions {
         IndexOptions {
@@ -77,8 +80,8 @@ impl NodeArgs {
         (self.pending_interval_ms > 0).then(|| Duration::from_millis(self.pending_interval_ms))
     }
 
-    /// How to reach the node at a URL.
-    pub(crate) fn settings(&self, rpc_url: &str) -> CoreSettings {
+    /// How to reach the node at a URL, for a database in the directory `db`.
+    pub(crate) fn settings(&self, rpc_url: &str, db: &Path) -> CoreSettings {
         let auth = match (&self.auth, &self.cookie_file) {
             (Some(auth), _) => auth.clone(),
             (None, Some(path)) => Auth::CookieFile(path.clone()),
@@ -89,6 +92,7 @@ impl NodeArgs {
             rpc_ca: self.rpc_ca.clone(),
             rest: self.rest,
             blocks_dir: self.blocks_dir.clone(),
+            blocks_index: Some(db.join(BLOCKS_INDEX)),
             network: self.magic.or(self.network),
             ..CoreSettings::new(rpc_url)
         }
@@ -251,11 +255,12 @@ mod tests {
             "--poll-interval-ms",
             "20",
         ]);
-        let settings = start.node.settings("http://host");
+        let settings = start.node.settings("http://host", Path::new("db"));
         assert_eq!(settings.rpc_url, "http://host");
         assert_eq!(settings.auth, Auth::from_user_pass("me:secret").unwrap());
         assert!(settings.rest);
         assert_eq!(settings.blocks_dir, Some("bd".into()));
+        assert_eq!(settings.blocks_index, Some("db/blocks-index".into()));
         assert_eq!(settings.network, Some(Network::Regtest));
         let index = start.index_options();
         assert_eq!((index.confirmations, index.reorg_horizon), (6, 10));

@@ -30,6 +30,10 @@ pub struct CoreSettings {
     /// The folder of the node's block files, `blocks` in its own; blocks are read from
     /// there where they are. Default: none.
     pub blocks_dir: Option<PathBuf>,
+    /// The file in which the index of the block files is kept between starts, 44 bytes a
+    /// block. It is read at the start, and written once
+    /// [`keep_blocks_index`](super::CoreNode::keep_blocks_index) was called. Default: none.
+    pub blocks_index: Option<PathBuf>,
     /// The network the node must be on. Default: any.
     pub network: Option<Network>,
     /// How long a connection may take. Default: 5 s.
@@ -61,6 +65,7 @@ impl CoreSettings {
             rpc_ca: None,
             rest: false,
             blocks_dir: None,
+            blocks_index: None,
             network: None,
             connect_timeout: Duration::from_secs(5),
             answer_timeout: Duration::from_mins(1),

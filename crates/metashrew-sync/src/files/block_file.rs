@@ -41,6 +41,11 @@ impl BlockFile {
         &self.path
     }
 
+    /// Its name, without the folder.
+    pub(super) fn file_name(&self) -> &str {
+        name(&self.path)
+    }
+
     /// Whether the name is one that Core gives to its block files, packed or not.
     pub(super) fn is_cores(&self) -> bool {
         is_cores(&self.path)

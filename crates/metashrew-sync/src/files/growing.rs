@@ -8,6 +8,7 @@ use metashrew_store::BlockHash;
 
 use super::block_file::{self, BlockFile};
 use super::frames::{Frames, PassedOver, State};
+use super::kept::{Common, KeptFile, KeptFiles};
 use super::places::Place;
 use super::{FilesError, scan};
 use crate::fetch::Causes;
@@ -22,10 +23,12 @@ pub(super) struct Growing {
     files: Vec<Arc<BlockFile>>,
     /// Those that may still grow.
     open: Vec<Open>,
+    /// Those that were read to their ends.
+    finished: Vec<Open>,
     is_shortage_told: bool,
 }
 
-/// A file that may still grow.
+/// How far a file was read.
 struct Open {
     index: usize,
     /// Where the first frame is to begin that was not read: all before it are whole,
@@ -52,6 +55,7 @@ impl Growing {
             magic: None,
             files: Vec::new(),
             open: Vec::new(),
+            finished: Vec::new(),
             is_shortage_told: false,
         };
         let paths = block_file::list(directory)?;
@@ -88,7 +92,7 @@ impl Growing {
             let finished = open.read_on(&file, open.index == last, magic, &mut found);
             let go_on = take(&self.files, found);
             match finished {
-                Ok(true) => {}
+                Ok(true) => self.finished.push(open),
                 Ok(false) => self.open.push(open),
                 // Nothing is wrong with the file: it is read another time.
                 Err(error) if shortage(&error).is_some() => {
@@ -114,15 +118,76 @@ impl Growing {
 
     fn add(&mut self, path: PathBuf) -> Result<(), FilesError> {
         let file = BlockFile::open(path, self.key)?;
-        self.open.push(Open {
-            index: self.files.len(),
-            next: 0,
-            seen: false,
-            changed: None,
-            told: false,
-        });
+        self.open.push(Open::unread(self.files.len()));
         self.files.push(Arc::new(file));
         Ok(())
+    }
+
+    /// What all files have in common, once the first of them has a frame.
+    pub(super) fn common(&self) -> Option<Common> {
+        Some(Common {
+            key: self.key.unwrap_or_default(),
+            magic: self.magic?,
+        })
+    }
+
+    /// All files.
+    pub(super) fn files(&self) -> &[Arc<BlockFile>] {
+        &self.files
+    }
+
+    /// How many files were read to their ends.
+    pub(super) fn finished(&self) -> usize {
+        self.finished.len()
+    }
+
+    /// Takes over what was known of files that are as they were; answers what lies in
+    /// them. All others are yet to be read.
+    pub(super) fn take_over(&mut self, mut kept: KeptFiles) -> Vec<(BlockHash, Place)> {
+        let mut found = Vec::new();
+        for mut open in std::mem::take(&mut self.open) {
+            let file = self.files.get(open.index);
+            let known = file.and_then(|file| {
+                let known = kept.remove(file.file_name())?;
+                Some((known, file.changed().ok()?))
+            });
+            let is_finished = known.is_some_and(|(known, changed)| {
+                let is_same = open.take_over(&known, changed);
+                if is_same {
+                    found.extend(open.places(&known));
+                }
+                is_same && known.is_finished
+            });
+            if is_finished {
+                self.finished.push(open);
+            } else {
+                self.open.push(open);
+            }
+        }
+        found
+    }
+
+    /// How far each file was read that was looked at, without its blocks.
+    pub(super) fn keep(&self) -> Vec<(usize, KeptFile)> {
+        let open = self.open.iter().map(|open| (open, false));
+        let finished = self.finished.iter().map(|open| (open, true));
+        let kept = open.chain(finished).map(|(open, is_finished)| {
+            let file = KeptFile {
+                changed: open.changed,
+                next: open.next,
+                is_finished,
+                blocks: Vec::new(),
+            };
+            (open.index, file)
+        });
+        kept.collect()
+    }
+
+    /// Has a file read from its beginning, next time.
+    pub(super) fn read_anew(&mut self, index: usize) {
+        self.open.retain(|open| open.index != index);
+        self.finished.retain(|open| open.index != index);
+        self.open.push(Open::unread(index));
     }
 
     /// Adds the files that the node has begun since. It numbers them.
@@ -140,6 +205,56 @@ impl Growing {
 }
 
 impl Open {
+    fn unread(index: usize) -> Self {
+        Self {
+            index,
+            next: 0,
+            seen: false,
+            changed: None,
+            told: false,
+        }
+    }
+
+    /// Goes on where a kept index ended, if the file is still as it was then. The last
+    /// one only grows.
+    fn take_over(&mut self, kept: &KeptFile, changed: (u64, SystemTime)) -> bool {
+        let is_same = match kept.changed {
+            Some(known) => known == changed,
+            None => !kept.is_finished && kept.next <= changed.0,
+        };
+        if is_same {
+            self.next = kept.next;
+            self.changed = kept.changed;
+        }
+        is_same
+    }
+
+    /// The blocks of a kept index in this file. Of the last one, those behind what was
+    /// read to be followed are read again.
+    fn places(&self, kept: &KeptFile) -> impl Iterator<Item = (BlockHash, Place)> {
+        let end = match kept.changed {
+            Some((length, _)) => length,
+            None => kept.next,
+        };
+        let file = self.index;
+        let is_within = move |offset: u64, length: u32| {
+            offset
+                .checked_add(length.into())
+                .is_some_and(|last| last <= end)
+        };
+        kept.blocks
+            .iter()
+            .filter(move |(_, offset, length)| is_within(*offset, *length))
+            .map(move |(hash, offset, length)| {
+                let place = Place {
+                    file,
+                    offset: *offset,
+                    length: *length,
+                };
+                (*hash, place)
+            })
+    }
+
     /// Reads on to where there is no further block; answers whether there will never
     /// be one. In the last file, a block may be in the middle of being written: it
     /// counts once it is whole.

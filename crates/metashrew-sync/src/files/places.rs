@@ -72,6 +72,28 @@ impl Places {
         }
     }
 
+    /// Takes away all copies in a file.
+    pub(super) fn remove_file(&mut self, file: usize) {
+        let lost: Vec<_> = self
+            .all()
+            .into_iter()
+            .filter(|(_, place)| place.file == file)
+            .collect();
+        for (hash, place) in lost {
+            self.remove(&hash, &place);
+        }
+    }
+
+    /// All copies, file by file, in the order in which they lie there.
+    pub(super) fn all(&self) -> Vec<(BlockHash, Place)> {
+        let firsts = self.first.iter().map(|(hash, place)| (*hash, *place));
+        let more = self.more.iter();
+        let more = more.flat_map(|(hash, places)| places.iter().map(|place| (*hash, *place)));
+        let mut all: Vec<_> = firsts.chain(more).collect();
+        all.sort_unstable_by_key(|(_, place)| (place.file, place.offset));
+        all
+    }
+
     /// How many blocks there are.
     pub(super) fn len(&self) -> usize {
         self.first.len()
@@ -100,8 +122,11 @@ mod tests {
         assert_eq!((places.of(&hash), places.len()), (all.to_vec(), 1));
         places.remove(&hash, &place(9, 0));
         assert_eq!(places.of(&hash), all[1..]);
-        places.remove(&hash, &place(7, 0));
-        places.remove(&hash, &place(5, 0));
+        let sorted = [(hash, place(5, 100)), (hash, place(7, 90))];
+        assert_eq!(places.all(), sorted);
+        places.remove_file(1);
+        assert_eq!(places.all(), sorted);
+        places.remove_file(0);
         assert_eq!((places.of(&hash), places.len()), (vec![], 0));
     }
 }

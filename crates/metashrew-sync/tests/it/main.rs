@@ -17,6 +17,7 @@ mod follower;
 mod following;
 mod guests;
 mod indexing;
+mod kept_index;
 mod lies;
 mod live_files;
 mod merged_mined;

@@ -32,7 +32,7 @@ impl Source {
         match (&args.blocks, &args.node.rpc_url) {
             (Some(path), _) => Self::open_files(path, args),
             (None, Some(url)) => {
-                let node = CoreNode::new(&args.node.settings(url))
+                let node = CoreNode::new(&args.node.settings(url, &args.db))
                     .context("the node cannot be followed")?;
                 let new_blocks = args.node.zmq.as_deref().map(subscribe).transpose();
                 let new_blocks = new_blocks.context("new blocks cannot be listened for")?;

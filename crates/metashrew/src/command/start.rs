@@ -62,6 +62,9 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
         source.check_exit(args)?;
     }
     let runtime = guest.over(database::open_or_create(&args.db)?)?;
+    if let Some(node) = source.node() {
+        node.keep_blocks_index();
+    }
     tell_position(&runtime);
     let indexer = source.indexer(runtime.clone(), args);
     indexer.claim()?;
