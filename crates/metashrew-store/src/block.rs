@@ -28,7 +28,9 @@ impl BlockHash {
 
 impl fmt::Display for BlockHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(formatter, self.0.iter().rev())
+        let mut reversed = self.0;
+        reversed.reverse();
+        formatter.write_str(hex::Buffer::<32>::new().format(&reversed))
     }
 }
 
@@ -50,7 +52,7 @@ impl FromStr for BlockHash {
     type Err = ParseHashError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut bytes = parse_hex32(text).ok_or_else(|| ParseHashError {
+        let mut bytes = hex32(text).ok_or_else(|| ParseHashError {
             text: text.to_owned(),
         })?;
         bytes.reverse();
@@ -85,7 +87,7 @@ impl HistoryRoot {
 
 impl fmt::Display for HistoryRoot {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(formatter, self.0.iter())
+        formatter.write_str(hex::Buffer::<32>::new().format(&self.0))
     }
 }
 
@@ -161,40 +163,13 @@ impl BlockRecord {
     }
 }
 
-/// Prints bytes as hex, in their order.
-pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(formatter, self.0.iter())
-    }
-}
-
-pub(crate) fn write_hex<'a>(
-    formatter: &mut fmt::Formatter<'_>,
-    bytes: impl Iterator<Item = &'a u8>,
-) -> fmt::Result {
-    for byte in bytes {
-        write!(formatter, "{byte:02x}")?;
-    }
-    Ok(())
-}
-
 /// The 32 bytes that `text` spells in exactly 64 hex digits.
-pub(crate) fn parse_hex32(text: &str) -> Option<[u8; 32]> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 {
+pub(crate) fn hex32(text: &str) -> Option<[u8; 32]> {
+    // The crate would take a `0x` before them as well.
+    if text.len() != 64 {
         return None;
     }
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let mut value = 0;
-        for digit in pair {
-            value = value * 16 + char::from(*digit).to_digit(16)?;
-        }
-        *byte = u8::try_from(value).ok()?;
-    }
-    Some(bytes)
+    hex::decode_to_array(text).ok()
 }
 
 #[cfg(test)]
@@ -213,7 +188,15 @@ mod tests {
 
     #[test]
     fn what_is_no_hash_is_refused_by_name() {
-        for text in ["", "00", &"g".repeat(64), &"0".repeat(63), &"é".repeat(32)] {
+        for text in [
+            "",
+            "00",
+            &"g".repeat(64),
+            &"0".repeat(63),
+            &"é".repeat(32),
+            &format!("0x{}", "0".repeat(62)),
+            &format!("0x{}", "0".repeat(64)),
+        ] {
             let error = text.parse::<BlockHash>().unwrap_err();
             assert_eq!(error.text, text);
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::block::{BlockHash, Height, parse_hex32};
+use crate::block::{BlockHash, Height, hex32};
 
 /// A name of a block, to be looked up in a [`Snapshot`](crate::Snapshot).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +62,7 @@ pub fn without_hex_prefix(text: &str) -> &str {
 }
 
 fn parse_hash(text: &str) -> Option<BlockHash> {
-    let mut bytes = parse_hex32(without_hex_prefix(text))?;
+    let mut bytes = hex32(without_hex_prefix(text))?;
     bytes.reverse();
     Some(BlockHash::from_bytes(bytes))
 }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::block::write_hex;
-
 /// How many hashes a chain took to make, on average: a number of 256 bits.
 ///
 /// `Display` and `Debug` print 64 hex digits, as Bitcoin Core's `chainwork` does.
@@ -51,7 +49,7 @@ impl Chainwork {
 
 impl fmt::Display for Chainwork {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(formatter, self.0.iter())
+        formatter.write_str(hex::Buffer::<32>::new().format(&self.0))
     }
 }
 

@@ -289,6 +289,17 @@ pub enum VerifyError {
     /// The database could not be read.
     #[error("the database cannot be verified")]
     Read(#[source] ReadError),
+    /// The temporary file could not be made, written or read.
+    #[error(
+        "the database cannot be verified without a temporary file in `{}`, as large as all that was ever written",
+        directory.display()
+    )]
+    Temporary {
+        /// Where it was to lie.
+        directory: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
 }
 
 impl From<ReadError> for VerifyError {

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::BackendError;
-use crate::block::{Height, Hex, parse_hex32};
+use crate::block::{Height, hex32};
 use crate::directory;
 use crate::error::OpenError;
 use crate::identity::{GuestFrom, GuestId, Identity, NetworkId};
@@ -183,7 +183,7 @@ impl Content {
             engine: ENGINE.to_owned(),
             network: Network {
                 name: network.name.clone(),
-                magic: network.magic.map(|magic| Hex(&magic).to_string()),
+                magic: network.magic.map(hex::encode),
                 genesis: network.genesis.map(|genesis| genesis.to_string()),
             },
             first_height: identity.first_height,
@@ -215,7 +215,7 @@ impl Guest {
     fn of(entry: &GuestFrom) -> Self {
         Self {
             first_height: entry.first_height,
-            sha256: Hex(&entry.guest.sha256).to_string(),
+            sha256: hex::encode(entry.guest.sha256),
             name: entry.guest.name.clone(),
             version: entry.guest.version.clone(),
         }
@@ -225,7 +225,7 @@ impl Guest {
         Some(GuestFrom {
             first_height: self.first_height,
             guest: GuestId {
-                sha256: parse_hex32(&self.sha256)?,
+                sha256: hex32(&self.sha256)?,
                 name: self.name,
                 version: self.version,
             },

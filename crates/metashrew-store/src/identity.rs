@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::block::{BlockHash, Height, Hex};
+use crate::block::{BlockHash, Height};
 
 /// A network, as far as it is known: two are the same as long as nothing that is known
 /// of both differs.
@@ -53,7 +53,7 @@ impl fmt::Display for NetworkId {
                 write!(formatter, "the network whose block 0 is {genesis}")
             }
             (None, Some(magic), None) => {
-                write!(formatter, "the network with magic {}", Hex(magic))
+                write!(formatter, "the network with magic {}", hex::display(magic))
             }
             (None, None, None) => write!(formatter, "an unknown network"),
         }
@@ -73,7 +73,7 @@ pub struct GuestId {
 
 impl fmt::Display for GuestId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sha256 = Hex(&self.sha256);
+        let sha256 = hex::display(&self.sha256);
         match (&self.name, &self.version) {
             (Some(name), Some(version)) => write!(formatter, "`{name}` {version} (0x{sha256})"),
             (Some(name), None) => write!(formatter, "`{name}` (0x{sha256})"),

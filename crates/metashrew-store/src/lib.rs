@@ -54,5 +54,5 @@ pub use read_cache::CacheStats;
 pub use snapshot::Snapshot;
 pub use state::{PrefixScan, State};
 pub use store::Store;
-pub use verify::VerifyReport;
+pub use verify::{VerifyOptions, VerifyPhase, VerifyProgress, VerifyReport};
 pub use write_set::{Version, WriteSet};

@@ -23,7 +23,8 @@ use crate::verify::{tip_disagrees, verify_block};
 /// How many blocks below the tip are recomputed on opening, at most.
 const CHECKED_BLOCKS: u32 = 6;
 
-/// Further blocks are left out once those recomputed wrote this many keys.
+/// Further blocks are left out once those recomputed wrote this many keys; of a block that
+/// wrote more than this, only so many are looked at.
 const CHECKED_KEYS: u64 = 50_000;
 
 /// What to do about a damaged database. A rollback is no help: it relies on the
@@ -74,7 +75,8 @@ impl Store {
     /// its snapshots are dropped, or the process ends in whatever way.
     ///
     /// Tip, block records and the history roots of the last few blocks are
-    /// checked, which reads at most some tens of thousands of values.
+    /// checked, which reads at most some tens of thousands of values: of a block that
+    /// wrote more than that, not all are read.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, OpenError> {
         format_file::read(path)?;
         let disk = Disk::open(path, &options)?;
@@ -249,7 +251,7 @@ fn check_last_blocks(view: &dyn View, base: &Base, tip: &StoredBlock) -> Result<
     let mut height = tip.record.height;
     for _ in 0..CHECKED_BLOCKS {
         let below = chain::below(view, base, height)?;
-        keys += u64::from(verify_block(view, height, &below)?.keys);
+        keys += u64::from(verify_block(view, height, &below, CHECKED_KEYS)?.keys);
         let Some(next) = below.height.filter(|_| below != *base) else {
             break;
         };
@@ -278,7 +280,7 @@ fn check_nothing_from(view: &dyn View, space: Space, above: Height) -> Result<()
     }
 }
 
-fn check_empty(view: &dyn View, spaces: &[Space]) -> Result<(), ReadError> {
+pub(crate) fn check_empty(view: &dyn View, spaces: &[Space]) -> Result<(), ReadError> {
     for space in spaces {
         if let Some(entry) = view.scan(*space, Bound::Unbounded, Bound::Unbounded).next() {
             entry?;

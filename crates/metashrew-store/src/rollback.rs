@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::backend::{Batch, Space, View};
-use crate::block::{BlockRecord, Height, Hex};
+use crate::block::{BlockRecord, Height};
 use crate::chain;
 use crate::error::{ReadError, RollbackError};
 use crate::keys::{
@@ -186,7 +186,7 @@ impl<'a> Rollback<'a> {
             if !expected {
                 return Err(corrupt(format!(
                     "the list of keys of block {height} misses a version of key 0x{}",
-                    Hex(&touched.key)
+                    hex::display(&touched.key)
                 )));
             }
             match last {
@@ -205,7 +205,7 @@ impl<'a> Rollback<'a> {
 fn missing(key: &[u8], height: Height) -> ReadError {
     corrupt(format!(
         "a value that block {height} wrote is missing, at key 0x{}",
-        Hex(key)
+        hex::display(key)
     ))
 }
 

@@ -75,13 +75,54 @@ pub(crate) fn read_keys(
         let (chunk_key, chunk) = entry?;
         debug_assert_eq!(leading_height(&chunk_key).ok(), Some(height));
         on_chunk(&chunk_key);
-        decode_chunk(&chunk, height, &mut keys)
-            .ok_or_else(|| corrupt(format!("the list of keys of block {height} is malformed")))?;
+        decode_chunk(&chunk, height, |key, previous| {
+            let key = Bytes::copy_from_slice(key);
+            keys.push(Touched { key, previous });
+        })
+        .ok_or_else(|| malformed(height))?;
     }
     Ok(keys)
 }
 
-fn decode_chunk(mut chunk: &[u8], height: Height, keys: &mut Vec<Touched>) -> Option<()> {
+/// Gives `each` the keys that `height` wrote, in order, with the height of the version
+/// before, until it says that these were enough. Whether it never did.
+///
+/// Only one chunk of the list is in memory.
+pub(crate) fn each_key(
+    view: &dyn View,
+    height: Height,
+    mut each: impl FnMut(&[u8], Option<Height>) -> Result<bool, ReadError>,
+) -> Result<bool, ReadError> {
+    let (start, end) = (touched_key(height, 0), touched_key(height, u32::MAX));
+    for entry in view.scan(
+        Space::HeightToKeys,
+        std::ops::Bound::Included(&start),
+        std::ops::Bound::Included(&end),
+    ) {
+        let mut goes_on = Ok(true);
+        decode_chunk(&entry?.1, height, |key, previous| {
+            if matches!(goes_on, Ok(true)) {
+                goes_on = each(key, previous);
+            }
+        })
+        .ok_or_else(|| malformed(height))?;
+        if !goes_on? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn malformed(height: Height) -> ReadError {
+    corrupt(format!("the list of keys of block {height} is malformed"))
+}
+
+/// Gives `each` the keys of a chunk of the list of `height`. None if it is malformed.
+pub(crate) fn decode_chunk(
+    mut chunk: &[u8],
+    height: Height,
+    mut each: impl FnMut(&[u8], Option<Height>),
+) -> Option<()> {
     let mut key = Vec::new();
     while !chunk.is_empty() {
         let shared = usize::try_from(take_varint(&mut chunk)?).ok()?;
@@ -98,8 +139,7 @@ fn decode_chunk(mut chunk: &[u8], height: Height, keys: &mut Vec<Touched>) -> Op
             0 => None,
             distance => Some(height.checked_sub(distance)?),
         };
-        let key = Bytes::copy_from_slice(&key);
-        keys.push(Touched { key, previous });
+        each(&key, previous);
     }
     Some(())
 }
@@ -183,9 +223,9 @@ mod tests {
             &[0xff, 0xff, 0xff, 1],
             &[0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0],
         ] {
-            assert_eq!(decode_chunk(chunk, 7, &mut Vec::new()), None, "{chunk:?}");
+            assert_eq!(decode_chunk(chunk, 7, |_, _| ()), None, "{chunk:?}");
         }
-        assert_eq!(decode_chunk(&[0, 0, 7], 7, &mut Vec::new()), Some(()));
+        assert_eq!(decode_chunk(&[0, 0, 7], 7, |_, _| ()), Some(()));
     }
 
     proptest! {

@@ -12,6 +12,7 @@ use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use metashrew_store::BlockId;
 
 use crate::log::{self, Filter, FilterParser, GuestLevel};
+use crate::size::Size;
 
 pub(crate) use config::ConfigError;
 pub(crate) use parse::{parse, usage_error};
@@ -258,6 +259,20 @@ pub(crate) struct Verify {
     /// on from the last block that is left
     #[arg(long)]
     pub(crate) accept_lost_commits: bool,
+
+    /// The memory to sort versions in, in bytes, or with a suffix such as MiB; at least 16 MiB count
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_VERIFY_MEMORY",
+        default_value = "256MiB"
+    )]
+    pub(crate) memory: Size,
+
+    /// Where a nameless temporary file lies, as large as all keys and values ever written [default:
+    /// the database's directory, or the system's if nothing can be written there]
+    #[arg(long, value_name = "DIR", env = "METASHREW_TEMP_DIR")]
+    pub(crate) temp_dir: Option<PathBuf>,
 }
 
 /// Drop the blocks above a height from a database that no process holds open

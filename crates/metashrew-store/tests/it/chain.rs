@@ -60,14 +60,9 @@ pub(crate) fn standard_writes(height: Height, value_len: usize) -> Arc<WriteSet>
 
 /// Bytes that no compression makes smaller.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed;
-    let next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    std::iter::repeat_with(next).take(len).collect()
+    let mut bytes = vec![0; len];
+    fastrand::Rng::with_seed(seed).fill(&mut bytes);
+    bytes
 }
 
 /// Commits block after block of the standard chain, from height 0, up to `height`.

@@ -143,13 +143,8 @@ fn verify_goes_down_to_the_first_block_and_finds_strays() {
     let backend = Arc::new(MemoryBackend::default());
     let store = Store::with_backend(backend.clone()).unwrap();
     commit_standard(&store, 30, 1);
-    let mut heights = Vec::new();
-    let report = store
-        .verify(|height, tip| heights.push((height, tip)))
-        .unwrap();
+    let report = store.verify(|_, _| ()).unwrap();
     assert_eq!((report.blocks, report.versions), (31, 31 * 20));
-    assert_eq!(heights.first(), Some(&(0, 30)));
-    assert_eq!(heights.len(), 31);
 
     let mut batch = Batch::default();
     let stray = Bytes::from_static(&[0, 0, 0, 1, b'x']);
@@ -158,7 +153,9 @@ fn verify_goes_down_to_the_first_block_and_finds_strays() {
     let store = Store::with_backend(backend.clone()).unwrap();
     let error = store.verify(|_, _| ()).unwrap_err();
     assert!(
-        error.to_string().contains("621 versions are stored"),
+        error
+            .to_string()
+            .contains("block 1 wrote 20 keys, but 21 versions of it are stored"),
         "{error}"
     );
 

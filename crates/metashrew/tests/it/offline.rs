@@ -16,6 +16,24 @@ fn verify_recomputes_the_roots() {
             tip.hash, tip.history_root
         )
     );
+    // Without a terminal, lines say how far it is.
+    let output = place
+        .metashrew(&["verify", "--db", "db", "--memory", "16MiB"])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    for line in [
+        "step 1 of 3: reading lists of keys done=0 total=18",
+        "step 2 of 3: reading versions done=0 total=18",
+        "step 3 of 3: computing roots done=0 total=18",
+    ] {
+        assert!(stderr.contains(line), "{stderr}");
+    }
+    let mut elsewhere = place.metashrew(&["verify", "--db", "db"]);
+    let stderr = fail(elsewhere.args(["--temp-dir", "missing"]), 1);
+    assert!(stderr.contains("a temporary file in `missing`"), "{stderr}");
     let stderr = fail(&mut place.metashrew(&["verify", "--db", "elsewhere"]), 1);
     assert!(
         stderr.contains("there is no database at `elsewhere`"),
