@@ -7,12 +7,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::content::Content;
+use super::coordination::Coordination;
 use super::health::{Counters, EngineHealth};
 use super::index::Index;
 use super::layer::Layer;
@@ -24,12 +25,6 @@ use super::{BackendError, Batch, Durability, ErrorKind};
 /// A commit waits while a tree has so many runs that are as they were flushed: each makes
 /// every read slower.
 const MAX_NEW_RUNS: usize = 16;
-/// But not longer than this: more of them do no harm but to reads.
-const MAX_WAIT_FOR_RUNS: Duration = Duration::from_secs(1);
-/// A commit that finds no room in memory fails after this time.
-const MAX_WAIT_FOR_ROOM: Duration = Duration::from_mins(1);
-/// How long a thread that failed waits before it tries again.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Unflushed layers of one size class are merged when there are so many. It bounds what a
 /// scan walks, and how often an entry is copied.
 const LAYERS_TO_MERGE: usize = 8;
@@ -48,39 +43,7 @@ pub(super) struct Engine {
     synced: AtomicU64,
     /// Held while a batch is written.
     writing: Mutex<()>,
-    state: Mutex<State>,
-    /// Told of what there is to do for the threads.
-    work: Condvar,
-    /// Told when there is more room.
-    room: Condvar,
-}
-
-/// What threads and writers tell each other.
-#[derive(Debug, Default)]
-struct State {
-    stopping: bool,
-    /// Raised whenever something changed that may be work.
-    changes: u64,
-    /// How many flushes succeeded or failed.
-    attempts: u64,
-    /// Why the last flush failed, until one succeeds.
-    flush_failure: Option<Failure>,
-    /// What is beyond repair while the engine is open.
-    fatal: Option<Failure>,
-}
-
-/// A failure of a thread, for those who find out about it later.
-#[derive(Debug, Clone)]
-struct Failure {
-    kind: ErrorKind,
-    operation: &'static str,
-    what: String,
-}
-
-impl Failure {
-    fn error(&self) -> BackendError {
-        BackendError::of_kind(self.kind, self.operation, self.what.clone())
-    }
+    pub(super) threads: Coordination,
 }
 
 impl Engine {
@@ -100,13 +63,7 @@ impl Engine {
             synced: AtomicU64::new(log.synced()),
             log,
             writing: Mutex::default(),
-            // So that the threads look once, whatever is left of an earlier run.
-            state: Mutex::new(State {
-                changes: 1,
-                ..State::default()
-            }),
-            work: Condvar::new(),
-            room: Condvar::new(),
+            threads: Coordination::default(),
         }
     }
 
@@ -136,7 +93,7 @@ impl Engine {
             content.layers.insert(0, layer);
         });
         drop(writing);
-        self.tell_of_work();
+        self.threads.tell_of_work();
         Ok(number)
     }
 
@@ -154,48 +111,11 @@ impl Engine {
 
     /// Waits, for a bounded time, until the threads have made room for another batch.
     fn wait_for_room(&self) -> Result<(), BackendError> {
-        let started = now();
-        let mut state = self.state.lock();
-        let attempts = state.attempts;
-        let mut waited = false;
-        let outcome = loop {
-            if let Some(fatal) = &state.fatal {
-                break Err(fatal.error());
-            }
-            let content = self.content.load();
-            let is_full = content.dirty_bytes() >= self.limits.max_dirty;
-            if let Some(failure) = state.flush_failure.as_ref().filter(|_| is_full) {
-                // The machine may be well again: it has been tried since.
-                if state.attempts > attempts {
-                    break Err(failure.error());
-                }
-                state.changes += 1;
-                self.work.notify_all();
-            }
-            let is_behind = content.new_runs() >= MAX_NEW_RUNS;
-            let elapsed = started.elapsed();
-            if !is_full && (!is_behind || elapsed >= MAX_WAIT_FOR_RUNS) {
-                break Ok(());
-            }
-            if elapsed >= MAX_WAIT_FOR_ROOM {
-                break Err(BackendError::of_kind(
-                    ErrorKind::Machine,
-                    "waiting for the engine to write out",
-                    format!("it made no room in {MAX_WAIT_FOR_ROOM:?}: the disk is too slow"),
-                ));
-            }
-            waited = true;
-            let limit = if is_full {
-                MAX_WAIT_FOR_ROOM
-            } else {
-                MAX_WAIT_FOR_RUNS
-            };
-            self.room
-                .wait_for(&mut state, limit.saturating_sub(elapsed));
-        };
-        drop(state);
-        if waited {
-            self.counters.add_stall(started.elapsed());
+        let is_full = || self.content.load().dirty_bytes() >= self.limits.max_dirty;
+        let is_behind = || self.content.load().new_runs() >= MAX_NEW_RUNS;
+        let (waited, outcome) = self.threads.wait_for_room(is_full, is_behind);
+        if let Some(waited) = waited {
+            self.counters.add_stall(waited);
         }
         outcome
     }
@@ -247,7 +167,7 @@ impl Engine {
             }
         });
         Counters::add(&self.counters.flushes, 1);
-        self.tell_of_room();
+        self.threads.tell_of_room();
         // It holds nothing any more that the trees do not.
         self.log.remove_through(number)?;
         self.note_log();
@@ -317,87 +237,21 @@ impl Engine {
                 *tables = tree.tables();
             }
         });
-        self.tell_of_room();
+        self.threads.tell_of_room();
         Ok(true)
     }
 
-    /// Waits until something changed since `seen`; returns what to pass next time, or
-    /// none if the engine is being closed.
-    pub(super) fn wait_for_work(&self, seen: u64, timeout: Option<Duration>) -> Option<u64> {
-        let mut state = self.state.lock();
-        while !state.stopping && state.changes == seen {
-            match timeout {
-                Some(timeout) => {
-                    if self.work.wait_for(&mut state, timeout).timed_out() {
-                        break;
-                    }
-                }
-                None => self.work.wait(&mut state),
-            }
-        }
-        (!state.stopping).then_some(state.changes)
-    }
-
-    pub(super) fn tell_of_work(&self) {
-        self.state.lock().changes += 1;
-        self.work.notify_all();
-    }
-
-    fn tell_of_room(&self) {
-        self.tell_of_work();
-        self.room.notify_all();
-    }
-
+    /// Ends the threads, once they have written out what there is.
     pub(super) fn stop(&self) {
         self.trees.stop_compactions();
-        self.state.lock().stopping = true;
-        self.work.notify_all();
-    }
-
-    pub(super) fn is_stopping(&self) -> bool {
-        self.state.lock().stopping
-    }
-
-    /// Notes that a flush succeeded.
-    pub(super) fn flush_succeeded(&self) {
-        let mut state = self.state.lock();
-        if state.flush_failure.take().is_some() {
-            state.attempts += 1;
-            self.room.notify_all();
-        }
+        self.threads.stop();
     }
 
     /// Notes that a thread's work failed. Returns after which time to try again; what is
     /// damaged is not tried again.
     pub(super) fn failed(&self, error: &BackendError, is_flush: bool) -> Option<Duration> {
         Counters::add(&self.counters.failures, 1);
-        tracing::warn!(error = %chain(error), "the engine failed");
-        let failure = Failure {
-            kind: error.kind,
-            operation: error.operation,
-            what: chain(&*error.source),
-        };
-        let mut state = self.state.lock();
-        let is_fatal = !error.is_transient();
-        if is_fatal {
-            state.fatal = Some(failure);
-        } else if is_flush {
-            state.flush_failure = Some(failure);
-            state.attempts += 1;
-        }
-        drop(state);
-        self.room.notify_all();
-        (!is_fatal).then_some(RETRY_AFTER)
-    }
-
-    /// Notes that a thread ended by a panic: nothing is written out any more.
-    pub(super) fn died(&self, what: &str) {
-        self.state.lock().fatal = Some(Failure {
-            kind: ErrorKind::Machine,
-            operation: "writing to the database",
-            what: format!("a thread of the engine panicked: {what}; restart the program"),
-        });
-        self.room.notify_all();
+        self.threads.failed(error, is_flush)
     }
 
     pub(super) fn health(&self) -> EngineHealth {
@@ -431,20 +285,5 @@ fn failed(tree: &Tree, operation: &'static str, error: lsm_tree::Error) -> Backe
     BackendError::of_kind(kind, operation, error)
 }
 
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long a commit waits for room, which no state depends on"
-)]
-fn now() -> Instant {
-    Instant::now()
-}
+#[cfg(test)]
+mod tests;

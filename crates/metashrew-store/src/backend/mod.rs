@@ -15,6 +15,7 @@ use bytes::Bytes;
 use crate::error::OpenError;
 
 mod content;
+mod coordination;
 mod damage;
 mod disk;
 mod durable;

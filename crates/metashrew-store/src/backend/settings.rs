@@ -37,7 +37,7 @@ pub(super) struct Limits {
 impl Limits {
     /// Of an engine that may take `bytes` for its caches.
     pub(super) fn of(bytes: u64) -> Self {
-        let flush_at = (bytes / 8).clamp(*FLUSH_BYTES.start(), *FLUSH_BYTES.end());
+        let flush_at = (bytes / 4).clamp(*FLUSH_BYTES.start(), *FLUSH_BYTES.end());
         Self {
             blocks: bytes / 2,
             resident: bytes / 2,

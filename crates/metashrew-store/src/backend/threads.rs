@@ -37,7 +37,7 @@ impl Threads {
         let engine = Arc::clone(&self.engine);
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(&engine))) {
-                engine.died(panic_message(panic.as_ref()));
+                engine.threads.died(panic_message(panic.as_ref()));
             }
         });
         let thread =
@@ -60,7 +60,7 @@ impl Drop for Threads {
 fn flush(engine: &Engine) {
     let mut seen = 0;
     let mut retry_after = None;
-    while let Some(changes) = engine.wait_for_work(seen, retry_after) {
+    while let Some(changes) = engine.threads.wait_for_work(seen, retry_after) {
         seen = changes;
         retry_after = work(engine, || engine.tend_layers(false), true);
     }
@@ -73,12 +73,12 @@ fn flush(engine: &Engine) {
 fn compact(engine: &Engine) {
     let mut seen = 0;
     let mut retry_after = None;
-    while let Some(changes) = engine.wait_for_work(seen, retry_after) {
+    while let Some(changes) = engine.threads.wait_for_work(seen, retry_after) {
         seen = changes;
         let step = || {
             let mut worked = false;
             for tree in engine.trees.all() {
-                worked |= !engine.is_stopping() && engine.compact(tree)?;
+                worked |= !engine.threads.is_stopping() && engine.compact(tree)?;
             }
             Ok(worked)
         };
@@ -95,14 +95,14 @@ fn work(
     loop {
         match step() {
             Ok(worked) if is_flush => {
-                engine.flush_succeeded();
+                engine.threads.flush_succeeded();
                 if !worked {
                     return None;
                 }
             }
             Ok(true) => {}
             Ok(false) => return None,
-            Err(_) if engine.is_stopping() => return None,
+            Err(_) if engine.threads.is_stopping() => return None,
             Err(error) => return engine.failed(&error, is_flush),
         }
     }

@@ -1,0 +1,212 @@
+//! What the engine's threads and whoever writes tell each other: that there is work, that
+//! there is room, and what failed.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{BackendError, ErrorKind};
+
+/// How long a commit waits for tables to be merged: more of them do no harm but to reads.
+const MAX_WAIT_FOR_RUNS: Duration = Duration::from_secs(1);
+/// A commit that finds no room in memory fails after this time.
+const MAX_WAIT_FOR_ROOM: Duration = Duration::from_mins(1);
+/// How long a thread that failed waits before it tries again.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+pub(super) struct Coordination {
+    state: Mutex<State>,
+    /// Told of what there is to do for the threads.
+    work: Condvar,
+    /// Told when there is more room, or no hope for it.
+    room: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    stopping: bool,
+    /// Raised whenever something changed that may be work.
+    changes: u64,
+    /// How many flushes failed, or succeeded after one that failed.
+    attempts: u64,
+    /// Why the last flush failed, until one succeeds.
+    flush_failure: Option<Failure>,
+    /// What is beyond repair while the engine is open.
+    fatal: Option<Failure>,
+}
+
+/// A failure of a thread, for those who find out about it later.
+#[derive(Debug, Clone)]
+struct Failure {
+    kind: ErrorKind,
+    operation: &'static str,
+    what: String,
+}
+
+impl Failure {
+    fn error(&self) -> BackendError {
+        BackendError::of_kind(self.kind, self.operation, self.what.clone())
+    }
+}
+
+impl Default for Coordination {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                stopping: false,
+                // So that the threads look once, whatever an earlier run left.
+                changes: 1,
+                attempts: 0,
+                flush_failure: None,
+                fatal: None,
+            }),
+            work: Condvar::new(),
+            room: Condvar::new(),
+        }
+    }
+}
+
+impl Coordination {
+    /// Waits until another batch can be taken: as long as it takes, up to a minute, while
+    /// `is_full`, and a second at most while the tables alone are behind. Returns how long
+    /// it waited, if it did. Fails when nobody makes room any more.
+    pub(super) fn wait_for_room(
+        &self,
+        is_full: impl Fn() -> bool,
+        is_behind: impl Fn() -> bool,
+    ) -> (Option<Duration>, Result<(), BackendError>) {
+        let started = now();
+        let mut state = self.state.lock();
+        let attempts = state.attempts;
+        let mut waited = false;
+        let outcome = loop {
+            if let Some(fatal) = &state.fatal {
+                break Err(fatal.error());
+            }
+            let (full, elapsed) = (is_full(), started.elapsed());
+            if !full && (elapsed >= MAX_WAIT_FOR_RUNS || !is_behind()) {
+                break Ok(());
+            }
+            if let Some(failure) = state.flush_failure.as_ref().filter(|_| full) {
+                // The machine may be well again: it has been tried since.
+                if state.attempts > attempts {
+                    break Err(failure.error());
+                }
+                state.changes += 1;
+                self.work.notify_all();
+            }
+            if elapsed >= MAX_WAIT_FOR_ROOM {
+                break Err(BackendError::of_kind(
+                    ErrorKind::Machine,
+                    "waiting for the engine to write out",
+                    format!("it made no room in {MAX_WAIT_FOR_ROOM:?}: the disk is too slow"),
+                ));
+            }
+            waited = true;
+            let limit = if full {
+                MAX_WAIT_FOR_ROOM
+            } else {
+                MAX_WAIT_FOR_RUNS
+            };
+            let rest = limit.saturating_sub(elapsed);
+            self.room.wait_for(&mut state, rest);
+        };
+        (waited.then(|| started.elapsed()), outcome)
+    }
+
+    /// Waits until something changed since `seen`; returns what to pass next time, or
+    /// none if the engine is being closed.
+    pub(super) fn wait_for_work(&self, seen: u64, timeout: Option<Duration>) -> Option<u64> {
+        let mut state = self.state.lock();
+        while !state.stopping && state.changes == seen {
+            match timeout {
+                Some(timeout) => {
+                    if self.work.wait_for(&mut state, timeout).timed_out() {
+                        break;
+                    }
+                }
+                None => self.work.wait(&mut state),
+            }
+        }
+        (!state.stopping).then_some(state.changes)
+    }
+
+    pub(super) fn tell_of_work(&self) {
+        self.state.lock().changes += 1;
+        self.work.notify_all();
+    }
+
+    pub(super) fn tell_of_room(&self) {
+        self.tell_of_work();
+        self.room.notify_all();
+    }
+
+    pub(super) fn stop(&self) {
+        self.state.lock().stopping = true;
+        self.work.notify_all();
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.state.lock().stopping
+    }
+
+    /// Notes that a flush succeeded.
+    pub(super) fn flush_succeeded(&self) {
+        let mut state = self.state.lock();
+        if state.flush_failure.take().is_some() {
+            state.attempts += 1;
+            self.room.notify_all();
+        }
+    }
+
+    /// Notes that a thread's work failed. Returns after which time to try again; what is
+    /// damaged is not tried again.
+    pub(super) fn failed(&self, error: &BackendError, is_flush: bool) -> Option<Duration> {
+        tracing::warn!(error = %chain(error), "the engine failed");
+        let failure = Failure {
+            kind: error.kind,
+            operation: error.operation,
+            what: chain(&*error.source),
+        };
+        let is_fatal = !error.is_transient();
+        let mut state = self.state.lock();
+        if is_fatal {
+            state.fatal = Some(failure);
+        } else if is_flush {
+            state.flush_failure = Some(failure);
+            state.attempts += 1;
+        }
+        drop(state);
+        self.room.notify_all();
+        (!is_fatal).then_some(RETRY_AFTER)
+    }
+
+    /// Notes that a thread ended by a panic: nothing is written out any more.
+    pub(super) fn died(&self, what: &str) {
+        self.state.lock().fatal = Some(Failure {
+            kind: ErrorKind::Machine,
+            operation: "writing to the database",
+            what: format!("a thread of the engine panicked: {what}; restart the program"),
+        });
+        self.room.notify_all();
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a commit waits for room, which no state depends on"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
