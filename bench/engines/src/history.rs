@@ -51,6 +51,10 @@ trait Layout {
     /// and there was one.
     fn at(&self, key: &[u8], height: u32) -> Result<Option<u32>>;
 
+    /// Closes all trees and opens them again: only then are the filters and indexes of
+    /// ingested tables kept in memory.
+    fn reopen(&mut self) -> Result<()>;
+
     /// How many trees there are.
     fn trees(&self) -> usize;
 }
@@ -79,6 +83,7 @@ pub fn run(versions: usize, wanted: &str) -> Result<()> {
             Some(fan) => Box::new(Segments::new(directory.path(), &cache, fan)),
         };
         let (cost, history) = fill(layout.as_mut(), versions)?;
+        layout.reopen()?;
         let all = read(layout.as_ref(), &history, 0, history.len())?;
         let old = read(layout.as_ref(), &history, 0, history.len() / 10)?;
         let hot: Vec<_> = history
@@ -217,6 +222,10 @@ impl Layout for OneSpace {
         Ok(found.and_then(|(key, _)| Some(!u32::from_be_bytes(*key.last_chunk()?))))
     }
 
+    fn reopen(&mut self) -> Result<()> {
+        self.0.reopen()
+    }
+
     fn trees(&self) -> usize {
         1
     }
@@ -346,8 +355,12 @@ impl Layout for Segments<'_> {
         Ok(None)
     }
 
+    fn reopen(&mut self) -> Result<()> {
+        let mut segments = self.segments.iter_mut();
+        segments.try_for_each(|segment| segment.tree.reopen())
+    }
+
     fn trees(&self) -> usize {
-        let _ = self.segments.first().map(|segment| segment.first);
         self.segments.len()
     }
 }

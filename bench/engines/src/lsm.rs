@@ -20,6 +20,8 @@ pub struct Lsm {
     pub path: PathBuf,
     tree: AnyTree,
     seqno: SequenceNumberCounter,
+    cache: Arc<Cache>,
+    compressed: bool,
 }
 
 impl Lsm {
@@ -44,7 +46,20 @@ impl Lsm {
             seqno.fetch_max(highest + 1);
         }
         let path = path.to_owned();
-        Ok(Self { path, tree, seqno })
+        let cache = Arc::clone(cache);
+        Ok(Self {
+            path,
+            tree,
+            seqno,
+            cache,
+            compressed,
+        })
+    }
+
+    /// Opens the tree once more, in place of itself.
+    pub fn reopen(&mut self) -> Result<()> {
+        *self = Self::open(&self.path, &self.cache, self.compressed)?;
+        Ok(())
     }
 
     pub fn ingest(&self, entries: impl Iterator<Item = Result<(Bytes, Bytes)>>) -> Result<()> {
