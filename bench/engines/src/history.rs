@@ -59,6 +59,12 @@ trait Layout {
     fn trees(&self) -> usize;
 }
 
+/// A layout, and how many runs or segments are merged at once.
+enum Plan {
+    OneSpace(u8),
+    Segments(usize),
+}
+
 /// Prints a table of all layouts whose names contain `wanted`.
 pub fn run(versions: usize, wanted: &str) -> Result<()> {
     println!("{versions} versions of {} bytes\n", 32 + 4 + VALUE_LEN);
@@ -68,19 +74,23 @@ pub fn run(versions: usize, wanted: &str) -> Result<()> {
     println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let logical = (versions * (32 + 4 + VALUE_LEN)) as u64;
     let cache = Arc::new(Cache::with_capacity_bytes(logical / 20));
-    for (name, fan) in [
-        ("one space", None),
-        ("segments, never merged", Some(usize::MAX)),
-        ("segments, merged by 4", Some(4)),
-        ("segments, merged by 10", Some(10)),
+    for (name, plan) in [
+        ("one space", Plan::OneSpace(4)),
+        ("one space, 12 runs at once", Plan::OneSpace(12)),
+        ("segments, never merged", Plan::Segments(usize::MAX)),
+        ("segments, merged by 4", Plan::Segments(4)),
+        ("segments, merged by 10", Plan::Segments(10)),
     ] {
         if !name.contains(wanted) {
             continue;
         }
         let directory = tempfile::tempdir_in(".")?;
-        let mut layout: Box<dyn Layout> = match fan {
-            None => Box::new(OneSpace(Lsm::open(directory.path(), &cache, false)?)),
-            Some(fan) => Box::new(Segments::new(directory.path(), &cache, fan)),
+        let mut layout: Box<dyn Layout> = match plan {
+            Plan::OneSpace(runs) => {
+                let tree = Lsm::open(directory.path(), &cache, false)?;
+                Box::new(OneSpace(tree.compacting_runs(runs)))
+            }
+            Plan::Segments(fan) => Box::new(Segments::new(directory.path(), &cache, fan)),
         };
         let (cost, history) = fill(layout.as_mut(), versions)?;
         layout.reopen()?;

@@ -22,6 +22,7 @@ pub struct Lsm {
     seqno: SequenceNumberCounter,
     cache: Arc<Cache>,
     compressed: bool,
+    runs_to_compact: u8,
 }
 
 impl Lsm {
@@ -53,12 +54,21 @@ impl Lsm {
             seqno,
             cache,
             compressed,
+            runs_to_compact: 4,
         })
+    }
+
+    /// So many new runs are compacted at once (default: 4); the first level is larger by
+    /// as much.
+    pub fn compacting_runs(mut self, runs: u8) -> Self {
+        self.runs_to_compact = runs;
+        self
     }
 
     /// Opens the tree once more, in place of itself.
     pub fn reopen(&mut self) -> Result<()> {
-        *self = Self::open(&self.path, &self.cache, self.compressed)?;
+        let again = Self::open(&self.path, &self.cache, self.compressed)?;
+        *self = again.compacting_runs(self.runs_to_compact);
         Ok(())
     }
 
@@ -78,9 +88,9 @@ impl Lsm {
                 .map(|level| self.tree.level_table_count(level))
                 .collect::<Vec<_>>()
         };
+        let strategy = Leveled::default().with_l0_threshold(self.runs_to_compact);
         let before = (shape(), self.tree.next_table_id());
-        self.tree
-            .compact(Arc::new(Leveled::default()), self.seqno.get())?;
+        self.tree.compact(Arc::new(strategy), self.seqno.get())?;
         Ok(before != (shape(), self.tree.next_table_id()))
     }
 

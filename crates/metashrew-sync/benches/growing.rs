@@ -11,6 +11,8 @@
 //!   number of bytes.
 //! - `ages=mainnet`: how old the outputs are that are spent; `any` for all alike.
 //! - `floor=1000000`: up to so many keys the guest's floor is measured too, before.
+//! - `keep=PATH`: where the database is moved to at the end, on the same file system.
+//! - `verify=yes`: verifies the database at the end, too.
 //! - `subject=PATH`: another build of this bench, of another commit, that indexes.
 //! - `dir=PATH`: where the database goes (default: the system's temporary directory).
 //!
@@ -60,6 +62,8 @@ fn main() {
         Some("dump") => baseline::dump(&arguments),
         Some("index") => subject::index(&arguments),
         Some("open") => subject::open(&arguments),
+        Some("rollback") => subject::rollback(&arguments),
+        Some("verify") => subject::verify(&arguments),
         Some(other) => panic!("there is no role `{other}`"),
     }
 }

@@ -1,5 +1,5 @@
-//! Leads the run: from mark to mark the chain is indexed, stopped, opened, killed and
-//! opened again.
+//! Leads the run: from mark to mark the chain is indexed, stopped, opened, taken back a
+//! little, killed and opened again.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -68,10 +68,16 @@ pub(crate) fn run(arguments: &Arguments) {
         row["floor"] = floor.cloned().unwrap_or_default();
         row["guest"] = json!(arguments.guest_name());
         row["cache"] = json!(arguments.get("cache").unwrap_or("default"));
+        if mark == last && arguments.get("verify").is_some() {
+            row["verify"] = run.ask("verify");
+        }
         println!("{row}");
         rows.push(row);
     }
     report::print(&rows);
+    if let Some(kept) = arguments.get("keep") {
+        std::fs::rename(&database, kept).expect("it can be moved");
+    }
 }
 
 /// What the caches are held at; none for the defaults.
@@ -128,7 +134,10 @@ impl Run<'_> {
         row["height"] = json!(self.position.height);
         row["disk_bytes"] = json!(process::occupied(self.database));
         row["load"] = json!(process::load());
-        row["opening_ms"] = self.open()["opening_ms"].clone();
+        let opened = self.ask("open");
+        row["opening_ms"] = opened["opening_ms"].clone();
+        row["opening_cpu_ms"] = opened["opening_cpu_ms"].clone();
+        self.roll_back(&mut row);
         row["opening_after_kill_ms"] = self.kill_and_open();
         row
     }
@@ -149,7 +158,7 @@ impl Run<'_> {
             }
         }
         child.wait().expect("it ends");
-        let opened = self.open();
+        let opened = self.ask("open");
         let height = opened["height"].as_u64().expect("it has blocks");
         assert!(height >= before.height, "a commit is gone");
         // The last commit may not have been heard of: its keys are taken as usual ones.
@@ -170,9 +179,20 @@ impl Run<'_> {
         words.with("role", "index").with("have", self.position.keys)
     }
 
-    /// Opens the database in a process of its own.
-    fn open(&self) -> Value {
-        let (mut child, mut listen) = start(&self.arguments.clone().with("role", "open"));
+    /// Takes back ten blocks, which are indexed once more.
+    fn roll_back(&mut self, row: &mut Value) {
+        let line = self.ask("rollback");
+        let height = line["height"].as_u64().expect("it has blocks");
+        let undone = self.position.height - height;
+        self.position.keys -= undone * self.position.keys / self.position.height;
+        self.position.height = height;
+        row["rollback_ms"] = line["rollback_ms"].clone();
+        row["rollback_cpu_ms"] = line["rollback_cpu_ms"].clone();
+    }
+
+    /// Has a process of its own do something with the database.
+    fn ask(&self, role: &str) -> Value {
+        let (mut child, mut listen) = start(&self.arguments.clone().with("role", role));
         let line = listen().expect("it says how long it took");
         assert!(child.wait().expect("it ends").success(), "it did not close");
         line

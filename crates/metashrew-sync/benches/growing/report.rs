@@ -12,6 +12,12 @@ pub(crate) fn print(rows: &[Value]) {
     blocks(rows);
     storage(rows);
     threads(rows);
+    if let Some(speed) = rows
+        .iter()
+        .find_map(|row| number(row, "/verify/versions_per_s"))
+    {
+        println!("\nVerified at {speed:.0} versions a second.");
+    }
 }
 
 fn number(row: &Value, path: &str) -> Option<f64> {
@@ -59,15 +65,15 @@ fn blocks(rows: &[Value]) {
 
 fn storage(rows: &[Value]) {
     println!(
-        "\n| keys | written MB a block | fetched MB a block | logical MB | disk MB | disk / logical | resident MB, peak | closing ms | opening ms | after a kill ms |"
+        "\n| keys | written MB a block | fetched MB a block | logical MB | disk MB | disk / logical | resident MB, peak | closing ms | opening ms (CPU) | after a kill ms | rollback of 10 blocks ms (CPU) |"
     );
-    println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for row in rows {
         let ratio = number(row, "/logical_bytes")
             .zip(number(row, "/disk_bytes"))
             .map(|(logical, disk)| format!("{:.2}", disk / logical));
         println!(
-            "| {} M | {} | {} | {} | {} | {} | {}, {} | {} | {} | {} |",
+            "| {} M | {} | {} | {} | {} | {} | {}, {} | {} | {} ({}) | {} | {} ({}) |",
             cell(row, "/keys", 1e6, 1),
             cell(row, "/written_bytes", 1e6, 1),
             cell(row, "/fetched_bytes", 1e6, 1),
@@ -78,7 +84,10 @@ fn storage(rows: &[Value]) {
             cell(row, "/peak_resident_bytes", 1e6, 0),
             cell(row, "/closing_ms", 1.0, 0),
             cell(row, "/opening_ms", 1.0, 0),
+            cell(row, "/opening_cpu_ms", 1.0, 0),
             cell(row, "/opening_after_kill_ms", 1.0, 0),
+            cell(row, "/rollback_ms", 1.0, 0),
+            cell(row, "/rollback_cpu_ms", 1.0, 0),
         );
     }
 }

@@ -15,6 +15,7 @@ use metashrew_sync::{IndexOptions, Indexer, Progress, ProgressReport, Stop};
 use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
+use crate::process::{self, Sample};
 use crate::remote::Remote;
 
 /// How the thread is called that watches.
@@ -57,7 +58,39 @@ pub(crate) fn open(arguments: &Arguments) {
     let store = Store::open(&database(arguments), options(arguments)).expect("it opens");
     let tip = store.snapshot().tip().map(|tip| tip.height);
     let opening = milliseconds(begun.elapsed());
-    println!("{}", json!({"opening_ms": opening, "height": tip}));
+    // Of all threads, from the start of the process on.
+    let cpu = milliseconds(Sample::of(std::process::id()).cpu);
+    println!(
+        "{}",
+        json!({"opening_ms": opening, "opening_cpu_ms": cpu, "height": tip})
+    );
+}
+
+/// Takes the last blocks back, and says how long that took.
+pub(crate) fn rollback(arguments: &Arguments) {
+    let store = Store::open(&database(arguments), options(arguments)).expect("it opens");
+    let tip = store.snapshot().tip().expect("it has blocks").height;
+    let keep = tip - arguments.number("depth", 10);
+    let (cpu, begun) = (process::own_thread(), Instant::now());
+    store.rollback(Some(keep)).expect("it rolls back");
+    let taken = milliseconds(begun.elapsed());
+    let own = milliseconds(process::own_thread().saturating_sub(cpu));
+    println!(
+        "{}",
+        json!({"rollback_ms": taken, "rollback_cpu_ms": own, "height": keep})
+    );
+}
+
+/// Verifies the database, and says how long that took.
+pub(crate) fn verify(arguments: &Arguments) {
+    let store = Store::open(&database(arguments), options(arguments)).expect("it opens");
+    let begun = Instant::now();
+    let report = store.verify(|_, _| {}).expect("it is whole");
+    let per_second = report.versions as f64 / begun.elapsed().as_secs_f64();
+    println!(
+        "{}",
+        json!({"versions": report.versions, "versions_per_s": per_second})
+    );
 }
 
 /// Indexes from `keys` keys up to `to`, and says what it cost from `window` on.
