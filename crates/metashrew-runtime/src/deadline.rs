@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Poll, Waker};
@@ -59,9 +59,16 @@ impl Deadline {
         })
     }
 
+    /// Whether the call may have to wait for reads.
+    pub(crate) fn has_alarms(&self) -> bool {
+        self.alarms.is_some()
+    }
+
     /// Awaits `read`, for as long as the call has time.
-    pub(crate) async fn bound<T>(&self, read: impl Future<Output = T>) -> Result<T, Fault> {
-        let mut read = pin!(read);
+    pub(crate) async fn bound<T>(
+        &self,
+        mut read: Pin<Box<impl Future<Output = T>>>,
+    ) -> Result<T, Fault> {
         let mut alarm = None;
         std::future::poll_fn(move |task| {
             if let Poll::Ready(value) = read.as_mut().poll(task) {

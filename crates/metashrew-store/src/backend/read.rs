@@ -58,6 +58,7 @@ impl<T: fmt::Debug> fmt::Debug for Read<'_, T> {
 
 /// Runs a future to its end; the thread waits where it has to. One that never has to wait
 /// costs nothing more than its content.
+#[inline]
 pub fn wait<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     match future
