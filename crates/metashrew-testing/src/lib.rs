@@ -1,7 +1,8 @@
 //! What Metashrew's tests and benches stand on: chains of blocks made to
 //! measure, an independent recount of what the example guests answer, block
 //! files as Bitcoin Core writes them, Bitcoin Core itself, a proxy that lies for
-//! it, a slow engine, and small guests that misbehave.
+//! it, a slow engine, a file system whose power can be cut, and small guests that
+//! misbehave.
 
 pub mod ages;
 pub mod bitcoind;
@@ -15,6 +16,7 @@ pub mod guests;
 pub mod model;
 pub mod proportions;
 pub mod proxy;
+pub mod recording;
 pub mod rng;
 pub mod stream;
 
