@@ -56,8 +56,7 @@ pub struct ViewOptions {
     pub scope: Scope,
     /// How long a call may run. Default: 10 seconds.
     pub timeout: Duration,
-    /// Bytes of memory that all instances may have together, with the store's read
-    /// cache, which gets a sixteenth of it at most. Default: 1 GiB.
+    /// Bytes of memory that all instances may have together. Default: 1 GiB.
     pub memory_budget: usize,
     /// Bytes of memory that one instance may have. Default: the budget.
     pub max_instance_memory: usize,

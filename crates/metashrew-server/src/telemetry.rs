@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use metashrew_runtime::{MetashrewRuntime, ViewCount, ViewStats};
-use metashrew_store::{BlockRecord, CacheStats, EngineHealth, GuestFrom, Height};
+use metashrew_store::{BlockRecord, CacheStats, EngineHealth, GuestFrom, Height, StoreOptions};
 use parking_lot::Mutex;
 
 use crate::connections::Connections;
@@ -42,6 +42,8 @@ pub(crate) struct Readings {
     /// What each view was asked.
     pub(crate) per_view: Vec<ViewCount>,
     pub(crate) read_cache: CacheStats,
+    /// How the database was opened, if it is on disk.
+    pub(crate) storage: Option<StoreOptions>,
     /// How the storage engine is doing, if it tells.
     pub(crate) engine: Option<EngineHealth>,
     pub(crate) indexing: IndexingReport,
@@ -100,6 +102,7 @@ impl Telemetry {
             views: self.runtime.view_stats(),
             per_view: self.runtime.view_counts(),
             read_cache: self.runtime.store().cache_stats(),
+            storage: self.runtime.store().options().copied(),
             engine: self.runtime.store().engine_health(),
             behind: indexing.behind(height),
             indexing,

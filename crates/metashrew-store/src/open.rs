@@ -45,6 +45,13 @@ pub struct StoreOptions {
     /// Reads of keys that are read again and again are answered from it, at every
     /// height, 40 times as fast as from the engine; a first read costs 1 µs more.
     pub read_cache_bytes: u64,
+    /// How many files of the database the engine keeps open. Default: a quarter of those
+    /// that the process may have, at least 16 and at most 8,192, which is enough for half a
+    /// terabyte.
+    pub max_open_files: usize,
+    /// How many threads the engine compacts with. Default: half as many as there are cores,
+    /// at least one and at most four: more get into each other's way.
+    pub workers: usize,
     /// What a commit survives when it returns. Default: a power cut.
     ///
     /// With [`Durability::Buffered`] a power cut may cost the last seconds'
@@ -62,10 +69,51 @@ impl Default for StoreOptions {
         Self {
             cache_bytes: 128 << 20,
             read_cache_bytes: 64 << 20,
+            max_open_files: default_open_files(),
+            workers: default_workers(),
             durability: Durability::Synced,
             accept_lost_commits: false,
         }
     }
+}
+
+/// The part of a cache that is for values that were read, as one in so many; the engine
+/// has the rest.
+const READ_CACHE_PART: u64 = 3;
+
+impl StoreOptions {
+    /// Shares out `bytes` of memory between the engine's caches and that of values that
+    /// were read.
+    #[must_use]
+    pub fn with_cache(self, bytes: u64) -> Self {
+        let read_cache_bytes = bytes / READ_CACHE_PART;
+        Self {
+            cache_bytes: bytes - read_cache_bytes,
+            read_cache_bytes,
+            ..self
+        }
+    }
+}
+
+/// A part of the descriptors that the process may have, so that connections and the
+/// files that a compaction opens find room beside them.
+fn default_open_files() -> usize {
+    const PART: usize = 4;
+    const LEAST: usize = 16;
+    const MOST: usize = 8_192;
+    #[cfg(unix)]
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    let limit = Some(0);
+    let part = limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX) / PART
+    });
+    part.clamp(LEAST, MOST)
+}
+
+fn default_workers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).clamp(1, 4)
 }
 
 impl Store {
@@ -129,6 +177,8 @@ impl Store {
             options.read_cache_bytes,
             Claimed::of_directory(path, recorded),
         )?;
+        // Nobody else has it yet.
+        let _ = store.inner.options.set(*options);
         if let Some(first) = store.snapshot().first()
             && noted.is_none_or(|noted| noted > first)
         {

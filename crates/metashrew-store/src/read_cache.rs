@@ -173,14 +173,6 @@ pub(crate) struct ReadCache {
 }
 
 impl ReadCache {
-    /// Lets the cache hold `bytes` at most, if it may hold more.
-    pub(crate) fn limit(&self, bytes: u64) {
-        if bytes < self.facts.capacity() {
-            // Each shard gets its part rounded up.
-            self.facts.set_capacity(bytes.saturating_sub(SHARDS as u64));
-        }
-    }
-
     /// A cache that holds up to `bytes`.
     pub(crate) fn new(bytes: u64) -> Self {
         let entries = usize::try_from(bytes / TYPICAL_ENTRY_BYTES).unwrap_or(usize::MAX);

@@ -1,7 +1,7 @@
 //! The store: one writer, any number of readers.
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use crate::chain;
 use crate::claim::Claimed;
 use crate::error::ReadError;
 use crate::keys::StoredBlock;
-use crate::open;
+use crate::open::{self, StoreOptions};
 use crate::read_cache::{CacheStats, ReadCache};
 use crate::readers;
 use crate::snapshot::{Published, Snapshot};
@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) cache: Option<Arc<ReadCache>>,
     /// Whose it is.
     pub(crate) claimed: Claimed,
+    /// How it was opened, if it is on disk.
+    pub(crate) options: OnceLock<StoreOptions>,
     published: ArcSwap<Published>,
     writer: Mutex<Writer>,
 }
@@ -80,6 +82,7 @@ impl Store {
                 readers: readers::count(),
                 cache,
                 claimed,
+                options: OnceLock::new(),
                 published: ArcSwap::from_pointee(published),
                 writer: Mutex::default(),
             }),
@@ -106,17 +109,14 @@ impl Store {
             .map_or_else(CacheStats::default, |cache| cache.stats())
     }
 
+    /// How it was opened; none if it is not on disk.
+    pub fn options(&self) -> Option<&StoreOptions> {
+        self.inner.options.get()
+    }
+
     /// How the engine below is doing; none if it does not tell, as in memory.
     pub fn engine_health(&self) -> Option<EngineHealth> {
         self.inner.backend.health()
-    }
-
-    /// Lets the read cache hold `bytes` at most from now on, if it may hold more: for
-    /// whoever has a budget that covers it.
-    pub fn limit_read_cache(&self, bytes: u64) {
-        if let Some(cache) = &self.inner.cache {
-            cache.limit(bytes);
-        }
     }
 
     pub(crate) fn published(&self) -> Arc<Published> {

@@ -17,7 +17,7 @@ use crate::size::Size;
 pub(crate) use config::ConfigError;
 pub(crate) use parse::{parse, usage_error};
 pub(crate) use server_url::ServerUrl;
-pub(crate) use start::{HeightCompat, NodeArgs, OnHalt, Scope, Serving, Start, Views};
+pub(crate) use start::{Durability, HeightCompat, NodeArgs, OnHalt, Scope, Serving, Start, Views};
 pub(crate) use values::{Bytes, Input, ViewBlock};
 
 /// Index Bitcoin with a WebAssembly guest and answer its views
@@ -145,6 +145,16 @@ pub(crate) struct View {
         value_parser = values::database_path()
     )]
     pub(crate) db: Option<PathBuf>,
+
+    /// The memory for caches of the database, in bytes, or with a suffix such as MiB [default: a
+    /// quarter of the memory that the process may have]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_CACHE",
+        value_parser = values::parse_cache
+    )]
+    pub(crate) cache: Option<Size>,
 
     /// The guest, a WebAssembly module
     #[arg(long, value_name = "FILE", env = "METASHREW_INDEXER")]
@@ -297,6 +307,16 @@ pub(crate) struct Database {
         value_parser = values::database_path()
     )]
     pub(crate) db: PathBuf,
+
+    /// The memory for caches of the database, in bytes, or with a suffix such as MiB [default: a
+    /// quarter of the memory that the process may have]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_CACHE",
+        value_parser = values::parse_cache
+    )]
+    pub(crate) cache: Option<Size>,
 }
 
 /// Whom `metashrew view` asks.

@@ -7,6 +7,12 @@ const MAX_CONNECTIONS: u64 = 10_000;
 /// engine's share.
 const RESERVE: u64 = 8;
 
+/// With fewer open files the engine would open and close all the time.
+const MIN_FILES: u64 = 16;
+
+/// Enough for half a terabyte of tables.
+const MAX_FILES: u64 = 8_192;
+
 /// Raises the process's limit as far as it may be raised; answers what it then is, if
 /// the system tells.
 #[cfg(unix)]
@@ -30,33 +36,73 @@ pub(crate) fn raise_limit() -> Option<u64> {
     None
 }
 
-/// How many connections may be open where `limit` descriptors may: as many as are
-/// `wanted`, else half of the descriptors. The storage engine keeps up to a quarter of
-/// them open; the rest is for its journals, for what a compaction opens, and for the
-/// node. More than are left for connections would stop the engine: fewer are then
-/// allowed, with a warning.
-pub(crate) fn connections(wanted: Option<usize>, limit: Option<u64>) -> usize {
-    let at_least_one = |count: u64| usize::try_from(count.max(1)).unwrap_or(usize::MAX);
-    let Some(wanted) = wanted else {
-        let half = limit.map_or(MAX_CONNECTIONS, |limit| limit / 2);
-        return at_least_one(half.min(MAX_CONNECTIONS));
-    };
-    let most = limit.map_or(usize::MAX, |limit| {
-        at_least_one(limit - limit / 4 - limit / RESERVE)
-    });
+/// How many of the process's descriptors each part may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Descriptors {
+    /// Files of the database that stay open.
+    pub(crate) files: usize,
+    /// Connections to the server.
+    pub(crate) connections: usize,
+}
+
+impl Descriptors {
+    /// Shares out `limit` descriptors, where so many files and connections are wanted.
+    ///
+    /// By default the storage engine keeps a quarter of them open, and half are for
+    /// connections; the rest is for its log, for what a compaction opens, and for the
+    /// node. What is wanted beyond what that needs would stop the engine: fewer are then
+    /// allowed, with a warning.
+    pub(crate) fn share(
+        limit: Option<u64>,
+        files: Option<usize>,
+        connections: Option<usize>,
+    ) -> Self {
+        let default_files =
+            limit.map_or(MAX_FILES, |limit| (limit / 4).clamp(MIN_FILES, MAX_FILES));
+        let most_files = limit.map_or(u64::MAX, |limit| limit / 2);
+        let files = files.map_or(at_least_one(default_files), |wanted| {
+            bounded("--max-open-files", wanted, most_files, limit)
+        });
+        let most = limit.map_or(u64::MAX, |limit| {
+            (limit - limit / RESERVE).saturating_sub(files as u64)
+        });
+        let default = limit.map_or(MAX_CONNECTIONS, |limit| limit / 2);
+        let default = default.min(MAX_CONNECTIONS).min(most);
+        let connections = connections.map_or(at_least_one(default), |wanted| {
+            bounded("--max-connections", wanted, most, limit)
+        });
+        Self { files, connections }
+    }
+}
+
+/// So many as are wanted, or as many as there may be.
+fn bounded(flag: &str, wanted: usize, most: u64, limit: Option<u64>) -> usize {
+    let most = at_least_one(most);
     if wanted > most {
         tracing::warn!(
             wanted,
             descriptors = limit,
-            "--max-connections is more than the process's descriptors allow: {most} connections may be open"
+            "{flag} is more than the process's descriptors allow: {most} may be open"
         );
     }
     wanted.min(most)
 }
 
+fn at_least_one(count: u64) -> usize {
+    usize::try_from(count.max(1)).unwrap_or(usize::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn connections(wanted: Option<usize>, limit: Option<u64>) -> usize {
+        Descriptors::share(limit, None, wanted).connections
+    }
+
+    fn files(wanted: Option<usize>, limit: Option<u64>) -> usize {
+        Descriptors::share(limit, wanted, None).files
+    }
 
     #[test]
     fn half_of_the_descriptors_are_for_connections() {
@@ -74,5 +120,16 @@ mod tests {
         assert_eq!(connections(Some(20_000), Some(1_048_576)), 20_000);
         assert_eq!(connections(Some(9), Some(0)), 1);
         assert_eq!(connections(Some(20_000), None), 20_000);
+    }
+
+    #[test]
+    fn the_engine_keeps_a_quarter_open_unless_told_otherwise() {
+        assert_eq!(files(None, Some(1_024)), 256);
+        assert_eq!(files(None, Some(1_048_576)), 8_192);
+        assert_eq!(files(None, Some(1)), 16);
+        assert_eq!(files(Some(100), Some(1_024)), 100);
+        assert_eq!(files(Some(20_000), Some(1_024)), 512);
+        let both = Descriptors::share(Some(1_024), Some(512), Some(1_024));
+        assert_eq!((both.files, both.connections), (512, 384));
     }
 }

@@ -8,6 +8,7 @@ mod console;
 mod descriptors;
 mod input;
 mod log;
+mod memory;
 mod nearest;
 mod printable;
 mod reading;

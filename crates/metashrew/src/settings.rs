@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use metashrew_runtime::{ModuleCache, RuntimeOptions, ViewOptions};
 use metashrew_server::ServerOptions;
+use metashrew_store::StoreOptions;
 use metashrew_sync::{Auth, CoreSettings, IndexOptions};
 
-use crate::cli::{HeightCompat, NodeArgs, Scope, Serving, Start, Views};
-use crate::descriptors;
+use crate::cli::{Durability, HeightCompat, NodeArgs, Scope, Serving, Start, Views};
+use crate::descriptors::Descriptors;
 use crate::size::Size;
 
 /// The file in the database's directory with the index of the node's block files.
@@ -29,6 +30,8 @@ impl Start {
             reorg_horizon: self.reorg_horizon,
             accept_less_work: self.accept_less_work,
             min_free_space: self.reserve(),
+            max_fetched_bytes: bytes(self.memory.fetched),
+            max_uncommitted_bytes: bytes(self.memory.uncommitted),
             ..IndexOptions::default()
         }
     }
@@ -42,12 +45,36 @@ impl Start {
         }
     }
 
-    /// How the server is to be, where the process may have so many descriptors.
-    pub(crate) fn server_options(&self, descriptors: Option<u64>) -> ServerOptions {
+    /// How the process's descriptors are shared out, where it may have so many.
+    pub(crate) fn descriptors(&self, limit: Option<u64>) -> Descriptors {
+        let count = |wanted: Option<NonZeroUsize>| wanted.map(NonZeroUsize::get);
+        Descriptors::share(
+            limit,
+            count(self.storage.max_open_files),
+            count(self.serving.max_connections),
+        )
+    }
+
+    /// How the database is to be opened.
+    pub(crate) fn store_options(&self, descriptors: &Descriptors) -> StoreOptions {
+        let default = StoreOptions::default();
+        let workers = self.storage.workers.map(NonZeroUsize::get);
+        StoreOptions {
+            durability: match self.storage.durability {
+                Durability::Synced => metashrew_store::Durability::Synced,
+                Durability::Buffered => metashrew_store::Durability::Buffered,
+            },
+            max_open_files: descriptors.files,
+            workers: workers.unwrap_or(default.workers),
+            ..default.with_cache(self.memory.cache)
+        }
+    }
+
+    /// How the server is to be.
+    pub(crate) fn server_options(&self, descriptors: &Descriptors) -> ServerOptions {
         let options = self.serving.options(&self.views);
-        let wanted = self.serving.max_connections.map(NonZeroUsize::get);
         ServerOptions {
-            max_open_connections: descriptors::connections(wanted, descriptors),
+            max_open_connections: descriptors.connections,
             // So many blocks are left out on purpose.
             ready_within: options.ready_within.saturating_add(self.confirmations),
             ..options
@@ -57,9 +84,13 @@ impl Start {
     pub(crate) fn runtime_options(&self) -> RuntimeOptions {
         RuntimeOptions {
             cache: ModuleCache::User,
-            views: self.views.options(),
+            views: self.views.options(bytes(self.memory.views)),
         }
     }
+}
+
+fn bytes(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// How large the file system of a directory is, in bytes.
@@ -105,7 +136,8 @@ impl Views {
         !self.no_stateful_views
     }
 
-    fn options(&self) -> ViewOptions {
+    /// With so much memory for all instances, in bytes.
+    fn options(&self, memory: usize) -> ViewOptions {
         let default = ViewOptions::default();
         ViewOptions {
             enabled: self.are_stateful(),
@@ -117,11 +149,8 @@ impl Views {
                 Scope::Shared => metashrew_runtime::Scope::Shared,
             },
             timeout: Duration::from_millis(self.view_timeout_ms),
-            memory_budget: self.view_memory_budget.0,
-            max_instance_memory: self
-                .view_max_instance_memory
-                .unwrap_or(self.view_memory_budget)
-                .0,
+            memory_budget: memory,
+            max_instance_memory: self.view_max_instance_memory.map_or(memory, |size| size.0),
             max_input: self.view_max_input.0,
             max_output: self.view_max_output.0,
         }
@@ -172,6 +201,7 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::memory::Memory;
 
     fn start(flags: &[&str]) -> Start {
         let needed = [
@@ -187,7 +217,37 @@ mod tests {
         let Command::Start(start) = Cli::parse_from(needed.iter().chain(flags)).command else {
             panic!("not start");
         };
-        *start
+        let mut start = *start;
+        let views = start.views.view_memory_budget;
+        start.memory = Memory::share(None, start.storage.cache, views).unwrap();
+        start
+    }
+
+    #[test]
+    fn flags_of_storage_reach_the_library() {
+        let limit = Some(1_024);
+        let default = start(&[]);
+        let descriptors = default.descriptors(limit);
+        let options = default.store_options(&descriptors);
+        assert_eq!(options.durability, metashrew_store::Durability::Synced);
+        assert_eq!(options.max_open_files, 256);
+        assert_eq!(options.workers, StoreOptions::default().workers);
+        let flags = start(&[
+            "--cache",
+            "96MiB",
+            "--durability",
+            "buffered",
+            "--workers",
+            "3",
+            "--max-open-files",
+            "100",
+        ]);
+        let descriptors = flags.descriptors(limit);
+        let options = flags.store_options(&descriptors);
+        assert_eq!(options.cache_bytes + options.read_cache_bytes, 96 << 20);
+        assert_eq!(options.durability, metashrew_store::Durability::Buffered);
+        assert_eq!((options.max_open_files, options.workers), (100, 3));
+        assert_eq!(flags.server_options(&descriptors).max_open_connections, 512);
     }
 
     #[test]

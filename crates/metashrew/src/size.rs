@@ -6,6 +6,12 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) usize);
 
+impl Size {
+    pub(crate) fn bytes(self) -> u64 {
+        self.0 as u64
+    }
+}
+
 /// The suffixes, and how many bytes each stands for.
 const UNITS: [(&str, usize); 4] = [
     ("KiB", 1 << 10),

@@ -81,7 +81,6 @@ impl ViewEngine {
     pub(crate) fn new(guest: Arc<Guest>, store: Store, options: ViewOptions) -> Self {
         let room = Room::of(&options);
         let instances = options.instances.get();
-        store.limit_read_cache(room.read_cache as u64);
         let per_view = PerView::of(guest.views_by_number());
         let desk = Desk::new(instances, options.queue, room.all_instances, per_view);
         Self {

@@ -10,9 +10,6 @@ const MAX_KEEP_RESIDENT: usize = 1024 * 1024;
 /// The same for tables: a guest's functions fit.
 const MAX_TABLE_KEEP_RESIDENT: usize = 16 * 1024;
 
-/// The part of the budget that the store's read cache may have.
-const READ_CACHE_PART: usize = 16;
-
 /// The part of the budget that may stay mapped in dropped instances' slots.
 const RESIDENT_PART: usize = 16;
 
@@ -27,10 +24,8 @@ pub(crate) struct Room {
     pub(crate) keep_resident: usize,
     /// What stays mapped of its table.
     pub(crate) table_keep_resident: usize,
-    /// What the store's read cache may have.
-    pub(crate) read_cache: usize,
-    /// What all instances may have together, so that the budget holds the store's read
-    /// cache and what stays mapped as well.
+    /// What all instances may have together, so that the budget holds what stays mapped
+    /// as well.
     pub(crate) all_instances: usize,
     /// An instance that has more after its call is dropped: what is left of its share
     /// is for the next call to grow into.
@@ -53,14 +48,12 @@ impl Room {
         let table_keep_resident = pages(resident / 4).min(MAX_TABLE_KEEP_RESIDENT);
         let keep_resident = pages(resident - table_keep_resident).min(MAX_KEEP_RESIDENT);
         let mapped = (keep_resident + table_keep_resident) * slots;
-        let read_cache = options.memory_budget / READ_CACHE_PART;
-        let all_instances = options.memory_budget - mapped - read_cache;
+        let all_instances = options.memory_budget - mapped;
         let share = (all_instances / instances).min(options.max_instance_memory);
         Self {
             slots: u32::try_from(slots).unwrap_or(u32::MAX),
             keep_resident,
             table_keep_resident,
-            read_cache,
             all_instances,
             kept_instance: share / 4 * 3,
             guest_caches: share / 2,
@@ -91,7 +84,7 @@ mod tests {
             });
             let mapped =
                 (room.keep_resident + room.table_keep_resident) * room.slots as usize;
-            let together = mapped + room.read_cache + room.all_instances;
+            let together = mapped + room.all_instances;
             prop_assert_eq!(together, memory_budget);
             prop_assert!(mapped <= memory_budget / RESIDENT_PART);
             prop_assert!(room.kept_instance * instances <= room.all_instances);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use metashrew_runtime::{ViewCount, ViewStats};
-use metashrew_store::{BlockRecord, EngineHealth};
+use metashrew_store::{BlockRecord, EngineHealth, StoreOptions};
 use serde::Serialize;
 
 use super::Context;
@@ -32,6 +32,7 @@ pub(super) struct Answer {
     indexing: Indexing,
     views: Views,
     read_cache: ReadCache,
+    storage: Option<Storage>,
     engine: Option<Engine>,
     database: Database,
     connections: Connections,
@@ -156,6 +157,16 @@ struct ReadCache {
     limit_bytes: u64,
 }
 
+/// How the database was opened.
+#[derive(Clone, Serialize)]
+struct Storage {
+    engine_cache_bytes: u64,
+    read_cache_bytes: u64,
+    durability: &'static str,
+    max_open_files: usize,
+    workers: usize,
+}
+
 /// The storage engine.
 #[derive(Clone, Serialize)]
 struct Engine {
@@ -212,6 +223,7 @@ impl Answer {
                 bytes: readings.read_cache.bytes,
                 limit_bytes: readings.read_cache.capacity_bytes,
             },
+            storage: readings.storage.as_ref().map(Storage::new),
             engine: readings.engine.as_ref().map(Engine::new),
             database: Database {
                 bytes: readings.database_bytes,
@@ -226,6 +238,18 @@ impl Answer {
                 resident_bytes: readings.resident,
             },
             indexing: Indexing::new(readings),
+        }
+    }
+}
+
+impl Storage {
+    fn new(options: &StoreOptions) -> Self {
+        Self {
+            engine_cache_bytes: options.cache_bytes,
+            read_cache_bytes: options.read_cache_bytes,
+            durability: options.durability.as_str(),
+            max_open_files: options.max_open_files,
+            workers: options.workers,
         }
     }
 }

@@ -6,6 +6,8 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::content::{Content, ContentView, Hold};
 use super::damage::{self, corrupt};
 use super::durable::DurableRecord;
@@ -33,7 +35,7 @@ const BATCHES_TO_MERGE: usize = 256;
 /// The on-disk engine.
 pub(crate) struct Disk {
     // Dropped in this order: what is not in tables is written out, then the lock let go.
-    _threads: Threads,
+    threads: Mutex<Option<Threads>>,
     engine: Arc<Engine>,
     hold: Arc<Hold>,
     path: PathBuf,
@@ -60,7 +62,7 @@ impl Disk {
         let lock = lock(path)?;
         format_file::create_if_missing(path)?;
         damage::check_not_noted(path)?;
-        let limits = Limits::of(options.cache_bytes);
+        let limits = Limits::of(options);
         if !Self::exists(path) {
             create(path, &limits)?;
         }
@@ -68,7 +70,7 @@ impl Disk {
             .inspect_err(|error| damage::note(path, error))?;
         let engine = Arc::new(engine);
         Ok(Self {
-            _threads: Threads::start(&engine)?,
+            threads: Mutex::new(Some(Threads::start(&engine, options.workers)?)),
             engine,
             hold: Arc::new(Hold {
                 _directory: None,

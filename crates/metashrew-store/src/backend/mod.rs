@@ -187,6 +187,16 @@ pub enum Durability {
     Synced,
 }
 
+impl Durability {
+    /// A fixed word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Buffered => "buffered",
+            Self::Synced => "synced",
+        }
+    }
+}
+
 /// A failure inside an engine.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} failed")]

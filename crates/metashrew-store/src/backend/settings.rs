@@ -9,19 +9,15 @@ use lsm_tree::config::{FilterPolicy, HashRatioPolicy, PinningPolicy};
 use lsm_tree::{Cache, Config, DescriptorTable, SequenceNumberCounter};
 
 use super::Space;
+use crate::open::StoreOptions;
 
 /// Slots of the hash index in each data block of newest versions, by entry.
 const HASHES_PER_ENTRY: f32 = 1.33;
-/// One in how many of the process's file descriptors the engine may keep.
-const FILES_SHARE: usize = 4;
-const MIN_CACHED_FILES: usize = 16;
-/// Enough for half a terabyte of tables of 64 MiB.
-const MAX_CACHED_FILES: usize = 8_192;
 /// Tables much smaller than 64 MiB would be many; a flush of more than 256 MiB takes
 /// long, and so does reading as much of the log after a kill.
 const FLUSH_BYTES: std::ops::RangeInclusive<u64> = (4 << 20)..=(256 << 20);
 
-/// How the memory is shared out, in bytes.
+/// How the memory is shared out, in bytes, and how many files may be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
     /// Blocks of tables.
@@ -32,17 +28,21 @@ pub(super) struct Limits {
     pub(super) flush_at: u64,
     /// Beyond it a commit waits until some were written out.
     pub(super) max_dirty: u64,
+    /// Tables whose files stay open.
+    pub(super) files: usize,
 }
 
 impl Limits {
-    /// Of an engine that may take `bytes` for its caches.
-    pub(super) fn of(bytes: u64) -> Self {
+    /// Of an engine that is opened so.
+    pub(super) fn of(options: &StoreOptions) -> Self {
+        let bytes = options.cache_bytes;
         let flush_at = (bytes / 4).clamp(*FLUSH_BYTES.start(), *FLUSH_BYTES.end());
         Self {
             blocks: bytes / 2,
             resident: bytes / 2,
             flush_at,
             max_dirty: 2 * flush_at,
+            files: options.max_open_files,
         }
     }
 }
@@ -58,7 +58,7 @@ impl SharedByTrees {
     pub(super) fn new(limits: &Limits, filter: Option<Arc<dyn Factory>>) -> Self {
         Self {
             cache: Arc::new(Cache::with_capacity_bytes(limits.blocks)),
-            files: Arc::new(DescriptorTable::new(cached_files())),
+            files: Arc::new(DescriptorTable::new(limits.files)),
             filter,
         }
     }
@@ -92,19 +92,6 @@ impl SharedByTrees {
     }
 }
 
-/// How many files the engine keeps open: a part of what the process may have, so that
-/// connections and the files that a compaction opens find room beside them.
-fn cached_files() -> usize {
-    #[cfg(unix)]
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    #[cfg(not(unix))]
-    let limit = Some(0);
-    let share = limit.map_or(usize::MAX, |limit| {
-        usize::try_from(limit).unwrap_or(usize::MAX) / FILES_SHARE
-    });
-    share.clamp(MIN_CACHED_FILES, MAX_CACHED_FILES)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +99,10 @@ mod tests {
     #[test]
     fn memory_is_shared_out_within_what_was_given() {
         for bytes in [64 << 20, 128 << 20, 1 << 30, 6 << 30] {
-            let limits = Limits::of(bytes);
+            let limits = Limits::of(&StoreOptions {
+                cache_bytes: bytes,
+                ..StoreOptions::default()
+            });
             assert!(limits.blocks + limits.resident <= bytes, "{limits:?}");
             assert!(limits.max_dirty <= limits.resident, "{limits:?}");
             assert!(limits.flush_at < limits.max_dirty, "{limits:?}");

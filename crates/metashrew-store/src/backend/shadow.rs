@@ -48,7 +48,7 @@ impl ReadOnlyDisk {
         let shadow = make(&directory, &versions).map_err(failed(
             "making a temporary directory to read the database in",
         ))?;
-        let trees = open_trees(shadow.path(), &Limits::of(options.cache_bytes))?;
+        let trees = open_trees(shadow.path(), &Limits::of(options))?;
         let (_, content) = look(path, &trees, &directory, options.accept_lost_commits)?;
         let index = Index::default();
         for layer in content.layers.iter().rev() {

@@ -9,9 +9,6 @@ use std::time::Duration;
 use super::BackendError;
 use super::engine::Engine;
 
-/// More compactions at once than this get into each other's way.
-const MAX_COMPACTION_THREADS: usize = 4;
-
 /// The threads of an open engine, which end when it is dropped. What is not in tables by
 /// then is written out before.
 pub(super) struct Threads {
@@ -20,14 +17,14 @@ pub(super) struct Threads {
 }
 
 impl Threads {
-    pub(super) fn start(engine: &Arc<Engine>) -> Result<Self, BackendError> {
+    /// One that flushes, and so many that compact.
+    pub(super) fn start(engine: &Arc<Engine>, workers: usize) -> Result<Self, BackendError> {
         let mut threads = Self {
             engine: Arc::clone(engine),
             threads: Vec::new(),
         };
         threads.spawn("store-flush", flush)?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..(cores / 2).clamp(1, MAX_COMPACTION_THREADS) {
+        for _ in 0..workers.max(1) {
             threads.spawn("store-compact", compact)?;
         }
         Ok(threads)

@@ -260,6 +260,8 @@ mod tests {
     fn every_flag_of_start_can_stand_in_the_file() {
         let values = |arg: &Arg| match arg.get_id().as_str() {
             "no_stateful_views" | "rest" | "accept_guest_change" | "accept_less_work" => "true",
+            "cache" => "\"64MiB\"",
+            "durability" => "\"buffered\"",
             "view_scope" => "\"shared\"",
             "height_compat" => "\"next\"",
             "on_halt" => "\"exit\"",

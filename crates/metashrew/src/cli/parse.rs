@@ -10,6 +10,7 @@ use clap::{ArgMatches, ColorChoice, Command as Parser, CommandFactory, Error, Fr
 
 use super::values::ViewBlock;
 use super::{Cli, Command, Start, View, ViewSource, config};
+use crate::memory::{self, Memory};
 use crate::nearest::nearest;
 
 /// The command line, with what its configuration file adds. Ends the process on a
@@ -48,7 +49,9 @@ pub(super) fn parse_from(args: Vec<OsString>) -> anyhow::Result<Cli> {
     let checked = choose_log(&mut cli, &matches).and_then(|()| {
         match (&mut cli.command, matches.subcommand()) {
             (Command::View(view), _) => check_view(view),
-            (Command::Start(start), Some((_, matches))) => choose(start, matches),
+            (Command::Start(start), Some((_, matches))) => {
+                choose(start, matches).and_then(|()| share_memory(start, memory::total()))
+            }
             _ => Ok(()),
         }
     });
@@ -226,6 +229,14 @@ fn choose(start: &mut Start, matches: &ArgMatches) -> Result<(), Mistake> {
         .ok_or_else(|| both("--auth and --cookie-file"))?;
     let order = ranks("network", "magic");
     keep_one(order, &mut node.network, &mut node.magic).ok_or_else(|| both("--network and --magic"))
+}
+
+/// Says what each part of the process may have of `total`, all the memory there is.
+fn share_memory(start: &mut Start, total: Option<u64>) -> Result<(), Mistake> {
+    let views = start.views.view_memory_budget;
+    start.memory = Memory::share(total, start.storage.cache, views)
+        .map_err(|error| (ErrorKind::ValueValidation, error.to_string()))?;
+    Ok(())
 }
 
 /// Drops the one of lower rank; none if the ranks are equal, and both are there.

@@ -9,6 +9,7 @@ use metashrew_server::Cors;
 use metashrew_sync::{Auth, Network};
 
 use super::values::{self, Host, Listen};
+use crate::memory::Memory;
 use crate::size::Size;
 
 /// Index blocks from a node or from files and serve JSON-RPC, meanwhile and after
@@ -103,6 +104,9 @@ pub(crate) struct Start {
     pub(crate) min_free_space: Option<Size>,
 
     #[command(flatten)]
+    pub(crate) storage: Storage,
+
+    #[command(flatten)]
     pub(crate) node: NodeArgs,
 
     #[command(flatten)]
@@ -110,6 +114,51 @@ pub(crate) struct Start {
 
     #[command(flatten)]
     pub(crate) views: Views,
+
+    /// How the memory is shared out, by these flags and the machine.
+    #[arg(skip)]
+    pub(crate) memory: Memory,
+}
+
+/// How the database is kept.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Storage")]
+pub(crate) struct Storage {
+    /// The memory for caches of the database, in bytes, or with a suffix such as MiB [default: a
+    /// quarter of the memory that the process may have]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_CACHE",
+        value_parser = values::parse_cache
+    )]
+    pub(crate) cache: Option<Size>,
+
+    /// What a block survives once it can be seen
+    #[arg(
+        long,
+        value_name = "WHAT",
+        env = "METASHREW_DURABILITY",
+        default_value = "synced"
+    )]
+    pub(crate) durability: Durability,
+
+    /// How many files of the database are kept open [default: a quarter of the file descriptors
+    /// that the process may have, 8192 at most]
+    #[arg(long, value_name = "COUNT", env = "METASHREW_MAX_OPEN_FILES")]
+    pub(crate) max_open_files: Option<NonZeroUsize>,
+
+    /// How many threads compact the database [default: half the number of cores, 4 at most]
+    #[arg(long, value_name = "COUNT", env = "METASHREW_WORKERS")]
+    pub(crate) workers: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Durability {
+    /// A power cut
+    Synced,
+    /// The end of the process; a power cut may take the blocks of the last seconds
+    Buffered,
 }
 
 /// How to reach a node. Passwords are kept out of the help, which shows variables.
@@ -322,14 +371,10 @@ pub(crate) struct Views {
     )]
     pub(crate) view_timeout_ms: u64,
 
-    /// The memory of all persistent instances together, in bytes, or with a suffix such as MiB
-    #[arg(
-        long,
-        value_name = "SIZE",
-        env = "METASHREW_VIEW_MEMORY_BUDGET",
-        default_value = "1GiB"
-    )]
-    pub(crate) view_memory_budget: Size,
+    /// The memory of all instances together, in bytes, or with a suffix such as MiB [default: 1GiB,
+    /// or a quarter of the memory that the process may have if that is less]
+    #[arg(long, value_name = "SIZE", env = "METASHREW_VIEW_MEMORY_BUDGET")]
+    pub(crate) view_memory_budget: Option<Size>,
 
     /// The memory of one instance [default: --view-memory-budget]
     #[arg(long, value_name = "SIZE", env = "METASHREW_VIEW_MAX_INSTANCE_MEMORY")]

@@ -14,6 +14,7 @@ use metashrew_store::{BlockId, ParseBlockIdError, without_hex_prefix};
 use metashrew_sync::{Auth, CoreSettings, Network, check_endpoint};
 
 use super::server_url::ServerUrl;
+use crate::size::Size;
 
 /// Takes the directory of a database. A shell leaves the `~` of `--db=~/x` as it is:
 /// a folder of that name is never meant.
@@ -48,6 +49,17 @@ impl FromStr for Host {
             Err("expected a host's name or address, such as 127.0.0.1, without a port")
         }
     }
+}
+
+/// Takes the memory for caches of a database.
+pub(super) fn parse_cache(text: &str) -> Result<Size, String> {
+    /// Less would hold nothing that is asked for twice.
+    const LEAST: usize = 16 << 20;
+    let size: Size = text.parse().map_err(|error| format!("{error}"))?;
+    if size.0 < LEAST {
+        return Err("expected 16MiB or more".to_owned());
+    }
+    Ok(size)
 }
 
 /// Where to listen.

@@ -5,23 +5,40 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use metashrew_store::{OpenError, Store, StoreOptions};
 
-/// The database in the directory `path`; an error if there is none.
-pub(super) fn open_existing(path: &Path) -> Result<Store> {
-    explain(Store::open_existing(path, StoreOptions::default()), path)
+use crate::cli::Database;
+use crate::descriptors;
+use crate::memory::{self, Memory};
+use crate::size::Size;
+
+/// The database that the flags name; an error if there is none.
+pub(super) fn open_existing(args: &Database) -> Result<Store> {
+    explain(
+        Store::open_existing(&args.db, options(args.cache)?),
+        &args.db,
+    )
 }
 
-/// The database in the directory `path`, for reading only: nothing there is changed.
-pub(super) fn open_to_read(path: &Path) -> Result<Store> {
-    explain(Store::open_read_only(path, StoreOptions::default()), path)
+/// The database in the directory `path`, for reading only, with so much memory for
+/// caches: nothing there is changed.
+pub(super) fn open_to_read(path: &Path, cache: Option<Size>) -> Result<Store> {
+    explain(Store::open_read_only(path, options(cache)?), path)
 }
 
 /// As [`open_existing`], accepting that durable commits are gone.
-pub(super) fn open_accepting_lost_commits(path: &Path) -> Result<Store> {
+pub(super) fn open_accepting_lost_commits(args: &Database) -> Result<Store> {
     let options = StoreOptions {
         accept_lost_commits: true,
-        ..StoreOptions::default()
+        ..options(args.cache)?
     };
-    explain(Store::open_existing(path, options), path)
+    explain(Store::open_existing(&args.db, options), &args.db)
+}
+
+/// How a command opens a database that does nothing else with the machine.
+fn options(cache: Option<Size>) -> Result<StoreOptions> {
+    descriptors::raise_limit();
+    let no_views = Some(Size(0));
+    let memory = Memory::share(memory::total(), cache, no_views).map_err(anyhow::Error::msg)?;
+    Ok(StoreOptions::default().with_cache(memory.cache))
 }
 
 /// Whether there may be a database in the directory `path`.
@@ -30,8 +47,8 @@ pub(super) fn exists(path: &Path) -> bool {
 }
 
 /// The database in the directory `path`, created if there is none.
-pub(super) fn open_or_create(path: &Path) -> Result<Store> {
-    explain(Store::open(path, StoreOptions::default()), path)
+pub(super) fn open_or_create(path: &Path, options: StoreOptions) -> Result<Store> {
+    explain(Store::open(path, options), path)
 }
 
 fn explain(opened: Result<Store, OpenError>, path: &Path) -> Result<Store> {

@@ -5,6 +5,7 @@ use metashrew_runtime::PreparedGuest;
 
 use super::database;
 use crate::cli::{Start, usage_error};
+use crate::size::Size;
 
 /// Compiles the guest and says which it is. Fails if it cannot index, or none of its
 /// views could ever run.
@@ -29,14 +30,12 @@ pub(super) fn prepare(args: &Start) -> Result<PreparedGuest> {
 
 /// An instance that may not have its first memory cannot be made.
 fn check_memory(args: &Start, initial: u64) -> Result<()> {
-    let views = &args.views;
-    let (flag, limit) = match views.view_max_instance_memory {
-        Some(limit) if limit.0 < views.view_memory_budget.0 => {
-            ("--view-max-instance-memory", limit.0)
-        }
-        _ => ("--view-memory-budget", views.view_memory_budget.0),
+    let budget = args.memory.views;
+    let (flag, limit) = match args.views.view_max_instance_memory.map(Size::bytes) {
+        Some(limit) if limit < budget => ("--view-max-instance-memory", limit),
+        _ => ("--view-memory-budget", budget),
     };
-    if initial <= limit as u64 {
+    if initial <= limit {
         return Ok(());
     }
     let what = format!(

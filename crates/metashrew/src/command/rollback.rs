@@ -9,7 +9,7 @@ use super::{Output, database};
 use crate::cli::Rollback;
 
 pub(super) fn run(args: &Rollback) -> Result<()> {
-    let store = database::open_existing(&args.database.db)?;
+    let store = database::open_existing(&args.database)?;
     let snapshot = store.snapshot();
     let tip = wait(snapshot.resolve(&BlockId::Latest))?;
     // A height above the tip would be done at once, and most likely be a slip.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use metashrew_runtime::MetashrewRuntime;
 use metashrew_server::{Reserved, Server, ServerHandle, ServerOptions};
-use metashrew_store::Store;
+use metashrew_store::{Store, StoreOptions};
 use metashrew_sync::{IndexEnd, IndexError, IndexState, Indexer, Progress, Stop};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -18,7 +18,8 @@ use super::{database, guest, halt};
 use crate::allocator;
 use crate::cli::Start;
 use crate::console::{self, Console};
-use crate::descriptors;
+use crate::descriptors::{self, Descriptors};
+use crate::memory::mebibytes;
 use crate::reading::Reading;
 use crate::signals::Signals;
 
@@ -52,7 +53,7 @@ pub(super) fn run(args: &Start, console: &Console) -> Result<()> {
 
 async fn serve(args: &Start, console: &Console) -> Result<()> {
     allocator::give_back_unused();
-    let descriptors = descriptors::raise_limit();
+    let descriptors = args.descriptors(descriptors::raise_limit());
     let mut signals = Signals::catch().context("signals cannot be caught")?;
     // All that can be checked is checked before a database is made.
     let address = Reserved::take(args.serving.address()?)?;
@@ -61,7 +62,11 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
     if !database::exists(&args.db) {
         source.check_exit(args)?;
     }
-    let runtime = guest.over(database::open_or_create(&args.db)?)?;
+    let runtime = {
+        let options = args.store_options(&descriptors);
+        tell_settings(args, &options, &descriptors);
+        guest.over(database::open_or_create(&args.db, options)?)?
+    };
     if let Some(node) = source.node() {
         node.keep_blocks_index();
     }
@@ -72,13 +77,8 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
     let reporter = Arc::new(source.reporter(indexer.progress(), runtime.clone()));
     let options = ServerOptions {
         indexing: Some(Arc::<Reporter>::clone(&reporter)),
-        ..args.server_options(descriptors)
+        ..args.server_options(&descriptors)
     };
-    tracing::info!(
-        descriptors,
-        connections = options.max_open_connections,
-        "open files and connections are limited"
-    );
     let server = Server::serve(address, runtime.clone(), options)?;
     let stateful_views = args.views.are_stateful().then(|| runtime.clone());
     let mut indexing = Indexing::start(indexer, runtime.store().clone())?;
@@ -137,6 +137,27 @@ async fn until_over(
             }
         }
     }
+}
+
+/// Says how the machine is shared out.
+fn tell_settings(args: &Start, store: &StoreOptions, descriptors: &Descriptors) {
+    let memory = &args.memory;
+    let total = memory.total.map(mebibytes);
+    tracing::info!(
+        total,
+        engine = mebibytes(store.cache_bytes),
+        values = mebibytes(store.read_cache_bytes),
+        views = mebibytes(memory.views),
+        blocks = mebibytes(memory.fetched + memory.uncommitted),
+        "memory is shared out"
+    );
+    tracing::info!(
+        durability = store.durability.as_str(),
+        workers = store.workers,
+        files = descriptors.files,
+        connections = descriptors.connections,
+        "threads, open files and connections are limited"
+    );
 }
 
 /// Says where indexing goes on.

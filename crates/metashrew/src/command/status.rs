@@ -95,6 +95,7 @@ fn lines(ready: &Value, stats: &Value) -> String {
         "memory",
         memory.map(|bytes| format!("{:.0} MB", bytes / 1e6)),
     );
+    line("storage", at("/storage").and_then(storage_line));
     let megabytes = |path: &str| number(path).map(|bytes| format!("{:.0} MB", bytes / 1e6));
     line("database", megabytes("/database/bytes"));
     line("free on its disk", megabytes("/database/free_bytes"));
@@ -112,6 +113,19 @@ fn lines(ready: &Value, stats: &Value) -> String {
     });
     line("blocks from", sources.filter(|counts| !counts.is_empty()));
     text
+}
+
+/// How the database was opened.
+fn storage_line(storage: &Value) -> Option<String> {
+    let megabytes = |name: &str| Some(storage[name].as_f64()? / 1e6);
+    Some(format!(
+        "{:.0} MB of cache in the engine, {:.0} MB for values, {}, {} open files, {} workers",
+        megabytes("engine_cache_bytes")?,
+        megabytes("read_cache_bytes")?,
+        storage["durability"].as_str()?,
+        storage["max_open_files"],
+        storage["workers"]
+    ))
 }
 
 fn guest_line(guest: &Value) -> Option<String> {

@@ -18,9 +18,9 @@ const INTERVAL: Duration = Duration::from_secs(10);
 pub(super) fn run(args: &Verify, console: &Console) -> Result<()> {
     let db = &args.database.db;
     let store = if args.accept_lost_commits {
-        database::open_accepting_lost_commits(db)?
+        database::open_accepting_lost_commits(&args.database)?
     } else {
-        database::open_to_read(db)?
+        database::open_to_read(db, args.database.cache)?
     };
     let options = VerifyOptions {
         memory_bytes: args.memory.0 as u64,

@@ -31,6 +31,7 @@ mod pending;
 mod power_cuts;
 mod secure;
 mod serving;
+mod shares;
 mod signals;
 mod sources;
 mod start;

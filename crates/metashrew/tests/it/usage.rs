@@ -9,7 +9,7 @@ use crate::harness::{Place, Running, fail, metashrew, succeed};
 const START: [&str; 7] = ["start", "--indexer", "g", "--blocks", "b", "--db", "d"];
 
 /// Flags of `start` with a value that each would not take, and what is said.
-const BAD_VALUES: [(&str, &str, &str); 21] = [
+const BAD_VALUES: [(&str, &str, &str); 24] = [
     (
         "--listen",
         "8080",
@@ -49,6 +49,9 @@ const BAD_VALUES: [(&str, &str, &str); 21] = [
     ("--cors", "nonsense", "`nonsense` is not an origin"),
     ("--exit-at", "-1", "-1 is not in 0..=4294967295"),
     ("--view-memory-budget", "1GB", "expected bytes"),
+    ("--cache", "1MiB", "expected 16MiB or more"),
+    ("--durability", "none", "possible values: synced, buffered"),
+    ("--workers", "0", "number would be zero"),
     ("--view-timeout-ms", "0", "0 is not in 1.."),
     ("--view-scope", "share", "a similar value exists: 'shared'"),
 ];
