@@ -39,6 +39,8 @@ pub struct IndexingReport {
     pub failed_block: Option<(Height, BlockHash)>,
     /// The block that the guest is processing.
     pub current_block: Option<CurrentBlock>,
+    /// The commit or rollback that is under way.
+    pub current_write: Option<CurrentWrite>,
     /// The last reorganisation since the start.
     pub last_reorg: Option<Reorg>,
     /// What was done since the start. Default: not known.
@@ -55,6 +57,19 @@ pub struct CurrentBlock {
     /// Its hash.
     pub block_hash: BlockHash,
     /// For how long it has been processed.
+    pub elapsed: Duration,
+}
+
+/// A write to the database that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CurrentWrite {
+    /// What it is, in a fixed word.
+    pub kind: &'static str,
+    /// The lowest block that it is about.
+    pub first: Height,
+    /// The highest one.
+    pub last: Height,
+    /// For how long it has been under way.
     pub elapsed: Duration,
 }
 

@@ -28,7 +28,8 @@ mod wire;
 pub use error::ServerError;
 pub use handle::{Reserved, Server, ServerHandle};
 pub use indexing::{
-    CurrentBlock, IndexingReport, IndexingState, IndexingStatus, IndexingTotals, Reorg,
+    CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingStatus, IndexingTotals,
+    Reorg,
 };
 pub use options::{Cors, HeightCompat, ParseCorsError, ServerOptions};
 pub use process::resident_memory;

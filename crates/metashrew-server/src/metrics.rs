@@ -270,6 +270,11 @@ fn work(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
         "For how long the guest has been processing it",
         current.map(|block| block.elapsed.as_secs_f64()),
     )?;
+    families.some_gauge(
+        "metashrew_current_write_seconds",
+        "For how long the commit or rollback that is under way has been",
+        (readings.indexing.current_write).map(|write| write.elapsed.as_secs_f64()),
+    )?;
     let Some(totals) = &readings.indexing.totals else {
         return Ok(());
     };

@@ -109,6 +109,17 @@ impl Store {
             .map_or_else(CacheStats::default, |cache| cache.stats())
     }
 
+    /// Writes out what the engine holds in memory only, so that the next opening has nothing
+    /// to read again: for an end that has the time. Without it nothing is lost that a commit
+    /// had promised. Waits for a commit or rollback that is under way.
+    ///
+    /// # Errors
+    /// If the machine kept it from being written out.
+    pub fn close(&self) -> Result<(), BackendError> {
+        let _writer = self.inner.writer.lock();
+        self.inner.backend.close()
+    }
+
     /// How it was opened; none if it is not on disk.
     pub fn options(&self) -> Option<&StoreOptions> {
         self.inner.options.get()

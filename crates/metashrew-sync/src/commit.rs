@@ -13,7 +13,7 @@ use crate::error::IndexError;
 use crate::execute::Processed;
 use crate::indexer::Indexer;
 use crate::machine::WaitsFor;
-use crate::progress::{Asked, Span, Work};
+use crate::progress::{Asked, Span, WriteKind};
 use crate::stop::Stop;
 
 /// How many bytes are free where the database is, if that can be told.
@@ -98,11 +98,9 @@ impl Indexer {
         last: BlockRef,
         since: Instant,
     ) -> Result<(), CommitError> {
-        let (first, last) = (first.height, last.height);
-        self.progress
-            .set_committing(Some(Work { first, last, since }));
-        let result = self.runtime.store().commit_batch(batch);
-        self.progress.set_committing(None);
+        let blocks = (first.height, last.height);
+        let commit = || self.runtime.store().commit_batch(batch);
+        let result = self.progress.write(WriteKind::Commit, blocks, commit);
         self.progress.spend(Span::Committing, since);
         result.map(drop)
     }

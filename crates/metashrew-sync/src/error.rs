@@ -5,6 +5,7 @@ use metashrew_store::{BlockHash, ClaimError, CommitError, Height, ReadError, Rol
 
 use crate::failure_kind::FailureKind;
 use crate::node::NodeError;
+use crate::progress::Writing;
 
 /// Indexing cannot go on. Every block before the one named is committed, and
 /// views at all committed heights can be served.
@@ -53,6 +54,14 @@ pub enum IndexError {
     /// Blocks of a dead branch could not be undone.
     #[error("the reorganisation could not be carried out")]
     Rollback(#[from] RollbackError),
+    /// A commit or a rollback does not return.
+    #[error("{writing} has not returned for {seconds} s")]
+    Stuck {
+        /// Which one.
+        writing: Writing,
+        /// For how long.
+        seconds: u64,
+    },
     /// The database could not be read.
     #[error("the database could not be read")]
     Read(#[from] ReadError),
@@ -137,6 +146,7 @@ impl IndexError {
             Self::Guest { height, hash, .. } | Self::Host { height, hash, .. } => {
                 (Some(*height), Some(*hash))
             }
+            Self::Stuck { writing, .. } => (Some(writing.first), None),
             Self::Commit { first: height, .. } | Self::Gap { height, .. } => (Some(*height), None),
             _ => (None, None),
         }

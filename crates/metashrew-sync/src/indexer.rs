@@ -62,7 +62,7 @@ pub(crate) enum Turn {
 impl Indexer {
     /// Blocks from `node` go through the guest of `runtime` into its store.
     pub fn new(runtime: MetashrewRuntime, node: Arc<dyn Node>, options: IndexOptions) -> Self {
-        let progress = Progress::new();
+        let progress = Progress::new(options.slow_block);
         progress.set_height(runtime.store().snapshot().tip().map(|tip| tip.height));
         Self {
             runtime,

@@ -51,7 +51,7 @@ pub use machine::WaitsFor;
 pub use network::{Network, ParseNetworkError};
 pub use node::{Accept, Node, NodeBlock, NodeError};
 pub use options::{Backoff, IndexOptions};
-pub use progress::{Progress, ProgressReport, Running};
+pub use progress::{Progress, ProgressReport, Running, WriteKind, Writing};
 pub use status::{IndexState, IndexStatus, Reorg};
 pub use stop::Stop;
 pub use zmq::{NewBlocks, SubscribeError, check_endpoint, subscribe};

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +17,7 @@ use crate::node::{NodeBlock, NodeError};
 use crate::options::IndexOptions;
 use crate::rates::Rates;
 use crate::status::{self, IndexStatus, Phase, Reorg};
-use crate::troubles::Troubles;
+use crate::troubles::{Trouble, Troubles};
 
 pub(crate) use crate::troubles::Asked;
 
@@ -45,7 +46,9 @@ pub struct Progress {
     machine_failures: AtomicU64,
     undone: AtomicU64,
     running: Mutex<Option<Running>>,
-    work: Mutex<Option<Work>>,
+    writing: Mutex<Option<Writing>>,
+    /// A write that takes so long is what indexing waits for.
+    slow_write: Duration,
     node_failures: Mutex<BTreeMap<&'static str, u64>>,
     seen: Mutex<Seen>,
     phase: Mutex<Phase>,
@@ -72,13 +75,47 @@ pub struct Running {
     pub since: Instant,
 }
 
-/// Blocks that are being committed.
+/// A write to the database that is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Work {
-    pub(crate) first: Height,
-    pub(crate) last: Height,
-    /// When that began.
-    pub(crate) since: Instant,
+pub struct Writing {
+    /// What becomes of the blocks.
+    pub kind: WriteKind,
+    /// The lowest block that it is about.
+    pub first: Height,
+    /// The highest one.
+    pub last: Height,
+    /// When it began.
+    pub since: Instant,
+}
+
+/// What a write does to blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteKind {
+    /// They are added.
+    Commit,
+    /// They are undone.
+    Rollback,
+}
+
+impl WriteKind {
+    /// A fixed word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Commit => "commit",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+impl fmt::Display for Writing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, first, last) = (self.kind.as_str(), self.first, self.last);
+        if first == last {
+            write!(formatter, "the {kind} of block {first}")
+        } else {
+            write!(formatter, "the {kind} of blocks {first} to {last}")
+        }
+    }
 }
 
 /// What [`Progress`] held at one moment.
@@ -118,6 +155,8 @@ pub struct ProgressReport {
     pub latency: Option<Duration>,
     /// The block being processed.
     pub running: Option<Running>,
+    /// The write to the database that is under way.
+    pub writing: Option<Writing>,
     /// Time since the indexer was made.
     pub elapsed: Duration,
     /// Time spent waiting for blocks to be fetched.
@@ -140,7 +179,8 @@ pub(crate) enum Span {
 }
 
 impl Progress {
-    pub(crate) fn new() -> Self {
+    /// A write that takes as long as `slow_write` is what indexing waits for.
+    pub(crate) fn new(slow_write: Duration) -> Self {
         Self {
             started: Instant::now(),
             blocks: AtomicU64::default(),
@@ -161,7 +201,8 @@ impl Progress {
             machine_failures: AtomicU64::default(),
             undone: AtomicU64::default(),
             running: Mutex::default(),
-            work: Mutex::default(),
+            writing: Mutex::default(),
+            slow_write,
             node_failures: Mutex::default(),
             seen: Mutex::default(),
             phase: Mutex::default(),
@@ -197,6 +238,7 @@ impl Progress {
             last_reorg: seen.reorg,
             latency: seen.latency,
             running: self.running(),
+            writing: self.writing(),
             elapsed: self.started.elapsed(),
             waiting: time(&self.waiting),
             executing: time(&self.executing),
@@ -213,7 +255,7 @@ impl Progress {
         let per_second = rates.per_second();
         drop(rates);
         let phase = self.phase.lock().clone();
-        let trouble = self.troubles.lock().first();
+        let trouble = self.trouble();
         status::status(&progress, phase, trouble, per_second)
     }
 
@@ -225,12 +267,49 @@ impl Progress {
         *self.running.lock() = running;
     }
 
-    pub(crate) fn committing(&self) -> Option<Work> {
-        *self.work.lock()
+    pub(crate) fn writing(&self) -> Option<Writing> {
+        *self.writing.lock()
     }
 
-    pub(crate) fn set_committing(&self, work: Option<Work>) {
-        *self.work.lock() = work;
+    /// Does a write about blocks `first` to `last`, and tells of it meanwhile.
+    pub(crate) fn write<T>(
+        &self,
+        kind: WriteKind,
+        (first, last): (Height, Height),
+        write: impl FnOnce() -> T,
+    ) -> T {
+        let since = Instant::now();
+        *self.writing.lock() = Some(Writing {
+            kind,
+            first,
+            last,
+            since,
+        });
+        let result = write();
+        *self.writing.lock() = None;
+        result
+    }
+
+    /// The write that has taken as long as `limit`, as an error.
+    pub fn stuck(&self, limit: Duration) -> Option<IndexError> {
+        let writing = self.writing()?;
+        let elapsed = writing.since.elapsed();
+        (elapsed >= limit).then(|| IndexError::Stuck {
+            writing,
+            seconds: elapsed.as_secs(),
+        })
+    }
+
+    /// What is waited for: nothing goes on while a write does not return.
+    fn trouble(&self) -> Option<Trouble> {
+        let stuck = self.stuck(self.slow_write).zip(self.writing());
+        let stuck = stuck.map(|(error, writing)| Trouble {
+            waits_for: WaitsFor::Machine,
+            error: error.to_string(),
+            since: SystemTime::now() - writing.since.elapsed(),
+            failures: 0,
+        });
+        stuck.or_else(|| self.troubles.lock().first())
     }
 
     pub(crate) fn set_height(&self, height: Option<Height>) {

@@ -16,7 +16,7 @@ use crate::fetch::{Start, good_block};
 use crate::network::Network;
 use crate::node::{Node, NodeError};
 use crate::options::IndexOptions;
-use crate::progress::Progress;
+use crate::progress::{Progress, WriteKind};
 use crate::targets::Targets;
 
 /// How the node's chain and the indexed one compare.
@@ -296,7 +296,8 @@ impl Reorganised {
             fork,
             "reorganisation: {depth} blocks from {lowest} on are undone"
         );
-        store.rollback(fork)?;
+        let rollback = || store.rollback(fork);
+        progress.write(WriteKind::Rollback, (lowest, tip), rollback)?;
         progress.count_rollback(fork, depth);
         Ok(start)
     }

@@ -36,7 +36,8 @@ pub enum IndexState {
     Syncing,
     /// It has indexed what the node has, but for one block at most, and waits for more.
     Following,
-    /// It waits for the node or the machine, and tries again and again.
+    /// It waits for the node or the machine, and tries again and again; or for a write that
+    /// does not return.
     Waiting {
         /// What has to get better.
         waits_for: WaitsFor,
@@ -44,7 +45,7 @@ pub enum IndexState {
         error: String,
         /// When that began.
         since: SystemTime,
-        /// How often it was tried in vain.
+        /// How often it was tried in vain; 0 if the first try has not returned.
         failures: u32,
     },
     /// It cannot go on; see [`IndexError`].
@@ -192,7 +193,7 @@ mod tests {
         let progress = ProgressReport {
             height: Some(height),
             target: Some(target),
-            ..Progress::new().report()
+            ..Progress::new(Duration::from_secs(10)).report()
         };
         status(&progress, phase, trouble, (2.0, 100.0))
     }

@@ -1,4 +1,4 @@
-//! Tells of blocks and commits that take too long. Nothing ends them: only the
+//! Tells of blocks, commits and rollbacks that take too long. Nothing ends them: only the
 //! guest's author can say whether a block may take an hour.
 
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use crate::progress::{Progress, Work};
+use crate::progress::Progress;
 
 /// How often it looks.
 const TICK: Duration = Duration::from_millis(50);
@@ -19,7 +19,7 @@ pub(crate) struct Watchdog {
     threshold: Duration,
     /// When the work watched began, and how often it was told of.
     block: Option<(Instant, u32)>,
-    commit: Option<(Instant, u32)>,
+    write: Option<(Instant, u32)>,
 }
 
 impl Watchdog {
@@ -30,7 +30,7 @@ impl Watchdog {
         let mut watchdog = Self {
             threshold,
             block: None,
-            commit: None,
+            write: None,
         };
         let run = move || {
             while until.recv_timeout(TICK) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
@@ -50,14 +50,10 @@ impl Watchdog {
             let (height, hash) = (running.height, running.hash);
             tracing::warn!(height, %hash, "the guest has been processing block {height} for {seconds:.1} s");
         }
-        let commit = progress.committing();
-        let since = commit.map(|commit| commit.since);
-        if let (Some(Work { first, last, .. }), Some(seconds)) =
-            (commit, self.is_due(since, Which::Commit))
-        {
-            tracing::warn!(
-                "the commit of blocks {first} to {last} has been under way for {seconds:.1} s"
-            );
+        let writing = progress.writing();
+        let since = writing.map(|writing| writing.since);
+        if let (Some(writing), Some(seconds)) = (writing, self.is_due(since, Which::Write)) {
+            tracing::warn!("{writing} has been under way for {seconds:.1} s");
         }
     }
 
@@ -65,7 +61,7 @@ impl Watchdog {
     fn is_due(&mut self, since: Option<Instant>, which: Which) -> Option<f64> {
         let watched = match which {
             Which::Block => &mut self.block,
-            Which::Commit => &mut self.commit,
+            Which::Write => &mut self.write,
         };
         let Some(since) = since else {
             *watched = None;
@@ -85,7 +81,7 @@ impl Watchdog {
 #[derive(Clone, Copy)]
 enum Which {
     Block,
-    Commit,
+    Write,
 }
 
 /// How long work takes until it is told of, which it was so often before.

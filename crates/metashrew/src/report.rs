@@ -146,6 +146,9 @@ pub(crate) fn hint_of_indexing(error: &IndexError) -> Option<&'static str> {
         IndexError::NothingToIndex(_) => {
             Some("give blocks that reach the height to begin at, or a lower `--start-height`")
         }
+        IndexError::Stuck { .. } => Some(
+            "the disk does not answer, or hardly: look into the system's log. Nothing that was committed is lost; `metashrew start` goes on after the last block",
+        ),
         IndexError::TooDeep { .. } => Some(
             "a larger `--reorg-horizon` lets `metashrew start` follow it; or index the node's chain into a new `--db`",
         ),

@@ -36,6 +36,11 @@ impl Start {
         }
     }
 
+    /// How long a write to the database may take before it counts as stuck.
+    pub(crate) fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.write_timeout_ms)
+    }
+
     /// How much room to leave on the disk, in bytes.
     fn reserve(&self) -> u64 {
         const MOST: u64 = 2 << 30;

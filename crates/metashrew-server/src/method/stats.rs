@@ -60,6 +60,7 @@ struct Indexing {
     hint: Option<String>,
     failed_block: Option<FailedBlock>,
     current_block: Option<CurrentBlock>,
+    current_write: Option<CurrentWrite>,
     last_reorg: Option<LastReorg>,
     totals: Option<Totals>,
     sources: BTreeMap<String, u64>,
@@ -70,6 +71,15 @@ struct Indexing {
 struct CurrentBlock {
     height: u32,
     block_hash: String,
+    seconds: f64,
+}
+
+/// The commit or rollback that is under way.
+#[derive(Clone, Serialize)]
+struct CurrentWrite {
+    kind: &'static str,
+    first: u32,
+    last: u32,
     seconds: f64,
 }
 
@@ -306,6 +316,12 @@ impl Indexing {
                 height: block.height,
                 block_hash: wire::block_hash(&block.block_hash),
                 seconds: block.elapsed.as_secs_f64(),
+            }),
+            current_write: indexing.current_write.map(|write| CurrentWrite {
+                kind: write.kind,
+                first: write.first,
+                last: write.last,
+                seconds: write.elapsed.as_secs_f64(),
             }),
             totals: indexing.totals.map(|totals| Totals {
                 blocks: totals.blocks,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metashrew_server::{
-    CurrentBlock, IndexingReport, IndexingState, IndexingTotals, Reorg, ServerOptions,
+    CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingTotals, Reorg, ServerOptions,
 };
 use metashrew_store::{
     Backend, BackendError, Batch, BatchNumber, BlockHash, EngineHealth, MemoryBackend, Read, Store,
@@ -246,6 +246,12 @@ fn following() -> IndexingReport {
             block_hash: BlockHash::from_bytes([3; 32]),
             elapsed: Duration::from_millis(2_500),
         }),
+        current_write: Some(CurrentWrite {
+            kind: "commit",
+            first: 101,
+            last: 103,
+            elapsed: Duration::from_secs(7),
+        }),
         totals: Some(IndexingTotals {
             blocks: 9,
             guest: Duration::from_millis(4_500),
@@ -300,6 +306,7 @@ fn the_index_is_as_it_is_told() {
             seconds,
         );
     }
+    check("metashrew_current_write_seconds", None, 7.0);
     check("metashrew_reorgs_total", None, 2.0);
     check("metashrew_reorg_undone_blocks_total", None, 5.0);
     let failures = "metashrew_node_failures_total";

@@ -321,6 +321,15 @@ pub trait Backend: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Writes out what is only in memory, so that the next opening has nothing to read
+    /// again. Without it nothing is lost, but for a power cut what is not
+    /// [durable](Self::durable).
+    ///
+    /// The store calls this once, after the last write. Views go on being read.
+    fn close(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     /// How it is doing; none if it does not tell.
     ///
     /// Servers ask while they answer: it must not wait for anything.

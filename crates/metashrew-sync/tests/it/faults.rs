@@ -3,15 +3,16 @@
 
 use std::io;
 use std::ops::Bound;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use metashrew_store::{
     Backend, BackendError, Batch, BatchNumber, MemoryBackend, Read, Scan, Space, Store, View,
 };
-use metashrew_sync::{IndexEnd, IndexError, IndexOptions, IndexState, Stop, WaitsFor};
+use metashrew_sync::{IndexEnd, IndexError, IndexOptions, IndexState, Stop, WaitsFor, WriteKind};
 use metashrew_testing::chain::Chain;
 use metashrew_testing::guests;
 
@@ -29,6 +30,8 @@ struct Faulty {
     gets_through: AtomicBool,
     /// Whether what fails is damaged, not out of order for a while.
     damaged: AtomicBool,
+    /// Held by who wants writes not to return.
+    gate: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,7 @@ impl Backend for Faulty {
     }
 
     fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
+        drop(self.gate.lock());
         if self.damaged.load(Ordering::SeqCst) {
             return Err(BackendError::new("testing", "nonsense was read"));
         }
@@ -210,6 +214,66 @@ fn a_machine_that_goes_on_failing_is_told_of_and_holds_up_no_stop() {
         fails.store(0, Ordering::SeqCst);
         indexer.run(&Stop::new()).unwrap();
         assert_holds(&store, chain.blocks());
+    }
+}
+
+#[test]
+fn a_write_that_does_not_return_is_noticed() {
+    let chain = chain();
+    let slow = options().slow_block.min(Duration::from_millis(1));
+    let options = IndexOptions {
+        slow_block: slow,
+        ..options()
+    };
+    for (kind, blocks) in [
+        (WriteKind::Commit, "the commit of block"),
+        (WriteKind::Rollback, "the rollback of blocks 3 to 5 has not"),
+    ] {
+        let node = FakeNode::new(&chain);
+        let backend = Arc::new(Faulty::default());
+        let store = holding_five(&backend, &node, options);
+        let mut other = chain.fork(3, 5);
+        other.mine(20);
+        if kind == WriteKind::Rollback {
+            node.switch(&other);
+        }
+        let indexer = indexer(&guests::chained(), &store, &node, options);
+        let (progress, stop) = (indexer.progress(), Stop::new());
+        thread::scope(|scope| {
+            let held = backend.gate.lock().unwrap();
+            let run = scope.spawn(|| indexer.run(&stop));
+            wait_until("it waits", || {
+                matches!(progress.status().state, IndexState::Waiting { .. })
+            });
+            let IndexState::Waiting {
+                waits_for,
+                error,
+                failures,
+                since,
+            } = progress.status().state
+            else {
+                panic!("it does not wait");
+            };
+            assert_eq!((waits_for, failures), (WaitsFor::Machine, 0));
+            assert!(error.contains(blocks), "{error}");
+            assert!(since <= SystemTime::now());
+            let writing = progress.report().writing.unwrap();
+            assert_eq!(writing.kind, kind);
+            assert!(progress.stuck(slow).is_some());
+            assert!(progress.stuck(Duration::MAX).is_none());
+            // Once it returns, indexing goes on as if nothing had been.
+            drop(held);
+            assert_eq!(run.join().unwrap().unwrap(), IndexEnd::Tip);
+        });
+        assert_eq!(progress.status().state, IndexState::Done);
+        assert_eq!(progress.report().writing, None);
+        assert_eq!(progress.report().machine_failures, 0);
+        let held = if kind == WriteKind::Rollback {
+            &other
+        } else {
+            &chain
+        };
+        assert_holds(&store, held.blocks());
     }
 }
 

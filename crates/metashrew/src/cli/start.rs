@@ -98,6 +98,17 @@ pub(crate) struct Start {
     #[arg(long, value_name = "WHAT", env = "METASHREW_ON_HALT")]
     pub(crate) on_halt: Option<OnHalt>,
 
+    /// How long a commit or a rollback may take, in milliseconds; one that takes longer is told of,
+    /// and ends the command where it would end if indexing had halted: see --on-halt
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_WRITE_TIMEOUT_MS",
+        value_parser = value_parser!(u64).range(1..),
+        default_value_t = 600_000
+    )]
+    pub(crate) write_timeout_ms: u64,
+
     /// How much room to leave on the disk: with less, indexing pauses until there is more; 0 for
     /// none [default: 2GiB, or 5% of the file system if that is less]
     #[arg(long, value_name = "SIZE", env = "METASHREW_MIN_FREE_SPACE")]

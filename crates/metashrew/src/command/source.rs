@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use metashrew_runtime::MetashrewRuntime;
 use metashrew_server::{
-    CurrentBlock, IndexingReport, IndexingState, IndexingStatus, IndexingTotals,
+    CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingStatus, IndexingTotals,
 };
 use metashrew_sync::{
     BlockFiles, CoreNode, IndexError, IndexState, IndexStatus, Indexer, NewBlocks, Node, Progress,
@@ -207,6 +207,12 @@ fn report(status: IndexStatus) -> IndexingReport {
             height: block.height,
             block_hash: block.hash,
             elapsed: block.since.elapsed(),
+        }),
+        current_write: progress.writing.map(|writing| CurrentWrite {
+            kind: writing.kind.as_str(),
+            first: writing.first,
+            last: writing.last,
+            elapsed: writing.since.elapsed(),
         }),
         // A branch that replaced the first block has no block in common with it.
         last_reorg: progress.last_reorg.and_then(|reorg| {

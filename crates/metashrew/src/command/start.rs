@@ -23,6 +23,9 @@ use crate::memory::mebibytes;
 use crate::reading::Reading;
 use crate::signals::Signals;
 
+/// How long the database may take to write out what is in memory, at the end.
+const CLOSING_GRACE: Duration = Duration::from_secs(30);
+
 /// How often the bar moves.
 const BAR_EVERY: Duration = Duration::from_millis(200);
 
@@ -31,6 +34,9 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// How often it is tried at most to have stateful views after all.
 const STATEFUL_VIEWS_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether a write does not return.
+const STUCK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long requests under way may hold up the end.
 const SERVER_GRACE: Duration = Duration::from_secs(5);
@@ -116,12 +122,18 @@ async fn until_over(
 ) -> Result<()> {
     let stopping = |signal| tracing::info!("{signal}: stopping");
     loop {
+        let progress = Arc::clone(&indexing.progress);
         let ended = tokio::select! {
             signal = signals.next() => {
                 stopping(signal);
                 return Ok(());
             }
             ended = indexing.watch(console) => ended,
+            error = stuck(args, &progress) => {
+                console.hide_bar();
+                reporter.halted(halt::tell(&error));
+                return Err(error.into());
+            }
         };
         console.hide_bar();
         if after_indexing(args, &indexing.progress, reporter, ended)? == Halted::Done {
@@ -135,6 +147,20 @@ async fn until_over(
             () = indexing.resumed() => {
                 tracing::info!("the node's chain can be followed again: indexing goes on");
             }
+        }
+    }
+}
+
+/// Waits for a write that has not returned for so long that the process is to end, by
+/// `--on-halt`. Nothing else ends it: what holds the write up may pass.
+async fn stuck(args: &Start, progress: &Progress) -> IndexError {
+    let mut ticks = interval(STUCK_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Some(error) = progress.stuck(args.write_timeout())
+            && halt::exits(args, progress.report().height, &error)
+        {
+            return error;
         }
     }
 }
@@ -250,10 +276,11 @@ fn after_indexing(
     }
 }
 
-/// Ends server and indexer, within bounds: commits are atomic, and nothing else
-/// is lost by leaving.
+/// Ends server and indexer and closes the database, within bounds: commits are atomic,
+/// and nothing else is lost by leaving.
 async fn end(server: ServerHandle, mut indexing: Indexing) {
     indexing.stop.request();
+    let store = indexing.store.clone();
     let ended = async {
         if timeout(INDEXER_GRACE, indexing.ended()).await.is_err() {
             tracing::warn!("leaving although the indexer has not stopped");
@@ -265,6 +292,26 @@ async fn end(server: ServerHandle, mut indexing: Indexing) {
         }
     };
     tokio::join!(ended, answered);
+    close(store).await;
+}
+
+/// Has the engine write out what it holds in memory, so that the next start has nothing to
+/// read again. Without, nothing is lost.
+async fn close(store: Store) {
+    let closing = tokio::task::spawn_blocking(move || store.close());
+    match timeout(CLOSING_GRACE, closing).await {
+        Ok(Ok(Ok(()))) => tracing::debug!("the database is closed"),
+        Ok(Ok(Err(error))) => {
+            let cause = error.source.as_ref();
+            tracing::warn!(
+                cause,
+                "{error}: the next start reads again what was not written out"
+            );
+        }
+        Ok(Err(_)) | Err(_) => {
+            tracing::warn!("leaving although the database has not written out what is in memory");
+        }
+    }
 }
 
 /// The indexer on its thread.
@@ -385,4 +432,87 @@ fn show(progress: &Progress, store: &Store, bar: Option<&ProgressBar>, shown: &m
     bar.set_length(report.blocks + u64::from(left));
     bar.set_position(report.blocks);
     bar.set_message(reading.to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use metashrew_store::{Backend, BackendError, Batch, BatchNumber, MemoryBackend, Read, View};
+    use metashrew_sync::{BlockFiles, IndexOptions};
+    use metashrew_testing::chain::Chain;
+    use metashrew_testing::frames::{REGTEST_MAGIC, frames};
+    use metashrew_testing::guests;
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    /// An engine in memory, whose writes do not return while the gate is held.
+    #[derive(Debug, Default)]
+    struct Gated {
+        inner: MemoryBackend,
+        gate: Mutex<()>,
+    }
+
+    impl Backend for Gated {
+        fn view(&self) -> Arc<dyn View> {
+            self.inner.view()
+        }
+
+        fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
+            drop(self.gate.lock());
+            self.inner.write(batch)
+        }
+
+        fn durable(&self) -> BatchNumber {
+            self.inner.durable()
+        }
+
+        fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
+            self.inner.sync(batch)
+        }
+    }
+
+    fn args(flags: &[&str]) -> Start {
+        let needed = ["metashrew", "start", "--indexer=g", "--blocks=b", "--db=d"];
+        match Cli::parse_from(needed.iter().chain(flags)).command {
+            Command::Start(start) => *start,
+            _ => panic!("not start"),
+        }
+    }
+
+    #[test]
+    fn a_commit_that_does_not_return_ends_the_process_where_a_halt_would() {
+        let mut chain = Chain::new(8);
+        chain.mine(3);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let blocks = chain.blocks().iter().map(|block| block.bytes.as_slice());
+        std::fs::write(file.path(), frames(REGTEST_MAGIC, blocks)).unwrap();
+        let backend = Arc::new(Gated::default());
+        let store = Store::with_backend(Arc::clone(&backend) as Arc<dyn Backend>).unwrap();
+        let runtime = MetashrewRuntime::new(&guests::chained(), store.clone()).unwrap();
+        let node = Arc::new(BlockFiles::open(file.path(), None).unwrap());
+        let indexer = Indexer::new(runtime, node, IndexOptions::default());
+        let held = backend.gate.lock();
+        let tokio = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let mut indexing = Indexing::start(indexer, store.clone()).unwrap();
+        let exits = args(&["--on-halt", "exit", "--write-timeout-ms", "1"]);
+        let error = tokio.block_on(stuck(&exits, &indexing.progress));
+        assert!(
+            error.to_string().starts_with("the commit of block"),
+            "{error}"
+        );
+        let height = indexing.progress.report().height;
+        assert_eq!(height, None);
+        // Where there is something to serve, it is served.
+        assert!(!halt::exits(&args(&[]), Some(7), &error));
+        assert!(!halt::exits(&args(&["--on-halt", "serve"]), height, &error));
+        assert!(halt::exits(&args(&["--exit-at", "9"]), Some(7), &error));
+        drop(held);
+        assert_eq!(tokio.block_on(indexing.ended()).unwrap(), IndexEnd::Tip);
+        assert_eq!(store.snapshot().tip().unwrap().height, 2);
+    }
 }

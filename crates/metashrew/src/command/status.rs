@@ -76,6 +76,12 @@ fn lines(ready: &Value, stats: &Value) -> String {
         format!("{height} ({hash}), for {seconds:.1} s")
     });
     line("block at work", current);
+    let write = at("/indexing/current_write").map(|write| {
+        let (kind, first, last) = (shown(&write["kind"]), &write["first"], &write["last"]);
+        let seconds = write["seconds"].as_f64().unwrap_or_default();
+        format!("{kind} of blocks {first} to {last}, for {seconds:.1} s")
+    });
+    line("write at work", write);
     let speed = number("/indexing/blocks_per_second").map(|blocks| {
         let bytes = number("/indexing/bytes_per_second").unwrap_or_default();
         format!("{blocks:.1} blocks/s, {:.1} MB/s", bytes / 1e6)

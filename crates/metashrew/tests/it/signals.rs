@@ -34,10 +34,12 @@ fn place_height(running: &Running) -> u32 {
 #[test]
 fn it_ends_when_all_is_indexed_too() {
     let place = Place::new(3);
-    let mut running = Running::spawn(&mut place.start(&[]));
+    let mut running = Running::spawn(&mut place.start(&["-v"]));
     running.wait_for("all blocks are indexed");
     running.signal("TERM");
-    assert_eq!(running.wait().0, Some(0));
+    let (code, stderr) = running.wait();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("the database is closed"), "{stderr}");
 }
 
 #[test]
