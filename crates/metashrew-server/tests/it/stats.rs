@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metashrew_server::{
-    CurrentBlock, IndexingReport, IndexingState, IndexingTotals, Reorg, ServerOptions,
+    CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingTotals, Reorg, ServerOptions,
 };
 use metashrew_store::BlockHash;
 use serde_json::{Value, json};
@@ -128,6 +128,12 @@ fn how_indexing_goes_is_passed_on() {
             block_hash: BlockHash::from_bytes([3; 32]),
             elapsed: Duration::from_millis(2_500),
         }),
+        current_write: Some(CurrentWrite {
+            kind: "commit",
+            first: 106,
+            last: 107,
+            elapsed: Duration::from_millis(1_500),
+        }),
         totals: Some(IndexingTotals {
             blocks: 9,
             guest: Duration::from_secs(4),
@@ -167,6 +173,7 @@ fn how_indexing_goes_is_passed_on() {
             "current_block": {
                 "height": 105, "block_hash": format!("0x{}", "03".repeat(32)), "seconds": 2.5,
             },
+            "current_write": { "kind": "commit", "first": 106, "last": 107, "seconds": 1.5 },
             "totals": {
                 "blocks": 9, "guest_seconds": 4.0, "reads_seconds": 3.0, "commit_seconds": 2.0,
                 "reorgs": 2, "undone_blocks": 5, "node_failures": { "behind": 6 },

@@ -252,6 +252,19 @@ impl Backend for Disk {
         Ok(self.sync(self.view().batch()).wait()?)
     }
 
+    fn close(&self) -> Result<(), BackendError> {
+        // The threads write out what is not in tables, and end.
+        drop(self.threads.lock().take());
+        match self.engine.health().dirty_bytes {
+            0 => Ok(()),
+            left => Err(BackendError::of_kind(
+                ErrorKind::Machine,
+                "writing out recent writes",
+                format!("{left} bytes are in the log only"),
+            )),
+        }
+    }
+
     fn directory(&self) -> Option<&Path> {
         Some(&self.path)
     }

@@ -12,6 +12,8 @@ const SYNCED: StoreOptions = StoreOptions {
     cache_bytes: 8 << 20,
     read_cache_bytes: 1 << 20,
     durability: Durability::Synced,
+    max_open_files: 64,
+    workers: 1,
     accept_lost_commits: false,
 };
 

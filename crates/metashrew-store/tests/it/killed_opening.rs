@@ -21,6 +21,8 @@ const OPTIONS: StoreOptions = StoreOptions {
     cache_bytes: 8 << 20,
     read_cache_bytes: 0,
     durability: Durability::Buffered,
+    max_open_files: 64,
+    workers: 1,
     accept_lost_commits: false,
 };
 /// Twice what is written out at once with this cache, and what a batch may add to it.

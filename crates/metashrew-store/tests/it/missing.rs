@@ -13,6 +13,8 @@ const OPTIONS: StoreOptions = StoreOptions {
     cache_bytes: 8 << 20,
     read_cache_bytes: 0,
     durability: metashrew_store::Durability::Synced,
+    max_open_files: 64,
+    workers: 1,
     accept_lost_commits: false,
 };
 const VALUE_LEN: usize = 20_000;

@@ -223,3 +223,25 @@ fn a_database_tells_its_size_and_what_the_disk_has_left() {
     let memory = Store::in_memory();
     assert_eq!((memory.disk_bytes(), memory.free_space()), (None, None));
 }
+
+#[test]
+fn a_store_that_is_closed_leaves_nothing_to_be_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || Store::open(directory.path(), StoreOptions::default()).unwrap();
+    let store = open();
+    let record = commit(&store, &[("a", "1"), ("b", "2")]);
+    let dirty = |store: &Store| store.engine_health().unwrap().dirty_bytes;
+    assert!(dirty(&store) > 0);
+    let before = store.snapshot();
+    store.close().unwrap();
+    assert_eq!(dirty(&store), 0);
+    // What is there can still be read.
+    assert_eq!(before.tip(), Some(&record));
+    assert_eq!(store.snapshot().tip(), Some(&record));
+    // Closing it again changes nothing.
+    store.close().unwrap();
+    drop((before, store));
+    let store = open();
+    assert_eq!(dirty(&store), 0);
+    assert_eq!(store.snapshot().tip(), Some(&record));
+}
