@@ -76,12 +76,10 @@ fn lines(ready: &Value, stats: &Value) -> String {
         format!("{height} ({hash}), for {seconds:.1} s")
     });
     line("block at work", current);
-    let write = at("/indexing/current_write").map(|write| {
-        let (kind, first, last) = (shown(&write["kind"]), &write["first"], &write["last"]);
-        let seconds = write["seconds"].as_f64().unwrap_or_default();
-        format!("{kind} of blocks {first} to {last}, for {seconds:.1} s")
-    });
-    line("write at work", write);
+    line(
+        "write at work",
+        at("/indexing/current_write").map(write_line),
+    );
     let speed = number("/indexing/blocks_per_second").map(|blocks| {
         let bytes = number("/indexing/bytes_per_second").unwrap_or_default();
         format!("{blocks:.1} blocks/s, {:.1} MB/s", bytes / 1e6)
@@ -119,6 +117,13 @@ fn lines(ready: &Value, stats: &Value) -> String {
     });
     line("blocks from", sources.filter(|counts| !counts.is_empty()));
     text
+}
+
+/// The commit or rollback that is under way.
+fn write_line(write: &Value) -> String {
+    let (kind, first, last) = (shown(&write["kind"]), &write["first"], &write["last"]);
+    let seconds = write["seconds"].as_f64().unwrap_or_default();
+    format!("{kind} of blocks {first} to {last}, for {seconds:.1} s")
 }
 
 /// How the database was opened.
