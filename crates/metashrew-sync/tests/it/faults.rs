@@ -227,7 +227,7 @@ fn a_write_that_does_not_return_is_noticed() {
     };
     for (kind, blocks) in [
         (WriteKind::Commit, "the commit of block"),
-        (WriteKind::Rollback, "the rollback of blocks 3 to 5 has not"),
+        (WriteKind::Rollback, "the rollback of blocks 4 to 5 has not"),
     ] {
         let node = FakeNode::new(&chain);
         let backend = Arc::new(Faulty::default());
