@@ -94,13 +94,9 @@ fn lines(ready: &Value, stats: &Value) -> String {
         "reads cached",
         cached.map(|(hits, misses)| format!("{:.0}%", 100.0 * hits / (hits + misses))),
     );
-    let memory = number("/process/resident_bytes");
-    line(
-        "memory",
-        memory.map(|bytes| format!("{:.0} MB", bytes / 1e6)),
-    );
-    line("storage", at("/storage").and_then(storage_line));
     let megabytes = |path: &str| number(path).map(|bytes| format!("{:.0} MB", bytes / 1e6));
+    line("memory", megabytes("/process/resident_bytes"));
+    line("storage", at("/storage").and_then(storage_line));
     line("database", megabytes("/database/bytes"));
     line("free on its disk", megabytes("/database/free_bytes"));
     let reorg = at("/indexing/last_reorg").map(|reorg| {
