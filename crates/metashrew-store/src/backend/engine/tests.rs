@@ -22,6 +22,7 @@ const LIMITS: Limits = Limits {
     resident: 4_000,
     flush_at: 1_500,
     max_dirty: 1 << 20,
+    files: 16,
 };
 
 fn engine(limits: Limits) -> (Engine, TempDir) {
