@@ -11,10 +11,12 @@ use metashrew_store::{State, WriteSet};
 use wasmtime::Memory;
 
 use crate::deadline::Deadline;
+use crate::error::GuestBacktrace;
 use crate::fault::Fault;
 use crate::host::running;
 use crate::limits::Allowance;
 use crate::read_time::{CallReads, ReadTime};
+use crate::scout::{READS_PER_STATE, ScoutControl};
 
 /// The data of an instance's wasmtime store.
 pub(crate) struct Context {
@@ -89,6 +91,14 @@ enum Role {
     /// is kept (the buffers have its key), because a guest asks for a value's length
     /// and then for the value.
     View { last: Option<Bytes> },
+    /// Runs `_start` for what it reads: there is no place for what it writes.
+    Scout {
+        block: Bytes,
+        /// As a view's.
+        last: Option<Bytes>,
+        reads: u64,
+        control: Arc<dyn ScoutControl>,
+    },
 }
 
 impl Call {
@@ -123,6 +133,42 @@ impl Call {
         }
     }
 
+    /// A run of `_start` over `block` at `height` on the state as it is, of which nothing
+    /// is kept, until `control` has it end.
+    pub(crate) fn scout(height: u32, block: Bytes, control: Arc<dyn ScoutControl>) -> Self {
+        Self {
+            height,
+            state: control.state(),
+            role: Role::Scout {
+                block,
+                last: None,
+                reads: 0,
+                control,
+            },
+        }
+    }
+
+    /// Whether somebody wants the call to end.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        match &self.role {
+            Role::Scout { control, .. } => control.is_cancelled(),
+            Role::Index { .. } | Role::View { .. } => false,
+        }
+    }
+
+    /// Whether what the guest logs is to be told.
+    pub(crate) fn logs(&self) -> bool {
+        !matches!(self.role, Role::Scout { .. })
+    }
+
+    /// How many values a scout has read.
+    pub(crate) fn scouted_reads(&self) -> u64 {
+        match self.role {
+            Role::Scout { reads, .. } => reads,
+            Role::Index { .. } | Role::View { .. } => 0,
+        }
+    }
+
     pub(crate) fn into_state(self) -> State {
         self.state
     }
@@ -134,7 +180,7 @@ impl Call {
     /// The block, or the view's input.
     pub(crate) fn payload<'a>(&'a self, buffers: &'a Buffers) -> &'a [u8] {
         match &self.role {
-            Role::Index { block, .. } => block,
+            Role::Index { block, .. } | Role::Scout { block, .. } => block,
             Role::View { .. } => &buffers.input,
         }
     }
@@ -155,17 +201,23 @@ impl Call {
                 writes.remember(Bytes::copy_from_slice(key), newest);
                 Ok(value)
             }
-            Role::View { last } => {
-                if let Some(value) = last
-                    && buffers.last_key == key
-                {
-                    return Ok(value.clone());
+            Role::View { last } => read_through(&self.state, last, key, buffers).await,
+            Role::Scout {
+                last,
+                reads,
+                control,
+                ..
+            } => {
+                if last.is_none() || buffers.last_key != key {
+                    if control.is_cancelled() {
+                        return Err(Fault::Timeout(GuestBacktrace::default()));
+                    }
+                    *reads += 1;
+                    if reads.is_multiple_of(READS_PER_STATE) {
+                        self.state = control.state();
+                    }
                 }
-                let value = value_of(self.state.read(key).await?.as_ref());
-                buffers.last_key.clear();
-                buffers.last_key.extend_from_slice(key);
-                *last = Some(value.clone());
-                Ok(value)
+                read_through(&self.state, last, key, buffers).await
             }
         }
     }
@@ -205,6 +257,26 @@ impl Call {
             _ => None,
         }
     }
+}
+
+/// The value of `key`, which is kept as the `last` one, because a guest asks for a
+/// value's length and then for the value.
+async fn read_through(
+    state: &State,
+    last: &mut Option<Bytes>,
+    key: &[u8],
+    buffers: &mut Buffers,
+) -> Result<Bytes, Fault> {
+    if let Some(value) = last
+        && buffers.last_key == key
+    {
+        return Ok(value.clone());
+    }
+    let value = value_of(state.read(key).await?.as_ref());
+    buffers.last_key.clear();
+    buffers.last_key.extend_from_slice(key);
+    *last = Some(value.clone());
+    Ok(value)
 }
 
 fn value_of(version: Option<&metashrew_store::Version>) -> Bytes {

@@ -57,14 +57,21 @@ pub(crate) fn indexing(cache: &ModuleCache, tables: u32) -> Result<Engine, LoadE
 }
 
 /// The engine for the views of a guest with so many tables.
-pub(crate) fn viewing(cache: &ModuleCache, room: &Room, tables: u32) -> Result<Engine, LoadError> {
+/// On it, `scouts` more instances run than views may have.
+pub(crate) fn viewing(
+    cache: &ModuleCache,
+    room: &Room,
+    scouts: usize,
+    tables: u32,
+) -> Result<Engine, LoadError> {
+    let scouts = u32::try_from(scouts).unwrap_or(u32::MAX);
     // What stays mapped is meant for all tables of an instance.
     let table_keep_resident = room.table_keep_resident / tables as usize / PAGE * PAGE;
     build(cache, |config, pool| {
         config.epoch_interruption(true);
         pool.linear_memory_keep_resident(room.keep_resident)
             .table_keep_resident(table_keep_resident);
-        slots(pool, room.slots, tables);
+        slots(pool, room.slots.saturating_add(scouts), tables);
     })
 }
 

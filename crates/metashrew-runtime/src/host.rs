@@ -193,8 +193,12 @@ fn log(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {
     if !tracing::enabled!(target: "metashrew::guest", tracing::Level::INFO) {
         return Ok(());
     }
+    let call = running(&mut context.call)?;
+    if !call.logs() {
+        return Ok(());
+    }
     let text = String::from_utf8_lossy(text.get(..MAX_TEXT).unwrap_or(text));
-    let height = running(&mut context.call)?.height();
+    let height = call.height();
     tracing::info!(target: "metashrew::guest", height, "{}", text.trim_end());
     Ok(())
 }

@@ -76,7 +76,7 @@ pub struct MemorySize {
 /// If the bytes are not a WebAssembly module that can run here.
 pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
     let room = Room::of(&ViewOptions::default());
-    let engine = engine::viewing(&ModuleCache::Off, &room, tables::count(wasm)?)?;
+    let engine = engine::viewing(&ModuleCache::Off, &room, 0, tables::count(wasm)?)?;
     let module = compile(&engine, wasm)?;
     let exported = |name| module.get_export(name);
     let memory = match exported(imports::MEMORY) {

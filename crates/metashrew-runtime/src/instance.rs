@@ -11,7 +11,7 @@ use wasmtime::{Extern, InstancePre, Memory, Store, StoreContextMut, TypedFunc};
 
 use crate::context::{Buffers, Call, Context};
 use crate::deadline::{Deadline, TICKS_BETWEEN_CHECKS};
-use crate::error::GuestFault;
+use crate::error::{GuestBacktrace, GuestFault};
 use crate::fault::Fault;
 use crate::guest::{Guest, View};
 use crate::limits::Allowance;
@@ -147,6 +147,15 @@ impl Instance {
         self.take_writes()
     }
 
+    /// Runs `_start` for what it reads, and tells how much that was.
+    pub(crate) fn scout(mut self) -> (Result<(), Fault>, u64) {
+        let result = self
+            .start_function()
+            .and_then(|start| guarded(|| start.call(&mut self.store, ())));
+        let call = &self.store.data().call;
+        (result, call.as_ref().map_or(0, Call::scouted_reads))
+    }
+
     /// Runs a view, and returns its answer of at most `max_output` bytes.
     pub(crate) fn view(&mut self, view: View<'_>, max_output: usize) -> Result<Bytes, Fault> {
         let function = self.view_function(view)?;
@@ -228,7 +237,12 @@ fn new_store(
     let mut store = Store::new(guest.module().engine(), context);
     store.limiter(|context| &mut context.allowance);
     store.epoch_deadline_callback(|store: StoreContextMut<'_, Context>| {
-        store.data().deadline.tick()
+        let context = store.data();
+        if context.call.as_ref().is_some_and(Call::is_cancelled) {
+            let fault = Fault::Timeout(GuestBacktrace::default());
+            return Err(wasmtime::Error::new(fault));
+        }
+        context.deadline.tick()
     });
     store.set_epoch_deadline(TICKS_BETWEEN_CHECKS);
     store

@@ -22,6 +22,7 @@ mod options;
 mod prepared;
 mod read_time;
 mod runtime;
+mod scout;
 mod tables;
 mod view;
 
@@ -30,9 +31,11 @@ pub use error::{
     BlockError, GuestBacktrace, GuestFault, HostFault, LoadError, SessionLoss, ViewError,
 };
 pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
-pub use options::{ModuleCache, RuntimeOptions, Scope, ViewOptions};
+pub use options::{ModuleCache, RuntimeOptions, Scope, ScoutOptions, ViewOptions};
 pub use prepared::PreparedGuest;
+pub use read_time::BlockReads;
 pub use runtime::MetashrewRuntime;
+pub use scout::{ScoutControl, ScoutEnd, Scouted};
 pub use view::{
     CallCounts, DropCounts, ErrorCounts, LatencyHistogram, PendingBlock, Route, ViewAnswer, ViewAt,
     ViewCall, ViewCount, ViewStats,

@@ -6,6 +6,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::error::{GuestBacktrace, HostFault};
 use crate::fault::Fault;
+use crate::scout::ScoutMemory;
 use crate::view::Desk;
 
 /// Elements that the tables of an instance may have together, on every host alike:
@@ -21,14 +22,48 @@ const TABLE_ELEMENT: usize = size_of::<usize>();
 /// 4 GiB. Every other refusal ends the call.
 pub(crate) struct Allowance {
     limit: usize,
-    budget: Option<Weak<Desk>>,
-    /// Whether the budget may be exceeded.
-    overdraws: bool,
+    budget: Budget,
     reserved: usize,
     /// Elements that all tables have.
     table_elements: usize,
     /// Whether the growth under way is within the guest's own maximum.
     legal: bool,
+}
+
+/// What an instance's bytes are taken from.
+enum Budget {
+    Unlimited,
+    Views {
+        desk: Weak<Desk>,
+        /// Whether the budget may be exceeded.
+        overdraws: bool,
+    },
+    Scouts(Arc<ScoutMemory>),
+}
+
+impl Budget {
+    /// Takes `bytes` for an instance that `has` some; false if there are not as many.
+    fn take(&self, has: usize, bytes: usize) -> bool {
+        match self {
+            Self::Unlimited => true,
+            Self::Views { desk, overdraws } => desk
+                .upgrade()
+                .is_none_or(|desk| desk.take_memory(has, bytes, *overdraws)),
+            Self::Scouts(memory) => memory.take(bytes),
+        }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        match self {
+            Self::Unlimited => {}
+            Self::Views { desk, .. } => {
+                if let Some(desk) = desk.upgrade() {
+                    desk.give_back_memory(bytes);
+                }
+            }
+            Self::Scouts(memory) => memory.give_back(bytes),
+        }
+    }
 }
 
 impl Allowance {
@@ -41,8 +76,7 @@ impl Allowance {
     pub(crate) fn up_to(limit: usize) -> Self {
         Self {
             limit,
-            budget: None,
-            overdraws: false,
+            budget: Budget::Unlimited,
             reserved: 0,
             table_elements: 0,
             legal: false,
@@ -53,8 +87,17 @@ impl Allowance {
     /// instance lives. If it `overdraws`, it gets them even if the budget is used up.
     pub(crate) fn within(limit: usize, desk: &Arc<Desk>, overdraws: bool) -> Self {
         let mut allowance = Self::up_to(limit);
-        allowance.budget = Some(Arc::downgrade(desk));
-        allowance.overdraws = overdraws;
+        allowance.budget = Budget::Views {
+            desk: Arc::downgrade(desk),
+            overdraws,
+        };
+        allowance
+    }
+
+    /// What is left of the scouts' memory.
+    pub(crate) fn of_scout(memory: Arc<ScoutMemory>) -> Self {
+        let mut allowance = Self::unlimited();
+        allowance.budget = Budget::Scouts(memory);
         allowance
     }
 
@@ -67,9 +110,7 @@ impl Allowance {
 impl Allowance {
     fn take(&mut self, bytes: usize) -> wasmtime::Result<()> {
         let wanted = self.reserved.saturating_add(bytes);
-        let budget = self.budget.as_ref().and_then(Weak::upgrade);
-        let granted = wanted <= self.limit
-            && budget.is_none_or(|budget| budget.take_memory(self.reserved, bytes, self.overdraws));
+        let granted = wanted <= self.limit && self.budget.take(self.reserved, bytes);
         if !granted {
             return Err(wasmtime::Error::new(Fault::Memory {
                 wanted,
@@ -84,9 +125,7 @@ impl Allowance {
 
 impl Drop for Allowance {
     fn drop(&mut self) {
-        if let Some(budget) = self.budget.as_ref().and_then(Weak::upgrade) {
-            budget.give_back_memory(self.reserved);
-        }
+        self.budget.give_back(self.reserved);
     }
 }
 

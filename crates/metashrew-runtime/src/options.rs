@@ -12,6 +12,8 @@ pub struct RuntimeOptions {
     pub cache: ModuleCache,
     /// How views run.
     pub views: ViewOptions,
+    /// What scouts may take.
+    pub scouts: ScoutOptions,
 }
 
 /// Where compiled guests are kept, so that a guest is compiled once a machine.
@@ -79,6 +81,29 @@ impl Default for ViewOptions {
             max_instance_memory: 1024 * MIB,
             max_input: 16 * MIB,
             max_output: 64 * MIB,
+        }
+    }
+}
+
+/// What scouts may take: see [`MetashrewRuntime::scout`](crate::MetashrewRuntime::scout).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoutOptions {
+    /// Scouts that may run at a time. Default: 8.
+    pub instances: usize,
+    /// Bytes of WebAssembly memory that they may have together, with what stays mapped
+    /// for the next ones. A scout for which there is no more ends. Default: 512 MiB.
+    pub memory_budget: usize,
+    /// How long one may run: nothing else ends a guest's endless loop before the block's
+    /// turn. Default: 60 seconds.
+    pub timeout: Duration,
+}
+
+impl Default for ScoutOptions {
+    fn default() -> Self {
+        Self {
+            instances: 8,
+            memory_budget: 512 << 20,
+            timeout: Duration::from_mins(1),
         }
     }
 }

@@ -32,7 +32,9 @@ impl PreparedGuest {
     pub fn new(wasm: &[u8], options: RuntimeOptions) -> Result<Self, LoadError> {
         let tables = tables::count(wasm)?;
         let indexing = engine::indexing(&options.cache, tables)?;
-        let viewing = engine::viewing(&options.cache, &Room::of(&options.views), tables)?;
+        let room = Room::of(&options.views);
+        let scouts = options.scouts.instances;
+        let viewing = engine::viewing(&options.cache, &room, scouts, tables)?;
         Ok(Self {
             guest: Guest::compile(wasm, &indexing, &viewing)?,
             viewing,

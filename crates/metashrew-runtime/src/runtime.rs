@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use metashrew_store::{BlockId, GuestId, State, Store, WriteSet, wait};
@@ -17,10 +16,11 @@ use crate::guest::Guest;
 use crate::inspect;
 use crate::instance::Instance;
 use crate::limits::Allowance;
-use crate::options::RuntimeOptions;
+use crate::options::{RuntimeOptions, ScoutOptions};
 use crate::prepared::PreparedGuest;
-use crate::read_time::ReadTime;
-use crate::view::{PendingBlock, ViewAnswer, ViewCall, ViewCount, ViewEngine, ViewStats};
+use crate::read_time::{BlockReads, ReadTime};
+use crate::scout::{self, ScoutControl, ScoutMemory, Scouted};
+use crate::view::{PendingBlock, Room, ViewAnswer, ViewCall, ViewCount, ViewEngine, ViewStats};
 
 /// A guest over a store: processes blocks, and answers views and previews.
 ///
@@ -71,6 +71,8 @@ struct Shared {
     _epochs: Ticker,
     /// How long guests' reads took while blocks were indexed.
     block_reads: Arc<ReadTime>,
+    scouts: ScoutOptions,
+    scout_memory: Arc<ScoutMemory>,
 }
 
 impl MetashrewRuntime {
@@ -126,6 +128,8 @@ impl MetashrewRuntime {
         options: RuntimeOptions,
     ) -> Result<Self, LoadError> {
         let enabled = options.views.enabled;
+        let mapped = Room::of(&options.views).mapped_by(options.scouts.instances);
+        let scout_memory = options.scouts.memory_budget.saturating_sub(mapped);
         let views = ViewEngine::new(Arc::clone(&guest), store.clone(), options.views);
         let epochs = Ticker::start(viewing, views.at_tick())?;
         let runtime = Self {
@@ -136,6 +140,8 @@ impl MetashrewRuntime {
                 store,
                 guest,
                 block_reads: Arc::default(),
+                scout_memory: ScoutMemory::new(scout_memory),
+                scouts: options.scouts,
             }),
         };
         if enabled && let Err(error) = runtime.enable_stateful_views_sync() {
@@ -189,6 +195,29 @@ impl MetashrewRuntime {
         )
         .and_then(|mut instance| instance.start())
         .map_err(Fault::into_block_error)
+    }
+
+    /// Runs the guest over a block that is not due yet, on the state as it is, for what it
+    /// reads: then that is in the store's caches when the block's turn comes. Nothing else
+    /// is left of it, however it ends. It ends early once `control` says so, within an
+    /// epoch tick (2 ms) and the read that it is at.
+    ///
+    /// Takes the time of the caller's thread. At most [`ScoutOptions::instances`] run at a
+    /// time; one more fails.
+    pub fn scout(&self, height: u32, block: Bytes, control: &Arc<dyn ScoutControl>) -> Scouted {
+        let shared = &self.shared;
+        let (guest, memory) = (&shared.guest.viewing, &shared.scout_memory);
+        scout::run(guest, memory, &shared.scouts, (height, block), control)
+    }
+
+    /// What scouts may take.
+    pub fn scout_options(&self) -> ScoutOptions {
+        self.shared.scouts
+    }
+
+    /// Bytes of WebAssembly memory that scouts have now.
+    pub fn scout_memory(&self) -> usize {
+        self.shared.scout_memory.used()
     }
 
     /// Asks the view `function` about the state after the block `at`.
@@ -327,10 +356,10 @@ impl MetashrewRuntime {
         self.shared.views.view_counts()
     }
 
-    /// How long the reads of guests took, since the runtime was made, while they ran
-    /// over blocks to be indexed. Part of the time that the blocks took; that of a block
-    /// counts when its run is over.
-    pub fn block_read_time(&self) -> Duration {
+    /// What guests read, since the runtime was made, while they ran over blocks to be
+    /// indexed, and how long that took. Part of the time that the blocks took; that of a
+    /// block counts when its run is over.
+    pub fn block_reads(&self) -> BlockReads {
         self.shared.block_reads.total()
     }
 

@@ -105,7 +105,7 @@ mod tests {
             let wasm = growing(growths);
             let tables = count(&wasm).unwrap();
             assert_eq!(tables, 2);
-            let pooled = engine::viewing(&ModuleCache::Off, &room, tables).unwrap();
+            let pooled = engine::viewing(&ModuleCache::Off, &room, 0, tables).unwrap();
             for engine in [pooled, engine::viewing_without_pool()] {
                 assert_eq!(answer(&engine, &wasm), expect, "{growths:?}");
             }

@@ -92,6 +92,24 @@ pub struct IndexingTotals {
     pub node_failures: Vec<(&'static str, u64)>,
     /// How often the machine failed: at a write, for want of room or descriptors.
     pub machine_failures: u64,
+    /// Values that the guest read while it ran over blocks.
+    pub block_reads: u64,
+    /// What was read ahead.
+    pub scouts: Scouts,
+}
+
+/// Runs of the guest over blocks whose turn is still to come, so that what they read is in
+/// the store's caches by then.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scouts {
+    /// How many there are now.
+    pub count: usize,
+    /// Runs by how they ended: each end's name, and how many.
+    pub runs: Vec<(&'static str, u64)>,
+    /// Values that they read.
+    pub reads: u64,
+    /// Bytes of WebAssembly memory that they have now.
+    pub memory: usize,
 }
 
 /// A reorganisation.

@@ -29,7 +29,7 @@ pub use error::ServerError;
 pub use handle::{Reserved, Server, ServerHandle};
 pub use indexing::{
     CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingStatus, IndexingTotals,
-    Reorg,
+    Reorg, Scouts,
 };
 pub use options::{Cors, HeightCompat, ParseCorsError, ServerOptions};
 pub use process::resident_memory;

@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 
 use metashrew_runtime::ViewCount;
 
-use crate::indexing::IndexingState;
+use crate::indexing::{IndexingState, Scouts};
 use crate::telemetry::Readings;
 use families::Families;
 
@@ -313,6 +313,36 @@ fn work(families: &mut Families<'_>, readings: &Readings) -> fmt::Result {
         "metashrew_machine_failures",
         "Failures of the machine that indexing waited out: of writes, for want of room or descriptors",
         totals.machine_failures,
+    )?;
+    families.counter(
+        "metashrew_block_reads",
+        "Values that the guest read while it ran over blocks",
+        totals.block_reads,
+    )?;
+    scouts(families, &totals.scouts)
+}
+
+fn scouts(families: &mut Families<'_>, scouts: &Scouts) -> fmt::Result {
+    families.gauge(
+        "metashrew_scouts",
+        "Scouts that read ahead for blocks whose turn is still to come",
+        scouts.count,
+    )?;
+    families.counters(
+        "metashrew_scout_runs",
+        "Runs of scouts over blocks",
+        "end",
+        scouts.runs.iter().copied(),
+    )?;
+    families.counter(
+        "metashrew_scout_reads",
+        "Values that scouts read",
+        scouts.reads,
+    )?;
+    families.bytes(
+        "metashrew_scout_memory",
+        "WebAssembly memory of scouts",
+        scouts.memory,
     )
 }
 

@@ -15,6 +15,7 @@ use crate::machine::WaitsFor;
 use crate::options::IndexOptions;
 use crate::progress::{Asked, Progress, Running, Span};
 use crate::queue::{FetchEnd, Fetched, FetchedBlock, Queue};
+use crate::scouts::Scouts;
 use crate::stop::Stop;
 
 /// What comes out of the executor: blocks to commit, and one end, unless a stop
@@ -45,6 +46,7 @@ pub(crate) struct Executor {
     pub(crate) progress: Arc<Progress>,
     pub(crate) stop: Stop,
     pub(crate) options: IndexOptions,
+    pub(crate) scouts: Scouts,
     /// The blocks above the store's tip, lowest first.
     pub(crate) uncommitted: VecDeque<(Height, Arc<WriteSet>)>,
 }
@@ -77,12 +79,14 @@ impl Executor {
     fn process(&mut self, fetched: &FetchedBlock) -> Option<Result<Processed, IndexError>> {
         let (height, hash) = (fetched.block.height, fetched.block.hash);
         let mut tries = 0_u32;
+        let reads = self.runtime.block_reads();
         loop {
             let result = self.try_once(fetched)?;
             tries = tries.saturating_add(1);
             let source = match result {
                 Ok(writes) => {
                     self.progress.answered(Asked::Execution);
+                    self.scouts.executed(self.runtime.block_reads() - reads);
                     let writes = Arc::new(writes);
                     self.uncommitted.push_back((height, Arc::clone(&writes)));
                     return Some(Ok(Processed {
@@ -135,7 +139,9 @@ impl Executor {
         }));
         let bytes = fetched.bytes.clone();
         let height = fetched.block.height;
+        self.scouts.begin(fetched.place, &state);
         let result = self.runtime.process_block_on(state, height, bytes);
+        self.scouts.end();
         self.progress.set_running(None);
         self.progress.spend(Span::Executing, since);
         Some(result)

@@ -64,6 +64,8 @@ pub struct IndexOptions {
     /// with less, indexing pauses until there are more. Default: 0, any will do. See
     /// [`Indexer::with_free_space`](crate::Indexer::with_free_space).
     pub min_free_space: u64,
+    /// How many scouts read ahead. Default: [`ScoutCount::Auto`].
+    pub scouts: ScoutCount,
     /// The pauses between tries, of a node, of a block or of a commit.
     pub backoff: Backoff,
 }
@@ -97,9 +99,23 @@ impl Default for IndexOptions {
             stop_grace: Duration::from_secs(5),
             host_retries: 5,
             min_free_space: 0,
+            scouts: ScoutCount::Auto,
             backoff: Backoff::default(),
         }
     }
+}
+
+/// How many scouts run the guest over fetched blocks whose turn is still to come, so that
+/// what these blocks read is in the store's caches by then. No state depends on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ScoutCount {
+    /// As many as help, while reads are slow and cores idle, up to
+    /// [`ScoutOptions::instances`](metashrew_runtime::ScoutOptions::instances); none
+    /// where they do not. The default.
+    #[default]
+    Auto,
+    /// That many, up to the same bound; 0 for none.
+    Exactly(usize),
 }
 
 /// Pauses between tries, each twice as long as the one before.

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use metashrew_runtime::{ScoutEnd, Scouted};
 use metashrew_store::{BlockHash, Height};
 use parking_lot::Mutex;
 
@@ -45,6 +46,9 @@ pub struct Progress {
     caught_up: AtomicBool,
     machine_failures: AtomicU64,
     undone: AtomicU64,
+    scouts: AtomicUsize,
+    scouted: [AtomicU64; ScoutEnd::ALL.len()],
+    scout_reads: AtomicU64,
     running: Mutex<Option<Running>>,
     writing: Mutex<Option<Writing>>,
     /// A write that takes so long is what indexing waits for.
@@ -169,6 +173,26 @@ pub struct ProgressReport {
     pub committing: Duration,
 }
 
+/// What scouts did since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoutReport {
+    /// How many there are now.
+    pub count: usize,
+    /// Runs over blocks, by how they ended, in the order of
+    /// [`ScoutEnd::ALL`].
+    pub runs: [(ScoutEnd, u64); ScoutEnd::ALL.len()],
+    /// Values that they read.
+    pub reads: u64,
+}
+
+impl ScoutReport {
+    /// Runs that ended so.
+    pub fn runs_that(&self, end: ScoutEnd) -> u64 {
+        let runs = self.runs.iter().find(|(of, _)| *of == end);
+        runs.map_or(0, |(_, count)| *count)
+    }
+}
+
 /// The times that are told apart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Span {
@@ -200,6 +224,9 @@ impl Progress {
             caught_up: AtomicBool::default(),
             machine_failures: AtomicU64::default(),
             undone: AtomicU64::default(),
+            scouts: AtomicUsize::default(),
+            scouted: Default::default(),
+            scout_reads: AtomicU64::default(),
             running: Mutex::default(),
             writing: Mutex::default(),
             slow_write,
@@ -245,6 +272,31 @@ impl Progress {
             stalled: time(&self.stalled),
             committing: time(&self.committing),
         }
+    }
+
+    /// What scouts did.
+    pub fn scouts(&self) -> ScoutReport {
+        let mut runs = ScoutEnd::ALL.map(|end| (end, 0));
+        for ((_, count), counter) in runs.iter_mut().zip(&self.scouted) {
+            *count = counter.load(Ordering::Relaxed);
+        }
+        ScoutReport {
+            count: self.scouts.load(Ordering::Relaxed),
+            runs,
+            reads: self.scout_reads.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn set_scouts(&self, count: usize) {
+        self.scouts.store(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_scouted(&self, scouted: Scouted) {
+        let counters = ScoutEnd::ALL.iter().zip(&self.scouted);
+        for (_, counter) in counters.filter(|(end, _)| **end == scouted.end) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        self.scout_reads.fetch_add(scouted.reads, Ordering::Relaxed);
     }
 
     /// What the indexer is doing, how far it is and how fast.

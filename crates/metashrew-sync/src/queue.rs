@@ -36,6 +36,17 @@ pub(crate) struct FetchedBlock {
     pub(crate) bytes: Bytes,
     /// When the node was found to have it, if it was waited for.
     pub(crate) noticed: Option<Instant>,
+    /// Its place in the queue, counted from the beginning.
+    pub(crate) place: u64,
+}
+
+/// A block whose turn is still to come.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    /// Its place in the queue, counted from the beginning.
+    pub(crate) place: u64,
+    pub(crate) height: Height,
+    pub(crate) bytes: Bytes,
 }
 
 /// Why there are no more blocks.
@@ -103,6 +114,8 @@ struct Slot {
     failures: u32,
     /// Its part of the bytes.
     held: usize,
+    /// Whether a scout was given it.
+    scouted: bool,
     state: SlotState,
 }
 
@@ -152,6 +165,7 @@ impl Queue {
             planned,
             failures: 0,
             held: 0,
+            scouted: false,
             state: SlotState::Idle(None),
         });
         self.changed.notify_all();
@@ -243,6 +257,33 @@ impl Queue {
         }
     }
 
+    /// Waits for a block whose turn is still to come, among as many of the next ones as
+    /// `lookahead` says: the first that was not given out before. It stays in the queue.
+    /// None if closed, or once `lookahead` is none: see [`wake`](Self::wake).
+    pub(crate) fn take_ahead(&self, lookahead: impl Fn() -> Option<usize>) -> Option<Ahead> {
+        let mut inner = self.inner.lock();
+        while !inner.closed {
+            if let Some(ahead) = inner.take_ahead(lookahead()?) {
+                return Some(ahead);
+            }
+            self.changed.wait(&mut inner);
+        }
+        None
+    }
+
+    /// Has those who wait look again.
+    pub(crate) fn wake(&self) {
+        let _inner = self.inner.lock();
+        self.changed.notify_all();
+    }
+
+    /// Whether the next block is there.
+    pub(crate) fn has_ready(&self) -> bool {
+        let inner = self.inner.lock();
+        let next = inner.slots.front().map(|slot| &slot.state);
+        matches!(next, Some(SlotState::There { .. }))
+    }
+
     /// Ends the queue at once; what is in it is dropped.
     pub(crate) fn close(&self) {
         let mut inner = self.inner.lock();
@@ -302,11 +343,29 @@ impl Inner {
         Err(next)
     }
 
+    fn take_ahead(&mut self, lookahead: usize) -> Option<Ahead> {
+        let slots = (self.front..).zip(&mut self.slots).take(lookahead);
+        for (place, slot) in slots {
+            if let SlotState::There { bytes, .. } = &slot.state
+                && !slot.scouted
+            {
+                slot.scouted = true;
+                return Some(Ahead {
+                    place,
+                    height: slot.planned.height,
+                    bytes: bytes.clone(),
+                });
+            }
+        }
+        None
+    }
+
     fn pop(&mut self) -> Option<FetchedBlock> {
         let SlotState::There { .. } = self.slots.front()?.state else {
             return None;
         };
         let slot = self.slots.pop_front()?;
+        let place = self.front;
         self.front += 1;
         self.bytes -= slot.held;
         let SlotState::There { header, bytes } = slot.state else {
@@ -320,6 +379,7 @@ impl Inner {
             },
             bytes,
             noticed: slot.planned.noticed,
+            place,
         })
     }
 

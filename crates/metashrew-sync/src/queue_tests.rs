@@ -172,3 +172,61 @@ fn closing_wakes_all_who_wait() {
     });
     assert!(full.is_closed() && !full.plan(planned(2)) && full.pop().is_none());
 }
+
+#[test]
+fn a_scout_gets_blocks_that_are_there_in_order_each_once_and_they_stay() {
+    let queue = Queue::new(8, usize::MAX);
+    plan(&queue, 0..6);
+    let jobs: Vec<_> = (0..6).map(|_| job(&queue).unwrap()).collect();
+    let ahead = |lookahead| {
+        let ahead = queue.inner.lock().take_ahead(lookahead);
+        ahead.map(|ahead| (ahead.place, ahead.height))
+    };
+    assert_eq!(ahead(8), None);
+    assert!(!queue.has_ready());
+    for filled in [0, 1, 3, 4] {
+        fill(&queue, &jobs[filled], 10);
+    }
+    assert!(queue.has_ready());
+    assert_eq!(ahead(0), None);
+    assert_eq!(ahead(1), Some((0, 0)));
+    assert_eq!(ahead(1), None, "it was given out");
+    assert_eq!(ready(&queue), Some(0), "and stays");
+    assert_eq!(ahead(2), Some((1, 1)));
+    assert_eq!(
+        ahead(2),
+        None,
+        "block 2 is not there, and block 3 is too far"
+    );
+    assert_eq!(ahead(8), Some((3, 3)));
+    fill(&queue, &jobs[2], 10);
+    assert_eq!(ahead(8), Some((2, 2)));
+    assert_eq!(ahead(8), Some((4, 4)));
+    assert_eq!(ahead(8), None);
+    let out: Vec<_> = std::iter::from_fn(|| ready(&queue)).collect();
+    assert_eq!(out, [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_scout_that_waits_ends_when_it_is_not_wanted_or_the_queue_is_closed() {
+    for close in [true, false] {
+        let queue = Queue::new(8, usize::MAX);
+        let wanted = std::sync::atomic::AtomicBool::new(true);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                queue.take_ahead(|| {
+                    wanted
+                        .load(std::sync::atomic::Ordering::Relaxed)
+                        .then_some(8)
+                })
+            });
+            if close {
+                queue.close();
+            } else {
+                wanted.store(false, std::sync::atomic::Ordering::Relaxed);
+                queue.wake();
+            }
+            assert!(waiting.join().unwrap().is_none());
+        });
+    }
+}

@@ -2,6 +2,7 @@
 //! of their own, and committed here, until there is an end or another chain.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use crate::indexer::{IndexEnd, Indexer, Turn};
 use crate::network::Network;
 use crate::plan::Planner;
 use crate::queue::{FetchEnd, Queue};
+use crate::scouts::Scouts;
 use crate::stop::Stop;
 use crate::targets::Targets;
 use crate::wakeups::Wakeups;
@@ -31,6 +33,8 @@ pub(crate) struct Round<'a> {
     executor: JoinHandle<()>,
     executed: Receiver<Executed>,
     committed: Sender<()>,
+    /// Disconnected once no scout lives.
+    scouts: Receiver<Infallible>,
     closing: Closing,
 }
 
@@ -87,7 +91,9 @@ impl<'a> Round<'a> {
         let (executed_sender, executed) = crossbeam_channel::unbounded();
         // One token is enough to say that something was committed.
         let (committed, committed_receiver) = crossbeam_channel::bounded(1);
+        let (alive, scouts) = crossbeam_channel::bounded(0);
         let executor = Executor {
+            scouts: Scouts::new(indexer, &queue, alive),
             runtime: indexer.runtime.clone(),
             blocks: Blocks::new(
                 Arc::clone(&queue),
@@ -113,6 +119,7 @@ impl<'a> Round<'a> {
             executor,
             executed,
             committed,
+            scouts,
             closing,
         })
     }
@@ -127,7 +134,10 @@ impl<'a> Round<'a> {
         drop(self.closing);
         // Lets an executor go that waits to hear of a commit.
         drop(self.committed);
-        join(self.executor, &self.executed, grace);
+        if join(self.executor, &self.executed, grace) {
+            // They see that the queue is closed, and hold on to a state until they do.
+            let _ = self.scouts.recv_timeout(self.indexer.options.stop_grace);
+        }
         self.indexer.progress.forget_round();
         result
     }
@@ -237,18 +247,18 @@ pub(crate) fn spawn(
 }
 
 /// Waits until the executor has let go of the store; one that is stuck in a block
-/// for longer than the grace is left alone.
-fn join(executor: JoinHandle<()>, executed: &Receiver<Executed>, grace: Duration) {
+/// for longer than the grace is left alone, and the answer is false.
+fn join(executor: JoinHandle<()>, executed: &Receiver<Executed>, grace: Duration) -> bool {
     let deadline = Instant::now() + grace;
     loop {
         match executed.recv_deadline(deadline) {
             // What comes after an end was never wanted.
             Ok(_) => {}
-            Err(RecvTimeoutError::Timeout) => return,
+            Err(RecvTimeoutError::Timeout) => return false,
             Err(RecvTimeoutError::Disconnected) => {
                 // A panic was told of when the channel was found disconnected.
                 let _ = executor.join();
-                return;
+                return true;
             }
         }
     }

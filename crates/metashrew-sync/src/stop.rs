@@ -1,6 +1,7 @@
 //! A request to stop that many threads can see, and wait for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -9,9 +10,16 @@ use parking_lot::Mutex;
 /// Asks the indexer to stop after the block at hand. Clones share the request.
 #[derive(Debug, Clone)]
 pub struct Stop {
-    /// Dropped on request, which disconnects the receivers.
-    sender: Arc<Mutex<Option<Sender<()>>>>,
+    request: Arc<Request>,
     receiver: Receiver<()>,
+}
+
+#[derive(Debug)]
+struct Request {
+    /// Looked at often, by many threads: without a lock.
+    is_made: AtomicBool,
+    /// Dropped on request, which disconnects the receivers.
+    sender: Mutex<Option<Sender<()>>>,
 }
 
 impl Default for Stop {
@@ -25,19 +33,23 @@ impl Stop {
     pub fn new() -> Self {
         let (sender, receiver) = crossbeam_channel::bounded(0);
         Self {
-            sender: Arc::new(Mutex::new(Some(sender))),
+            request: Arc::new(Request {
+                is_made: AtomicBool::new(false),
+                sender: Mutex::new(Some(sender)),
+            }),
             receiver,
         }
     }
 
     /// Asks to stop.
     pub fn request(&self) {
-        self.sender.lock().take();
+        self.request.is_made.store(true, Ordering::Release);
+        self.request.sender.lock().take();
     }
 
     /// Whether anybody asked.
     pub fn is_requested(&self) -> bool {
-        self.sender.lock().is_none()
+        self.request.is_made.load(Ordering::Acquire)
     }
 
     /// Waits until somebody asks, or the time is over; answers whether somebody asked.

@@ -9,6 +9,20 @@
 
 const SHARED: &str = include_str!("guests.wat");
 const VIEWS: &str = include_str!("views.wat");
+const MIXED: &str = r"
+  (global $state (mut i64) (i64.const 0))
+
+  ;; The next 8 of a stream of mixed bytes (splitmix64).
+  (func $mixed (result i64)
+    (local $word i64)
+    (global.set $state (i64.add (global.get $state) (i64.const 0x9e3779b97f4a7c15)))
+    (local.set $word (global.get $state))
+    (local.set $word (i64.mul (i64.const 0xbf58476d1ce4e5b9)
+      (i64.xor (local.get $word) (i64.shr_u (local.get $word) (i64.const 30)))))
+    (local.set $word (i64.mul (i64.const 0x94d049bb133111eb)
+      (i64.xor (local.get $word) (i64.shr_u (local.get $word) (i64.const 27)))))
+    (i64.xor (local.get $word) (i64.shr_u (local.get $word) (i64.const 31))))
+";
 const MEMORY: &str = r#"(memory (export "memory") 2)"#;
 
 /// The well-behaved guest, and a view for every behaviour, good and bad:
@@ -89,6 +103,87 @@ pub fn needs_state_for_views() -> Vec<u8> {
                       (i32.lt_u (call $host_len) (i32.const 80)))
            (then (unreachable)))",
     )
+}
+
+/// The well-behaved guest, but at heights above `first` it traps where the state does not
+/// hold what the block before wrote.
+pub fn needs_the_block_before(first: u32) -> Vec<u8> {
+    without_the_block_before(first, "(unreachable)")
+}
+
+/// The well-behaved guest, but at heights above `first` it never returns where the state
+/// does not hold what the block before wrote.
+pub fn spins_without_the_block_before(first: u32) -> Vec<u8> {
+    without_the_block_before(first, "(loop $again (br $again))")
+}
+
+fn without_the_block_before(first: u32, then: &str) -> Vec<u8> {
+    let body = format!(
+        r#"
+  (data (i32.const 3996) "\08\00\00\00hdr/")
+  (func (export "_start")
+    (local $block i32)
+    (local.set $block (call $load))
+    (call $store_be (i32.const 4004) (i32.sub (global.get $height) (i32.const 1)))
+    (if (i32.gt_u (global.get $height) (i32.const {first}))
+      (then (if (i32.eqz (call $get_len (i32.const 4000))) (then {then}))))
+    (call $chain (local.get $block)))
+{VIEWS}"#
+    );
+    module(MEMORY, &body)
+}
+
+/// The well-behaved guest, but it logs each block first.
+pub fn logging() -> Vec<u8> {
+    with_data(
+        "\\05\\00\\00\\00block",
+        "(call $log (i32.const 4000)) (call $chain (i32.const 65544))",
+    )
+}
+
+/// Reads a number of keys in every block, chosen by its merkle root among `0..keys` (u64,
+/// little-endian), and writes each: what it read so far, folded into one number (u64), and
+/// the height. That number goes into what the well-behaved guest writes, too, so that a
+/// single wrong read ends with other bytes.
+pub fn reading(reads: u32, keys: u64) -> Vec<u8> {
+    let length = u64::from(reads) * 20;
+    let body = format!(
+        r#"
+  (data (i32.const 3996) "\08\00\00\00")
+  (func (export "_start")
+    (local $block i32) (local $message i32) (local $at i32) (local $left i32) (local $sum i64)
+    (local.set $block (call $load))
+    (global.set $state (i64.load offset=36 (local.get $block)))
+    (local.set $message (i32.add (local.get $block) (i32.load (i32.const 65540))))
+    (local.set $message (i32.and (i32.add (local.get $message) (i32.const 8)) (i32.const -4)))
+    (call $reach (i32.add (local.get $message) (i32.const {length})))
+    (i32.store (i32.sub (local.get $message) (i32.const 4)) (i32.const {length}))
+    (local.set $at (local.get $message))
+    (local.set $left (i32.const {reads}))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $left)))
+        (i64.store (i32.const 4000) (i64.rem_u (call $mixed) (i64.const {keys})))
+        (i64.store (i32.const 4016) (i64.const 0))
+        (if (i32.eq (call $get_len (i32.const 4000)) (i32.const 8))
+          (then (call $get (i32.const 4000) (i32.const 4016))))
+        (local.set $sum
+          (i64.add (i64.mul (local.get $sum) (i64.const 6364136223846793005))
+            (i64.load (i32.const 4016))))
+        (i32.store16 (local.get $at) (i32.const 0x080a))
+        (i64.store offset=2 (local.get $at) (i64.load (i32.const 4000)))
+        (i32.store16 offset=10 (local.get $at) (i32.const 0x080a))
+        (i64.store offset=12 (local.get $at)
+          (i64.add (local.get $sum) (i64.extend_i32_u (global.get $height))))
+        (local.set $at (i32.add (local.get $at) (i32.const 20)))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br $next)))
+    (call $flush (local.get $message))
+    (i64.store offset=36 (local.get $block) (local.get $sum))
+    (call $chain (local.get $block)))
+{MIXED}{VIEWS}"#
+    );
+    module(MEMORY, &body)
 }
 
 /// The well-behaved guest, but its memory has this many pages of 64 KiB from the start.
@@ -259,19 +354,6 @@ fn flushing(keys: u32, salt: &str) -> Vec<u8> {
     let length = u64::from(keys) * 68;
     let body = format!(
         r#"
-  (global $state (mut i64) (i64.const 0))
-
-  ;; The next 8 of a stream of mixed bytes (splitmix64).
-  (func $mixed (result i64)
-    (local $word i64)
-    (global.set $state (i64.add (global.get $state) (i64.const 0x9e3779b97f4a7c15)))
-    (local.set $word (global.get $state))
-    (local.set $word (i64.mul (i64.const 0xbf58476d1ce4e5b9)
-      (i64.xor (local.get $word) (i64.shr_u (local.get $word) (i64.const 30)))))
-    (local.set $word (i64.mul (i64.const 0x94d049bb133111eb)
-      (i64.xor (local.get $word) (i64.shr_u (local.get $word) (i64.const 27)))))
-    (i64.xor (local.get $word) (i64.shr_u (local.get $word) (i64.const 31))))
-
   ;; Appends an element of 32 bytes.
   (func $element (param $at i32)
     (i32.store16 (local.get $at) (i32.const 0x200a))
@@ -303,7 +385,7 @@ fn flushing(keys: u32, salt: &str) -> Vec<u8> {
         (local.set $left (i32.sub (local.get $left) (i32.const 1)))
         (br $next)))
     (call $flush (local.get $message)))
-{VIEWS}"#
+{MIXED}{VIEWS}"#
     );
     module(MEMORY, &body)
 }

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use metashrew_runtime::{ModuleCache, RuntimeOptions, ViewOptions};
+use metashrew_runtime::{ModuleCache, RuntimeOptions, ScoutOptions, ViewOptions};
 use metashrew_server::ServerOptions;
 use metashrew_store::StoreOptions;
-use metashrew_sync::{Auth, CoreSettings, IndexOptions};
+use metashrew_sync::{Auth, CoreSettings, IndexOptions, ScoutCount};
 
-use crate::cli::{Durability, HeightCompat, NodeArgs, Scope, Serving, Start, Views};
+use crate::cli::{Durability, HeightCompat, NodeArgs, Scope, Scouts, Serving, Start, Views};
 use crate::descriptors::Descriptors;
 use crate::size::Size;
 
@@ -32,6 +32,10 @@ impl Start {
             min_free_space: self.reserve(),
             max_fetched_bytes: bytes(self.memory.fetched),
             max_uncommitted_bytes: bytes(self.memory.uncommitted),
+            scouts: match self.scouts {
+                Scouts::Auto => ScoutCount::Auto,
+                Scouts::Exactly(count) => ScoutCount::Exactly(count),
+            },
             ..IndexOptions::default()
         }
     }
@@ -39,6 +43,18 @@ impl Start {
     /// How long a write to the database may take before it counts as stuck.
     pub(crate) fn write_timeout(&self) -> Duration {
         Duration::from_millis(self.write_timeout_ms)
+    }
+
+    fn scout_options(&self) -> ScoutOptions {
+        let default = ScoutOptions::default();
+        ScoutOptions {
+            instances: match self.scouts {
+                Scouts::Auto => default.instances,
+                Scouts::Exactly(count) => count,
+            },
+            memory_budget: self.scout_memory.0,
+            ..default
+        }
     }
 
     /// How much room to leave on the disk, in bytes.
@@ -90,6 +106,7 @@ impl Start {
         RuntimeOptions {
             cache: ModuleCache::User,
             views: self.views.options(bytes(self.memory.views)),
+            scouts: self.scout_options(),
         }
     }
 }
@@ -301,6 +318,41 @@ mod tests {
         assert_eq!(views.max_instance_memory, 64 << 20);
         let server = start.serving.options(&start.views);
         assert_eq!(server.max_response, 2 * 1024 + 64 * 1024);
+    }
+
+    #[test]
+    fn scouts_are_counted_or_come_by_themselves() {
+        let options = |flags: &[&str]| {
+            let start = start(flags);
+            let scouts = start.runtime_options().scouts;
+            (
+                start.index_options().scouts,
+                scouts.instances,
+                scouts.memory_budget,
+            )
+        };
+        let auto = ScoutCount::Auto;
+        assert_eq!(options(&[]), (auto, 8, 512 << 20));
+        assert_eq!(
+            options(&["--scouts", "auto", "--scout-memory", "1MiB"]),
+            (auto, 8, 1 << 20)
+        );
+        let exactly = ScoutCount::Exactly;
+        assert_eq!(options(&["--scouts", "0"]), (exactly(0), 0, 512 << 20));
+        assert_eq!(options(&["--scouts", "64"]), (exactly(64), 64, 512 << 20));
+        for wrong in ["65", "-1", "many", "", "+3"] {
+            let flags = [
+                "metashrew",
+                "start",
+                "--indexer",
+                "g",
+                "--db",
+                "d",
+                "--scouts",
+                wrong,
+            ];
+            assert!(Cli::try_parse_from(flags).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -61,6 +61,14 @@ impl Room {
     }
 }
 
+impl Room {
+    /// What stays mapped in the slots of so many more instances, in bytes.
+    pub(crate) fn mapped_by(&self, instances: usize) -> usize {
+        let each = self.keep_resident + self.table_keep_resident;
+        each.saturating_mul(instances)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroUsize;

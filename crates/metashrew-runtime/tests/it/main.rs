@@ -19,6 +19,7 @@ mod order;
 mod pending;
 mod previews;
 mod reorg;
+mod scouts;
 mod sdk_guests;
 mod sessions;
 mod slow_reads;
@@ -118,6 +119,7 @@ fn fresh(wasm: &[u8], store: &Store) -> Arc<MetashrewRuntime> {
             enabled: false,
             ..ViewOptions::default()
         },
+        ..RuntimeOptions::default()
     };
     Arc::new(MetashrewRuntime::with_options(wasm, store.clone(), options).unwrap())
 }

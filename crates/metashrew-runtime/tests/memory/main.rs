@@ -29,6 +29,7 @@ fn runtime(wasm: &[u8], views: ViewOptions) -> MetashrewRuntime {
     let options = RuntimeOptions {
         cache: ModuleCache::Off,
         views,
+        ..RuntimeOptions::default()
     };
     let store = Store::in_memory();
     let runtime = MetashrewRuntime::with_options(wasm, store.clone(), options).unwrap();

@@ -94,6 +94,17 @@ struct Totals {
     undone_blocks: u64,
     node_failures: BTreeMap<&'static str, u64>,
     machine_failures: u64,
+    block_reads: u64,
+    scouts: Scouts,
+}
+
+/// What was read ahead.
+#[derive(Clone, Serialize)]
+struct Scouts {
+    count: usize,
+    runs: BTreeMap<&'static str, u64>,
+    reads: u64,
+    memory_bytes: usize,
 }
 
 #[derive(Clone, Serialize)]
@@ -332,6 +343,13 @@ impl Indexing {
                 undone_blocks: totals.undone_blocks,
                 node_failures: totals.node_failures.into_iter().collect(),
                 machine_failures: totals.machine_failures,
+                block_reads: totals.block_reads,
+                scouts: Scouts {
+                    count: totals.scouts.count,
+                    runs: totals.scouts.runs.into_iter().collect(),
+                    reads: totals.scouts.reads,
+                    memory_bytes: totals.scouts.memory,
+                },
             }),
             last_reorg: indexing.last_reorg.map(|reorg| LastReorg {
                 height: reorg.height,

@@ -51,6 +51,7 @@ impl Setup {
         let options = RuntimeOptions {
             cache: ModuleCache::User,
             views: self.views,
+            ..RuntimeOptions::default()
         };
         let runtime = MetashrewRuntime::with_options(&self.wasm, self.store, options).unwrap();
         let bound = Server::bind(

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metashrew_server::{
-    CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingTotals, Reorg, ServerOptions,
+    CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingTotals, Reorg, Scouts,
+    ServerOptions,
 };
 use metashrew_store::{
     Backend, BackendError, Batch, BatchNumber, BlockHash, EngineHealth, MemoryBackend, Read, Store,
@@ -261,6 +262,13 @@ fn following() -> IndexingReport {
             undone_blocks: 5,
             node_failures: vec![("behind", 6), ("unreachable", 8)],
             machine_failures: 1,
+            block_reads: 50,
+            scouts: Scouts {
+                count: 3,
+                runs: vec![("done", 20), ("cancelled", 4)],
+                reads: 40,
+                memory: 65_536,
+            },
         }),
         ..IndexingReport::default()
     }
@@ -313,6 +321,13 @@ fn the_index_is_as_it_is_told() {
     check(failures, Some(("kind", "behind")), 6.0);
     check(failures, Some(("kind", "unreachable")), 8.0);
     check("metashrew_machine_failures_total", None, 1.0);
+    check("metashrew_block_reads_total", None, 50.0);
+    check("metashrew_scouts", None, 3.0);
+    let runs = "metashrew_scout_runs_total";
+    check(runs, Some(("end", "done")), 20.0);
+    check(runs, Some(("end", "cancelled")), 4.0);
+    check("metashrew_scout_reads_total", None, 40.0);
+    check("metashrew_scout_memory_bytes", None, 65_536.0);
 }
 
 /// The alert in `docs/metrics.md` asks this.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metashrew_server::{
-    CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingTotals, Reorg, ServerOptions,
+    CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingTotals, Reorg, Scouts,
+    ServerOptions,
 };
 use metashrew_store::BlockHash;
 use serde_json::{Value, json};
@@ -112,6 +113,26 @@ fn the_index_is_described() {
     assert_eq!(stats["first_height"], Value::Null);
 }
 
+fn totals() -> IndexingTotals {
+    IndexingTotals {
+        blocks: 9,
+        guest: Duration::from_secs(4),
+        reads: Duration::from_secs(3),
+        commit: Duration::from_secs(2),
+        reorgs: 2,
+        undone_blocks: 5,
+        node_failures: vec![("behind", 6)],
+        machine_failures: 1,
+        block_reads: 50,
+        scouts: Scouts {
+            count: 3,
+            runs: vec![("done", 20), ("cancelled", 4)],
+            reads: 40,
+            memory: 65_536,
+        },
+    }
+}
+
 #[test]
 fn how_indexing_goes_is_passed_on() {
     let told = Arc::new(Told::default());
@@ -134,16 +155,7 @@ fn how_indexing_goes_is_passed_on() {
             last: 107,
             elapsed: Duration::from_millis(1_500),
         }),
-        totals: Some(IndexingTotals {
-            blocks: 9,
-            guest: Duration::from_secs(4),
-            reads: Duration::from_secs(3),
-            commit: Duration::from_secs(2),
-            reorgs: 2,
-            undone_blocks: 5,
-            node_failures: vec![("behind", 6)],
-            machine_failures: 1,
-        }),
+        totals: Some(totals()),
         failed_block: Some((105, BlockHash::from_bytes([2; 32]))),
         last_reorg: Some(Reorg {
             height: 101,
@@ -177,7 +189,11 @@ fn how_indexing_goes_is_passed_on() {
             "totals": {
                 "blocks": 9, "guest_seconds": 4.0, "reads_seconds": 3.0, "commit_seconds": 2.0,
                 "reorgs": 2, "undone_blocks": 5, "node_failures": { "behind": 6 },
-                "machine_failures": 1,
+                "machine_failures": 1, "block_reads": 50,
+                "scouts": {
+                    "count": 3, "runs": { "done": 20, "cancelled": 4 }, "reads": 40,
+                    "memory_bytes": 65_536,
+                },
             },
             "failed_block": { "height": 105, "block_hash": format!("0x{}", "02".repeat(32)) },
             "last_reorg": { "height": 101, "depth": 3 },

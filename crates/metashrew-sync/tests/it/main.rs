@@ -26,6 +26,7 @@ mod node_faults;
 mod node_files;
 mod recount;
 mod reorgs;
+mod scouts;
 mod secure;
 mod simulation;
 mod support;

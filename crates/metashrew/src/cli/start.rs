@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum, value_parser};
 use metashrew_server::Cors;
 use metashrew_sync::{Auth, Network};
 
-use super::values::{self, Host, Listen};
+use super::values::{self, Host, Listen, Scouts};
 use crate::memory::Memory;
 use crate::size::Size;
 
@@ -113,6 +113,26 @@ pub(crate) struct Start {
     /// none [default: 2GiB, or 5% of the file system if that is less]
     #[arg(long, value_name = "SIZE", env = "METASHREW_MIN_FREE_SPACE")]
     pub(crate) min_free_space: Option<Size>,
+
+    /// How many scouts run the guest ahead over blocks that are fetched, so that what these read
+    /// is in memory when it is their turn: as many as help (`auto`), or a number, 64 at most; 0 for
+    /// none
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "METASHREW_SCOUTS",
+        default_value = "auto"
+    )]
+    pub(crate) scouts: Scouts,
+
+    /// The memory of all scouts together, in bytes, or with a suffix such as MiB
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_SCOUT_MEMORY",
+        default_value = "512MiB"
+    )]
+    pub(crate) scout_memory: Size,
 
     #[command(flatten)]
     pub(crate) storage: Storage,

@@ -62,6 +62,32 @@ pub(super) fn parse_cache(text: &str) -> Result<Size, String> {
     Ok(size)
 }
 
+/// How many scouts there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scouts {
+    Auto,
+    Exactly(usize),
+}
+
+/// Each has a slot of virtual memory, and a thread once it is wanted.
+const MOST_SCOUTS: usize = 64;
+
+impl FromStr for Scouts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // `parse` would take a plus sign.
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            _ if text == "auto" => Ok(Self::Auto),
+            Ok(count) if is_number && count <= MOST_SCOUTS => Ok(Self::Exactly(count)),
+            _ => Err(format!(
+                "expected auto, or a number from 0 to {MOST_SCOUTS}"
+            )),
+        }
+    }
+}
+
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listen {

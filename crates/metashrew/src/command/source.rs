@@ -154,7 +154,8 @@ impl Reporter {
     }
 
     fn totals(&self, progress: &ProgressReport) -> IndexingTotals {
-        let reads = self.runtime.block_read_time();
+        let metashrew_runtime::BlockReads { count, time: reads } = self.runtime.block_reads();
+        let scouts = self.progress.scouts();
         IndexingTotals {
             blocks: progress.blocks,
             // When a block ends, its reads count a moment before its time does.
@@ -165,6 +166,13 @@ impl Reporter {
             undone_blocks: progress.undone_blocks,
             node_failures: self.progress.node_failures(),
             machine_failures: progress.machine_failures,
+            block_reads: count,
+            scouts: metashrew_server::Scouts {
+                count: scouts.count,
+                runs: scouts.runs.map(|(end, runs)| (end.as_str(), runs)).into(),
+                reads: scouts.reads,
+                memory: self.runtime.scout_memory(),
+            },
         }
     }
 }
