@@ -40,7 +40,7 @@ impl Candidate for WholeStore {
         for write in writes {
             if !self.reads_old {
                 let old = write.old.map(|(height, value)| Version { height, value });
-                set.remember(write.key.clone(), old);
+                set.remember(&write.key, old.as_ref());
             }
             set.insert(write.key, write.value)?;
         }

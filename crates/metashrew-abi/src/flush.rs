@@ -3,14 +3,17 @@
 //! Wire format (protobuf): field 1, repeated bytes: key, value, key, value…
 
 use bytes::Bytes;
-use prost::Message;
+use prost::encoding::{
+    DecodeContext, WireType, check_wire_type, decode_key, decode_varint, skip_field,
+};
+use prost::{DecodeError, Message};
 
 /// Why a flush could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FlushError {
     /// The bytes are not a `KeyValueFlush`.
     #[error("the flush is not a `KeyValueFlush` message: {0}")]
-    Malformed(#[from] prost::DecodeError),
+    Malformed(#[from] DecodeError),
     /// The list ends with a key that has no value.
     #[error("the flush lists {items} items: the last key has no value")]
     OddTrailingKey {
@@ -19,24 +22,89 @@ pub enum FlushError {
     },
 }
 
-/// `KeyValueFlush` with its items as slices of one shared buffer.
+/// `KeyValueFlush`, to write one.
 #[derive(Clone, PartialEq, Message)]
 struct SharedFlush {
     #[prost(bytes = "bytes", repeated, tag = "1")]
     list: Vec<Bytes>,
 }
 
-/// Reads the key-value pairs of a flush, in their order, without copying them.
+/// The number of the field that lists keys and values.
+const LIST: u32 = 1;
+
+/// A flush that was found well-formed, where it lies: nothing of it was copied, so
+/// what a guest can make it hold costs its host nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Flush<'a> {
+    message: &'a [u8],
+    pairs: usize,
+    bytes: usize,
+}
+
+impl<'a> Flush<'a> {
+    /// How many pairs of a key and a value it has.
+    pub fn len(&self) -> usize {
+        self.pairs
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.pairs == 0
+    }
+
+    /// The bytes of all its keys and values.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The pairs of a key and a value, in their order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let mut rest = self.message;
+        std::iter::from_fn(move || {
+            let key = next_item(&mut rest).ok()??;
+            let value = next_item(&mut rest).ok()??;
+            Some((key, value))
+        })
+    }
+}
+
+/// The next item of the list; none at the end of the message.
+fn next_item<'a>(message: &mut &'a [u8]) -> Result<Option<&'a [u8]>, DecodeError> {
+    while !message.is_empty() {
+        let (field, wire_type) = decode_key(message)?;
+        let at = *message;
+        if field == LIST {
+            check_wire_type(WireType::LengthDelimited, wire_type)?;
+        }
+        skip_field(wire_type, field, message, DecodeContext::default())?;
+        if field == LIST {
+            let mut item = at.get(..at.len() - message.len()).unwrap_or_default();
+            decode_varint(&mut item)?;
+            return Ok(Some(item));
+        }
+    }
+    Ok(None)
+}
+
+/// Finds the key-value pairs of a flush.
 ///
 /// # Errors
 /// If the bytes are not a `KeyValueFlush`, or the last key has no value.
-pub fn decode(message: Bytes) -> Result<impl Iterator<Item = (Bytes, Bytes)>, FlushError> {
-    let list = SharedFlush::decode(message)?.list;
-    if !list.len().is_multiple_of(2) {
-        return Err(FlushError::OddTrailingKey { items: list.len() });
+pub fn decode(message: &[u8]) -> Result<Flush<'_>, FlushError> {
+    let (mut items, mut bytes) = (0, 0);
+    let mut rest = message;
+    while let Some(item) = next_item(&mut rest)? {
+        items += 1;
+        bytes += item.len();
     }
-    let mut items = list.into_iter();
-    Ok(std::iter::from_fn(move || items.next().zip(items.next())))
+    if !usize::is_multiple_of(items, 2) {
+        return Err(FlushError::OddTrailingKey { items });
+    }
+    Ok(Flush {
+        message,
+        pairs: items / 2,
+        bytes,
+    })
 }
 
 /// Writes key-value pairs as a flush.
@@ -56,47 +124,79 @@ mod tests {
 
     #[test]
     fn an_empty_message_is_an_empty_flush() {
-        assert_eq!(decode(Bytes::new()).unwrap().count(), 0);
+        assert!(decode(&[]).unwrap().is_empty());
     }
 
     #[test]
     fn a_key_without_value_is_an_error() {
-        let message = Bytes::from_static(&[0x0a, 1, b'k']);
         assert_eq!(
-            decode(message).err(),
+            decode(&[0x0a, 1, b'k']).err(),
             Some(FlushError::OddTrailingKey { items: 1 })
         );
     }
 
     #[test]
     fn a_cut_message_is_an_error() {
-        let message = Bytes::from_static(&[0x0a, 9, b'k']);
         assert!(matches!(
-            decode(message).err(),
+            decode(&[0x0a, 9, b'k']).err(),
             Some(FlushError::Malformed(_))
         ));
     }
 
     #[test]
     fn unknown_fields_are_passed_over() {
-        let message = Bytes::from_static(&[0x10, 5, 0x0a, 1, b'k', 0x0a, 0]);
-        let pairs: Vec<_> = decode(message).unwrap().collect();
-        assert_eq!(pairs, [(Bytes::from_static(b"k"), Bytes::new())]);
+        let flush = decode(&[0x10, 5, 0x0a, 1, b'k', 0x0a, 0]).unwrap();
+        let pairs: Vec<_> = flush.pairs().collect();
+        assert_eq!(pairs, [(&b"k"[..], &b""[..])]);
+        assert_eq!((flush.len(), flush.bytes()), (1, 1));
+    }
+
+    /// What prost makes of a message, copying it.
+    fn decoded_by_prost(message: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+        let list = SharedFlush::decode(message).ok()?.list;
+        let (pairs, rest) = list.as_chunks::<2>();
+        let pairs = pairs
+            .iter()
+            .map(|[key, value]| (key.to_vec(), value.to_vec()));
+        rest.is_empty().then(|| pairs.collect())
+    }
+
+    fn decoded(message: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+        let flush = decode(message).ok()?;
+        let pairs: Vec<_> = flush
+            .pairs()
+            .map(|(key, value)| (key.to_vec(), value.to_vec()))
+            .collect();
+        let bytes: usize = pairs
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
+        assert_eq!((flush.len(), flush.bytes()), (pairs.len(), bytes));
+        Some(pairs)
     }
 
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded(pairs: Vec<(Vec<u8>, Vec<u8>)>) {
             let message = encode(pairs.iter().map(|(k, v)| (&k[..], &v[..])));
-            let back: Vec<_> = decode(message.into()).unwrap().map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
-            prop_assert_eq!(back, pairs);
+            prop_assert_eq!(decoded(&message), Some(pairs));
         }
 
         #[test]
-        fn any_bytes_are_decoded_or_refused(bytes: Vec<u8>) {
-            if let Ok(pairs) = decode(bytes.into()) {
-                pairs.for_each(drop);
+        fn any_bytes_are_decoded_as_prost_does_or_refused(bytes: Vec<u8>) {
+            prop_assert_eq!(decoded(&bytes), decoded_by_prost(&bytes));
+        }
+
+        #[test]
+        fn damaged_messages_are_decoded_as_prost_does_or_refused(
+            pairs: Vec<(Vec<u8>, Vec<u8>)>, at: proptest::sample::Index, byte: u8,
+        ) {
+            let mut message = encode(pairs.iter().map(|(k, v)| (&k[..], &v[..])));
+            if !message.is_empty() {
+                let at = at.index(message.len());
+                message[at] = byte;
             }
+            prop_assert_eq!(decoded(&message), decoded_by_prost(&message));
         }
     }
 }

@@ -109,7 +109,7 @@ mod stubs {
     pub unsafe extern "C-unwind" fn __flush(ptr: i32) {
         // SAFETY: the caller's promise.
         let message = unsafe { buffer("__flush", ptr) };
-        host::with(|host| host.flush(message));
+        host::with(|host| host.flush(&message));
     }
 
     /// Logs UTF-8 text.

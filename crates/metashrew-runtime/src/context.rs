@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use metashrew_store::{State, WriteSet};
+use metashrew_abi::flush::Flush;
+use metashrew_store::{HashedKey, MemoPlace, State, Version, WriteSet};
 use wasmtime::Memory;
 
 use crate::deadline::Deadline;
@@ -32,13 +33,16 @@ pub(crate) struct Context {
 impl Context {
     /// What the call under way reads at `key`. Where the answer is pending, the call's time
     /// goes on.
-    pub(crate) async fn read(&mut self, key: &[u8]) -> Result<Bytes, Fault> {
+    pub(crate) async fn read(&mut self, key: &[u8]) -> Result<&[u8], Fault> {
         let call = running(&mut self.call)?;
         if self.deadline.has_alarms() {
-            let read = Box::pin(call.read(key, &mut self.buffers));
-            return self.deadline.bound(read).await?;
+            let find = Box::pin(call.find(key, &mut self.buffers));
+            self.deadline.bound(find).await??;
+        } else {
+            call.find(key, &mut self.buffers).await?;
         }
-        call.read(key, &mut self.buffers).await
+        self.allowance.hold(call.held_bytes())?;
+        Ok(call.found())
     }
 }
 
@@ -74,9 +78,25 @@ impl Buffers {
 pub(crate) struct Call {
     height: u32,
     state: State,
+    /// What was read last (the buffers have its key): a guest asks for a value's length
+    /// and then for the value.
+    last: Last,
     role: Role,
 }
 
+/// The value that was read last.
+enum Last {
+    None,
+    /// In the block's write set.
+    Remembered(MemoPlace),
+    /// Empty if the key is absent.
+    Value(Bytes),
+}
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each call under way, and it is seldom moved"
+)]
 enum Role {
     /// Runs `_start`: collects what is flushed, and remembers what was read, so
     /// that the commit need not read it again.
@@ -87,15 +107,11 @@ enum Role {
         /// The time of its reads, if that is wanted.
         timed: Option<CallReads>,
     },
-    /// Runs a view on the input in the buffers: flushes nothing. The value read last
-    /// is kept (the buffers have its key), because a guest asks for a value's length
-    /// and then for the value.
-    View { last: Option<Bytes> },
+    /// Runs a view on the input in the buffers: flushes nothing.
+    View,
     /// Runs `_start` for what it reads: there is no place for what it writes.
     Scout {
         block: Bytes,
-        /// As a view's.
-        last: Option<Bytes>,
         reads: u64,
         control: Arc<dyn ScoutControl>,
     },
@@ -107,6 +123,7 @@ impl Call {
         Self {
             height,
             state,
+            last: Last::None,
             role: Role::Index {
                 block,
                 writes: WriteSet::default(),
@@ -129,7 +146,8 @@ impl Call {
         Self {
             height,
             state,
-            role: Role::View { last: None },
+            last: Last::None,
+            role: Role::View,
         }
     }
 
@@ -139,9 +157,9 @@ impl Call {
         Self {
             height,
             state: control.state(),
+            last: Last::None,
             role: Role::Scout {
                 block,
-                last: None,
                 reads: 0,
                 control,
             },
@@ -152,7 +170,7 @@ impl Call {
     pub(crate) fn is_cancelled(&self) -> bool {
         match &self.role {
             Role::Scout { control, .. } => control.is_cancelled(),
-            Role::Index { .. } | Role::View { .. } => false,
+            Role::Index { .. } | Role::View => false,
         }
     }
 
@@ -165,7 +183,7 @@ impl Call {
     pub(crate) fn scouted_reads(&self) -> u64 {
         match self.role {
             Role::Scout { reads, .. } => reads,
-            Role::Index { .. } | Role::View { .. } => 0,
+            Role::Index { .. } | Role::View => 0,
         }
     }
 
@@ -181,45 +199,70 @@ impl Call {
     pub(crate) fn payload<'a>(&'a self, buffers: &'a Buffers) -> &'a [u8] {
         match &self.role {
             Role::Index { block, .. } | Role::Scout { block, .. } => block,
-            Role::View { .. } => &buffers.input,
+            Role::View => &buffers.input,
         }
     }
 
-    /// The value of `key`; an absent key and an empty value are the same to a guest.
-    async fn read(&mut self, key: &[u8], buffers: &mut Buffers) -> Result<Bytes, Fault> {
+    /// Makes sure that the value of `key` is the one [`found`](Self::found).
+    async fn find(&mut self, key: &[u8], buffers: &mut Buffers) -> Result<(), Fault> {
+        if matches!(self.last, Last::None) || buffers.last_key != key {
+            self.last = Last::None;
+            let found = self.look_up(HashedKey::new(key)).await?;
+            buffers.last_key.clear();
+            buffers.last_key.extend_from_slice(key);
+            self.last = found;
+        }
+        Ok(())
+    }
+
+    /// The value that was found last; an absent key and an empty value are the same to
+    /// a guest.
+    fn found(&self) -> &[u8] {
+        match (&self.last, &self.role) {
+            (Last::Value(value), _) => value,
+            (Last::Remembered(place), Role::Index { writes, .. }) => {
+                writes.remembered_value(*place)
+            }
+            (Last::Remembered(_) | Last::None, _) => &[],
+        }
+    }
+
+    /// The memory that what it wrote and read takes in the host, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match &self.role {
+            Role::Index { writes, .. } => writes.bytes(),
+            Role::View | Role::Scout { .. } => 0,
+        }
+    }
+
+    async fn look_up(&mut self, key: HashedKey<'_>) -> Result<Last, Fault> {
         match &mut self.role {
             Role::Index { writes, timed, .. } => {
-                if let Some(known) = writes.remembered(key) {
-                    return Ok(value_of(known.as_ref()));
+                if let Some(place) = writes.find_remembered(key) {
+                    return Ok(Last::Remembered(place));
                 }
                 let read = self.state.read(key);
                 let newest = match timed {
                     Some(reads) => reads.time(read).await,
                     None => read.await,
                 }?;
-                let value = value_of(newest.as_ref());
-                writes.remember(Bytes::copy_from_slice(key), newest);
-                Ok(value)
+                return Ok(match writes.remember(key, newest.as_ref()) {
+                    Some(place) => Last::Remembered(place),
+                    None => Last::Value(value_of(newest)),
+                });
             }
-            Role::View { last } => read_through(&self.state, last, key, buffers).await,
-            Role::Scout {
-                last,
-                reads,
-                control,
-                ..
-            } => {
-                if last.is_none() || buffers.last_key != key {
-                    if control.is_cancelled() {
-                        return Err(Fault::Timeout(GuestBacktrace::default()));
-                    }
-                    *reads += 1;
-                    if reads.is_multiple_of(READS_PER_STATE) {
-                        self.state = control.state();
-                    }
+            Role::View => {}
+            Role::Scout { reads, control, .. } => {
+                if control.is_cancelled() {
+                    return Err(Fault::Timeout(GuestBacktrace::default()));
                 }
-                read_through(&self.state, last, key, buffers).await
+                *reads += 1;
+                if reads.is_multiple_of(READS_PER_STATE) {
+                    self.state = control.state();
+                }
             }
         }
+        Ok(Last::Value(value_of(self.state.read(key).await?)))
     }
 
     /// Whether flushes count: a view's are ignored.
@@ -228,15 +271,13 @@ impl Call {
     }
 
     /// Adds a flush to the block's writes.
-    pub(crate) fn write(
-        &mut self,
-        pairs: impl Iterator<Item = (Bytes, Bytes)>,
-    ) -> Result<(), Fault> {
+    pub(crate) fn write(&mut self, flush: Flush<'_>) -> Result<(), Fault> {
         if let Role::Index {
             writes, flushed, ..
         } = &mut self.role
         {
-            for (key, value) in pairs {
+            writes.reserve(flush.len(), flush.bytes());
+            for (key, value) in flush.pairs() {
                 writes
                     .insert(key, value)
                     .map_err(|error| Fault::Guest(error.into()))?;
@@ -259,26 +300,6 @@ impl Call {
     }
 }
 
-/// The value of `key`, which is kept as the `last` one, because a guest asks for a
-/// value's length and then for the value.
-async fn read_through(
-    state: &State,
-    last: &mut Option<Bytes>,
-    key: &[u8],
-    buffers: &mut Buffers,
-) -> Result<Bytes, Fault> {
-    if let Some(value) = last
-        && buffers.last_key == key
-    {
-        return Ok(value.clone());
-    }
-    let value = value_of(state.read(key).await?.as_ref());
-    buffers.last_key.clear();
-    buffers.last_key.extend_from_slice(key);
-    *last = Some(value.clone());
-    Ok(value)
-}
-
-fn value_of(version: Option<&metashrew_store::Version>) -> Bytes {
-    version.map_or_else(Bytes::new, |version| version.value.clone())
+fn value_of(version: Option<Version>) -> Bytes {
+    version.map_or_else(Bytes::new, |version| version.value)
 }

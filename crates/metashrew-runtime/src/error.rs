@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use metashrew_abi::flush::FlushError;
-use metashrew_store::{EntryTooLong, ReadError, ResolveError};
+use metashrew_store::{ReadError, ResolveError, WriteError};
 
 /// A guest could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -113,9 +113,10 @@ pub enum GuestFault {
     /// What was flushed could not be read.
     #[error(transparent)]
     BadFlush(#[from] FlushError),
-    /// A flushed key or value is longer than the store holds.
+    /// A flushed key or value, or all that the block flushed, is more than a block may
+    /// write.
     #[error(transparent)]
-    TooLong(#[from] EntryTooLong),
+    TooLong(#[from] WriteError),
     /// The module has no memory, no `_start`, or not of the type expected.
     #[error("the guest does not export `{name}` as {expected}")]
     MissingExport {

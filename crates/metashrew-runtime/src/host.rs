@@ -1,10 +1,9 @@
 //! The host functions: one table for indexing, views and previews, which differ
 //! by the call in the [`Context`] only.
 
-use bytes::Bytes;
 use metashrew_abi::buffer::HEIGHT_BYTES;
 use metashrew_abi::{flush, imports};
-use metashrew_store::wait;
+use metashrew_store::{WRITE_OVERHEAD, wait};
 use wasmtime::{Caller, Engine, ExternType, Linker, Module};
 
 use crate::context::{Call, Context};
@@ -165,14 +164,13 @@ fn load_input(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Faul
 
 async fn get_len(caller: &mut Caller<'_, Context>, key: i32) -> Result<i32, Fault> {
     let (memory, context) = GuestMemory::of(caller, imports::GET_LEN)?;
-    let value = context.read(memory.buffer(key)?).await?;
-    wasm_length(value.len())
+    wasm_length(context.read(memory.buffer(key)?).await?.len())
 }
 
 async fn get(caller: &mut Caller<'_, Context>, key: i32, pointer: i32) -> Result<(), Fault> {
     let (mut memory, context) = GuestMemory::of(caller, imports::GET)?;
     let value = context.read(memory.buffer(key)?).await?;
-    memory.write(pointer, &[&value])
+    memory.write(pointer, &[value])
 }
 
 fn flush(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {
@@ -181,9 +179,11 @@ fn flush(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {
     if !call.collects_writes() {
         return Ok(());
     }
-    let message = Bytes::copy_from_slice(memory.buffer(pointer)?);
-    let pairs = flush::decode(message).map_err(|error| Fault::Guest(error.into()))?;
-    call.write(pairs)
+    let message = memory.buffer(pointer)?;
+    let flush = flush::decode(message).map_err(|error| Fault::Guest(error.into()))?;
+    let added = flush.bytes() + flush.len() * WRITE_OVERHEAD;
+    context.allowance.hold(call.held_bytes() + added)?;
+    call.write(flush)
 }
 
 fn log(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {

@@ -24,6 +24,8 @@ pub(crate) struct Allowance {
     limit: usize,
     budget: Budget,
     reserved: usize,
+    /// Of these, what the host holds of the call's writes and reads.
+    held: usize,
     /// Elements that all tables have.
     table_elements: usize,
     /// Whether the growth under way is within the guest's own maximum.
@@ -78,6 +80,7 @@ impl Allowance {
             limit,
             budget: Budget::Unlimited,
             reserved: 0,
+            held: 0,
             table_elements: 0,
             legal: false,
         }
@@ -108,15 +111,26 @@ impl Allowance {
 }
 
 impl Allowance {
-    fn take(&mut self, bytes: usize) -> wasmtime::Result<()> {
+    /// Counts what the host holds of a call's writes and reads, now `bytes`, like the
+    /// guest's memory. Not for indexing, which has limits of its own: those must be the
+    /// same on every machine.
+    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), Fault> {
+        if bytes > self.held && self.limit < usize::MAX {
+            self.take(bytes - self.held)?;
+            self.held = bytes;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), Fault> {
         let wanted = self.reserved.saturating_add(bytes);
         let granted = wanted <= self.limit && self.budget.take(self.reserved, bytes);
         if !granted {
-            return Err(wasmtime::Error::new(Fault::Memory {
+            return Err(Fault::Memory {
                 wanted,
                 limit: self.limit,
                 backtrace: GuestBacktrace::default(),
-            }));
+            });
         }
         self.reserved = wanted;
         Ok(())
@@ -140,7 +154,8 @@ impl ResourceLimiter for Allowance {
         if !self.legal {
             return Ok(true); // wasmtime refuses it itself; the guest sees -1, as on every host
         }
-        self.take(desired.saturating_sub(current))?;
+        self.take(desired.saturating_sub(current))
+            .map_err(wasmtime::Error::new)?;
         Ok(true)
     }
 
@@ -165,7 +180,8 @@ impl ResourceLimiter for Allowance {
         if maximum.is_some_and(|maximum| desired > maximum) || together > MAX_TABLE_ELEMENTS {
             return Ok(false); // the guest sees -1, as on every host
         }
-        self.take(grown * TABLE_ELEMENT)?;
+        self.take(grown * TABLE_ELEMENT)
+            .map_err(wasmtime::Error::new)?;
         self.table_elements = together;
         Ok(true)
     }

@@ -63,7 +63,7 @@ fn fill(path: &Path, keys: u64) {
     while number < keys {
         let mut writes = WriteSet::default();
         for number in number..keys.min(number + FILL_BLOCK) {
-            writes.remember(noise(number), None);
+            writes.remember(&noise(number), None);
             writes
                 .insert(noise(number), noise(!number))
                 .expect("short entries");

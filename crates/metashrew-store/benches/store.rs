@@ -189,7 +189,7 @@ fn commits(criterion: &mut Criterion) {
                     let mut writes = writes(keys.iter().cloned(), &mut noise);
                     if remembers {
                         for key in keys {
-                            writes.remember(key, None);
+                            writes.remember(&key, None);
                         }
                     }
                     writes

@@ -1,17 +1,21 @@
 //! Committing blocks: all of a call's blocks in one atomic batch.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use crate::backend::{Batch, Space, View};
 use crate::base::Base;
 use crate::block::{BlockRecord, BlockRef, Height};
 use crate::error::{CommitError, ReadError};
+use crate::hashed_key::HashedKey;
 use crate::history;
-use crate::keys::{BASE_KEY, StoredBlock, TIP_KEY, encode_version, history_key, history_prefix};
+use crate::keys::{
+    BASE_KEY, HEIGHT_LEN, HISTORY_KEY_OVERHEAD, StoredBlock, TIP_KEY, put_history_key, put_version,
+};
+use crate::memo::{Recalled, Remembered};
+use crate::packed::Packed;
 use crate::read_cache::{Known, ReadCache};
 use crate::readers;
 use crate::root::history_root;
@@ -54,7 +58,9 @@ impl Store {
             cache: self.inner.cache.as_deref(),
             readers: self.inner.readers,
             batch: Batch::default(),
-            pending: HashMap::default(),
+            pending: HashTable::new(),
+            newest: Packed::default(),
+            older: Packed::default(),
             base: published.base,
             tip: published.tip,
         };
@@ -121,9 +127,43 @@ struct Commit<'a> {
     /// The newest versions as the blocks added so far leave them. They are put
     /// into the batch by the last block or after it, since a batch may name each
     /// key but once.
-    pending: HashMap<&'a Bytes, (Height, &'a Bytes), RandomState>,
+    pending: HashTable<Pending<'a>>,
+    /// What the batch is to hold, apart by how long the engine keeps it.
+    newest: Packed,
+    older: Packed,
     base: Option<Base>,
     tip: Option<StoredBlock>,
+}
+
+/// The newest version of a key among the blocks of one batch.
+#[derive(Clone, Copy)]
+struct Pending<'a> {
+    key: HashedKey<'a>,
+    version: Remembered<'a>,
+}
+
+/// A version that a block supersedes.
+enum Superseded<'a> {
+    /// Written by a block before it in the batch, or read while the block ran.
+    Known(Remembered<'a>),
+    /// Found in the store.
+    Found(Version),
+}
+
+impl Superseded<'_> {
+    fn height(&self) -> Height {
+        match self {
+            Self::Known(version) => version.height,
+            Self::Found(version) => version.height,
+        }
+    }
+
+    fn value(&self) -> &[u8] {
+        match self {
+            Self::Known(version) => version.value,
+            Self::Found(version) => &version.value,
+        }
+    }
 }
 
 impl<'a> Commit<'a> {
@@ -133,32 +173,33 @@ impl<'a> Commit<'a> {
         writes: &'a WriteSet,
         is_last: bool,
     ) -> Result<BlockRecord, ReadError> {
-        let sorted = writes.sorted();
-        let superseded = self.superseded(&sorted, block.height, writes)?;
+        let superseded = self.superseded(block.height, writes)?;
         let previous = superseded
             .iter()
-            .map(|old| old.as_ref().map(|old| old.height));
-        let touched = sorted.iter().map(|(key, _)| *key).zip(previous);
+            .map(|old| old.as_ref().map(Superseded::height));
+        let touched = writes.sorted().map(|(key, _)| key).zip(previous);
         put_keys(&mut self.batch, block.height, touched);
-        for ((key, value), old) in sorted.iter().zip(superseded) {
+        let height = block.height;
+        for (number, old) in writes.sorted_keys().zip(superseded) {
+            let key = writes.key(number);
             if let Some(old) = old {
-                self.batch.put(
-                    Space::KeyHeightToOlder,
-                    history_key(&history_prefix(key), old.height),
-                    old.value,
-                );
+                self.put_older(key.key(), &old);
             }
+            let version = Remembered {
+                height,
+                value: writes.value(number),
+            };
             if is_last {
-                self.pending.remove(key);
-                self.put_newest(key, block.height, value);
+                self.take_pending(key);
+                self.put_newest(key.key(), version);
             } else {
-                self.pending.insert(key, (block.height, value));
+                self.set_pending(Pending { key, version });
             }
         }
-        Ok(self.put_block(block, &sorted))
+        Ok(self.put_block(block, writes))
     }
 
-    fn put_block(&mut self, block: &BlockRef, sorted: &[(&Bytes, &Bytes)]) -> BlockRecord {
+    fn put_block(&mut self, block: &BlockRef, writes: &WriteSet) -> BlockRecord {
         let base = *self
             .base
             .get_or_insert_with(|| Base::fresh(block.height, block.parent));
@@ -170,11 +211,16 @@ impl<'a> Commit<'a> {
             time: block.time,
             bits: block.bits,
             chainwork: block.chainwork,
-            history_root: history_root(&below.history_root, block.height, &block.hash, sorted),
+            history_root: history_root(
+                &below.history_root,
+                block.height,
+                &block.hash,
+                writes.sorted(),
+            ),
         };
         let stored = StoredBlock {
             record,
-            keys: u32::try_from(sorted.len()).expect("a guest's memory holds far fewer keys"),
+            keys: u32::try_from(writes.len()).expect("the limit of a block's writes is far below"),
         };
         let height = Bytes::copy_from_slice(&block.height.to_be_bytes());
         self.batch
@@ -188,57 +234,96 @@ impl<'a> Commit<'a> {
         record
     }
 
-    /// The newest version below `height` of each key of `sorted`: from the blocks
-    /// before it in this batch, from what was remembered, or else from the store.
+    /// The newest version below `height` of each key of `writes`, in key order: from
+    /// the blocks before it in this batch, from what was remembered, or else from the
+    /// store.
     fn superseded(
         &self,
-        sorted: &[(&Bytes, &Bytes)],
         height: Height,
-        writes: &WriteSet,
-    ) -> Result<Vec<Option<Version>>, ReadError> {
-        let mut versions = Vec::with_capacity(sorted.len());
+        writes: &'a WriteSet,
+    ) -> Result<Vec<Option<Superseded<'a>>>, ReadError> {
+        let mut versions = Vec::with_capacity(writes.len());
         let (mut unknown, mut unknown_keys) = (Vec::new(), Vec::new());
-        for (key, _) in sorted {
-            let known = match (self.pending.get(key), writes.remembered(key)) {
-                (Some((height, value)), _) => Known::Yes(Some(Version {
-                    height: *height,
-                    value: (*value).clone(),
-                })),
+        for number in writes.sorted_keys() {
+            let key = writes.key(number);
+            let known = match (self.pending(key), writes.remembered(key)) {
+                (Some(version), _) => Some(Some(Superseded::Known(version))),
                 // A version from this height or above was read from another chain.
-                (None, Some(Some(old))) if old.height >= height => Known::No,
-                (None, Some(remembered)) => Known::Yes(remembered.clone()),
-                (None, None) => self.cache.map_or(Known::No, |cache| cache.newest(key)),
-            };
-            versions.push(match known {
-                Known::Yes(version) => version,
-                Known::No => {
-                    unknown.push(versions.len());
-                    unknown_keys.push(key.as_ref());
-                    None
+                (None, Recalled::Newest(old)) if old.height >= height => None,
+                (None, Recalled::Newest(old)) => Some(Some(Superseded::Known(old))),
+                (None, Recalled::Absent) => Some(None),
+                (None, Recalled::Nothing) => {
+                    match self.cache.map_or(Known::No, |cache| cache.newest(key)) {
+                        Known::Yes(version) => Some(version.map(Superseded::Found)),
+                        Known::No => None,
+                    }
                 }
-            });
+            };
+            if known.is_none() {
+                unknown.push(versions.len());
+                unknown_keys.push(key.key());
+            }
+            versions.push(known.flatten());
         }
         let found = readers::read_all(&unknown_keys, self.readers, |keys| {
             history::newest_of_each(self.view, keys)
         })?;
         for (index, found) in unknown.into_iter().zip(found) {
             if let Some(version) = versions.get_mut(index) {
-                *version = found;
+                *version = found.map(Superseded::Found);
             }
         }
         Ok(versions)
     }
 
-    fn put_newest(&mut self, key: &Bytes, height: Height, value: &[u8]) {
-        let record = encode_version(height, value);
-        self.batch.put(Space::KeyToNewest, key.clone(), record);
+    fn pending(&self, key: HashedKey<'_>) -> Option<Remembered<'a>> {
+        let found = self.pending.find(key.hash(), |pending| pending.key == key);
+        found.map(|pending| pending.version)
+    }
+
+    fn set_pending(&mut self, pending: Pending<'a>) {
+        let entry = self.pending.entry(
+            pending.key.hash(),
+            |other| other.key == pending.key,
+            |other| other.key.hash(),
+        );
+        entry.insert(pending);
+    }
+
+    fn take_pending(&mut self, key: HashedKey<'_>) {
+        let found = self
+            .pending
+            .find_entry(key.hash(), |pending| pending.key == key);
+        if let Ok(found) = found {
+            found.remove();
+        }
+    }
+
+    fn put_newest(&mut self, key: &[u8], version: Remembered<'_>) {
+        let len = HEIGHT_LEN + version.value.len();
+        let record = self.newest.add(len, |bytes| {
+            put_version(bytes, version.height, version.value);
+        });
+        let key = self.newest.copy(key);
+        self.batch.put(Space::KeyToNewest, key, record);
+    }
+
+    /// Copies what is kept: a version that was found may share the memory of a larger
+    /// block of the engine.
+    fn put_older(&mut self, key: &[u8], old: &Superseded<'_>) {
+        let len = key.len() + HISTORY_KEY_OVERHEAD;
+        let history_key = self
+            .older
+            .add(len, |bytes| put_history_key(bytes, key, old.height()));
+        let value = self.older.copy(old.value());
+        self.batch.put(Space::KeyHeightToOlder, history_key, value);
     }
 
     fn finish(mut self, tip: &StoredBlock, is_first: bool) -> Batch {
         let mut pending: Vec<_> = std::mem::take(&mut self.pending).into_iter().collect();
-        pending.sort_unstable_by_key(|(key, _)| *key);
-        for (key, (height, value)) in pending {
-            self.put_newest(key, height, value);
+        pending.sort_unstable_by_key(|pending| pending.key.key());
+        for Pending { key, version } in pending {
+            self.put_newest(key.key(), version);
         }
         self.batch
             .put(Space::Meta, Bytes::from_static(TIP_KEY), tip.encode());

@@ -4,23 +4,28 @@ use std::path::PathBuf;
 
 use crate::backend::{BackendError, ErrorKind};
 use crate::block::{BlockHash, Height};
-use crate::keys::{MAX_KEY_LEN, MAX_VALUE_LEN};
+use crate::keys::{MAX_BLOCK_WRITES, MAX_KEY_LEN, MAX_VALUE_LEN, WRITE_OVERHEAD};
 
-/// A key or value beyond what the store takes: a fault of the guest.
+/// A write beyond what a block may write: a fault of the guest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EntryTooLong {
+pub enum WriteError {
     /// The key is too long.
     #[error("a key of {len} bytes is longer than the {MAX_KEY_LEN} allowed")]
-    Key {
+    KeyTooLong {
         /// The key's length in bytes.
         len: usize,
     },
     /// The value is too long.
     #[error("a value of {len} bytes is longer than the {MAX_VALUE_LEN} allowed")]
-    Value {
+    ValueTooLong {
         /// The value's length in bytes.
         len: usize,
     },
+    /// All that the block wrote is too much.
+    #[error(
+        "the block writes more than the {MAX_BLOCK_WRITES} bytes allowed, each key and value that is written counted with {WRITE_OVERHEAD} bytes more"
+    )]
+    BlockTooLarge,
 }
 
 /// A read that failed.

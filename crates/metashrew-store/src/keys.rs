@@ -19,6 +19,17 @@ pub const MAX_KEY_LEN: usize = 32_000;
 /// The longest value a guest may write, in bytes: 256 MiB.
 pub const MAX_VALUE_LEN: usize = 1 << 28;
 
+/// What a guest may write in one block: 1 GiB.
+///
+/// Every key and value that is flushed counts with its length and [`WRITE_OVERHEAD`],
+/// also where it replaces what the same block wrote before. So a guest that flushes
+/// without end comes to its end, on every machine at the same pair.
+pub const MAX_BLOCK_WRITES: usize = 1 << 30;
+
+/// What each key and value that is written counts beside its length, in bytes: about
+/// what a host keeps of it in its tables.
+pub const WRITE_OVERHEAD: usize = 64;
+
 /// The format this program writes, and the only one it reads.
 pub const FORMAT: u32 = 4;
 
@@ -34,7 +45,7 @@ pub(crate) const BASE_KEY: &[u8] = b"base";
 
 const ESCAPED_ZERO: [u8; 2] = [0x00, 0xff];
 const TERMINATOR: [u8; 2] = [0x00, 0x01];
-const HEIGHT_LEN: usize = 4;
+pub(crate) const HEIGHT_LEN: usize = 4;
 
 const _: () = assert!(
     MAX_KEY_LEN * ESCAPED_ZERO.len() + TERMINATOR.len() + HEIGHT_LEN < 65_000,
@@ -43,20 +54,33 @@ const _: () = assert!(
 
 /// The part of a history key that all versions of `key` share.
 pub(crate) fn history_prefix(key: &[u8]) -> BytesMut {
-    let mut prefix = BytesMut::with_capacity(key.len() + TERMINATOR.len() + HEIGHT_LEN + 2);
-    for (number, part) in key.split(|byte| *byte == 0).enumerate() {
-        if number > 0 {
-            prefix.extend_from_slice(&ESCAPED_ZERO);
-        }
-        prefix.extend_from_slice(part);
-    }
-    prefix.extend_from_slice(&TERMINATOR);
+    let mut prefix = BytesMut::with_capacity(key.len() + HISTORY_KEY_OVERHEAD);
+    put_history_prefix(&mut prefix, key);
     prefix
 }
 
-/// The history key of the version of `prefix`'s key that `height` wrote.
+/// What a history key has beside a user key without zeros, in bytes.
+pub(crate) const HISTORY_KEY_OVERHEAD: usize = TERMINATOR.len() + HEIGHT_LEN + 2;
+
+fn put_history_prefix(bytes: &mut BytesMut, key: &[u8]) {
+    for (number, part) in key.split(|byte| *byte == 0).enumerate() {
+        if number > 0 {
+            bytes.extend_from_slice(&ESCAPED_ZERO);
+        }
+        bytes.extend_from_slice(part);
+    }
+    bytes.extend_from_slice(&TERMINATOR);
+}
+
+/// Adds the history key of the version of `key` that `height` wrote to `bytes`.
 ///
 /// Heights are complemented, so that newer versions come first.
+pub(crate) fn put_history_key(bytes: &mut BytesMut, key: &[u8], height: Height) {
+    put_history_prefix(bytes, key);
+    bytes.put_u32(!height);
+}
+
+/// The history key of the version of `prefix`'s key that `height` wrote.
 pub(crate) fn history_key(prefix: &[u8], height: Height) -> Bytes {
     let mut key = BytesMut::with_capacity(prefix.len() + HEIGHT_LEN);
     key.extend_from_slice(prefix);
@@ -74,9 +98,14 @@ pub(crate) fn height_of_history_key(key: &[u8]) -> Result<Height, ReadError> {
 /// The value stored for a newest version.
 pub(crate) fn encode_version(height: Height, value: &[u8]) -> Bytes {
     let mut record = BytesMut::with_capacity(HEIGHT_LEN + value.len());
-    record.put_u32(height);
-    record.extend_from_slice(value);
+    put_version(&mut record, height, value);
     record.freeze()
+}
+
+/// Adds the value stored for a newest version to `bytes`.
+pub(crate) fn put_version(bytes: &mut BytesMut, height: Height, value: &[u8]) {
+    bytes.put_u32(height);
+    bytes.extend_from_slice(value);
 }
 
 /// The newest version that `record` holds; its value shares the record's memory.

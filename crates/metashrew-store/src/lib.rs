@@ -20,10 +20,16 @@ mod directory;
 mod disk_usage;
 mod error;
 mod format_file;
+mod hashed_key;
 mod history;
 mod identity;
 mod keys;
+mod layer_scan;
+mod memo;
 mod open;
+mod overlay;
+mod overlay_index;
+mod packed;
 mod read_cache;
 mod readers;
 mod rollback;
@@ -45,11 +51,14 @@ pub use block_id::{BlockId, ParseBlockIdError, without_hex_prefix};
 pub use chainwork::Chainwork;
 pub use claim::{Claim, ClaimError, OtherGuest};
 pub use error::{
-    CommitError, EntryTooLong, OpenError, ReadError, ResolveError, RollbackError, VerifyError,
+    CommitError, OpenError, ReadError, ResolveError, RollbackError, VerifyError, WriteError,
 };
+pub use hashed_key::HashedKey;
 pub use identity::{GuestFrom, GuestId, Identity, NetworkId};
-pub use keys::{FORMAT, MAX_KEY_LEN, MAX_VALUE_LEN};
+pub use keys::{FORMAT, MAX_BLOCK_WRITES, MAX_KEY_LEN, MAX_VALUE_LEN, WRITE_OVERHEAD};
+pub use memo::MemoPlace;
 pub use open::StoreOptions;
+pub use overlay::Overlay;
 pub use read_cache::CacheStats;
 pub use snapshot::Snapshot;
 pub use state::{PrefixScan, State};

@@ -23,7 +23,6 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
@@ -32,6 +31,7 @@ use crate::backend::View;
 use crate::block::Height;
 use crate::counter::Counter;
 use crate::error::ReadError;
+use crate::hashed_key::HashedKey;
 use crate::history;
 use crate::keys::decode_version;
 use crate::write_set::Version;
@@ -98,28 +98,70 @@ struct FactKey {
 }
 
 /// A borrowed [`FactKey`], to look one up without an allocation.
+#[derive(Clone, Copy)]
 struct Sought<'a> {
     scope: Scope,
-    key: &'a [u8],
+    key: HashedKey<'a>,
+}
+
+impl Scope {
+    /// The hash of a fact about a key with this hash.
+    fn mix(self, hash: u64) -> u64 {
+        /// Odd, its bits without a pattern: the golden ratio's.
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        match self {
+            Self::Newest => hash,
+            Self::At { generation, height } => {
+                let place = (generation << 32) ^ u64::from(height);
+                (hash ^ place.wrapping_mul(FACTOR)).rotate_left(29)
+            }
+        }
+    }
 }
 
 impl Hash for Sought<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.scope.hash(state);
-        self.key.hash(state);
+        state.write_u64(self.scope.mix(self.key.hash()));
     }
 }
 
 impl Hash for FactKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { scope, key } = self;
+        let key = HashedKey::from(key);
         Sought { scope: *scope, key }.hash(state);
     }
 }
 
 impl Equivalent<FactKey> for Sought<'_> {
     fn equivalent(&self, key: &FactKey) -> bool {
-        self.scope == key.scope && *self.key == *key.key
+        self.scope == key.scope && *self.key.key() == *key.key
+    }
+}
+
+/// Passes on the hash that a key brings along.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hashed(u64);
+
+impl BuildHasher for Hashed {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        debug_assert!(false, "only hashes are written");
     }
 }
 
@@ -132,6 +174,19 @@ struct Fact {
 }
 
 impl Fact {
+    /// With bytes of its own: a version that was read or is written may share the
+    /// memory of a larger block.
+    fn new(generation: u64, version: Option<&Version>) -> Self {
+        let version = version.map(|version| Version {
+            height: version.height,
+            value: Bytes::copy_from_slice(&version.value),
+        });
+        Self {
+            generation,
+            version,
+        }
+    }
+
     /// Whether it is the newest version at or below `height`, too.
     fn reaches_down_to(&self, height: Height) -> bool {
         self.version
@@ -160,14 +215,17 @@ struct Written {
     by_hash: Box<[u64]>,
 }
 
-type Facts = Cache<FactKey, Fact, FactBytes, RandomState>;
+/// The record that `key` shares with others.
+fn record_of(key: HashedKey<'_>) -> usize {
+    usize::try_from(key.hash() % WRITTEN_RECORDS as u64).unwrap_or_default()
+}
+
+type Facts = Cache<FactKey, Fact, FactBytes, Hashed>;
 
 /// The cache of one store.
 pub(crate) struct ReadCache {
     facts: Facts,
     written: RwLock<Written>,
-    /// Seeds are random, so a chain cannot aim at collisions.
-    hasher: RandomState,
     hits: Counter,
     misses: Counter,
 }
@@ -183,19 +241,17 @@ impl ReadCache {
             .ghost_allocation(GHOSTS)
             .build()
             .expect("the capacities are given");
-        let hasher = RandomState::default();
         Self {
             facts: Cache::with_options(
                 options,
                 FactBytes,
-                hasher.clone(),
+                Hashed::default(),
                 DefaultLifecycle::default(),
             ),
             written: RwLock::new(Written {
                 all: 0,
                 by_hash: vec![0; WRITTEN_RECORDS].into_boxed_slice(),
             }),
-            hasher,
             hits: Counter::default(),
             misses: Counter::default(),
         }
@@ -217,7 +273,7 @@ impl ReadCache {
         &self,
         view: &dyn View,
         reader: Position,
-        key: &[u8],
+        key: HashedKey<'_>,
     ) -> Result<Option<Version>, ReadError> {
         let newest = self
             .fact(Scope::Newest, key)
@@ -244,7 +300,7 @@ impl ReadCache {
         }
         self.misses.add();
         if !has_newer {
-            let newest = history::newest(view, key).await?;
+            let newest = history::newest(view, key.key()).await?;
             self.learn_newest(reader, key, newest.as_ref());
             if newest
                 .as_ref()
@@ -253,56 +309,40 @@ impl ReadCache {
                 return Ok(newest);
             }
         }
-        let older = history::older(view, key, reader.height).await?;
+        let older = history::older(view, key.key(), reader.height).await?;
         self.add(at_height, key, reader.generation, older.as_ref());
         Ok(older)
     }
 
     /// Whether the newest version of `key` is known, and which it is, for the writer:
     /// it alone changes the store, so any fact about a newest version holds for it.
-    pub(crate) fn newest(&self, key: &[u8]) -> Known {
+    pub(crate) fn newest(&self, key: HashedKey<'_>) -> Known {
         self.fact(Scope::Newest, key)
             .map_or(Known::No, |fact| Known::Yes(fact.version))
     }
 
-    fn fact(&self, scope: Scope, key: &[u8]) -> Option<Fact> {
+    fn fact(&self, scope: Scope, key: HashedKey<'_>) -> Option<Fact> {
         self.facts.get(&Sought { scope, key })
     }
 
-    fn learn_newest(&self, reader: Position, key: &[u8], newest: Option<&Version>) {
+    fn learn_newest(&self, reader: Position, key: HashedKey<'_>, newest: Option<&Version>) {
         // Whoever changes the store holds this for a while: not worth waiting for.
         let Some(written) = self.written.try_read() else {
             return;
         };
-        let last = written.by_hash.get(self.record(key)).copied();
+        let last = written.by_hash.get(record_of(key)).copied();
         if last.unwrap_or(u64::MAX).max(written.all) <= reader.publication {
             self.add(Scope::Newest, key, reader.generation, newest);
         }
     }
 
-    /// Adds a fact, with bytes of its own: a version that was read may share the
-    /// memory of a larger block of the engine.
-    fn add(&self, scope: Scope, key: &[u8], generation: u64, version: Option<&Version>) {
-        let version = version.map(|version| Version {
-            height: version.height,
-            value: Bytes::copy_from_slice(&version.value),
-        });
+    /// Adds a fact, with bytes of its own.
+    fn add(&self, scope: Scope, key: HashedKey<'_>, generation: u64, version: Option<&Version>) {
         let key = FactKey {
             scope,
-            key: key.into(),
+            key: key.key().into(),
         };
-        self.facts.insert(
-            key,
-            Fact {
-                generation,
-                version,
-            },
-        );
-    }
-
-    fn record(&self, key: &[u8]) -> usize {
-        let hash = self.hasher.hash_one(key);
-        usize::try_from(hash % WRITTEN_RECORDS as u64).unwrap_or_default()
+        self.facts.insert(key, Fact::new(generation, version));
     }
 
     /// Replaces what is known of the newest versions of `changes`: keys, each with
@@ -316,13 +356,12 @@ impl ReadCache {
     ) {
         let mut written = self.written.write();
         for (key, record) in changes {
-            if let Some(last) = written.by_hash.get_mut(self.record(key)) {
+            let key = HashedKey::from(key);
+            if let Some(last) = written.by_hash.get_mut(record_of(key)) {
                 *last = publication;
             }
-            let sought = Sought {
-                scope: Scope::Newest,
-                key,
-            };
+            let scope = Scope::Newest;
+            let sought = Sought { scope, key };
             if !self.facts.contains_key(&sought) {
                 continue;
             }
@@ -332,20 +371,12 @@ impl ReadCache {
                 continue;
             };
             let key = FactKey {
-                scope: Scope::Newest,
-                key: key.as_ref().into(),
+                scope,
+                key: key.key().into(),
             };
             // An entry that was evicted meanwhile stays away.
-            self.facts
-                .replace(
-                    key,
-                    Fact {
-                        generation,
-                        version,
-                    },
-                    true,
-                )
-                .ok();
+            let fact = Fact::new(generation, version.as_ref());
+            self.facts.replace(key, fact, true).ok();
         }
     }
 

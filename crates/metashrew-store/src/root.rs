@@ -1,6 +1,5 @@
 //! The history root: a hash chained over every block's sorted writes.
 
-use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::block::{BlockHash, Height, HistoryRoot};
@@ -39,13 +38,13 @@ impl RootHasher {
 }
 
 /// The history root of a block whose writes, in key order, are `sorted`.
-pub(crate) fn history_root(
+pub(crate) fn history_root<'a>(
     below: &HistoryRoot,
     height: Height,
     hash: &BlockHash,
-    sorted: &[(&Bytes, &Bytes)],
+    sorted: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
 ) -> HistoryRoot {
-    let keys = u32::try_from(sorted.len()).expect("a guest's memory holds far fewer keys");
+    let keys = u32::try_from(sorted.len()).expect("a block's writes are far below 4 GiB");
     let mut hasher = RootHasher::new(below, height, hash, keys);
     for (key, value) in sorted {
         hasher.write(key, value);
@@ -61,19 +60,18 @@ mod tests {
     #[test]
     fn the_root_of_a_known_block() {
         let hash = BlockHash::from_bytes([0x11; 32]);
-        let (key, value) = (Bytes::from_static(b"key"), Bytes::from_static(b"value"));
-        let empty = Bytes::new();
+        let (key, value, empty) = (&b"key"[..], &b"value"[..], &b""[..]);
         let first = history_root(
             &HistoryRoot::EMPTY,
             7,
             &hash,
-            &[(&empty, &value), (&key, &empty)],
+            [(empty, value), (key, empty)].into_iter(),
         );
         assert_eq!(
             first.to_string(),
             "18567e9b4ee498e55dc616f29fffe177e40d4dbe8ad7d5d8a6eaeb530b1ed464"
         );
-        let second = history_root(&first, 8, &hash, &[]);
+        let second = history_root(&first, 8, &hash, [].into_iter());
         assert_eq!(
             second.to_string(),
             "2bcde3614a767db916bda060c1ed66e3213db43db343d0a7404f4a36694dd04b"

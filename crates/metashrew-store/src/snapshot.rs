@@ -8,6 +8,7 @@ use crate::block::{BlockHash, BlockRecord, Height};
 use crate::block_id::BlockId;
 use crate::chain;
 use crate::error::{ReadError, ResolveError};
+use crate::hashed_key::HashedKey;
 use crate::history;
 use crate::keys::StoredBlock;
 use crate::read_cache::{Position, ReadCache};
@@ -49,7 +50,7 @@ impl Snapshot {
     /// The newest version of `key` at or below `height`, which is not above the tip.
     pub(crate) async fn version_at(
         &self,
-        key: &[u8],
+        key: HashedKey<'_>,
         height: Height,
     ) -> Result<Option<Version>, ReadError> {
         let Published {
@@ -61,7 +62,7 @@ impl Snapshot {
             ..
         } = self.published.as_ref();
         let Some(cache) = cache else {
-            return history::at_or_below(view.as_ref(), key, height).await;
+            return history::at_or_below(view.as_ref(), key.key(), height).await;
         };
         let reader = Position {
             publication: *number,

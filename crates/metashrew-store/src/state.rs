@@ -1,6 +1,5 @@
 //! What a guest reads: a snapshot at a height, under blocks not committed yet.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -9,8 +8,11 @@ use bytes::Bytes;
 use crate::backend::{Scan, Space, wait};
 use crate::block::Height;
 use crate::error::ReadError;
+use crate::hashed_key::HashedKey;
 use crate::history;
 use crate::keys::{MAX_KEY_LEN, decode_version, prefix_end};
+use crate::layer_scan::LayerScan;
+use crate::overlay::Layers;
 use crate::snapshot::Snapshot;
 use crate::write_set::{Version, WriteSet};
 
@@ -20,35 +22,35 @@ pub struct State {
     snapshot: Snapshot,
     /// The height the snapshot is read at; none is the empty state.
     base: Option<Height>,
-    /// Uncommitted blocks, the newest last.
-    layers: Vec<(Height, Arc<WriteSet>)>,
+    layers: Layers,
 }
 
 impl State {
     pub(crate) fn new(snapshot: Snapshot, base: Option<Height>) -> Self {
+        Self::on(snapshot, base, Layers::default())
+    }
+
+    /// `layers` on top of `snapshot` at `base`.
+    pub(crate) fn on(snapshot: Snapshot, base: Option<Height>, layers: Layers) -> Self {
         Self {
             snapshot,
             base,
-            layers: Vec::new(),
-        }
-    }
-
-    /// This state with the writes of one more block, at `height`, on top.
-    #[must_use]
-    pub fn with_block(&self, height: Height, writes: Arc<WriteSet>) -> Self {
-        let mut layers = Vec::with_capacity(self.layers.len() + 1);
-        layers.extend(self.layers.iter().cloned());
-        layers.push((height, writes));
-        Self {
-            snapshot: self.snapshot.clone(),
-            base: self.base,
             layers,
         }
     }
 
+    /// This state with the writes of one more block, at `height`, on top. For many
+    /// blocks on top of each other there is [`Overlay`](crate::Overlay).
+    #[must_use]
+    pub fn with_block(&self, height: Height, writes: Arc<WriteSet>) -> Self {
+        let mut state = self.clone();
+        state.layers.push(height, writes);
+        state
+    }
+
     /// The height of the block whose state this is; none if nothing is indexed.
     pub fn height(&self) -> Option<Height> {
-        self.layers.last().map_or(self.base, |layer| Some(layer.0))
+        self.layers.top().or(self.base)
     }
 
     /// The snapshot that this state reads.
@@ -64,23 +66,25 @@ impl State {
     /// A key longer than [`MAX_KEY_LEN`] cannot have been written: it is absent.
     ///
     /// The thread waits for an engine that takes a while: see [`State::read`].
-    pub fn get(&self, key: &[u8]) -> Result<Option<Version>, ReadError> {
+    pub fn get<'k>(&self, key: impl Into<HashedKey<'k>>) -> Result<Option<Version>, ReadError> {
         wait(self.read(key))
     }
 
     /// As [`State::get`], to be awaited. Where what is read is at hand, it is ready when it
     /// is first polled, and nothing is allocated for that.
-    pub async fn read(&self, key: &[u8]) -> Result<Option<Version>, ReadError> {
-        if key.len() > MAX_KEY_LEN {
+    pub async fn read<'k>(
+        &self,
+        key: impl Into<HashedKey<'k>>,
+    ) -> Result<Option<Version>, ReadError> {
+        let key = key.into();
+        if key.key().len() > MAX_KEY_LEN {
             return Ok(None);
         }
-        for (height, writes) in self.layers.iter().rev() {
-            if let Some(value) = writes.get(key) {
-                return Ok(Some(Version {
-                    height: *height,
-                    value: value.clone(),
-                }));
-            }
+        if let Some(found) = self.layers.get(key) {
+            return Ok(Some(Version {
+                height: found.height,
+                value: Bytes::copy_from_slice(found.value),
+            }));
         }
         match self.base {
             Some(height) => self.snapshot.version_at(key, height).await,
@@ -98,36 +102,25 @@ impl State {
                 .view()
                 .scan(Space::KeyToNewest, Bound::Included(prefix), end_bound)
         });
-        let mut layered = BTreeMap::new();
-        for (height, writes) in &self.layers {
-            for (key, value) in writes.sorted() {
-                if key.starts_with(prefix) {
-                    let version = Version {
-                        height: *height,
-                        value: value.clone(),
-                    };
-                    layered.insert(key.clone(), version);
-                }
-            }
-        }
         PrefixScan {
             snapshot: self.snapshot.clone(),
             base: self.base.unwrap_or_default(),
             scan,
             stored: None,
-            layered: layered.into_iter().peekable(),
+            layered: LayerScan::new(self.layers.blocks(), prefix),
         }
     }
 }
 
-/// The entries of [`State::scan_prefix`].
+/// The entries of [`State::scan_prefix`]: stored ones and those of uncommitted blocks,
+/// merged as they are asked for.
 pub struct PrefixScan {
     snapshot: Snapshot,
     base: Height,
     scan: Option<Scan>,
     /// The stored entry that is next, where it is known.
     stored: Option<(Bytes, Version)>,
-    layered: std::iter::Peekable<std::collections::btree_map::IntoIter<Bytes, Version>>,
+    layered: LayerScan,
 }
 
 impl std::fmt::Debug for PrefixScan {
@@ -168,17 +161,17 @@ impl Iterator for PrefixScan {
             self.scan = None;
             return Some(Err(error));
         }
-        match (&self.stored, self.layered.peek()) {
-            (Some((stored, _)), Some((layered, _))) if stored < layered => {}
-            (_, None) => {}
-            (Some((stored, _)), Some((layered, _))) => {
-                if stored == layered {
-                    self.stored = None;
-                }
-                return self.layered.next().map(Ok);
+        let Some(layered) = self.layered.peek() else {
+            return self.stored.take().map(Ok);
+        };
+        if let Some((stored, _)) = &self.stored {
+            if **stored < *layered {
+                return self.stored.take().map(Ok);
             }
-            (None, Some(_)) => return self.layered.next().map(Ok),
+            if **stored == *layered {
+                self.stored = None;
+            }
         }
-        self.stored.take().map(Ok)
+        self.layered.next().map(Ok)
     }
 }

@@ -208,7 +208,9 @@ impl Store {
         base: Option<Base>,
     ) -> Result<(), BackendError> {
         writer.in_doubt = true;
-        let changes = newest_changes(&batch);
+        // Without a cache nobody asks.
+        let cache = self.inner.cache.as_ref();
+        let changes = cache.map_or_else(Vec::new, |_| newest_changes(&batch));
         let written = self.inner.backend.write(batch)?;
         if self.inner.durability == Durability::Synced {
             self.inner.backend.sync(written).wait()?;

@@ -27,7 +27,7 @@ pub(crate) struct Touched {
 pub(crate) fn put_keys<'a>(
     batch: &mut Batch,
     height: Height,
-    keys: impl Iterator<Item = (&'a Bytes, Option<Height>)>,
+    keys: impl Iterator<Item = (&'a [u8], Option<Height>)>,
 ) {
     let mut number = 0;
     let mut chunk = BytesMut::new();
@@ -187,7 +187,9 @@ mod tests {
     fn round_trip(keys: &[Touched]) -> (Vec<Touched>, usize) {
         let memory = MemoryBackend::default();
         let mut batch = Batch::default();
-        let entries = keys.iter().map(|touched| (&touched.key, touched.previous));
+        let entries = keys
+            .iter()
+            .map(|touched| (&touched.key[..], touched.previous));
         put_keys(&mut batch, HEIGHT, entries);
         memory.write(batch).unwrap();
         let mut chunks = 0;

@@ -1,13 +1,15 @@
 //! What one block writes, and what it found there before.
 
-use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use crate::block::Height;
-use crate::error::EntryTooLong;
-use crate::keys::{MAX_KEY_LEN, MAX_VALUE_LEN};
+use crate::error::WriteError;
+use crate::hashed_key::HashedKey;
+use crate::keys::{MAX_BLOCK_WRITES, MAX_KEY_LEN, MAX_VALUE_LEN, WRITE_OVERHEAD};
+use crate::memo::{Memo, MemoPlace, Recalled};
 
 /// One version of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,115 +25,256 @@ pub struct Version {
 /// The last value of a key wins. A commit needs the value that each written key
 /// had before; [`remember`](Self::remember) spares it a second read of those
 /// that the guest has read anyway.
+///
+/// All bytes are its own: it keeps nothing else in memory.
 #[derive(Debug, Clone, Default)]
 pub struct WriteSet {
-    // Every read of a guest looks here, in each block not committed yet: hashing is
-    // what it costs. Seeds are random, so a chain cannot aim at collisions.
-    writes: HashMap<Bytes, Bytes, RandomState>,
-    reads: HashMap<Bytes, Option<Version>, RandomState>,
-    bytes: usize,
+    /// Keys and values, one behind the other.
+    bytes: Vec<u8>,
+    /// In the order in which keys were first written.
+    entries: Vec<Entry>,
+    /// The numbers of entries, by the hashes of their keys.
+    by_hash: HashTable<u32>,
+    /// What counts against [`MAX_BLOCK_WRITES`].
+    written: usize,
+    memo: Memo,
+    /// The numbers of entries in key order; found when first asked for.
+    sorted: OnceLock<Box<[u32]>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    hash: u64,
+    key: Place,
+    value: Place,
+}
+
+/// Where a key or a value lies. A block's writes are far below 4 GiB.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    start: u32,
+    len: u32,
+}
+
+impl Place {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        let start = wide(self.start);
+        bytes
+            .get(start..start + wide(self.len))
+            .expect("entries lie within the bytes")
+    }
+
+    /// Adds `part` to `bytes`.
+    fn add(bytes: &mut Vec<u8>, part: &[u8]) -> Self {
+        let place = Self {
+            start: narrow(bytes.len()),
+            len: narrow(part.len()),
+        };
+        bytes.extend_from_slice(part);
+        place
+    }
+}
+
+fn wide(narrow: u32) -> usize {
+    usize::try_from(narrow).expect("hosts have at least 32-bit addresses")
+}
+
+fn narrow(wide: usize) -> u32 {
+    u32::try_from(wide).expect("a block's writes are far below 4 GiB")
 }
 
 impl WriteSet {
     /// Sets `key` to `value`, replacing what the block wrote there before.
     ///
     /// The limits are part of what a guest can observe, so they are the same for
-    /// every backend.
-    pub fn insert(&mut self, key: Bytes, value: Bytes) -> Result<(), EntryTooLong> {
+    /// every backend and every machine: [`MAX_KEY_LEN`], [`MAX_VALUE_LEN`], and
+    /// [`MAX_BLOCK_WRITES`] for all that was ever inserted.
+    pub fn insert(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), WriteError> {
+        let (key, value) = (key.as_ref(), value.as_ref());
         if key.len() > MAX_KEY_LEN {
-            return Err(EntryTooLong::Key { len: key.len() });
+            return Err(WriteError::KeyTooLong { len: key.len() });
         }
         if value.len() > MAX_VALUE_LEN {
-            return Err(EntryTooLong::Value { len: value.len() });
+            return Err(WriteError::ValueTooLong { len: value.len() });
         }
-        let (key_len, value_len) = (key.len(), value.len());
-        if let Some(replaced) = self.writes.insert(key, value) {
-            self.bytes -= replaced.len();
-        } else {
-            self.bytes += key_len;
+        let written = self.written + key.len() + value.len() + WRITE_OVERHEAD;
+        if written > MAX_BLOCK_WRITES {
+            return Err(WriteError::BlockTooLarge);
         }
-        self.bytes += value_len;
+        self.written = written;
+        self.sorted.take();
+        let key = HashedKey::new(key);
+        if let Some(number) = self.find(key) {
+            self.replace(number, value);
+            return Ok(());
+        }
+        let entry = Entry {
+            hash: key.hash(),
+            key: Place::add(&mut self.bytes, key.key()),
+            value: Place::add(&mut self.bytes, value),
+        };
+        let (number, entries) = (narrow(self.entries.len()), &self.entries);
+        let hash_of = |number: &u32| entries.get(wide(*number)).map_or(0, |entry| entry.hash);
+        self.by_hash.insert_unique(key.hash(), number, hash_of);
+        self.entries.push(entry);
         Ok(())
     }
 
+    /// Makes room for `pairs` more keys and values of `bytes` in all, if they can be
+    /// within the limits.
+    pub fn reserve(&mut self, pairs: usize, bytes: usize) {
+        if self.written + bytes <= MAX_BLOCK_WRITES {
+            self.bytes.reserve(bytes);
+            self.entries
+                .reserve(pairs.min(MAX_BLOCK_WRITES / WRITE_OVERHEAD));
+        }
+    }
+
+    /// Writes `value` over the value of the entry `number`, or behind all others if it
+    /// is longer.
+    fn replace(&mut self, number: usize, value: &[u8]) {
+        let Some(entry) = self.entries.get_mut(number) else {
+            return;
+        };
+        if value.len() > wide(entry.value.len) {
+            entry.value = Place::add(&mut self.bytes, value);
+            return;
+        }
+        let start = wide(entry.value.start);
+        if let Some(old) = self.bytes.get_mut(start..start + value.len()) {
+            old.copy_from_slice(value);
+        }
+        entry.value.len = narrow(value.len());
+    }
+
+    fn find(&self, key: HashedKey<'_>) -> Option<usize> {
+        let is_key = |number: &u32| self.key(wide(*number)).key() == key.key();
+        self.by_hash.find(key.hash(), is_key).copied().map(wide)
+    }
+
     /// The value this block wrote at `key`.
-    pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
-        self.writes.get(key)
+    pub fn get<'k>(&self, key: impl Into<HashedKey<'k>>) -> Option<&[u8]> {
+        self.find(key.into()).map(|number| self.value(number))
     }
 
     /// How many keys the block wrote.
     pub fn len(&self) -> usize {
-        self.writes.len()
+        self.entries.len()
     }
 
     /// Whether the block wrote nothing.
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        self.entries.is_empty()
     }
 
-    /// The bytes of all keys and values written.
+    /// The memory it takes, in bytes; the order of its keys is counted before it is known.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes.capacity()
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.entries.len() * size_of::<u32>()
+            + self.by_hash.allocation_size()
+            + self.memo.bytes()
+    }
+
+    /// The key of the entry `number`; entries are counted in the order in which their
+    /// keys were first written.
+    pub(crate) fn key(&self, number: usize) -> HashedKey<'_> {
+        let entry = self.entry(number);
+        HashedKey::with_hash(entry.key.of(&self.bytes), entry.hash)
+    }
+
+    /// The key of an entry in [`key_order`](Self::key_order).
+    pub(crate) fn key_at(&self, number: u32) -> &[u8] {
+        self.entry(wide(number)).key.of(&self.bytes)
+    }
+
+    /// The value of the entry `number`.
+    pub(crate) fn value(&self, number: usize) -> &[u8] {
+        self.entry(number).value.of(&self.bytes)
+    }
+
+    fn entry(&self, number: usize) -> &Entry {
+        self.entries
+            .get(number)
+            .expect("entries are numbered from 0 on")
+    }
+
+    /// The numbers of the entries in key order. They are sorted by whoever asks first.
+    pub(crate) fn key_order(&self) -> &[u32] {
+        self.sorted.get_or_init(|| {
+            let numbers = 0..narrow(self.entries.len());
+            // Most keys differ in their first bytes, which are compared as a number.
+            let mut sorted: Vec<_> = numbers
+                .map(|number| (leading(self.key(wide(number)).key()), number))
+                .collect();
+            sorted.sort_unstable_by(|(left_leading, left), (right_leading, right)| {
+                left_leading.cmp(right_leading).then_with(|| {
+                    let (left, right) = (self.key(wide(*left)), self.key(wide(*right)));
+                    left.key().cmp(right.key())
+                })
+            });
+            sorted.into_iter().map(|(_, number)| number).collect()
+        })
+    }
+
+    /// Sorts the writes, so that nobody has to wait for that later.
+    pub fn seal(&self) {
+        self.key_order();
     }
 
     /// The writes in the order of their keys.
-    pub fn sorted(&self) -> Vec<(&Bytes, &Bytes)> {
-        let mut sorted: Vec<_> = self.writes.iter().collect();
-        sorted.sort_unstable_by_key(|(key, _)| *key);
-        sorted
+    pub fn sorted(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+        self.sorted_keys()
+            .map(|number| (self.key(number).key(), self.value(number)))
     }
 
-    /// Notes that the newest version of `key` below this block is `newest`.
+    /// The numbers of the entries in key order.
+    pub(crate) fn sorted_keys(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.key_order().iter().copied().map(wide)
+    }
+
+    /// Notes that the newest version of `key` below this block is `newest`; copies it.
     ///
     /// Contract: `newest` was read from the state directly below the block that
     /// this set will be committed as. Anything else would be taken for the truth.
-    pub fn remember(&mut self, key: Bytes, newest: Option<Version>) {
-        self.reads.insert(key, newest);
+    /// Tells where the value is kept; none if there is no room for it.
+    pub fn remember<'k>(
+        &mut self,
+        key: impl Into<HashedKey<'k>>,
+        newest: Option<&Version>,
+    ) -> Option<MemoPlace> {
+        self.memo.insert(key.into(), newest)
     }
 
-    /// What was remembered of `key`: nothing, that it is absent, or its newest version.
-    pub fn remembered(&self, key: &[u8]) -> Option<&Option<Version>> {
-        self.reads.get(key)
+    /// Where the value that was remembered of `key` is kept; none if nothing was.
+    pub fn find_remembered<'k>(&self, key: impl Into<HashedKey<'k>>) -> Option<MemoPlace> {
+        self.memo.find(key.into())
     }
+
+    /// The value that this set keeps at `place`; empty if the key was absent.
+    pub fn remembered_value(&self, place: MemoPlace) -> &[u8] {
+        self.memo.value(place)
+    }
+
+    /// What was remembered of `key`.
+    pub(crate) fn remembered(&self, key: HashedKey<'_>) -> Recalled<'_> {
+        self.memo.get(key)
+    }
+}
+
+/// The first eight bytes of `key`, filled up with zeros, as a number of the same order.
+fn leading(key: &[u8]) -> u64 {
+    let mut leading = [0; 8];
+    for (to, from) in leading.iter_mut().zip(key) {
+        *to = *from;
+    }
+    u64::from_be_bytes(leading)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_value_of_a_key_wins_and_bytes_follow() {
-        let mut writes = WriteSet::default();
-        writes
-            .insert(
-                Bytes::from_static(b"key"),
-                Bytes::from_static(b"long value"),
-            )
-            .unwrap();
-        writes
-            .insert(Bytes::from_static(b"key"), Bytes::from_static(b"v"))
-            .unwrap();
-        writes.insert(Bytes::new(), Bytes::new()).unwrap();
-        assert_eq!(writes.get(b"key"), Some(&Bytes::from_static(b"v")));
-        assert_eq!((writes.len(), writes.bytes()), (2, 4));
-        let keys: Vec<_> = writes.sorted().into_iter().map(|(key, _)| key).collect();
-        assert_eq!(keys, [&Bytes::new(), &Bytes::from_static(b"key")]);
-    }
-
-    #[test]
-    fn entries_beyond_the_limits_are_refused() {
-        let mut writes = WriteSet::default();
-        let longest = Bytes::from(vec![0; MAX_KEY_LEN]);
-        writes.insert(longest, Bytes::new()).unwrap();
-        let error = writes
-            .insert(Bytes::from(vec![0; MAX_KEY_LEN + 1]), Bytes::new())
-            .unwrap_err();
-        assert_eq!(
-            error,
-            EntryTooLong::Key {
-                len: MAX_KEY_LEN + 1
-            }
-        );
-        assert_eq!(writes.len(), 1);
-    }
-}
+#[path = "write_set_tests.rs"]
+mod tests;

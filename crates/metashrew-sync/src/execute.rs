@@ -1,13 +1,12 @@
 //! Runs the guest over one block after the other, on the state that the blocks
 //! before leave, whether those are committed yet or not.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 use metashrew_runtime::{BlockError, HostFault, MetashrewRuntime};
-use metashrew_store::{BlockRef, Height, State, WriteSet};
+use metashrew_store::{BlockRef, Overlay, State, WriteSet};
 
 use crate::error::IndexError;
 use crate::fetch::Blocks;
@@ -47,8 +46,8 @@ pub(crate) struct Executor {
     pub(crate) stop: Stop,
     pub(crate) options: IndexOptions,
     pub(crate) scouts: Scouts,
-    /// The blocks above the store's tip, lowest first.
-    pub(crate) uncommitted: VecDeque<(Height, Arc<WriteSet>)>,
+    /// The blocks above the store's tip.
+    pub(crate) uncommitted: Overlay,
 }
 
 impl Executor {
@@ -88,7 +87,7 @@ impl Executor {
                     self.progress.answered(Asked::Execution);
                     self.scouts.executed(self.runtime.block_reads() - reads);
                     let writes = Arc::new(writes);
-                    self.uncommitted.push_back((height, Arc::clone(&writes)));
+                    self.uncommitted.push(height, Arc::clone(&writes));
                     return Some(Ok(Processed {
                         block: fetched.block,
                         writes,
@@ -153,16 +152,10 @@ impl Executor {
         let stalled = Instant::now();
         loop {
             let snapshot = self.runtime.store().snapshot();
-            let tip = snapshot.tip().map(|tip| tip.height);
-            self.uncommitted
-                .retain(|(height, _)| tip.is_none_or(|tip| *height > tip));
+            self.uncommitted.prune(snapshot.tip().map(|tip| tip.height));
             if self.has_room() {
                 self.progress.spend(Span::Stalled, stalled);
-                let state = snapshot.latest();
-                let layers = self.uncommitted.iter();
-                return Some(layers.fold(state, |state, (height, writes)| {
-                    state.with_block(*height, Arc::clone(writes))
-                }));
+                return Some(self.uncommitted.state(&snapshot));
             }
             drop(snapshot);
             self.committed.recv().ok()?;
@@ -170,13 +163,9 @@ impl Executor {
     }
 
     fn has_room(&self) -> bool {
-        let bytes: usize = self
-            .uncommitted
-            .iter()
-            .map(|(_, writes)| writes.bytes())
-            .sum();
-        self.uncommitted.is_empty()
-            || (self.uncommitted.len() < self.options.max_uncommitted_blocks
-                && bytes < self.options.max_uncommitted_bytes)
+        let blocks = self.uncommitted.len();
+        blocks == 0
+            || (blocks < self.options.max_uncommitted_blocks
+                && self.uncommitted.bytes() < self.options.max_uncommitted_bytes)
     }
 }

@@ -29,6 +29,7 @@ mod rates;
 mod reorg;
 mod round;
 mod scouts;
+mod seal;
 mod status;
 mod stop;
 mod targets;

@@ -47,8 +47,10 @@ pub struct IndexOptions {
     /// Blocks processed and not committed yet, at most; so many may share one
     /// commit. Default: 64.
     pub max_uncommitted_blocks: usize,
-    /// Bytes of keys and values processed and not committed yet, at most.
-    /// Default: 128 MiB. A single block may be larger.
+    /// The memory of blocks processed and not committed yet, in bytes, at most: what
+    /// they wrote and read, and the index of it. Default: 128 MiB. A single block may be
+    /// larger, up to [`MAX_BLOCK_WRITES`](metashrew_store::MAX_BLOCK_WRITES) and what the
+    /// tables for so much take.
     pub max_uncommitted_bytes: usize,
     /// A block or a commit that takes this long is reported, again after 6 and 60
     /// times as long, and then each time it has taken twice as long. Default: 10 s.

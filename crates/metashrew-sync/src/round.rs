@@ -1,13 +1,13 @@
 //! One run along a chain: blocks are planned, fetched, processed, each on threads
 //! of their own, and committed here, until there is an end or another chain.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use metashrew_store::Overlay;
 
 use crate::commit::Committed;
 use crate::error::IndexError;
@@ -18,6 +18,7 @@ use crate::network::Network;
 use crate::plan::Planner;
 use crate::queue::{FetchEnd, Queue};
 use crate::scouts::Scouts;
+use crate::seal::Sealer;
 use crate::stop::Stop;
 use crate::targets::Targets;
 use crate::wakeups::Wakeups;
@@ -88,7 +89,8 @@ impl<'a> Round<'a> {
             };
             spawn("fetches blocks", "metashrew-fetch", move || fetcher.run())?;
         }
-        let (executed_sender, executed) = crossbeam_channel::unbounded();
+        let uncommitted = Overlay::default();
+        let (executed_sender, executed) = Sealer::spawn(&uncommitted)?;
         // One token is enough to say that something was committed.
         let (committed, committed_receiver) = crossbeam_channel::bounded(1);
         let (alive, scouts) = crossbeam_channel::bounded(0);
@@ -107,7 +109,7 @@ impl<'a> Round<'a> {
             progress: Arc::clone(&indexer.progress),
             stop: stop.clone(),
             options,
-            uncommitted: VecDeque::new(),
+            uncommitted,
         };
         let executor = spawn("processes blocks", "metashrew-index", move || {
             executor.run();

@@ -222,8 +222,10 @@ fn provide(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         |mut caller: Caller<'_, Host>, at: i32| {
             let (memory, host) = parts(&mut caller);
             let message = buffer::at(memory, at as u32).expect("a good pointer");
-            let pairs = flush::decode(Bytes::copy_from_slice(message)).expect("a good flush");
-            host.writes.extend(pairs);
+            let message = Bytes::copy_from_slice(message);
+            let flush = flush::decode(&message).expect("a good flush");
+            let shared = |(key, value)| (message.slice_ref(key), message.slice_ref(value));
+            host.writes.extend(flush.pairs().map(shared));
         },
     )?;
     linker.func_wrap(env, imports::LOG, |_: Caller<'_, Host>, _: i32| {})?;

@@ -55,6 +55,30 @@ pub fn silent_at(height: u32) -> Vec<u8> {
     started_but_at(height, "(return)")
 }
 
+/// The well-behaved guest, but it flushes a key `kkkk` with a value of 1 MiB, again and
+/// again, without end, at a height.
+pub fn floods_at(height: u32) -> Vec<u8> {
+    started_but_at(height, FLOOD)
+}
+
+/// Flushes without end in its view `flood`, and writes nothing.
+pub fn floods_in_view() -> Vec<u8> {
+    let body = format!(
+        r#"(func (export "_start") (call $flush (i32.const 1796)))
+           (func (export "flood") (result i32) {FLOOD} (unreachable))"#
+    );
+    module(MEMORY, &body)
+}
+
+/// A message of 1 MiB and 10 bytes at 131,076: the key `kkkk` and zeros.
+const FLOOD: &str = "
+  (drop (memory.grow (i32.const 17)))
+  (i32.store (i32.const 131072) (i32.const 1048586))
+  (i32.store (i32.const 131076) (i32.const 0x6b6b040a))
+  (i32.store (i32.const 131080) (i32.const 0x800a6b6b))
+  (i32.store16 (i32.const 131084) (i32.const 0x4080))
+  (loop $again (call $flush (i32.const 131076)) (br $again))";
+
 /// The well-behaved guest, but it asks for memory without end at a height,
 /// touching all it gets, and traps when it gets no more.
 pub fn devours_memory_at(height: u32) -> Vec<u8> {

@@ -74,14 +74,15 @@ impl Host {
         version.map(Vec::as_slice).unwrap_or_default()
     }
 
-    pub(crate) fn flush(&mut self, message: Vec<u8>) {
+    pub(crate) fn flush(&mut self, message: &[u8]) {
         self.flushed = true;
         if self.access == Access::View {
             return;
         }
         let height = self.height();
-        let pairs = metashrew_abi::flush::decode(message.into());
-        for (key, value) in pairs.unwrap_or_else(|error| panic!("__flush: {error}")) {
+        let flush = metashrew_abi::flush::decode(message);
+        let flush = flush.unwrap_or_else(|error| panic!("__flush: {error}"));
+        for (key, value) in flush.pairs() {
             let versions = self.values.entry(key.to_vec()).or_default();
             versions.insert(height, value.to_vec());
         }

@@ -46,7 +46,6 @@ fn several_flushes_add_up_and_the_last_value_wins() {
         .unwrap();
     let pairs: Vec<_> = writes
         .sorted()
-        .into_iter()
         .map(|(key, value)| (key.to_vec(), value.to_vec()))
         .collect();
     let expected = [("a", "1"), ("b", "2"), ("c", "")];
@@ -163,7 +162,7 @@ fn a_failed_block_leaves_no_trace_and_the_next_try_starts_anew() {
     assert_eq!(bench.store.snapshot().tip().copied(), before);
     let twice: Vec<_> = (0..2)
         .map(|_| bench.runtime.process_block(6, &block(6, 1)).unwrap())
-        .map(|writes| format!("{:?}", writes.sorted()))
+        .map(|writes| format!("{:?}", writes.sorted().collect::<Vec<_>>()))
         .collect();
     assert_eq!(twice[0], twice[1]);
 }

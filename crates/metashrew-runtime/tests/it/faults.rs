@@ -4,11 +4,13 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use metashrew_runtime::{GuestFault, HostFault, Route, SessionLoss, ViewCall, ViewError};
-use metashrew_store::BlockId;
+use metashrew_runtime::{
+    BlockError, GuestFault, HostFault, Route, SessionLoss, ViewCall, ViewError,
+};
+use metashrew_store::{BlockId, WriteError};
 use metashrew_testing::guests;
 
-use crate::{Bench, assert_adds_up, stage};
+use crate::{Bench, assert_adds_up, block, stage};
 
 const CALLERS: usize = 64;
 
@@ -280,4 +282,71 @@ fn memory_that_one_call_leaves_is_there_for_the_next() {
         "{stats:?}"
     );
     assert_adds_up(&stats);
+}
+
+#[test]
+fn a_guest_that_flushes_without_end_comes_to_its_end() {
+    let bench = Bench::new(&guests::floods_at(3));
+    bench.index_to(2, 1);
+    let error = bench.runtime.process_block(3, &block(3, 1)).unwrap_err();
+    let BlockError::Guest(fault) = &error else {
+        panic!("{error:?}");
+    };
+    assert!(
+        matches!(fault, GuestFault::TooLong(WriteError::BlockTooLarge)),
+        "{fault:?}"
+    );
+    let told = fault.to_string();
+    assert!(
+        told.contains("more than the 1073741824 bytes allowed"),
+        "{told}"
+    );
+    assert_eq!(bench.store.snapshot().tip().unwrap().height, 2);
+    bench.view("get", b"acc", &BlockId::Latest);
+}
+
+#[test]
+fn what_a_preview_writes_counts_like_its_memory() {
+    let limit = 16 << 20;
+    let bench = Bench::with(&guests::floods_at(3), |views| {
+        views.max_instance_memory = limit;
+    });
+    bench.index_to(2, 1);
+    // Each flush replaces the one before: what counts is what is held.
+    let flood = bench
+        .runtime
+        .preview_sync(&block(3, 1), "get", b"acc", &BlockId::Latest);
+    assert!(
+        matches!(
+            flood,
+            Err(ViewError::Guest(GuestFault::TooLong(
+                WriteError::BlockTooLarge
+            )))
+        ),
+        "{flood:?}"
+    );
+    let keys = 400_000;
+    let bench = Bench::with(&guests::flush_only(keys), |views| {
+        views.max_instance_memory = limit + usize::try_from(keys).unwrap() * 72;
+    });
+    let written = bench.runtime.process_block(0, &block(0, 1)).unwrap();
+    assert_eq!(written.len(), usize::try_from(keys).unwrap());
+    bench.commit(0, 1, &written);
+    let preview = bench
+        .runtime
+        .preview_sync(&block(1, 1), "get", b"acc", &BlockId::Latest);
+    assert!(
+        matches!(preview, Err(ViewError::MemoryLimit { .. })),
+        "{preview:?}"
+    );
+}
+
+#[test]
+fn a_view_that_flushes_without_end_costs_its_time_only() {
+    let bench = Bench::with(&guests::floods_in_view(), |views| {
+        views.timeout = Duration::from_millis(50);
+    });
+    bench.index_to(1, 1);
+    let flood = bench.runtime.view_sync("flood", b"", &BlockId::Latest);
+    assert!(matches!(flood, Err(ViewError::Timeout { .. })), "{flood:?}");
 }

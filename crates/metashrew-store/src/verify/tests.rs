@@ -34,8 +34,7 @@ fn chain(first: Height, blocks: &[Writes]) -> Arc<MemoryBackend> {
     for (height, writes) in (first..).zip(blocks) {
         let mut set = WriteSet::default();
         for (key, value) in writes {
-            set.insert(key.clone().into(), value.clone().into())
-                .unwrap();
+            set.insert(key, value).unwrap();
         }
         let block = BlockRef::new(height, hash(height), hash(height.wrapping_sub(1)));
         store.commit(&block, &set).unwrap();

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use metashrew_store::{BlockHash, BlockRecord, BlockRef, Height, Store, WriteSet};
 
 /// The hash of the block at `height` of the fork numbered `fork`.
@@ -27,12 +26,7 @@ pub(crate) fn next(tip: Option<&BlockRecord>, first: Height, fork: u32) -> Block
 pub(crate) fn writes<K: AsRef<[u8]>, V: AsRef<[u8]>>(entries: &[(K, V)]) -> WriteSet {
     let mut writes = WriteSet::default();
     for (key, value) in entries {
-        writes
-            .insert(
-                Bytes::copy_from_slice(key.as_ref()),
-                Bytes::copy_from_slice(value.as_ref()),
-            )
-            .unwrap();
+        writes.insert(key, value).unwrap();
     }
     writes
 }
@@ -53,7 +47,7 @@ pub(crate) fn standard_writes(height: Height, value_len: usize) -> Arc<WriteSet>
             format!("/old/{}", (height * 7 + number) % 50)
         };
         let value = noise(u64::from(height) << 32 | u64::from(number), value_len);
-        writes.insert(key.into(), value.into()).unwrap();
+        writes.insert(key, value).unwrap();
     }
     Arc::new(writes)
 }

@@ -85,7 +85,7 @@ fn what_was_remembered_from_another_chain_is_read_again() {
         height: block.height,
         value: Bytes::from_static(b"foreign"),
     };
-    set.remember(Bytes::from_static(b"key"), Some(foreign));
+    set.remember(b"key", Some(&foreign));
     store.commit(&block, &set).unwrap();
     let below = store
         .snapshot()

@@ -90,7 +90,7 @@ fn check_read(snapshot: &Snapshot, must_answer: bool) {
     let expect = standard_writes(0, VALUE_LEN);
     let key = b"/new/0/0";
     match snapshot.at(0).get(key) {
-        Ok(found) => assert_eq!(found.map(|version| version.value), expect.get(key).cloned()),
+        Ok(found) => assert_eq!(found.unwrap().value, expect.get(key).unwrap()),
         Err(error) => assert!(error.is_transient() && !must_answer, "{error:?}"),
     }
 }

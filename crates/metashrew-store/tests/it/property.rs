@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use metashrew_store::{
     BlockRecord, BlockRef, Chainwork, Durability, Height, MemoryBackend, Snapshot, State, Store,
     StoreOptions, WriteSet,
@@ -236,7 +235,7 @@ fn write_set(state: &State, writes: &Writes, remembers: bool) -> WriteSet {
     let mut set = chain::writes(&writes.iter().collect::<Vec<_>>());
     if remembers {
         for key in writes.keys().step_by(2) {
-            set.remember(Bytes::from(key.clone()), state.get(key).unwrap());
+            set.remember(key, state.get(key).unwrap().as_ref());
         }
     }
     set

@@ -70,6 +70,20 @@ fn a_halt_ends_the_process_where_there_is_nothing_to_serve_or_so_it_is_told() {
 }
 
 #[test]
+fn a_block_that_writes_without_end_halts_at_the_limit_on_every_machine() {
+    let place = Place::with(&guests::floods_at(3), 5);
+    let stderr = fail(&mut place.start(&["--on-halt", "exit"]), 1);
+    for part in [
+        "error: the guest failed on block 3",
+        "the block writes more than the 1073741824 bytes allowed",
+        "hint: every machine fails here",
+    ] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+    assert_eq!(place.stored_tip().unwrap().height, 2);
+}
+
+#[test]
 fn a_block_that_does_not_end_is_told() {
     let place = Place::with(&guests::spins_at(3), 5);
     let mut running = Running::spawn(&mut place.start(&[]));
