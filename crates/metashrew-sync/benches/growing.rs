@@ -7,8 +7,8 @@
 //! - `keys=1000000`: where it ends.
 //! - `guest=addresses`: the guest; `writes` reads nothing and writes 14,000 new keys in
 //!   each block, into blocks of 10 transactions.
-//! - `cache=default`: the caches; `twentieth` of the logical bytes at the end, or a
-//!   number of bytes.
+//! - `cache=default`: the caches together, a quarter of the machine's memory as `start`
+//!   takes; `twentieth` of the logical bytes at the end, or a number of bytes.
 //! - `ages=mainnet`: how old the outputs are that are spent; `any` for all alike.
 //! - `floor=1000000`: up to so many keys the guest's floor is measured too, before.
 //! - `keep=PATH`: where the database is moved to at the end, on the same file system.

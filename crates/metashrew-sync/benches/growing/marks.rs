@@ -48,13 +48,11 @@ pub(crate) fn run(arguments: &Arguments) {
     let socket = directory.path().join("socket");
     feed::start(&socket, arguments.blocks());
     let database = directory.path().join("db");
-    let mut words = arguments
+    let words = arguments
         .clone()
         .with("socket", socket.display())
-        .with("db", database.display());
-    if let Some(bytes) = cache_bytes(arguments, &floors, last) {
-        words = words.with("cache_bytes", bytes);
-    }
+        .with("db", database.display())
+        .with("cache_bytes", cache_bytes(arguments, &floors, last));
     let mut run = Run {
         arguments: words,
         database: &database,
@@ -80,15 +78,15 @@ pub(crate) fn run(arguments: &Arguments) {
     }
 }
 
-/// What the caches are held at; none for the defaults.
-fn cache_bytes(arguments: &Arguments, floors: &[Value], last: u64) -> Option<u64> {
-    match arguments.get("cache")? {
-        "default" => None,
-        "twentieth" => {
+/// What the caches are held at.
+fn cache_bytes(arguments: &Arguments, floors: &[Value], last: u64) -> u64 {
+    match arguments.get("cache") {
+        None | Some("default") => process::memory() / 4,
+        Some("twentieth") => {
             let logical = logical_bytes(floors, last).expect("needs the floor of a mark");
-            Some(logical / 20)
+            logical / 20
         }
-        _ => Some(arguments.number("cache", 0)),
+        Some(_) => arguments.number("cache", 0),
     }
 }
 

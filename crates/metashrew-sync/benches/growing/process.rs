@@ -132,6 +132,15 @@ pub(crate) fn occupied(path: &Path) -> u64 {
     sizes.sum()
 }
 
+/// The machine's memory, in bytes.
+pub(crate) fn memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").expect("the system tells");
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let words = line.and_then(|line| line.split_whitespace().next());
+    let kibibytes: u64 = words.and_then(|word| word.parse().ok()).expect("a number");
+    kibibytes << 10
+}
+
 /// How many threads want to run, on average over the last minute.
 pub(crate) fn load() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
