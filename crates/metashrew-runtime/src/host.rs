@@ -1,6 +1,8 @@
 //! The host functions: one table for indexing, views and previews, which differ
 //! by the call in the [`Context`] only.
 
+use std::pin::pin;
+
 use metashrew_abi::buffer::HEIGHT_BYTES;
 use metashrew_abi::{flush, imports};
 use metashrew_store::{WRITE_OVERHEAD, wait};
@@ -99,13 +101,13 @@ fn provide_reads(linker: &mut Linker<Context>) -> wasmtime::Result<()> {
     linker.func_wrap(
         module,
         imports::GET_LEN,
-        |mut caller: Caller<'_, Context>, key: i32| traps(wait(get_len(&mut caller, key))),
+        |mut caller: Caller<'_, Context>, key: i32| traps(wait(pin!(get_len(&mut caller, key)))),
     )?;
     linker.func_wrap(
         module,
         imports::GET,
         |mut caller: Caller<'_, Context>, key: i32, pointer: i32| {
-            traps(wait(get(&mut caller, key, pointer)))
+            traps(wait(pin!(get(&mut caller, key, pointer))))
         },
     )?;
     Ok(())

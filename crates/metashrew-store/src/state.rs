@@ -1,6 +1,7 @@
 //! What a guest reads: a snapshot at a height, under blocks not committed yet.
 
 use std::ops::Bound;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -67,7 +68,7 @@ impl State {
     ///
     /// The thread waits for an engine that takes a while: see [`State::read`].
     pub fn get<'k>(&self, key: impl Into<HashedKey<'k>>) -> Result<Option<Version>, ReadError> {
-        wait(self.read(key))
+        wait(pin!(self.read(key)))
     }
 
     /// As [`State::get`], to be awaited. Where what is read is at hand, it is ready when it

@@ -57,7 +57,8 @@ impl<T: fmt::Debug> fmt::Debug for Read<'_, T> {
 }
 
 /// Runs a future to its end; the thread waits where it has to. One that never has to wait
-/// costs nothing more than its content.
+/// costs nothing more than its content, if it is pinned where it is made: moving a large
+/// one costs more than a read from memory.
 #[inline]
 pub fn wait<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
