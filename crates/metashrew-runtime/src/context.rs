@@ -93,10 +93,6 @@ enum Last {
     Value(Bytes),
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each call under way, and it is seldom moved"
-)]
 enum Role {
     /// Runs `_start`: collects what is flushed, and remembers what was read, so
     /// that the commit need not read it again.
