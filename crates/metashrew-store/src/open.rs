@@ -25,7 +25,7 @@ const CHECKED_BLOCKS: u32 = 6;
 
 /// Further blocks are left out once those recomputed wrote this many keys; of a block that
 /// wrote more than this, only so many are looked at.
-const CHECKED_KEYS: u64 = 50_000;
+const CHECKED_KEYS: u64 = 16_384;
 
 /// What to do about a damaged database. A rollback is no help: it relies on the
 /// very records that disagree.

@@ -25,6 +25,9 @@ use crate::wakeups::Wakeups;
 
 /// How soon a stop is noticed at the latest.
 const TICK: Duration = Duration::from_millis(50);
+/// Blocks are committed together until their writes take so much. More would save next to
+/// nothing, and whoever waits for a commit would wait for all of them.
+const COMMIT_BYTES: usize = 16 << 20;
 
 /// The committing end.
 pub(crate) struct Round<'a> {
@@ -178,16 +181,23 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Commits a block and all that were processed meanwhile; answers the end,
-    /// if it is there.
+    /// Commits a block and those that were processed meanwhile, up to a bound; answers the
+    /// end, if it is there.
     fn take(&self, executed: Executed) -> Result<Option<Result<Turn, IndexError>>, IndexError> {
         let mut blocks = Vec::new();
+        let mut bytes = 0;
         let mut end = None;
         for executed in std::iter::once(executed).chain(self.executed.try_iter()) {
             match executed {
-                Executed::Block(block) => blocks.push(block),
+                Executed::Block(block) => {
+                    bytes += block.writes.bytes();
+                    blocks.push(block);
+                }
                 Executed::End(fetched) => end = Some(turn(fetched)),
                 Executed::Failed(error) => end = Some(Err(error)),
+            }
+            if bytes >= COMMIT_BYTES {
+                break;
             }
         }
         match self.indexer.commit(&blocks, self.stop)? {

@@ -55,8 +55,8 @@ impl Default for Coordination {
         Self {
             state: Mutex::new(State {
                 stopping: false,
-                // So that the threads look once, whatever an earlier run left.
-                changes: 1,
+                // What an earlier run left waits for the first write: opening is to be quick.
+                changes: 0,
                 attempts: 0,
                 flush_failure: None,
                 fatal: None,

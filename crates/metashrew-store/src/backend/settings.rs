@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lsm_tree::compaction::filter::Factory;
-use lsm_tree::config::{FilterPolicy, HashRatioPolicy, PinningPolicy};
+use lsm_tree::config::{CompressionPolicy, FilterPolicy, HashRatioPolicy, PinningPolicy};
 use lsm_tree::{Cache, Config, DescriptorTable, SequenceNumberCounter};
 
 use super::Space;
@@ -72,7 +72,9 @@ impl SharedByTrees {
         )
         .use_cache(Arc::clone(&self.cache))
         .use_descriptor_table(Some(Arc::clone(&self.files)))
-        .with_compaction_filter_factory(self.filter.clone());
+        .with_compaction_filter_factory(self.filter.clone())
+        // Keys and values of indexes are hashes, most of them.
+        .data_block_compression_policy(CompressionPolicy::disabled());
         match space {
             // Filters and indexes stay in memory: a read that misses asks every level,
             // and guests ask for absent keys all the time. Of the large tables of the

@@ -72,11 +72,12 @@ impl Tables {
 
     /// What the tables hold at a stored key, if they do.
     pub(super) fn get(&self, key: TreeKey<'_>) -> lsm_tree::Result<Option<Stored>> {
+        let filter_hash = key.filter_hash();
         for run in &self.runs {
             let Some(table) = run.table_of(key.bytes) else {
                 continue;
             };
-            if let Some(found) = table.get(key.bytes, NEWEST, key.hash)? {
+            if let Some(found) = table.get(key.bytes, NEWEST, filter_hash)? {
                 return Ok(Some(if found.is_tombstone() {
                     Stored::Deleted
                 } else {

@@ -1,17 +1,19 @@
 //! A key as the trees store it: behind one tag byte, so that the empty key is legal and
-//! each tree has room for a record of ours. It is hashed once, for every filter and index.
+//! each tree has room for a record of ours. It is hashed once, for all layers and their index.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Space;
+use crate::hashed_key::HashedKey;
 
 /// Before every key of the store.
 pub(super) const ENTRY_TAG: u8 = 1;
 /// A key below this length is looked up without an allocation.
 const SHORT_KEY_LEN: usize = 128;
 
-/// A stored key with its hash, which is the one that lsm-tree's filters use.
+/// A stored key with its hash, whose seed is the process's: a chain cannot aim at
+/// collisions in what is in memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TreeKey<'a> {
     pub(super) bytes: &'a [u8],
@@ -22,8 +24,13 @@ impl<'a> TreeKey<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
-            hash: xxh3_64(bytes),
+            hash: HashedKey::new(bytes).hash(),
         }
+    }
+
+    /// The hash that lsm-tree's filters know the key by.
+    pub(super) fn filter_hash(&self) -> u64 {
+        xxh3_64(self.bytes)
     }
 
     /// Calls `look_up` with the stored form of `key`.
@@ -64,7 +71,7 @@ mod tests {
             let expect = [&[ENTRY_TAG], key.as_slice()].concat();
             TreeKey::with(&key, |stored| {
                 assert_eq!(stored.bytes, expect, "{len}");
-                assert_eq!(stored.hash, xxh3_64(&expect), "{len}");
+                assert_eq!(stored.hash, TreeKey::new(&expect).hash, "{len}");
             });
             assert_eq!(tagged(&key), expect);
         }

@@ -30,7 +30,7 @@ fn value(store: &Store, key: &str) -> Option<String> {
     let state = store.snapshot().latest();
     let read = || {
         let version = state.get(key.as_bytes()).unwrap()?;
-        Some(String::from_utf8(version.value.to_vec()).unwrap())
+        Some(String::from_utf8_lossy(&version.value).into_owned())
     };
     let value = read();
     assert_eq!(read(), value);
