@@ -221,16 +221,10 @@ impl Store {
         claimed: Claimed,
     ) -> Result<Self, OpenError> {
         let view = backend.view();
-        match format(view.as_ref())? {
-            Some(FORMAT) => check(view.as_ref())?,
-            Some(found) => {
-                return Err(OpenError::Format {
-                    found,
-                    supported: FORMAT,
-                });
-            }
-            None => {
-                check_empty(view.as_ref(), &Space::ALL)?;
+        let checked = check_format_and_chain(view.as_ref());
+        match checked.inspect_err(|error| backend.abandon(error))? {
+            Found::Database => {}
+            Found::Nothing => {
                 let mut batch = Batch::default();
                 batch.put(
                     Space::Meta,
@@ -244,6 +238,29 @@ impl Store {
             }
         }
         Ok(Self::over(backend, durability, read_cache_bytes, claimed)?)
+    }
+}
+
+/// What there is in an engine.
+enum Found {
+    Nothing,
+    Database,
+}
+
+fn check_format_and_chain(view: &dyn View) -> Result<Found, OpenError> {
+    match format(view)? {
+        Some(FORMAT) => {
+            check(view)?;
+            Ok(Found::Database)
+        }
+        Some(found) => Err(OpenError::Format {
+            found,
+            supported: FORMAT,
+        }),
+        None => {
+            check_empty(view, &Space::ALL)?;
+            Ok(Found::Nothing)
+        }
     }
 }
 

@@ -162,8 +162,15 @@ impl<'a> Rollback<'a> {
             let touched = read_keys(self.view, height, |chunk_key| {
                 batch.delete(Space::HeightToKeys, chunk_key.clone());
             })?;
-            writes.extend(touched.into_iter().map(|touched| (touched, height)));
             let block = chain::held_block(self.view, height)?;
+            if touched.len() as u64 != u64::from(block.keys) {
+                return Err(corrupt(format!(
+                    "block {height} wrote {} keys, but its list has {}",
+                    block.keys,
+                    touched.len()
+                )));
+            }
+            writes.extend(touched.into_iter().map(|touched| (touched, height)));
             self.batch.delete(
                 Space::HashToHeight,
                 Bytes::copy_from_slice(block.record.hash.as_bytes()),

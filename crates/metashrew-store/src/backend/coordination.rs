@@ -26,6 +26,8 @@ pub(super) struct Coordination {
 #[derive(Debug)]
 struct State {
     stopping: bool,
+    /// What is there stays as it is.
+    abandoned: bool,
     /// Raised whenever something changed that may be work.
     changes: u64,
     /// How many flushes failed, or succeeded after one that failed.
@@ -55,6 +57,7 @@ impl Default for Coordination {
         Self {
             state: Mutex::new(State {
                 stopping: false,
+                abandoned: false,
                 // What an earlier run left waits for the first write: opening is to be quick.
                 changes: 0,
                 attempts: 0,
@@ -95,6 +98,13 @@ impl Coordination {
                 }
                 state.changes += 1;
                 self.work.notify_all();
+            }
+            if full && state.stopping {
+                break Err(BackendError::of_kind(
+                    ErrorKind::Machine,
+                    "writing to the database",
+                    "it was closed",
+                ));
             }
             if elapsed >= MAX_WAIT_FOR_ROOM {
                 break Err(BackendError::of_kind(
@@ -182,14 +192,26 @@ impl Coordination {
         (!is_fatal).then_some(RETRY_AFTER)
     }
 
-    /// Notes that a thread ended by a panic: nothing is written out any more.
-    pub(super) fn died(&self, what: &str) {
+    /// Notes that nothing is written out any more until the database is opened again.
+    pub(super) fn give_up(&self, why: &str) {
         self.state.lock().fatal = Some(Failure {
             kind: ErrorKind::Machine,
             operation: "writing to the database",
-            what: format!("a thread of the engine panicked: {what}; restart the program"),
+            what: format!("{why}; restart the program"),
         });
         self.room.notify_all();
+    }
+
+    /// Has the threads end without writing anything out.
+    pub(super) fn abandon(&self) {
+        let mut state = self.state.lock();
+        state.abandoned = true;
+        state.stopping = true;
+        self.work.notify_all();
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.state.lock().abandoned
     }
 }
 

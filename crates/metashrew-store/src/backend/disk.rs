@@ -141,7 +141,7 @@ fn recover(path: &Path, limits: Limits, accept_lost: bool) -> Result<Engine, Ope
     files::check(&directory)?;
     let trees = open_trees(&directory, &limits)?;
     let (found, content) = look(path, &trees, &directory, accept_lost)?;
-    let durable = DurableRecord::open(path, found.last())?;
+    let durable = DurableRecord::open(path, found.synced().min(found.last()))?;
     let log = found.open(Some(durable))?;
     Ok(Engine::new(trees, log, limits, content))
 }
@@ -263,6 +263,11 @@ impl Backend for Disk {
                 format!("{left} bytes are in the log only"),
             )),
         }
+    }
+
+    fn abandon(&self, why: &OpenError) {
+        self.engine.threads.abandon();
+        damage::note(&self.path, why);
     }
 
     fn directory(&self) -> Option<&Path> {

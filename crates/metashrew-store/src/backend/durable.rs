@@ -40,8 +40,8 @@ impl DurableRecord {
         }
     }
 
-    /// Opens the record in the directory `path` of an engine whose last batch is
-    /// `stamp`. What it says of later ones is forgotten.
+    /// Opens the record in the directory `path` of an engine whose last durable
+    /// batch is `stamp`. What it says of later ones is forgotten.
     pub(super) fn open(path: &Path, stamp: u64) -> Result<Self, OpenError> {
         let mut file = File::options()
             .create(true)
@@ -53,12 +53,15 @@ impl DurableRecord {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)
             .map_err(io("reading the record of durable batches"))?;
-        if recorded(&bytes) > stamp {
+        let found = recorded(&bytes);
+        if found > stamp {
             file.set_len(0)
                 .map_err(io("clearing the record of durable batches"))?;
         }
         let mut record = Self { file };
-        record.advance(stamp);
+        if found != stamp {
+            record.advance(stamp);
+        }
         Ok(record)
     }
 

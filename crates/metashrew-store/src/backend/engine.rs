@@ -41,6 +41,8 @@ pub(super) struct Engine {
     /// Of the log, for those who must not wait for it.
     log_bytes: AtomicU64,
     synced: AtomicU64,
+    /// The last batch of a flush that has not ended; 0 if there is none.
+    unfinished: AtomicU64,
     /// Held while a batch is written.
     writing: Mutex<()>,
     pub(super) threads: Coordination,
@@ -61,6 +63,7 @@ impl Engine {
             changing: Mutex::default(),
             log_bytes: AtomicU64::new(log.bytes()),
             synced: AtomicU64::new(log.synced()),
+            unfinished: AtomicU64::default(),
             log,
             writing: Mutex::default(),
             threads: Coordination::default(),
@@ -142,24 +145,32 @@ impl Engine {
         };
         // Or after a power cut some trees might hold what the log does not.
         self.sync()?;
-        let Some(newest) = content.dirty().first() else {
-            return Ok(());
-        };
-        let number = newest.last;
-        let layer = match content.dirty() {
+        // One that failed half-way is ended first: trees that have it are not written again.
+        let unfinished = self.unfinished.load(Ordering::Relaxed);
+        let start = content.dirty().iter().position(|it| it.last == unfinished);
+        let dirty = content
+            .dirty()
+            .get(start.unwrap_or(0)..)
+            .unwrap_or_default();
+        let layer = match dirty {
+            [] => return Ok(()),
             [one] => Arc::clone(one),
             several => self.replace(several),
         };
+        // Or what was merged would stay in memory meanwhile.
+        drop(content);
+        let number = layer.last;
+        self.unfinished.store(number, Ordering::Relaxed);
         for tree in self.trees.all() {
             let bytes = tree
                 .write_out(layer.run(tree.space), number)
-                .map_err(|error| failed(tree, "writing out recent writes", error))?;
+                .map_err(|error| self.failed_at(tree, "writing out recent writes", error))?;
             Counters::add(&self.counters.written_bytes, bytes);
         }
-        let tables = self.trees.tables();
         self.change(|content| {
             content.flushed = number;
-            content.tables = tables;
+            // Looked at in here: a merge that ends meanwhile must not be undone.
+            content.tables = self.trees.tables();
             for it in &mut content.layers {
                 if it.last == number {
                     *it = Arc::new(it.of_hashed());
@@ -176,7 +187,7 @@ impl Engine {
 
     fn note_log(&self) {
         self.log_bytes.store(self.log.bytes(), Ordering::Relaxed);
-        self.synced.store(self.log.synced(), Ordering::Relaxed);
+        self.synced.fetch_max(self.log.synced(), Ordering::Relaxed);
     }
 
     /// Merges layers of one size class, if there are many.
@@ -226,7 +237,7 @@ impl Engine {
     pub(super) fn compact(&self, tree: &Tree) -> Result<bool, BackendError> {
         let written = tree
             .compact()
-            .map_err(|error| failed(tree, "merging tables", error))?;
+            .map_err(|error| self.failed_at(tree, "merging tables", error))?;
         let Some(bytes) = written else {
             return Ok(false);
         };
@@ -245,6 +256,27 @@ impl Engine {
     pub(super) fn stop(&self) {
         self.trees.stop_compactions();
         self.threads.stop();
+    }
+
+    /// What to say of work in `tree` that failed, after what it left was removed.
+    fn failed_at(
+        &self,
+        tree: &Tree,
+        operation: &'static str,
+        error: lsm_tree::Error,
+    ) -> BackendError {
+        let kind = ErrorKind::of(&error);
+        if kind == ErrorKind::Machine {
+            if tree.is_behind_its_directory() {
+                let name = tree.space.name();
+                self.threads.give_up(&format!(
+                    "the new tables of {name} may be in place, but {operation} failed: {error}"
+                ));
+            } else if let Err(error) = tree.remove_unfinished() {
+                tracing::debug!(%error, space = tree.space.name(), "cannot remove unfinished tables yet");
+            }
+        }
+        BackendError::of_kind(kind, operation, error)
     }
 
     /// Notes that a thread's work failed. Returns after which time to try again; what is
@@ -273,16 +305,6 @@ impl Engine {
         self.counters.read_into(&mut health);
         health
     }
-}
-
-fn failed(tree: &Tree, operation: &'static str, error: lsm_tree::Error) -> BackendError {
-    let kind = ErrorKind::of(&error);
-    if kind == ErrorKind::Machine
-        && let Err(error) = tree.remove_unfinished()
-    {
-        tracing::debug!(%error, space = tree.space.name(), "cannot remove unfinished tables yet");
-    }
-    BackendError::of_kind(kind, operation, error)
 }
 
 #[cfg(test)]

@@ -337,6 +337,12 @@ pub trait Backend: Debug + Send + Sync {
         None
     }
 
+    /// Has an engine that was opened left as it is when it is dropped: the store found that
+    /// what it holds is damaged, as `why` tells.
+    fn abandon(&self, why: &OpenError) {
+        let _ = why;
+    }
+
     /// The directory that holds the content, if it lives in files.
     fn directory(&self) -> Option<&Path> {
         None

@@ -36,7 +36,9 @@ impl Limits {
     /// Of an engine that is opened so.
     pub(super) fn of(options: &StoreOptions) -> Self {
         let bytes = options.cache_bytes;
-        let flush_at = (bytes / 4).clamp(*FLUSH_BYTES.start(), *FLUSH_BYTES.end());
+        let flush_at = (bytes / 4)
+            .clamp(*FLUSH_BYTES.start(), *FLUSH_BYTES.end())
+            .min(bytes / 4);
         Self {
             blocks: bytes / 2,
             resident: bytes / 2,
@@ -100,7 +102,7 @@ mod tests {
 
     #[test]
     fn memory_is_shared_out_within_what_was_given() {
-        for bytes in [64 << 20, 128 << 20, 1 << 30, 6 << 30] {
+        for bytes in [4 << 20, 10 << 20, 64 << 20, 128 << 20, 1 << 30, 6 << 30] {
             let limits = Limits::of(&StoreOptions {
                 cache_bytes: bytes,
                 ..StoreOptions::default()

@@ -34,7 +34,10 @@ impl Threads {
         let engine = Arc::clone(&self.engine);
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(&engine))) {
-                engine.threads.died(panic_message(panic.as_ref()));
+                let what = panic_message(panic.as_ref());
+                engine
+                    .threads
+                    .give_up(&format!("a thread of the engine panicked: {what}"));
             }
         });
         let thread =
@@ -61,6 +64,9 @@ fn flush(engine: &Engine) {
         seen = changes;
         retry_after = work(engine, || engine.tend_layers(false), true);
     }
+    if engine.threads.is_abandoned() {
+        return;
+    }
     if let Err(error) = engine.tend_layers(true) {
         tracing::warn!(%error, "cannot write out recent writes; the log has them");
     }
@@ -73,11 +79,16 @@ fn compact(engine: &Engine) {
     while let Some(changes) = engine.threads.wait_for_work(seen, retry_after) {
         seen = changes;
         let step = || {
-            let mut worked = false;
+            let mut worked = Ok(false);
             for tree in engine.trees.all() {
-                worked |= !engine.threads.is_stopping() && engine.compact(tree)?;
+                if engine.threads.is_stopping() {
+                    break;
+                }
+                // One that fails does not keep the others from being merged.
+                let compacted = engine.compact(tree);
+                worked = worked.and_then(|worked| Ok(compacted? || worked));
             }
-            Ok(worked)
+            worked
         };
         retry_after = work(engine, step, false);
     }

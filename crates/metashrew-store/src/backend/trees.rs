@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use lsm_tree::compaction::Leveled;
@@ -48,6 +48,8 @@ pub(super) struct Tree {
     writing: RwLock<()>,
     /// All sets of tables that were made, as long as somebody holds them.
     held: Mutex<Vec<Weak<Tables>>>,
+    /// The last batch that was written out since the tree was opened.
+    flushed: AtomicU64,
 }
 
 /// Whether a space's tree has a record of the last batch that was flushed.
@@ -69,6 +71,7 @@ impl Trees {
                 directory,
                 writing: RwLock::default(),
                 held: Mutex::default(),
+                flushed: AtomicU64::default(),
             })
         };
         Ok(Self {
@@ -113,8 +116,9 @@ impl Trees {
 impl Tree {
     /// Its tables now.
     pub(super) fn tables(&self) -> Arc<Tables> {
-        let tables = Arc::new(Tables::of(&self.inner));
+        // Before they are looked at: whoever removes tables asks who holds them.
         let mut held = self.held.lock();
+        let tables = Arc::new(Tables::of(&self.inner));
         held.retain(|tables| tables.strong_count() > 0);
         held.push(Arc::downgrade(&tables));
         tables
@@ -134,6 +138,15 @@ impl Tree {
     /// Writes out the changes up to batch `number`: synced, and in the tree's version, when
     /// this returns. Returns the bytes written.
     pub(super) fn write_out(&self, run: &Run, number: u64) -> lsm_tree::Result<u64> {
+        if self.flushed.load(Ordering::Relaxed) >= number {
+            return Ok(0);
+        }
+        let bytes = self.write_tables(run, number)?;
+        self.flushed.store(number, Ordering::Relaxed);
+        Ok(bytes)
+    }
+
+    fn write_tables(&self, run: &Run, number: u64) -> lsm_tree::Result<u64> {
         let _writing = self.writing.read();
         let record = has_record(self.space).then(|| {
             entry(
@@ -170,6 +183,17 @@ impl Tree {
         let old: HashSet<_> = before.files().map(|(id, _)| id).collect();
         let new = after.files().filter(|(id, _)| !old.contains(id));
         Ok((after.version != before.version).then(|| new.map(|(_, bytes)| bytes).sum()))
+    }
+
+    /// Whether the tree's directory names another version than the tree is at: the last
+    /// switch was made there, and failed after that. What it names is whole, but must
+    /// neither be removed nor written again.
+    pub(super) fn is_behind_its_directory(&self) -> bool {
+        let current = fs::read(self.directory.join(files::CURRENT)).unwrap_or_default();
+        let number = current
+            .first_chunk()
+            .map(|bytes| u64::from_le_bytes(*bytes));
+        number != Some(Tables::of(&self.inner).version)
     }
 
     /// Removes tables that a flush or compaction left unfinished when it failed: they are

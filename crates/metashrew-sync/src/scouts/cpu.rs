@@ -22,8 +22,9 @@ pub(super) fn lower_priority() {
 /// Measures blocks of the executor, on its own thread.
 #[derive(Default)]
 pub(crate) struct Meter {
-    /// When the guest began to run, and the thread's processor time then.
-    begun: Option<(Instant, Duration)>,
+    /// When the guest began to run, and the thread's processor time and its waits for a
+    /// core until then.
+    begun: Option<(Instant, Duration, Duration)>,
     executing: Duration,
     executing_cpu: Duration,
     /// When the last sample was taken, and the process's processor time then.
@@ -33,13 +34,15 @@ pub(crate) struct Meter {
 impl Meter {
     /// The guest begins to run.
     pub(super) fn begin(&mut self) {
-        self.begun = thread_cpu().map(|cpu| (Instant::now(), cpu));
+        self.begun = thread_cpu().map(|cpu| (Instant::now(), cpu, waits_for_a_core()));
     }
 
     /// It has run.
     pub(super) fn end(&mut self) {
-        if let Some(((since, before), cpu)) = self.begun.take().zip(thread_cpu()) {
-            self.executing += since.elapsed();
+        if let Some(((since, before, waits), cpu)) = self.begun.take().zip(thread_cpu()) {
+            // Where others keep the cores busy, the time without one is no wait for reads.
+            let without_core = waits_for_a_core().saturating_sub(waits);
+            self.executing += since.elapsed().saturating_sub(without_core);
             self.executing_cpu += cpu.saturating_sub(before);
         }
     }
@@ -64,6 +67,16 @@ impl Meter {
 
 fn thread_cpu() -> Option<Duration> {
     ThreadTime::try_now().ok().map(|time| time.as_duration())
+}
+
+/// How long the calling thread could have run and had no core, in all; nothing where the
+/// system does not tell.
+fn waits_for_a_core() -> Duration {
+    // "Scheduler statistics" of Linux: time on a core, time waiting for one, turns; in ns.
+    std::fs::read_to_string("/proc/thread-self/schedstat")
+        .ok()
+        .and_then(|text| text.split_ascii_whitespace().nth(1)?.parse().ok())
+        .map_or(Duration::ZERO, Duration::from_nanos)
 }
 
 fn process_cpu() -> Option<Duration> {

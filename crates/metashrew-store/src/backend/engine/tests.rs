@@ -280,7 +280,7 @@ fn a_write_does_not_wait_for_a_thread_that_died() {
         .unwrap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| engine.write(&Batch::default()));
-        engine.threads.died("for no reason");
+        engine.threads.give_up("for no reason");
         let error = waiting.join().unwrap().unwrap_err();
         assert!(error.is_transient(), "{error:?}");
     });

@@ -80,6 +80,11 @@ impl Found {
         self.scan.last
     }
 
+    /// The last batch that is known to be durable.
+    pub(super) fn synced(&self) -> BatchNumber {
+        self.scan.synced
+    }
+
     /// The batches that not all trees hold.
     pub(super) fn replay(&self) -> Replay {
         Replay::new(&self.scan, self.persisted)
