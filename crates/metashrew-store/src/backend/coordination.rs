@@ -113,6 +113,11 @@ impl Coordination {
                     format!("it made no room in {MAX_WAIT_FOR_ROOM:?}: the disk is too slow"),
                 ));
             }
+            if !waited {
+                // What an earlier run left may be all there is, and nobody told of it yet.
+                state.changes += 1;
+                self.work.notify_all();
+            }
             waited = true;
             let limit = if full {
                 MAX_WAIT_FOR_ROOM

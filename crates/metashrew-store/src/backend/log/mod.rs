@@ -116,6 +116,12 @@ impl Found {
             if let Some(writable) = writable {
                 newest.file = writable.file;
             }
+            // The process before may have ended after it gave the file its name, and before
+            // that was durable.
+            if let Err(error) = files.sync() {
+                tracing::warn!(%error, "cannot make the names of the log's files durable yet");
+                state.doubtful = true;
+            }
         }
         Ok(Log {
             files,

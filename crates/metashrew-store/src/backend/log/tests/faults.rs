@@ -193,6 +193,19 @@ fn a_log_goes_on_after_any_operation_failed() {
 }
 
 #[test]
+fn a_segment_whose_name_may_not_be_durable_is_not_gone_on_with() {
+    for (after, seed) in (0..12).flat_map(|after| (0..8).map(move |seed| (after, seed))) {
+        let mut model = Model::new(seed);
+        model.take(Step::Append(Vec::new(), Synced));
+        model.take(Step::Fail(after, 1));
+        model.take(Step::Rotate);
+        model.take(Step::Kill);
+        model.take(Step::Append(Vec::new(), Synced));
+        model.reopen(Some(0));
+    }
+}
+
+#[test]
 fn opening_goes_on_while_nothing_can_be_written() {
     let mut model = Model::new(3);
     model.take(Step::Append(vec![1; 50], Buffered));
