@@ -1,7 +1,7 @@
 //! Sharing out many reads among a few threads.
 
 use std::panic::resume_unwind;
-use std::thread::available_parallelism;
+use std::thread::{Builder, available_parallelism};
 
 use crate::error::ReadError;
 
@@ -31,11 +31,18 @@ pub(crate) fn read_all<R: Send>(
         let read = &read;
         let readers: Vec<_> = keys
             .chunks(keys.len().div_ceil(threads))
-            .map(|share| scope.spawn(move || read(share)))
+            .map(|share| {
+                let reader = Builder::new().spawn_scoped(scope, move || read(share));
+                (share, reader)
+            })
             .collect();
         readers
             .into_iter()
-            .map(|reader| reader.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .map(|(share, reader)| match reader {
+                Ok(reader) => reader.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                // The system has no thread left to give.
+                Err(_) => read(share),
+            })
             .collect::<Result<Vec<_>, _>>()
     })?;
     Ok(shares.into_iter().flatten().collect())

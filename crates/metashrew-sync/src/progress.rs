@@ -193,6 +193,15 @@ impl ScoutReport {
     }
 }
 
+/// Forgets the write when that is over, by a panic, too: nothing is stuck then.
+struct WriteOver<'a>(&'a Mutex<Option<Writing>>);
+
+impl Drop for WriteOver<'_> {
+    fn drop(&mut self) {
+        *self.0.lock() = None;
+    }
+}
+
 /// The times that are told apart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Span {
@@ -337,9 +346,8 @@ impl Progress {
             last,
             since,
         });
-        let result = write();
-        *self.writing.lock() = None;
-        result
+        let _over = WriteOver(&self.writing);
+        write()
     }
 
     /// The write that has taken as long as `limit`, as an error.

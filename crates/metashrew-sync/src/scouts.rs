@@ -224,14 +224,20 @@ impl Board {
         }
     }
 
-    /// Notes that a scout is at the block at that place; false if the executor was quicker.
-    fn begin(&self, place: u64, cancel: &Arc<AtomicBool>) -> bool {
+    fn wants(&self, scout: usize) -> bool {
+        scout < self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a scout is at the block at that place; false if the executor was quicker,
+    /// or the scout was sent home since it took the block.
+    fn begin(&self, scout: usize, place: u64, cancel: &Arc<AtomicBool>) -> bool {
         let mut work = self.work.lock();
-        let is_ahead = work.begun.is_none_or(|begun| place > begun);
-        if is_ahead {
+        // Looked at under the lock: whoever sends all home ends what they run after that.
+        let may_begin = self.wants(scout) && work.begun.is_none_or(|begun| place > begun);
+        if may_begin {
             work.running.push((place, Arc::clone(cancel)));
         }
-        is_ahead
+        may_begin
     }
 
     /// The state that the executor runs its block on; or the committed one, where that is
@@ -262,8 +268,9 @@ impl Scout {
         cpu::lower_priority();
         let board = &self.board;
         let lookahead = || {
-            let is_wanted = self.number < board.wanted.load(Ordering::Relaxed);
-            is_wanted.then(|| board.lookahead.load(Ordering::Relaxed))
+            board
+                .wants(self.number)
+                .then(|| board.lookahead.load(Ordering::Relaxed))
         };
         while let Some(ahead) = board.queue.take_ahead(lookahead) {
             self.scout(ahead);
@@ -273,7 +280,7 @@ impl Scout {
     fn scout(&self, ahead: Ahead) {
         let board = &self.board;
         let cancel = Arc::new(AtomicBool::new(false));
-        if !board.begin(ahead.place, &cancel) {
+        if !board.begin(self.number, ahead.place, &cancel) {
             return;
         }
         let control: Arc<dyn ScoutControl> = Arc::new(Control {

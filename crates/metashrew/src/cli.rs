@@ -271,13 +271,9 @@ pub(crate) struct Verify {
     pub(crate) accept_lost_commits: bool,
 
     /// The memory to sort versions in, in bytes, or with a suffix such as MiB; at least 16 MiB count
-    #[arg(
-        long,
-        value_name = "SIZE",
-        env = "METASHREW_VERIFY_MEMORY",
-        default_value = "256MiB"
-    )]
-    pub(crate) memory: Size,
+    /// [default: 256MiB, or an eighth of the memory that the process may have if that is less]
+    #[arg(long, value_name = "SIZE", env = "METASHREW_VERIFY_MEMORY")]
+    pub(crate) memory: Option<Size>,
 
     /// Where a nameless temporary file lies, as large as all keys and values ever written [default:
     /// the database's directory, or the system's if nothing can be written there]

@@ -7,8 +7,8 @@ mod machine;
 
 use std::fmt;
 
-use metashrew_runtime::ViewOptions;
-use metashrew_store::StoreOptions;
+use metashrew_runtime::{ScoutOptions, ViewOptions};
+use metashrew_store::{StoreOptions, VerifyOptions};
 use metashrew_sync::IndexOptions;
 
 pub(crate) use machine::total;
@@ -19,6 +19,9 @@ use crate::size::Size;
 /// most, as one in so many.
 const PART: u64 = 4;
 
+/// The part that scouts, or what a verification sorts, have at most by default.
+const SMALL_PART: u64 = 8;
+
 /// The memory of each part, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Memory {
@@ -28,10 +31,34 @@ pub(crate) struct Memory {
     pub(crate) cache: u64,
     /// Instances for views.
     pub(crate) views: u64,
+    /// Scouts, all together.
+    pub(crate) scouts: u64,
     /// Blocks that are fetched ahead.
     pub(crate) fetched: u64,
     /// What blocks wrote that are not committed yet.
     pub(crate) uncommitted: u64,
+}
+
+/// What was asked for; none where it is left to the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Asked {
+    /// For the store's caches.
+    pub(crate) cache: Option<Size>,
+    /// For views.
+    pub(crate) views: Option<Size>,
+    /// For scouts.
+    pub(crate) scouts: Option<Size>,
+}
+
+impl Asked {
+    /// What a command asks for that runs neither views nor scouts.
+    pub(crate) fn cache_alone(cache: Option<Size>) -> Self {
+        Self {
+            cache,
+            views: Some(Size(0)),
+            scouts: Some(Size(0)),
+        }
+    }
 }
 
 /// What was asked for is more than there is.
@@ -39,17 +66,15 @@ pub(crate) struct Memory {
 pub(crate) struct TooMuch {
     cache: Option<u64>,
     views: Option<u64>,
+    scouts: Option<u64>,
     blocks: u64,
     total: u64,
 }
 
 impl Memory {
-    /// Shares out `total`, where so much was asked for the store's caches and for views.
-    pub(crate) fn share(
-        total: Option<u64>,
-        cache: Option<Size>,
-        views: Option<Size>,
-    ) -> Result<Self, TooMuch> {
+    /// Shares out `total`. Of what nothing was asked for, caches come first, then views,
+    /// then scouts, which only help.
+    pub(crate) fn share(total: Option<u64>, asked: Asked) -> Result<Self, TooMuch> {
         let index = IndexOptions::default();
         let (fetched, uncommitted) = (
             index.max_fetched_bytes as u64,
@@ -59,12 +84,15 @@ impl Memory {
         let store = StoreOptions::default();
         let default_cache = store.cache_bytes + store.read_cache_bytes;
         let default_views = ViewOptions::default().memory_budget as u64;
-        let (cache, views) = (cache.map(Size::bytes), views.map(Size::bytes));
+        let default_scouts = ScoutOptions::default().memory_budget as u64;
+        let [cache, views, scouts] =
+            [asked.cache, asked.views, asked.scouts].map(|size| size.map(Size::bytes));
         let Some(total) = total else {
             return Ok(Self {
                 total,
                 cache: cache.unwrap_or(default_cache),
                 views: views.unwrap_or(default_views),
+                scouts: scouts.unwrap_or(default_scouts),
                 fetched,
                 uncommitted,
             });
@@ -74,22 +102,30 @@ impl Memory {
         let fetched = fetched.min(part / 3);
         let uncommitted = uncommitted.min(part - part / 3);
         let blocks = blocks.min(fetched + uncommitted);
-        let asked = cache.unwrap_or(0).checked_add(views.unwrap_or(0));
-        let left = asked
-            .and_then(|asked| asked.checked_add(blocks))
-            .and_then(|all| total.checked_sub(all))
+        let mut left = [cache, views, scouts]
+            .into_iter()
+            .flatten()
+            .chain([blocks])
+            .try_fold(total, u64::checked_sub)
             .ok_or(TooMuch {
                 cache,
                 views,
+                scouts,
                 blocks,
                 total,
             })?;
-        let cache_or = |most: u64| cache.unwrap_or(part.min(most));
-        let views_or = |most: u64| views.unwrap_or(default_views.min(part).min(most));
+        let mut or_of_the_rest = |asked: Option<u64>, default: u64| {
+            asked.unwrap_or_else(|| {
+                let bytes = default.min(left);
+                left -= bytes;
+                bytes
+            })
+        };
         Ok(Self {
             total: Some(total),
-            cache: cache_or(left),
-            views: views_or(left),
+            cache: or_of_the_rest(cache, part),
+            views: or_of_the_rest(views, default_views.min(part)),
+            scouts: or_of_the_rest(scouts, default_scouts.min(total / SMALL_PART)),
             fetched,
             uncommitted,
         })
@@ -99,7 +135,7 @@ impl Memory {
 impl Default for Memory {
     /// Where nothing is asked for, and nobody knows how much there is.
     fn default() -> Self {
-        Self::share(None, None, None).expect("nothing is less than this")
+        Self::share(None, Asked::default()).expect("nothing is less than this")
     }
 }
 
@@ -109,8 +145,9 @@ impl fmt::Display for TooMuch {
         for (flag, bytes) in [
             ("--cache", self.cache),
             ("--view-memory-budget", self.views),
+            ("--scout-memory", self.scouts),
         ] {
-            if let Some(bytes) = bytes {
+            if let Some(bytes) = bytes.filter(|bytes| *bytes > 0) {
                 parts.push(format!("{flag} ({})", mebibytes(bytes)));
             }
         }
@@ -122,6 +159,12 @@ impl fmt::Display for TooMuch {
             mebibytes(self.total)
         )
     }
+}
+
+/// What a verification sorts in by default, where the process may have so much.
+pub(crate) fn to_verify(total: Option<u64>) -> u64 {
+    let most = VerifyOptions::default().memory_bytes;
+    total.map_or(most, |total| most.min(total / SMALL_PART))
 }
 
 /// A size for people.
@@ -142,43 +185,71 @@ mod tests {
     }
 
     fn sum(memory: &Memory) -> u64 {
-        memory.cache + memory.views + memory.fetched + memory.uncommitted
+        memory.cache + memory.views + memory.scouts + memory.fetched + memory.uncommitted
     }
 
     #[test]
     fn the_caches_have_a_quarter_by_default() {
-        let memory = Memory::share(Some(64 * GIB), None, None).unwrap();
+        let share = |total| Memory::share(Some(total), Asked::default()).unwrap();
+        let memory = share(64 * GIB);
         assert_eq!((memory.cache, memory.views), (16 * GIB, GIB));
+        assert_eq!(memory.scouts, GIB / 2);
         assert_eq!(memory.fetched + memory.uncommitted, 192 << 20);
         // Everything has less where there is less.
-        let memory = Memory::share(Some(GIB / 4), None, None).unwrap();
+        let memory = share(GIB / 4);
         assert_eq!((memory.cache, memory.views), (GIB / 16, GIB / 16));
+        assert_eq!(memory.scouts, GIB / 32);
         assert!(memory.fetched + memory.uncommitted <= GIB / 16);
         let unknown = Memory::default();
         assert_eq!((unknown.cache, unknown.views), (192 << 20, GIB));
+        assert_eq!(unknown.scouts, GIB / 2);
+        assert_eq!(to_verify(None), 256 << 20);
+        assert_eq!(to_verify(Some(GIB)), 128 << 20);
     }
 
     #[test]
     fn what_is_asked_for_leaves_less_to_what_is_not() {
-        let share = |cache: Option<u64>, views: Option<u64>| {
-            Memory::share(Some(4 * GIB), cache.map(size), views.map(size))
-                .map(|memory| (memory.cache, memory.views))
+        let share = |cache: Option<u64>, views: Option<u64>, scouts: Option<u64>| {
+            let asked = Asked {
+                cache: cache.map(size),
+                views: views.map(size),
+                scouts: scouts.map(size),
+            };
+            Memory::share(Some(4 * GIB), asked)
+                .map(|memory| (memory.cache, memory.views, memory.scouts))
         };
-        let blocks = 192 << 20;
-        assert_eq!(share(Some(GIB), None), Ok((GIB, GIB)));
+        let (blocks, half) = (192 << 20, GIB / 2);
+        assert_eq!(share(Some(GIB), None, None), Ok((GIB, GIB, half)));
         assert_eq!(
-            share(Some(3 * GIB + GIB / 2), None),
-            Ok((3 * GIB + GIB / 2, GIB / 2 - blocks))
+            share(Some(3 * GIB + half), None, None),
+            Ok((3 * GIB + half, half - blocks, 0))
         );
-        assert_eq!(share(None, Some(3 * GIB)), Ok((GIB - blocks, 3 * GIB)));
-        assert_eq!(share(Some(2 * GIB), Some(GIB)), Ok((2 * GIB, GIB)));
-        let error = share(Some(3 * GIB), Some(GIB)).unwrap_err();
+        assert_eq!(
+            share(None, Some(3 * GIB), None),
+            Ok((GIB - blocks, 3 * GIB, 0))
+        );
+        assert_eq!(
+            share(Some(2 * GIB), Some(GIB), None),
+            Ok((2 * GIB, GIB, half))
+        );
+        assert_eq!(
+            share(None, None, Some(2 * GIB)),
+            Ok((GIB, GIB - blocks, 2 * GIB))
+        );
+        assert_eq!(share(None, None, Some(0)), Ok((GIB, GIB, 0)));
+        let error = share(Some(3 * GIB), Some(GIB), Some(0)).unwrap_err();
         assert_eq!(
             error.to_string(),
             "--cache (3072 MiB), --view-memory-budget (1024 MiB) and the blocks under way (192 MiB) \
              are more than the memory that this process may have (4096 MiB)"
         );
-        assert!(share(Some(u64::MAX), Some(u64::MAX)).is_err());
+        let error = share(None, None, Some(4 * GIB)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "--scout-memory (4096 MiB) and the blocks under way (192 MiB) \
+             are more than the memory that this process may have (4096 MiB)"
+        );
+        assert!(share(Some(u64::MAX), Some(u64::MAX), Some(u64::MAX)).is_err());
     }
 
     proptest! {
@@ -187,15 +258,22 @@ mod tests {
             total in 0..(1_u64 << 45),
             cache in proptest::option::of(0..(1_u64 << 45)),
             views in proptest::option::of(0..(1_u64 << 45)),
+            scouts in proptest::option::of(0..(1_u64 << 45)),
         ) {
-            match Memory::share(Some(total), cache.map(size), views.map(size)) {
+            let asked = Asked {
+                cache: cache.map(size),
+                views: views.map(size),
+                scouts: scouts.map(size),
+            };
+            match Memory::share(Some(total), asked) {
                 Ok(memory) => {
                     prop_assert!(sum(&memory) <= total, "{memory:?}");
                     prop_assert!(cache.is_none_or(|cache| cache == memory.cache));
                     prop_assert!(views.is_none_or(|views| views == memory.views));
+                    prop_assert!(scouts.is_none_or(|scouts| scouts == memory.scouts));
                 }
                 Err(error) => {
-                    let asked = cache.unwrap_or(0) + views.unwrap_or(0);
+                    let asked = cache.unwrap_or(0) + views.unwrap_or(0) + scouts.unwrap_or(0);
                     prop_assert!(asked + error.blocks > total);
                 }
             }

@@ -13,6 +13,7 @@ use metashrew_sync::{Auth, CoreSettings, IndexOptions, ScoutCount};
 
 use crate::cli::{Durability, HeightCompat, NodeArgs, Scope, Scouts, Serving, Start, Views};
 use crate::descriptors::Descriptors;
+use crate::memory::Asked;
 use crate::size::Size;
 
 /// The file in the database's directory with the index of the node's block files.
@@ -45,14 +46,28 @@ impl Start {
         Duration::from_millis(self.write_timeout_ms)
     }
 
+    /// What the flags ask for of the memory.
+    pub(crate) fn asked_memory(&self) -> Asked {
+        Asked {
+            cache: self.storage.cache,
+            views: self.views.view_memory_budget,
+            scouts: match self.scouts {
+                Scouts::Exactly(0) => Some(Size(0)),
+                Scouts::Auto | Scouts::Exactly(_) => self.scout_memory,
+            },
+        }
+    }
+
     fn scout_options(&self) -> ScoutOptions {
         let default = ScoutOptions::default();
         ScoutOptions {
             instances: match self.scouts {
+                // Each would end for want of memory.
+                _ if self.memory.scouts == 0 => 0,
                 Scouts::Auto => default.instances,
                 Scouts::Exactly(count) => count,
             },
-            memory_budget: self.scout_memory.0,
+            memory_budget: bytes(self.memory.scouts),
             ..default
         }
     }
@@ -240,8 +255,7 @@ mod tests {
             panic!("not start");
         };
         let mut start = *start;
-        let views = start.views.view_memory_budget;
-        start.memory = Memory::share(None, start.storage.cache, views).unwrap();
+        start.memory = Memory::share(None, start.asked_memory()).unwrap();
         start
     }
 
@@ -338,7 +352,8 @@ mod tests {
             (auto, 8, 1 << 20)
         );
         let exactly = ScoutCount::Exactly;
-        assert_eq!(options(&["--scouts", "0"]), (exactly(0), 0, 512 << 20));
+        assert_eq!(options(&["--scouts", "0"]), (exactly(0), 0, 0));
+        assert_eq!(options(&["--scout-memory", "0"]), (auto, 0, 0));
         assert_eq!(options(&["--scouts", "64"]), (exactly(64), 64, 512 << 20));
         for wrong in ["65", "-1", "many", "", "+3"] {
             let flags = [

@@ -97,6 +97,7 @@ fn decode(bytes: &[u8], common: Common) -> Result<KeptFiles, KeptFault> {
 }
 
 /// Writes an index in place of the one at a path, if there is one: wholly or not at all.
+/// Meanwhile it lies beside it, under a name with `.new` behind it.
 pub(super) fn write(
     path: &Path,
     common: Common,
@@ -112,16 +113,28 @@ pub(super) fn write(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut new = tempfile::NamedTempFile::new_in(directory)?;
-    new.write_all(BEGINNING)?;
-    new.write_all(&body)?;
-    new.write_all(&sha256::Hash::hash(&body).to_byte_array())?;
-    new.as_file().sync_all()?;
-    new.persist(path)?;
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = Path::new(&new);
+    write_synced(new, &body)
+        .and_then(|()| fs::rename(new, path))
+        .inspect_err(|_| {
+            // The room may be what is missing.
+            let _ = fs::remove_file(new);
+        })?;
     if cfg!(unix) {
         File::open(directory)?.sync_all()?;
     }
     Ok(())
+}
+
+fn write_synced(path: &Path, body: &[u8]) -> io::Result<()> {
+    // One that a killed process left is written over.
+    let mut file = File::create(path)?;
+    file.write_all(BEGINNING)?;
+    file.write_all(body)?;
+    file.write_all(&sha256::Hash::hash(body).to_byte_array())?;
+    file.sync_all()
 }
 
 fn encode(bytes: &mut Vec<u8>, name: &str, file: &KeptFile) {

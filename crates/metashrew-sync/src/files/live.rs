@@ -64,6 +64,10 @@ struct Keeping {
     /// How many files had been read to their ends, and how many blocks were known, when it
     /// was read or written.
     saved: (usize, usize),
+    /// How many files had been read to their ends when that was tried last.
+    tried: usize,
+    /// Whether it was told that it fails.
+    is_fault_told: bool,
 }
 
 /// What is known.
@@ -215,8 +219,8 @@ impl Shared {
         let mut scan = self.scan.lock();
         if self.find(hash).is_empty() {
             self.read_on(&mut scan);
-            let saved = self.keeping.lock().saved.0;
-            if scan.finished() >= saved + FILES_A_SAVE {
+            let tried = self.keeping.lock().tried;
+            if scan.finished() >= tried + FILES_A_SAVE {
                 self.save(&scan);
             }
         }
@@ -273,12 +277,20 @@ impl Shared {
             let name = scan.files().get(index)?.file_name().to_owned();
             Some((name, KeptFile { blocks, ..file }))
         });
+        keeping.tried = now.0;
         match kept::write(&path, common, named) {
-            Ok(()) => keeping.saved = now,
-            Err(error) => tracing::info!(
-                "the index of the block files cannot be kept in `{}`: {error}",
-                path.display()
-            ),
+            Ok(()) => {
+                keeping.saved = now;
+                keeping.is_fault_told = false;
+            }
+            Err(error) if !keeping.is_fault_told => {
+                keeping.is_fault_told = true;
+                tracing::info!(
+                    "the index of the block files cannot be kept in `{}`: {error}",
+                    path.display()
+                );
+            }
+            Err(_) => {}
         }
     }
 
@@ -363,6 +375,7 @@ fn read_kept(path: &Path, scan: &mut Growing) -> (Blocks, Keeping) {
                 blocks.places.add(hash, place);
             }
             keeping.saved = (scan.finished(), blocks.places.len());
+            keeping.tried = scan.finished();
             tracing::info!(
                 blocks = blocks.places.len(),
                 files = keeping.trusted.len(),

@@ -233,8 +233,7 @@ fn choose(start: &mut Start, matches: &ArgMatches) -> Result<(), Mistake> {
 
 /// Says what each part of the process may have of `total`, all the memory there is.
 fn share_memory(start: &mut Start, total: Option<u64>) -> Result<(), Mistake> {
-    let views = start.views.view_memory_budget;
-    start.memory = Memory::share(total, start.storage.cache, views)
+    start.memory = Memory::share(total, start.asked_memory())
         .map_err(|error| (ErrorKind::ValueValidation, error.to_string()))?;
     Ok(())
 }

@@ -125,14 +125,10 @@ pub(crate) struct Start {
     )]
     pub(crate) scouts: Scouts,
 
-    /// The memory of all scouts together, in bytes, or with a suffix such as MiB
-    #[arg(
-        long,
-        value_name = "SIZE",
-        env = "METASHREW_SCOUT_MEMORY",
-        default_value = "512MiB"
-    )]
-    pub(crate) scout_memory: Size,
+    /// The memory of all scouts together, in bytes, or with a suffix such as MiB [default: 512MiB,
+    /// or an eighth of the memory that the process may have if that is less]
+    #[arg(long, value_name = "SIZE", env = "METASHREW_SCOUT_MEMORY")]
+    pub(crate) scout_memory: Option<Size>,
 
     #[command(flatten)]
     pub(crate) storage: Storage,

@@ -7,7 +7,7 @@ use metashrew_store::{OpenError, Store, StoreOptions};
 
 use crate::cli::Database;
 use crate::descriptors;
-use crate::memory::{self, Memory};
+use crate::memory::{self, Asked, Memory};
 use crate::size::Size;
 
 /// The database that the flags name; an error if there is none.
@@ -36,8 +36,8 @@ pub(super) fn open_accepting_lost_commits(args: &Database) -> Result<Store> {
 /// How a command opens a database that does nothing else with the machine.
 fn options(cache: Option<Size>) -> Result<StoreOptions> {
     descriptors::raise_limit();
-    let no_views = Some(Size(0));
-    let memory = Memory::share(memory::total(), cache, no_views).map_err(anyhow::Error::msg)?;
+    let asked = Asked::cache_alone(cache);
+    let memory = Memory::share(memory::total(), asked).map_err(anyhow::Error::msg)?;
     Ok(StoreOptions::default().with_cache(memory.cache))
 }
 

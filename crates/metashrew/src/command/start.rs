@@ -103,12 +103,21 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
     if let Some(runtime) = stateful_views {
         tokio::spawn(enable_stateful_views(runtime));
     }
-    until_over(args, console, &reporter, &mut signals, &mut indexing).await?;
+    let over = until_over(args, console, &reporter, &mut signals, &mut indexing).await;
+    if over.as_ref().is_err_and(is_stuck) {
+        // What holds the write up would hold up the end.
+        return over;
+    }
     tokio::select! {
         () = end(server, indexing) => {}
         signal = signals.next() => tracing::warn!("{signal} again: leaving at once"),
     }
-    Ok(())
+    over
+}
+
+/// Whether it is over because a write does not return.
+fn is_stuck(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(IndexError::Stuck { .. }))
 }
 
 /// Waits for a signal, or for an end of indexing after which nothing is served. Where
@@ -174,6 +183,7 @@ fn tell_settings(args: &Start, store: &StoreOptions, descriptors: &Descriptors) 
         engine = mebibytes(store.cache_bytes),
         values = mebibytes(store.read_cache_bytes),
         views = mebibytes(memory.views),
+        scouts = mebibytes(memory.scouts),
         blocks = mebibytes(memory.fetched + memory.uncommitted),
         "memory is shared out"
     );

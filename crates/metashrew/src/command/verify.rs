@@ -11,6 +11,8 @@ use parking_lot::Mutex;
 use super::{Output, database};
 use crate::cli::Verify;
 use crate::console::Console;
+use crate::memory;
+use crate::size::Size;
 
 /// How often a log line says how far it is, where there is no terminal.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -23,7 +25,9 @@ pub(super) fn run(args: &Verify, console: &Console) -> Result<()> {
         database::open_to_read(db, args.database.cache)?
     };
     let options = VerifyOptions {
-        memory_bytes: args.memory.0 as u64,
+        memory_bytes: args
+            .memory
+            .map_or_else(|| memory::to_verify(memory::total()), Size::bytes),
         temporary: args.temp_dir.clone(),
     };
     let bar = console.show_bar(0, "{msg} {wide_bar} {percent}%, {eta} left");

@@ -59,7 +59,7 @@ fn files_that_may_not_grow_are_waited_for() {
     // A write beyond the limit is to fail, not to end the process.
     let mut running = Running::spawn(&mut under("trap '' XFSZ", &start));
     running.wait_for_tip(&node);
-    // The journal is somewhat below that.
+    // The log is somewhat below that.
     limit_files(&running, "2097152");
     node.mine(30);
     let indexing = running.wait_for_state("waiting_for_disk");
