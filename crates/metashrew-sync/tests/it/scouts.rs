@@ -90,17 +90,19 @@ impl View for WatchedView {
 }
 
 /// An indexer over a watched engine that holds the first block, and whose gate is shut until
-/// something is true of the engine and of the scouts.
+/// something is true of the engine and of the scouts. Without a cache the executor comes to
+/// the gate for certain: no scout can have read for it.
 fn watched(
     wasm: &[u8],
     chain: &Chain,
     count: usize,
+    cache_bytes: u64,
     gate: impl Fn(&Watched, ScoutReport) -> bool + Send + Sync + 'static,
 ) -> (Indexer, Store, Arc<Watched>) {
     let engine = Arc::new(Watched::default());
     let open = || {
         let backend = Arc::new(WatchedBackend(Arc::clone(&engine)));
-        Store::with_backend_and_cache(backend, 16 << 20).unwrap()
+        Store::with_backend_and_cache(backend, cache_bytes).unwrap()
     };
     let node: Arc<dyn Node> = FakeNode::new(chain);
     // An empty store asks its engine for nothing.
@@ -192,7 +194,7 @@ fn blocks_find_what_scouts_read() {
         let all = move |_: &Watched, scouts: ScoutReport| {
             scouts.runs_that(ScoutEnd::Done) >= count as u64 * 2
         };
-        let (indexer, store, engine) = watched(&wasm, &chain, count, all);
+        let (indexer, store, engine) = watched(&wasm, &chain, count, 16 << 20, all);
         assert_eq!(indexer.run(&Stop::new()).unwrap(), IndexEnd::Tip);
         assert_eq!(records(&store), right);
         engine.executor_reads.load(Ordering::SeqCst)
@@ -207,7 +209,7 @@ fn a_trap_that_only_a_scout_meets_is_seen_by_nobody() {
     let chain = chain(40);
     let wasm = guests::needs_the_block_before(1_000);
     let trapped = |_: &Watched, scouts: ScoutReport| scouts.runs_that(ScoutEnd::Failed) >= 3;
-    let (indexer, store, _) = watched(&wasm, &chain, 8, trapped);
+    let (indexer, store, _) = watched(&wasm, &chain, 8, 0, trapped);
     assert_eq!(indexer.run(&Stop::new()).unwrap(), IndexEnd::Tip);
     assert_eq!(records(&store), expected(&wasm, chain.blocks()));
     let report = indexer.progress().report();
@@ -222,7 +224,7 @@ fn scouts_in_an_endless_loop_end_with_their_blocks() {
     // Each reads one key, and then goes round and round.
     let spinning =
         |engine: &Watched, _: ScoutReport| engine.scout_reads.load(Ordering::SeqCst) >= 4;
-    let (indexer, store, _) = watched(&wasm, &chain, 4, spinning);
+    let (indexer, store, _) = watched(&wasm, &chain, 4, 0, spinning);
     assert_eq!(indexer.run(&Stop::new()).unwrap(), IndexEnd::Tip);
     assert_eq!(records(&store), expected(&wasm, chain.blocks()));
     let scouts = indexer.progress().scouts();
@@ -242,7 +244,7 @@ fn a_stop_waits_for_no_scout() {
         }
         spin
     };
-    let (indexer, store, _) = watched(&wasm, &chain, 4, spinning);
+    let (indexer, store, _) = watched(&wasm, &chain, 4, 0, spinning);
     assert_eq!(indexer.run(&stop).unwrap(), IndexEnd::Stopped);
     // The block at hand was committed, and nobody holds on to a state any more.
     let right = expected(&wasm, chain.blocks());
