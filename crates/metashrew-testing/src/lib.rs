@@ -1,7 +1,7 @@
 //! What Metashrew's tests and benches stand on: chains of blocks made to
 //! measure, an independent recount of what the example guests answer, block
 //! files as Bitcoin Core writes them, Bitcoin Core itself, a proxy that lies for
-//! it, a slow engine, a file system whose power can be cut, and small guests that
+//! it, engines that are slow or fail, a file system whose power can be cut, and small guests that
 //! misbehave.
 
 pub mod ages;
@@ -13,10 +13,12 @@ pub mod delayed;
 pub mod floor;
 pub mod frames;
 pub mod guests;
+pub mod hooked;
 pub mod model;
 pub mod proportions;
 pub mod proxy;
 pub mod recording;
+pub mod records;
 pub mod rng;
 pub mod stream;
 

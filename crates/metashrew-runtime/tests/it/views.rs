@@ -349,14 +349,12 @@ fn a_panic_of_the_host_harms_one_call() {
     assert_eq!(bench.view("get", b"acc", &BlockId::Latest).len(), 8);
 }
 
-/// A backend that panics when this thread says so.
+/// An engine that panics when this thread says so.
 mod panicking {
     use std::cell::Cell;
-    use std::sync::Arc;
 
-    use metashrew_store::{
-        self as store, BackendError, Batch, BatchNumber, MemoryBackend, Read, Scan, Space,
-    };
+    use metashrew_store::BackendError;
+    use metashrew_testing::hooked::{Hook, Hooked};
 
     thread_local!(static PANICS: Cell<bool> = const { Cell::new(false) });
 
@@ -365,46 +363,14 @@ mod panicking {
     }
 
     #[derive(Debug, Default)]
-    pub(super) struct Backend(MemoryBackend);
+    pub(super) struct OnDemand;
 
-    #[derive(Debug)]
-    struct View(Arc<dyn store::View>);
+    pub(super) type Backend = Hooked<OnDemand>;
 
-    impl store::Backend for Backend {
-        fn view(&self) -> Arc<dyn store::View> {
-            Arc::new(View(self.0.view()))
-        }
-
-        fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
-            self.0.write(batch)
-        }
-
-        fn durable(&self) -> BatchNumber {
-            self.0.durable()
-        }
-
-        fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
-            self.0.sync(batch)
-        }
-    }
-
-    impl store::View for View {
-        fn batch(&self) -> BatchNumber {
-            self.0.batch()
-        }
-
-        fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<bytes::Bytes>> {
+    impl Hook for OnDemand {
+        fn before_get(&self, _: &[u8]) -> Result<(), BackendError> {
             assert!(!PANICS.get(), "disk on fire");
-            self.0.get(space, key)
-        }
-
-        fn scan(
-            &self,
-            space: Space,
-            start: std::ops::Bound<&[u8]>,
-            end: std::ops::Bound<&[u8]>,
-        ) -> Scan {
-            self.0.scan(space, start, end)
+            Ok(())
         }
     }
 }

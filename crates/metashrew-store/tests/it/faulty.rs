@@ -1,14 +1,13 @@
 //! An engine that fails: the store stays as it was, and can go on.
 
-use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use metashrew_store::{
     Backend, BackendError, Batch, BatchNumber, CommitError, MemoryBackend, Read, RollbackError,
-    Scan, Space, Store, View,
+    Store, View,
 };
+use metashrew_testing::hooked::{Hook, Hooked};
 
 use crate::chain::{self, writes};
 
@@ -148,66 +147,32 @@ fn a_batch_that_cannot_be_made_durable_is_not_shown_before_the_next_writer_has_l
     store.verify(|_, _| ()).unwrap();
 }
 
+/// Has every read fail while it is set.
 #[derive(Debug, Default)]
-struct Unreadable {
-    memory: MemoryBackend,
-    fails: Arc<AtomicBool>,
-}
+struct Unreadable(AtomicBool);
 
-#[derive(Debug)]
-struct UnreadableView {
-    view: Arc<dyn View>,
-    fails: Arc<AtomicBool>,
-}
-
-fn unreadable() -> BackendError {
-    BackendError::new("reading", "input/output error")
-}
-
-impl Backend for Unreadable {
-    fn view(&self) -> Arc<dyn View> {
-        Arc::new(UnreadableView {
-            view: self.memory.view(),
-            fails: Arc::clone(&self.fails),
-        })
-    }
-
-    fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
-        self.memory.write(batch)
-    }
-
-    fn durable(&self) -> BatchNumber {
-        self.memory.durable()
-    }
-
-    fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
-        self.memory.sync(batch)
-    }
-}
-
-impl View for UnreadableView {
-    fn batch(&self) -> BatchNumber {
-        self.view.batch()
-    }
-
-    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>> {
-        if self.fails.load(Ordering::Relaxed) {
-            return Read::Ready(Err(unreadable()));
+impl Unreadable {
+    fn check(&self) -> Result<(), BackendError> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(BackendError::new("reading", "input/output error"));
         }
-        self.view.get(space, key)
+        Ok(())
+    }
+}
+
+impl Hook for Unreadable {
+    fn before_get(&self, _: &[u8]) -> Result<(), BackendError> {
+        self.check()
     }
 
-    fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
-        if self.fails.load(Ordering::Relaxed) {
-            return Scan::failed(unreadable());
-        }
-        self.view.scan(space, start, end)
+    fn before_scan(&self) -> Result<(), BackendError> {
+        self.check()
     }
 }
 
 #[test]
 fn a_read_that_fails_is_told_and_changes_nothing() {
-    let backend = Arc::new(Unreadable::default());
+    let backend = Arc::new(Hooked::<Unreadable>::default());
     let store = Store::with_backend(backend.clone()).unwrap();
     let tip = chain::commit_standard(&store, 10, 1);
     let block = chain::next(Some(&tip), 0, 0);
@@ -218,7 +183,7 @@ fn a_read_that_fails_is_told_and_changes_nothing() {
             .collect::<Vec<_>>(),
     );
 
-    backend.fails.store(true, Ordering::Relaxed);
+    backend.hook().0.store(true, Ordering::Relaxed);
     for set in [&few, &many] {
         let error = store.commit(&block, set).unwrap_err();
         assert!(
@@ -237,7 +202,7 @@ fn a_read_that_fails_is_told_and_changes_nothing() {
     assert!(store.verify(|_, _| ()).is_err());
     assert!(Store::with_backend(backend.clone()).is_err());
 
-    backend.fails.store(false, Ordering::Relaxed);
+    backend.hook().0.store(false, Ordering::Relaxed);
     assert_eq!(store.snapshot().tip(), Some(&tip));
     store.commit(&block, &many).unwrap();
     store.verify(|_, _| ()).unwrap();

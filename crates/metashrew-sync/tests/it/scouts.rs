@@ -2,22 +2,19 @@
 //! without them.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use metashrew_runtime::{MetashrewRuntime, ModuleCache, RuntimeOptions, ScoutEnd, ScoutOptions};
-use metashrew_store::{
-    Backend, BackendError, Batch, BatchNumber, MemoryBackend, Read, Scan, Space, Store, View,
-};
+use metashrew_store::{BackendError, MemoryBackend, Store};
 use metashrew_sync::{IndexEnd, IndexOptions, Indexer, Node, ScoutCount, ScoutReport, Stop};
 use metashrew_testing::chain::{Chain, Shape};
 use metashrew_testing::delayed::Delayed;
 use metashrew_testing::guests;
+use metashrew_testing::hooked::{Hook, Hooked};
 use parking_lot::Mutex;
 
 use crate::support::{FakeNode, close_options, expected, open, options, records};
@@ -25,11 +22,10 @@ use crate::support::{FakeNode, close_options, expected, open, options, records};
 /// Says whether the executor may go on.
 type Gate = Box<dyn Fn(&Watched) -> bool + Send + Sync>;
 
-/// An engine that tells readers apart by their threads, and holds up the executor's first
-/// read until its gate says that it may go on.
+/// Tells readers apart by their threads, and holds up the executor's first read until its
+/// gate says that it may go on.
 #[derive(Default)]
 struct Watched {
-    memory: MemoryBackend,
     executor_reads: AtomicU64,
     /// The threads of the scouts that have read.
     scouts: Mutex<BTreeSet<String>>,
@@ -42,52 +38,20 @@ impl std::fmt::Debug for Watched {
     }
 }
 
-#[derive(Debug)]
-struct WatchedBackend(Arc<Watched>);
-
-#[derive(Debug)]
-struct WatchedView(Arc<Watched>, Arc<dyn View>);
-
-impl Backend for WatchedBackend {
-    fn view(&self) -> Arc<dyn View> {
-        Arc::new(WatchedView(Arc::clone(&self.0), self.0.memory.view()))
-    }
-
-    fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {
-        self.0.memory.write(batch)
-    }
-
-    fn durable(&self) -> BatchNumber {
-        self.0.memory.durable()
-    }
-
-    fn sync(&self, batch: BatchNumber) -> Read<'_, ()> {
-        self.0.memory.sync(batch)
-    }
-}
-
-impl View for WatchedView {
-    fn batch(&self) -> BatchNumber {
-        self.1.batch()
-    }
-
-    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>> {
+impl Hook for Watched {
+    fn before_get(&self, _: &[u8]) -> Result<(), BackendError> {
         let name = thread::current().name().unwrap_or_default().to_owned();
         if name.starts_with("metashrew-scout") {
-            self.0.scouts.lock().insert(name);
+            self.scouts.lock().insert(name);
         } else if name == "metashrew-index" {
-            self.0.executor_reads.fetch_add(1, Ordering::SeqCst);
-            if let Some(gate) = self.0.gate.lock().take() {
-                while !gate(&self.0) {
+            self.executor_reads.fetch_add(1, Ordering::SeqCst);
+            if let Some(gate) = self.gate.lock().take() {
+                while !gate(self) {
                     thread::sleep(Duration::from_millis(1));
                 }
             }
         }
-        self.1.get(space, key)
-    }
-
-    fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
-        self.1.scan(space, start, end)
+        Ok(())
     }
 }
 
@@ -102,10 +66,8 @@ fn watched(
     gate: impl Fn(&Watched, ScoutReport) -> bool + Send + Sync + 'static,
 ) -> (Indexer, Store, Arc<Watched>) {
     let engine = Arc::new(Watched::default());
-    let open = || {
-        let backend = Arc::new(WatchedBackend(Arc::clone(&engine)));
-        Store::with_backend_and_cache(backend, cache_bytes).unwrap()
-    };
+    let backend = Arc::new(Hooked::new(Arc::clone(&engine)));
+    let open = || Store::with_backend_and_cache(backend.clone(), cache_bytes).unwrap();
     let node: Arc<dyn Node> = FakeNode::new(chain);
     // An empty store asks its engine for nothing.
     let first = IndexOptions {

@@ -19,6 +19,7 @@ use metashrew_sync::{
     Backoff, IndexEnd, IndexError, IndexOptions, Indexer, Network, Node, NodeBlock, NodeError, Stop,
 };
 use metashrew_testing::chain::{Chain, Mined};
+pub(crate) use metashrew_testing::records::records;
 use metashrew_testing::{damage, guests};
 use parking_lot::Mutex;
 
@@ -374,17 +375,6 @@ pub(crate) fn open(directory: &Path) -> Store {
             opened => return opened.unwrap(),
         }
     }
-}
-
-/// The records of all blocks held.
-pub(crate) fn records(store: &Store) -> Vec<BlockRecord> {
-    let snapshot = store.snapshot();
-    let (Some(first), Some(tip)) = (snapshot.first(), snapshot.tip()) else {
-        return Vec::new();
-    };
-    (first..=tip.height)
-        .map(|height| snapshot.block(height).unwrap().unwrap())
-        .collect()
 }
 
 /// The records that processing and committing one block after the other gives.

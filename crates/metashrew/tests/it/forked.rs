@@ -9,6 +9,7 @@ use metashrew_store::{BlockRecord, OpenError, Store, StoreOptions};
 use metashrew_testing::chain::{Chain, Shape};
 use metashrew_testing::frames::{REGTEST_MAGIC, frames};
 use metashrew_testing::guests;
+use metashrew_testing::records::records;
 
 use crate::harness::{Place, succeed};
 
@@ -121,14 +122,4 @@ impl Forked {
 
 fn open(database: &Path) -> Result<Store, OpenError> {
     Store::open_read_only(database, StoreOptions::default())
-}
-
-fn records(store: &Store) -> Vec<BlockRecord> {
-    let snapshot = store.snapshot();
-    let (Some(first), Some(tip)) = (snapshot.first(), snapshot.tip()) else {
-        return Vec::new();
-    };
-    (first..=tip.height)
-        .map(|height| snapshot.block(height).unwrap().unwrap())
-        .collect()
 }
