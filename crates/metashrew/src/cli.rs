@@ -146,15 +146,8 @@ pub(crate) struct View {
     )]
     pub(crate) db: Option<PathBuf>,
 
-    /// The memory for caches of the database, in bytes, or with a suffix such as MiB [default: a
-    /// quarter of the memory that the process may have]
-    #[arg(
-        long,
-        value_name = "SIZE",
-        env = "METASHREW_CACHE",
-        value_parser = values::parse_cache
-    )]
-    pub(crate) cache: Option<Size>,
+    #[command(flatten)]
+    pub(crate) cache: Cache,
 
     /// The guest, a WebAssembly module
     #[arg(long, value_name = "FILE", env = "METASHREW_INDEXER")]
@@ -292,6 +285,21 @@ pub(crate) struct Rollback {
     pub(crate) to: u32,
 }
 
+/// The memory that a command has for caches.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Cache {
+    /// The memory for caches of the database, in bytes, or with a suffix such as MiB [default: a
+    /// quarter of the memory that the process may have]
+    #[arg(
+        id = "cache",
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_CACHE",
+        value_parser = values::parse_cache
+    )]
+    pub(crate) size: Option<Size>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Database {
     /// The directory of the database
@@ -304,15 +312,8 @@ pub(crate) struct Database {
     )]
     pub(crate) db: PathBuf,
 
-    /// The memory for caches of the database, in bytes, or with a suffix such as MiB [default: a
-    /// quarter of the memory that the process may have]
-    #[arg(
-        long,
-        value_name = "SIZE",
-        env = "METASHREW_CACHE",
-        value_parser = values::parse_cache
-    )]
-    pub(crate) cache: Option<Size>,
+    #[command(flatten)]
+    pub(crate) cache: Cache,
 }
 
 /// Whom `metashrew view` asks.

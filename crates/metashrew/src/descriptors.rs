@@ -1,17 +1,13 @@
 //! File descriptors: as many as the system allows, and how they are shared out.
 
+use metashrew_store::StoreOptions;
+
 /// Connections are not worth more than this; each takes memory, too.
 const MAX_CONNECTIONS: u64 = 10_000;
 
 /// One part in so many of the descriptors is kept from connections, besides the storage
 /// engine's share.
 const RESERVE: u64 = 8;
-
-/// With fewer open files the engine would open and close all the time.
-const MIN_FILES: u64 = 16;
-
-/// Enough for half a terabyte of tables.
-const MAX_FILES: u64 = 8_192;
 
 /// Raises the process's limit as far as it may be raised; answers what it then is, if
 /// the system tells.
@@ -57,10 +53,8 @@ impl Descriptors {
         files: Option<usize>,
         connections: Option<usize>,
     ) -> Self {
-        let default_files =
-            limit.map_or(MAX_FILES, |limit| (limit / 4).clamp(MIN_FILES, MAX_FILES));
         let most_files = limit.map_or(u64::MAX, |limit| limit / 2);
-        let files = files.map_or(at_least_one(default_files), |wanted| {
+        let files = files.map_or(StoreOptions::open_files_of(limit), |wanted| {
             bounded("--max-open-files", wanted, most_files, limit)
         });
         let most = limit.map_or(u64::MAX, |limit| {

@@ -80,7 +80,6 @@ impl Memory {
             index.max_fetched_bytes as u64,
             index.max_uncommitted_bytes as u64,
         );
-        let blocks = fetched + uncommitted;
         let store = StoreOptions::default();
         let default_cache = store.cache_bytes + store.read_cache_bytes;
         let default_views = ViewOptions::default().memory_budget as u64;
@@ -101,7 +100,7 @@ impl Memory {
         // In the same proportion where there is less.
         let fetched = fetched.min(part / 3);
         let uncommitted = uncommitted.min(part - part / 3);
-        let blocks = blocks.min(fetched + uncommitted);
+        let blocks = fetched + uncommitted;
         let mut left = [cache, views, scouts]
             .into_iter()
             .flatten()

@@ -49,7 +49,7 @@ impl Start {
     /// What the flags ask for of the memory.
     pub(crate) fn asked_memory(&self) -> Asked {
         Asked {
-            cache: self.storage.cache,
+            cache: self.storage.cache.size,
             views: self.views.view_memory_budget,
             scouts: match self.scouts {
                 Scouts::Exactly(0) => Some(Size(0)),

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum, value_parser};
 use metashrew_server::Cors;
 use metashrew_sync::{Auth, Network};
 
+use super::Cache;
 use super::values::{self, Host, Listen, Scouts};
 use crate::memory::Memory;
 use crate::size::Size;
@@ -151,15 +152,8 @@ pub(crate) struct Start {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Storage")]
 pub(crate) struct Storage {
-    /// The memory for caches of the database, in bytes, or with a suffix such as MiB [default: a
-    /// quarter of the memory that the process may have]
-    #[arg(
-        long,
-        value_name = "SIZE",
-        env = "METASHREW_CACHE",
-        value_parser = values::parse_cache
-    )]
-    pub(crate) cache: Option<Size>,
+    #[command(flatten)]
+    pub(crate) cache: Cache,
 
     /// What a block survives once it can be seen
     #[arg(

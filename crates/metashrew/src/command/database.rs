@@ -13,7 +13,7 @@ use crate::size::Size;
 /// The database that the flags name; an error if there is none.
 pub(super) fn open_existing(args: &Database) -> Result<Store> {
     explain(
-        Store::open_existing(&args.db, options(args.cache)?),
+        Store::open_existing(&args.db, options(args.cache.size)?),
         &args.db,
     )
 }
@@ -28,7 +28,7 @@ pub(super) fn open_to_read(path: &Path, cache: Option<Size>) -> Result<Store> {
 pub(super) fn open_accepting_lost_commits(args: &Database) -> Result<Store> {
     let options = StoreOptions {
         accept_lost_commits: true,
-        ..options(args.cache)?
+        ..options(args.cache.size)?
     };
     explain(Store::open_existing(&args.db, options), &args.db)
 }

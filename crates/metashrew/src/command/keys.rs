@@ -9,7 +9,7 @@ use super::{Output, database};
 use crate::cli::Keys;
 
 pub(super) fn run(args: &Keys) -> Result<()> {
-    let store = database::open_to_read(&args.database.db, args.database.cache)?;
+    let store = database::open_to_read(&args.database.db, args.database.cache.size)?;
     let snapshot = store.snapshot();
     let block = wait(snapshot.resolve(&args.height))
         .with_context(|| format!("there is no state at block `{}`", args.height))?;

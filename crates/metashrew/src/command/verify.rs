@@ -22,7 +22,7 @@ pub(super) fn run(args: &Verify, console: &Console) -> Result<()> {
     let store = if args.accept_lost_commits {
         database::open_accepting_lost_commits(&args.database)?
     } else {
-        database::open_to_read(db, args.database.cache)?
+        database::open_to_read(db, args.database.cache.size)?
     };
     let options = VerifyOptions {
         memory_bytes: args

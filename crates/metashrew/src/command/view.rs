@@ -47,7 +47,7 @@ fn ask_database(
     block: &BlockId,
 ) -> Result<Vec<u8>> {
     let wasm = database::read_guest(indexer)?;
-    let store = database::open_to_read(db, args.cache)?;
+    let store = database::open_to_read(db, args.cache.size)?;
     let options = RuntimeOptions {
         views: ViewOptions {
             // One call needs no instance that outlives it.
