@@ -69,7 +69,7 @@ impl Default for StoreOptions {
         Self {
             cache_bytes: 128 << 20,
             read_cache_bytes: 64 << 20,
-            max_open_files: default_open_files(),
+            max_open_files: Self::open_files_of(descriptor_limit()),
             workers: default_workers(),
             durability: Durability::Synced,
             accept_lost_commits: false,
@@ -82,6 +82,19 @@ impl Default for StoreOptions {
 const READ_CACHE_PART: u64 = 3;
 
 impl StoreOptions {
+    /// How many files the engine keeps open by default where the process may have so many
+    /// descriptors: a part of them, so that connections and the files that a compaction
+    /// opens find room beside them.
+    pub fn open_files_of(descriptors: Option<u64>) -> usize {
+        const PART: usize = 4;
+        const LEAST: usize = 16;
+        const MOST: usize = 8_192;
+        let part = descriptors.map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX) / PART
+        });
+        part.clamp(LEAST, MOST)
+    }
+
     /// Shares out `bytes` of memory between the engine's caches and that of values that
     /// were read.
     #[must_use]
@@ -95,20 +108,12 @@ impl StoreOptions {
     }
 }
 
-/// A part of the descriptors that the process may have, so that connections and the
-/// files that a compaction opens find room beside them.
-fn default_open_files() -> usize {
-    const PART: usize = 4;
-    const LEAST: usize = 16;
-    const MOST: usize = 8_192;
+/// How many descriptors the process may have; none if there is no limit.
+fn descriptor_limit() -> Option<u64> {
     #[cfg(unix)]
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    return rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     #[cfg(not(unix))]
-    let limit = Some(0);
-    let part = limit.map_or(usize::MAX, |limit| {
-        usize::try_from(limit).unwrap_or(usize::MAX) / PART
-    });
-    part.clamp(LEAST, MOST)
+    return Some(0);
 }
 
 fn default_workers() -> usize {

@@ -28,14 +28,32 @@ struct State {
     stopping: bool,
     /// What is there stays as it is.
     abandoned: bool,
-    /// Raised whenever something changed that may be work.
-    changes: u64,
+    /// Raised whenever the layers changed, which may be work for the thread that flushes.
+    layers: u64,
+    /// Raised whenever the tables changed, which may be work for those that compact.
+    tables: u64,
     /// How many flushes failed, or succeeded after one that failed.
     attempts: u64,
     /// Why the last flush failed, until one succeeds.
     flush_failure: Option<Failure>,
     /// What is beyond repair while the engine is open.
     fatal: Option<Failure>,
+}
+
+/// What a thread of the engine sees to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Concern {
+    Layers,
+    Tables,
+}
+
+impl State {
+    fn changes(&self, concern: Concern) -> u64 {
+        match concern {
+            Concern::Layers => self.layers,
+            Concern::Tables => self.tables,
+        }
+    }
 }
 
 /// A failure of a thread, for those who find out about it later.
@@ -59,7 +77,8 @@ impl Default for Coordination {
                 stopping: false,
                 abandoned: false,
                 // What an earlier run left waits for the first write: opening is to be quick.
-                changes: 0,
+                layers: 0,
+                tables: 0,
                 attempts: 0,
                 flush_failure: None,
                 fatal: None,
@@ -96,7 +115,7 @@ impl Coordination {
                 if state.attempts > attempts {
                     break Err(failure.error());
                 }
-                state.changes += 1;
+                state.layers += 1;
                 self.work.notify_all();
             }
             if full && state.stopping {
@@ -115,7 +134,8 @@ impl Coordination {
             }
             if !waited {
                 // What an earlier run left may be all there is, and nobody told of it yet.
-                state.changes += 1;
+                state.layers += 1;
+                state.tables += 1;
                 self.work.notify_all();
             }
             waited = true;
@@ -130,11 +150,16 @@ impl Coordination {
         (waited.then(|| started.elapsed()), outcome)
     }
 
-    /// Waits until something changed since `seen`; returns what to pass next time, or
-    /// none if the engine is being closed.
-    pub(super) fn wait_for_work(&self, seen: u64, timeout: Option<Duration>) -> Option<u64> {
+    /// Waits until what concerns a thread changed since `seen`; returns what to pass next
+    /// time, or none if the engine is being closed.
+    pub(super) fn wait_for_work(
+        &self,
+        concern: Concern,
+        seen: u64,
+        timeout: Option<Duration>,
+    ) -> Option<u64> {
         let mut state = self.state.lock();
-        while !state.stopping && state.changes == seen {
+        while !state.stopping && state.changes(concern) == seen {
             match timeout {
                 Some(timeout) => {
                     if self.work.wait_for(&mut state, timeout).timed_out() {
@@ -144,16 +169,26 @@ impl Coordination {
                 None => self.work.wait(&mut state),
             }
         }
-        (!state.stopping).then_some(state.changes)
+        (!state.stopping).then_some(state.changes(concern))
     }
 
-    pub(super) fn tell_of_work(&self) {
-        self.state.lock().changes += 1;
+    /// Tells of a new layer.
+    pub(super) fn tell_of_write(&self) {
+        let mut state = self.state.lock();
+        state.layers += 1;
+        // The first one has the threads look at what an earlier run left.
+        state.tables = state.tables.max(1);
+        drop(state);
         self.work.notify_all();
     }
 
-    pub(super) fn tell_of_room(&self) {
-        self.tell_of_work();
+    /// Tells that layers were written out, or tables merged.
+    pub(super) fn tell_of_tables(&self) {
+        let mut state = self.state.lock();
+        state.layers += 1;
+        state.tables += 1;
+        drop(state);
+        self.work.notify_all();
         self.room.notify_all();
     }
 

@@ -20,7 +20,7 @@ use super::layer::Layer;
 use super::log::Log;
 use super::settings::Limits;
 use super::trees::{Tree, Trees};
-use super::{BackendError, Batch, Durability, ErrorKind};
+use super::{BackendError, Batch, ErrorKind};
 
 /// A commit waits while a tree has so many runs that are as they were flushed: each makes
 /// every read slower.
@@ -50,13 +50,9 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn new(trees: Trees, log: Log, limits: Limits, content: Content) -> Self {
-        let index = Index::default();
-        for layer in content.layers.iter().rev() {
-            index.add(layer);
-        }
         Self {
             trees,
-            index: Arc::new(index),
+            index: Arc::new(Index::of(&content.layers)),
             counters: Counters::default(),
             limits,
             content: ArcSwap::from_pointee(content),
@@ -88,7 +84,7 @@ impl Engine {
         let writing = self.writing.lock();
         let number = self.content.load().number + 1;
         let layer = Arc::new(Layer::of_batch(number, batch));
-        self.log.append(number, batch, Durability::Buffered)?;
+        self.log.append(number, batch)?;
         self.note_log();
         self.index.add(&layer);
         self.change(|content| {
@@ -96,7 +92,7 @@ impl Engine {
             content.layers.insert(0, layer);
         });
         drop(writing);
-        self.threads.tell_of_work();
+        self.threads.tell_of_write();
         Ok(number)
     }
 
@@ -178,7 +174,7 @@ impl Engine {
             }
         });
         Counters::add(&self.counters.flushes, 1);
-        self.threads.tell_of_room();
+        self.threads.tell_of_tables();
         // It holds nothing any more that the trees do not.
         self.log.remove_through(number)?;
         self.note_log();
@@ -248,7 +244,7 @@ impl Engine {
                 *tables = tree.tables();
             }
         });
-        self.threads.tell_of_room();
+        self.threads.tell_of_tables();
         Ok(true)
     }
 

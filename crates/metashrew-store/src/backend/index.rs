@@ -5,6 +5,7 @@
 //! where to look first. A key that it does not know is in no layer, unless the layer
 //! was evicted since; so it remembers up to which batch entries may be gone.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashTable;
@@ -46,6 +47,15 @@ impl Default for Index {
 }
 
 impl Index {
+    /// The index of `layers`, newest first.
+    pub(super) fn of(layers: &[Arc<Layer>]) -> Self {
+        let index = Self::default();
+        for layer in layers.iter().rev() {
+            index.add(layer);
+        }
+        index
+    }
+
     /// The last batch that wrote a key with this hash.
     pub(super) fn newest(&self, space: Space, hash: u64) -> Option<u64> {
         let hash = in_space(space, hash);

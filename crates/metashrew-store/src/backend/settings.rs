@@ -14,8 +14,9 @@ use crate::open::StoreOptions;
 /// Slots of the hash index in each data block of newest versions, by entry.
 const HASHES_PER_ENTRY: f32 = 1.33;
 /// Tables much smaller than 64 MiB would be many; a flush of more than 256 MiB takes
-/// long, and so does reading as much of the log after a kill.
-const FLUSH_BYTES: std::ops::RangeInclusive<u64> = (4 << 20)..=(256 << 20);
+/// long, and so does reading as much of the log after a kill. With less than 4 MiB in all,
+/// recent writes take more than their share.
+const FLUSH_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(256 << 20);
 
 /// How the memory is shared out, in bytes, and how many files may be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +37,7 @@ impl Limits {
     /// Of an engine that is opened so.
     pub(super) fn of(options: &StoreOptions) -> Self {
         let bytes = options.cache_bytes;
-        let flush_at = (bytes / 4)
-            .clamp(*FLUSH_BYTES.start(), *FLUSH_BYTES.end())
-            .min(bytes / 4);
+        let flush_at = (bytes / 4).clamp(*FLUSH_BYTES.start(), *FLUSH_BYTES.end());
         Self {
             blocks: bytes / 2,
             resident: bytes / 2,
@@ -99,6 +98,15 @@ impl SharedByTrees {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_cache_there_is_still_room_for_a_batch() {
+        let limits = Limits::of(&StoreOptions {
+            cache_bytes: 0,
+            ..StoreOptions::default()
+        });
+        assert!(limits.flush_at > 0 && limits.max_dirty > 0, "{limits:?}");
+    }
 
     #[test]
     fn memory_is_shared_out_within_what_was_given() {

@@ -50,14 +50,10 @@ impl ReadOnlyDisk {
         ))?;
         let trees = open_trees(shadow.path(), &Limits::of(options))?;
         let (_, content) = look(path, &trees, &directory, options.accept_lost_commits)?;
-        let index = Index::default();
-        for layer in content.layers.iter().rev() {
-            index.add(layer);
-        }
         Ok(Self {
             path: path.to_owned(),
+            index: Arc::new(Index::of(&content.layers)),
             content: Arc::new(content),
-            index: Arc::new(index),
             hold: Arc::new(Hold {
                 _directory: Some(shadow),
                 lock,

@@ -23,8 +23,6 @@ pub(super) struct Tables {
     runs: Box<[TableRun]>,
     /// How many runs at the front are as they were flushed.
     pub(super) flushed_runs: usize,
-    /// The number of the tree's version.
-    pub(super) version: u64,
     /// The bytes of all tables by level.
     pub(super) level_bytes: Vec<u64>,
 }
@@ -65,7 +63,6 @@ impl Tables {
         Self {
             runs: runs.into(),
             flushed_runs: version.l0().run_count(),
-            version: version.id(),
             level_bytes,
         }
     }
@@ -107,10 +104,9 @@ impl Tables {
         })
     }
 
-    /// The tables' numbers and sizes.
-    pub(super) fn files(&self) -> impl Iterator<Item = (u64, u64)> {
-        let tables = self.runs.iter().flat_map(|run| &run.0);
-        tables.map(|table| (table.id(), table.metadata.file_size))
+    /// The tables' numbers, by which their files are named.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u64> {
+        self.runs.iter().flat_map(|run| &run.0).map(Table::id)
     }
 
     pub(super) fn bytes(&self) -> u64 {

@@ -7,6 +7,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::BackendError;
+use super::coordination::Concern;
 use super::engine::Engine;
 
 /// The threads of an open engine, which end when it is dropped. What is not in tables by
@@ -60,7 +61,10 @@ impl Drop for Threads {
 fn flush(engine: &Engine) {
     let mut seen = 0;
     let mut retry_after = None;
-    while let Some(changes) = engine.threads.wait_for_work(seen, retry_after) {
+    while let Some(changes) = engine
+        .threads
+        .wait_for_work(Concern::Layers, seen, retry_after)
+    {
         seen = changes;
         retry_after = work(engine, || engine.tend_layers(false), true);
     }
@@ -76,7 +80,10 @@ fn flush(engine: &Engine) {
 fn compact(engine: &Engine) {
     let mut seen = 0;
     let mut retry_after = None;
-    while let Some(changes) = engine.threads.wait_for_work(seen, retry_after) {
+    while let Some(changes) = engine
+        .threads
+        .wait_for_work(Concern::Tables, seen, retry_after)
+    {
         seen = changes;
         let step = || {
             let mut worked = Ok(false);

@@ -18,7 +18,7 @@ use std::sync::{Arc, Weak};
 
 use lsm_tree::compaction::Leveled;
 use lsm_tree::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
-use lsm_tree::{AbstractTree, AnyTree, InternalValue, SeqNo, Slice, ValueType};
+use lsm_tree::{AbstractTree, AnyTree, InternalValue, SeqNo, Slice, Table, ValueType};
 use parking_lot::{Mutex, RwLock};
 
 use super::layer::Run;
@@ -176,13 +176,16 @@ impl Tree {
     /// Does the compaction that is most due, if one is: the bytes that it wrote.
     pub(super) fn compact(&self) -> lsm_tree::Result<Option<u64>> {
         let _writing = self.writing.read();
-        let before = Tables::of(&self.inner);
+        let before = self.inner.current_version();
         self.inner
             .compact(Arc::new(Leveled::default()), KEEP_NEWEST)?;
-        let after = Tables::of(&self.inner);
-        let old: HashSet<_> = before.files().map(|(id, _)| id).collect();
-        let new = after.files().filter(|(id, _)| !old.contains(id));
-        Ok((after.version != before.version).then(|| new.map(|(_, bytes)| bytes).sum()))
+        let after = self.inner.current_version();
+        if after.id() == before.id() {
+            return Ok(None);
+        }
+        let old: HashSet<_> = before.iter_tables().map(Table::id).collect();
+        let new = after.iter_tables().filter(|it| !old.contains(&it.id()));
+        Ok(Some(new.map(|table| table.metadata.file_size).sum()))
     }
 
     /// Whether the tree's directory names another version than the tree is at: the last
@@ -193,7 +196,7 @@ impl Tree {
         let number = current
             .first_chunk()
             .map(|bytes| u64::from_le_bytes(*bytes));
-        number != Some(Tables::of(&self.inner).version)
+        number != Some(self.inner.current_version().id())
     }
 
     /// Removes tables that a flush or compaction left unfinished when it failed: they are
@@ -202,9 +205,10 @@ impl Tree {
         let Some(_nobody_writes) = self.writing.try_write() else {
             return Ok(());
         };
-        let mut kept: HashSet<_> = Tables::of(&self.inner).files().map(|(id, _)| id).collect();
+        let current = self.inner.current_version();
+        let mut kept: HashSet<_> = current.iter_tables().map(Table::id).collect();
         for tables in self.held.lock().iter().filter_map(Weak::upgrade) {
-            kept.extend(tables.files().map(|(id, _)| id));
+            kept.extend(tables.ids());
         }
         for file in fs::read_dir(self.directory.join(files::TABLES))? {
             let file = file?;

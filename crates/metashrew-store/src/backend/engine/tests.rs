@@ -268,16 +268,21 @@ fn damage_found_by_a_merge_is_told_at_the_next_write() {
     assert_eq!(error.kind, ErrorKind::Damage, "{error:?}");
 }
 
-#[test]
-fn a_write_does_not_wait_for_a_thread_that_died() {
-    let limits = Limits {
+/// An engine that has no room for another batch.
+fn full() -> (Engine, tempfile::TempDir) {
+    let (engine, directory) = engine(Limits {
         max_dirty: 1,
         ..LIMITS
-    };
-    let (engine, _directory) = engine(limits);
+    });
     engine
         .write(&batch(Space::Meta, &numbered(0..1, 1)))
         .unwrap();
+    (engine, directory)
+}
+
+#[test]
+fn a_write_does_not_wait_for_a_thread_that_died() {
+    let (engine, _directory) = full();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| engine.write(&Batch::default()));
         engine.threads.give_up("for no reason");
@@ -288,14 +293,7 @@ fn a_write_does_not_wait_for_a_thread_that_died() {
 
 #[test]
 fn a_full_engine_tells_why_nothing_was_written_out_and_goes_on_after() {
-    let limits = Limits {
-        max_dirty: 1,
-        ..LIMITS
-    };
-    let (engine, _directory) = engine(limits);
-    engine
-        .write(&batch(Space::Meta, &numbered(0..1, 1)))
-        .unwrap();
+    let (engine, _directory) = full();
     let full = || BackendError::new("writing", std::io::Error::from_raw_os_error(28));
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| engine.write(&Batch::default()));

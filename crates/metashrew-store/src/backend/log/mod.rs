@@ -21,7 +21,7 @@ use self::scan::Scan;
 use self::segment::{Segment, UNFINISHED};
 use self::state::{State, failed};
 use super::durable::DurableRecord;
-use super::{BackendError, Batch, Durability};
+use super::{BackendError, Batch};
 use crate::error::OpenError;
 
 mod files;
@@ -165,21 +165,13 @@ impl Log {
         })
     }
 
-    /// Appends batch `number`, which must be the next one. With [`Durability::Synced`] it
-    /// and all before it are durable when this returns.
+    /// Appends batch `number`, which must be the next one. It is durable once
+    /// [`sync`](Self::sync) says so.
     ///
     /// After an error it is not there for any later batch; only a process that ends before
     /// it appends another, or rotates, may leave it behind.
-    pub(super) fn append(
-        &self,
-        number: BatchNumber,
-        batch: &Batch,
-        durability: Durability,
-    ) -> Result<(), BackendError> {
-        let _syncing = (durability == Durability::Synced).then(|| self.syncing.lock());
-        self.state
-            .lock()
-            .append(self.files.as_ref(), number, batch, durability)
+    pub(super) fn append(&self, number: BatchNumber, batch: &Batch) -> Result<(), BackendError> {
+        self.state.lock().append(self.files.as_ref(), number, batch)
     }
 
     /// Begins a new segment, unless the newest one is empty: so that the batches before it
@@ -189,7 +181,7 @@ impl Log {
     }
 
     /// Makes every batch durable that was appended before this call, and returns the number
-    /// of the last of them. Meanwhile others may be appended, unless they are synced too.
+    /// of the last of them. Meanwhile others may be appended.
     ///
     /// Tables may hold a batch only after this returned for it.
     pub(super) fn sync(&self) -> Result<BatchNumber, BackendError> {

@@ -9,7 +9,7 @@ use super::files::{Files, LogFile};
 use super::frame::{self, FrameWriter};
 use super::segment::{Segment, SegmentHeader, UNFINISHED};
 use crate::backend::durable::DurableRecord;
-use crate::backend::{BackendError, Batch, Durability, ErrorKind};
+use crate::backend::{BackendError, Batch, ErrorKind};
 
 /// The log behind its lock.
 #[derive(Debug)]
@@ -35,7 +35,6 @@ impl State {
         files: &dyn Files,
         number: BatchNumber,
         batch: &Batch,
-        durability: Durability,
     ) -> Result<(), BackendError> {
         if number != self.last + 1 {
             return Err(BackendError::of_kind(
@@ -51,9 +50,9 @@ impl State {
             unreachable!("a log has a segment")
         };
         let (end, salt) = (newest.end(), newest.header.salt);
-        let file = Arc::clone(&newest.file);
+        let file = newest.file.as_ref();
         let ids = (number, self.synced);
-        let len = match self.writer.write(file.as_ref(), end, ids, batch, salt) {
+        let len = match self.writer.write(file, end, ids, batch, salt) {
             Ok(len) => len,
             Err(error) => {
                 // Gives the space back. What is left where that fails is no whole frame,
@@ -62,23 +61,8 @@ impl State {
                 return Err(BackendError::new("appending to the log", error));
             }
         };
-        if durability == Durability::Synced {
-            let mut unsynced = self.unsynced();
-            if !unsynced.iter().any(|other| Arc::ptr_eq(other, &file)) {
-                unsynced.push(file);
-            }
-            if let Err(error) = unsynced.iter().try_for_each(|file| file.sync()) {
-                self.doubtful = true;
-                return Err(BackendError::new("syncing the log", error));
-            }
-        }
-        if let Some(newest) = self.segments.last_mut() {
-            newest.ends.push(end + len);
-        }
+        newest.ends.push(end + len);
         self.last = number;
-        if durability == Durability::Synced {
-            self.advance(number);
-        }
         Ok(())
     }
 

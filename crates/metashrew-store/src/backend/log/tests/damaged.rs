@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::frame::{BadFrame, FRAME_HEADER_LEN, FrameHeader, read_header};
 use super::super::segment::{SEGMENT_HEADER_LEN, SegmentHeader, name};
 use super::sim::Sim;
-use super::{Found, Known, Log, batch, known, replayed};
+use super::{Found, Known, Log, append, batch, known, replayed};
 use crate::backend::Durability;
 use crate::backend::log::files::Files;
 use crate::error::OpenError;
@@ -22,8 +22,7 @@ fn contents(durability: Durability) -> Contents {
     let sim = Sim::new(1);
     let log = Log::create_in(sim.boxed(), 0, None).unwrap();
     for number in 1..=LAST {
-        log.append(number, &batch(&[number as u8; 20]), durability)
-            .unwrap();
+        append(&log, number, &[number as u8; 20], durability).unwrap();
         if number % 2 == 0 && number < LAST {
             log.rotate().unwrap();
         }
@@ -161,8 +160,7 @@ fn lost_batches_are_given_up_only_when_that_is_accepted() {
     let found = Found::look_at(sim.boxed(), &known).unwrap();
     assert_eq!((found.last(), replayed(&found).unwrap().len()), (LAST, 0));
     let log = found.open(None).unwrap();
-    log.append(LAST + 1, &batch(b"next"), Durability::Synced)
-        .unwrap();
+    append(&log, LAST + 1, b"next", Durability::Synced).unwrap();
     let found = Found::look_at(sim.boxed(), &super::known(LAST, LAST + 1)).unwrap();
     assert_eq!(found.last(), LAST + 1);
 }
@@ -200,8 +198,7 @@ fn stored_bytes_that_look_like_a_frame_are_none() {
     let other = contents(Durability::Synced);
     let sim = Sim::new(5);
     let log = Log::create_in(sim.boxed(), 0, None).unwrap();
-    log.append(1, &batch(&other[&name(1)]), Durability::Buffered)
-        .unwrap();
+    append(&log, 1, &other[&name(1)], Durability::Buffered).unwrap();
     let mut contents = sim.contents();
     contents.get_mut(&name(1)).unwrap()[SEGMENT_HEADER_LEN] ^= 1;
     let found = Found::look_at(Sim::of(contents).boxed(), &known(0, 0)).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::sim::Sim;
-use super::{Found, Known, Log, batch, replayed};
+use super::{Found, Known, Log, append, batch, replayed};
 use crate::backend::Durability::{self, Buffered, Synced};
 
 #[derive(Debug, Clone)]
@@ -71,16 +71,15 @@ impl Model {
         match step {
             Step::Append(content, durability) => {
                 let number = self.last + 1;
-                match log.append(number, &batch(&content), durability) {
-                    Ok(()) => {
-                        self.in_doubt.clear();
-                        self.batches.insert(number, content);
-                        self.last = number;
-                        if durability == Synced {
-                            self.synced = number;
-                        }
-                    }
-                    Err(_) => self.in_doubt.push(content),
+                if log.append(number, &batch(&content)).is_err() {
+                    self.in_doubt.push(content);
+                    return;
+                }
+                self.in_doubt.clear();
+                self.batches.insert(number, content);
+                self.last = number;
+                if durability == Synced {
+                    self.take(Step::Sync);
                 }
             }
             Step::Rotate => drop(log.rotate()),
@@ -215,9 +214,9 @@ fn opening_goes_on_while_nothing_can_be_written() {
     let found = Found::look_at(model.sim.boxed(), &known).unwrap();
     let log = found.open(None).unwrap();
     assert_eq!((log.last(), log.synced()), (1, 0));
-    assert!(log.append(2, &batch(b"2"), Buffered).is_err());
+    assert!(append(&log, 2, b"2", Buffered).is_err());
     model.sim.heal();
-    log.append(2, &batch(b"2"), Synced).unwrap();
+    append(&log, 2, b"2", Synced).unwrap();
     model.sim.cut_power();
     let found = Found::look_at(model.sim.boxed(), &known).unwrap();
     assert_eq!(found.last(), 2);

@@ -12,7 +12,7 @@ mod sim;
 use bytes::Bytes;
 
 use super::{BatchNumber, Found, Known, Log};
-use crate::backend::{Batch, Durability, Operation, Space};
+use crate::backend::{BackendError, Batch, Durability, Operation, Space};
 use crate::error::OpenError;
 
 /// A batch with a value of this content, and one deletion.
@@ -22,6 +22,20 @@ fn batch(content: &[u8]) -> Batch {
     batch.put(Space::KeyToNewest, Bytes::from_static(b"key"), content);
     batch.delete(Space::Meta, Bytes::new());
     batch
+}
+
+/// Appends a batch of this content, durably if that is asked for.
+fn append(
+    log: &Log,
+    number: BatchNumber,
+    content: &[u8],
+    durability: Durability,
+) -> Result<(), BackendError> {
+    log.append(number, &batch(content))?;
+    if durability == Durability::Synced {
+        log.sync()?;
+    }
+    Ok(())
 }
 
 fn known(trees: BatchNumber, durable: BatchNumber) -> Known {
@@ -49,13 +63,12 @@ fn a_log_in_files_holds_what_was_appended() {
     let large = vec![7; 3 << 20];
     let values = [b"".as_slice(), b"short", &large, b"x"];
     for (number, value) in (1..).zip(values) {
-        log.append(number, &batch(value), Durability::Synced)
-            .unwrap();
+        append(&log, number, value, Durability::Synced).unwrap();
         if number == 2 {
             log.rotate().unwrap();
         }
     }
-    assert!(log.append(7, &batch(b""), Durability::Buffered).is_err());
+    assert!(append(&log, 7, b"", Durability::Buffered).is_err());
     assert_eq!((log.last(), log.synced()), (4, 4));
     drop(log);
     let found = Found::look(path, &known(0, 4)).unwrap();
@@ -74,7 +87,7 @@ fn a_log_in_files_holds_what_was_appended() {
     let found = Found::look(path, &known(4, 4)).unwrap();
     assert_eq!((found.last(), replayed(&found).unwrap().len()), (4, 0));
     let log = found.open(None).unwrap();
-    log.append(5, &batch(b"y"), Durability::Buffered).unwrap();
+    append(&log, 5, b"y", Durability::Buffered).unwrap();
     assert_eq!((log.last(), log.synced()), (5, 4));
     assert_eq!(log.sync().unwrap(), 5);
     assert_eq!(log.synced(), 5);
@@ -86,8 +99,7 @@ fn reading_a_log_changes_nothing() {
     let path = directory.path();
     let log = Log::create(path, 0, None).unwrap();
     for number in 1..=3 {
-        log.append(number, &batch(b"value"), Durability::Buffered)
-            .unwrap();
+        append(&log, number, b"value", Durability::Buffered).unwrap();
     }
     drop(log);
     let name = std::fs::read_dir(path).unwrap().next().unwrap().unwrap();
