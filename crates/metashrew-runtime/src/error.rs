@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use metashrew_abi::flush::FlushError;
@@ -196,6 +197,21 @@ impl fmt::Display for SessionLoss {
     }
 }
 
+/// Why a pending block answers no call.
+#[derive(Debug, thiserror::Error)]
+pub enum PendingError {
+    /// Whoever offered it could not bring it.
+    #[error("it could not be fetched")]
+    Fetch(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The guest failed on it, ran longer than
+    /// [`pending_timeout`](crate::ViewOptions::pending_timeout), or wanted too much memory.
+    #[error("it could not be executed")]
+    Execution(#[source] ViewError),
+    /// Its thread could not be started, or died.
+    #[error("there is no thread that executes it")]
+    Thread,
+}
+
 /// A view call failed. Only this call is affected.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
@@ -247,6 +263,10 @@ pub enum ViewError {
     /// There is no pending block, or not on the last block of the chain.
     #[error("there is no pending block on the last block")]
     NoPending,
+    /// There is a pending block, but it could not be fetched or executed. It is not tried
+    /// again; the next one may do.
+    #[error("the pending block failed")]
+    PendingFailed(#[source] Arc<PendingError>),
     /// All instances are busy and the queue is full.
     #[error("busy: {queue} calls are waiting already; try again later")]
     Busy {
@@ -277,13 +297,4 @@ pub enum ViewError {
     /// The machine failed; the call may be tried again.
     #[error(transparent)]
     Host(#[from] HostFault),
-}
-
-impl From<BlockError> for ViewError {
-    fn from(error: BlockError) -> Self {
-        match error {
-            BlockError::Guest(fault) => Self::Guest(fault),
-            BlockError::Host(fault) => Self::Host(fault),
-        }
-    }
 }

@@ -28,7 +28,8 @@ mod view;
 
 pub use assemble::{AssembleError, BlockFrame, assemble_block};
 pub use error::{
-    BlockError, GuestBacktrace, GuestFault, HostFault, LoadError, SessionLoss, ViewError,
+    BlockError, GuestBacktrace, GuestFault, HostFault, LoadError, PendingError, SessionLoss,
+    ViewError,
 };
 pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
 pub use options::{ModuleCache, RuntimeOptions, Scope, ScoutOptions, ViewOptions};
@@ -37,6 +38,7 @@ pub use read_time::BlockReads;
 pub use runtime::MetashrewRuntime;
 pub use scout::{ScoutControl, ScoutEnd, Scouted};
 pub use view::{
-    CallCounts, DropCounts, ErrorCounts, LatencyHistogram, PendingBlock, Route, ViewAnswer, ViewAt,
-    ViewCall, ViewCount, ViewStats,
+    Basis, CallContext, CallCounts, Chain, DropCounts, ErrorCounts, LatencyHistogram, PendingBlock,
+    PendingId, PendingOffer, PendingState, Route, ViewAnswer, ViewAt, ViewCall, ViewCount,
+    ViewStats,
 };

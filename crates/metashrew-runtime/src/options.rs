@@ -58,6 +58,8 @@ pub struct ViewOptions {
     pub scope: Scope,
     /// How long a call may run. Default: 10 seconds.
     pub timeout: Duration,
+    /// How long the guest may take to execute the pending block. Default: 60 seconds.
+    pub pending_timeout: Duration,
     /// Bytes of memory that all instances may have together. Default: 1 GiB.
     pub memory_budget: usize,
     /// Bytes of memory that one instance may have. Default: the budget.
@@ -77,6 +79,7 @@ impl Default for ViewOptions {
             queue: 1024,
             scope: Scope::Auto,
             timeout: Duration::from_secs(10),
+            pending_timeout: Duration::from_mins(1),
             memory_budget: 1024 * MIB,
             max_instance_memory: 1024 * MIB,
             max_input: 16 * MIB,

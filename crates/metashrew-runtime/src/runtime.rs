@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use metashrew_store::{BlockId, GuestId, State, Store, WriteSet, wait};
+use metashrew_store::{BlockHash, BlockId, GuestId, State, Store, WriteSet, wait};
 use wasmtime::Engine;
 
 use crate::context::Call;
@@ -20,7 +20,9 @@ use crate::options::{RuntimeOptions, ScoutOptions};
 use crate::prepared::PreparedGuest;
 use crate::read_time::{BlockReads, ReadTime};
 use crate::scout::{self, ScoutControl, ScoutMemory, Scouted};
-use crate::view::{PendingBlock, Room, ViewAnswer, ViewCall, ViewCount, ViewEngine, ViewStats};
+use crate::view::{
+    Chain, PendingBlock, PendingOffer, Room, ViewAnswer, ViewCall, ViewCount, ViewEngine, ViewStats,
+};
 
 /// A guest over a store: processes blocks, and answers views and previews.
 ///
@@ -68,7 +70,6 @@ struct Shared {
     guest: Arc<Guest>,
     guest_id: GuestId,
     views: ViewEngine,
-    _epochs: Ticker,
     /// How long guests' reads took while blocks were indexed.
     block_reads: Arc<ReadTime>,
     scouts: ScoutOptions,
@@ -131,11 +132,10 @@ impl MetashrewRuntime {
         let mapped = Room::of(&options.views).mapped_by(options.scouts.instances);
         let scout_memory = options.scouts.memory_budget.saturating_sub(mapped);
         let views = ViewEngine::new(Arc::clone(&guest), store.clone(), options.views);
-        let epochs = Ticker::start(viewing, views.at_tick())?;
+        views.keep_epochs(Ticker::start(viewing, views.at_tick())?);
         let runtime = Self {
             shared: Arc::new(Shared {
                 guest_id: inspect::identify(&guest),
-                _epochs: epochs,
                 views,
                 store,
                 guest,
@@ -308,16 +308,59 @@ impl MetashrewRuntime {
         self.shared.views.preview(block.into(), call, true).await
     }
 
-    /// Executes the block that may come next, once, so that calls about
-    /// [`ViewAt::Pending`](crate::ViewAt::Pending) are answered as if it were there;
-    /// none takes it away. It counts for as long as the tip is its parent. Takes the
-    /// time of a block, on the caller's thread.
+    /// The chain as it is now, for calls that are to stand on one moment of it.
+    ///
+    /// ```
+    /// # async fn ask(runtime: &metashrew_runtime::MetashrewRuntime) -> Result<(), Box<dyn std::error::Error>> {
+    /// use metashrew_runtime::ViewCall;
+    /// use metashrew_store::BlockId;
+    ///
+    /// let context = runtime.chain().at(BlockId::Latest.into()).await?;
+    /// for account in [b"alice", b"carol"] {
+    ///     let call = ViewCall { at: (&context).into(), ..ViewCall::new("balance", account) };
+    ///     let answer = runtime.call(call).await?;
+    ///     assert_eq!(&answer.block, context.block());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn chain(&self) -> Chain {
+        self.shared.views.chain()
+    }
+
+    /// Offers the block that may come next: calls about
+    /// [`ViewAt::Pending`](crate::ViewAt::Pending) are answered as if it were there, for as
+    /// long as the tip is its parent. None takes it away. It is executed when somebody first
+    /// asks about it, once for all who ask.
     ///
     /// # Errors
-    /// If the tip is not the block's parent ([`ViewError::NoPending`]), or the guest
-    /// fails on it: an earlier pending block then stays.
+    /// If the tip is not the block's parent ([`ViewError::NoPending`]): an earlier pending
+    /// block then stays.
     pub fn set_pending(&self, block: Option<PendingBlock>) -> Result<(), ViewError> {
-        self.shared.views.set_pending(block)
+        match block {
+            Some(PendingBlock { parent, block }) => {
+                self.offer_pending(parent, move || Ok(block)).map(drop)
+            }
+            None => {
+                self.shared.views.withdraw_pending();
+                Ok(())
+            }
+        }
+    }
+
+    /// As [`MetashrewRuntime::set_pending`], for a block on top of `parent` that `fetch`
+    /// brings: it is called when somebody first asks about the block, at most once, on a
+    /// thread where it may wait. A block that is the same as the last one, to the byte, is not
+    /// executed again.
+    ///
+    /// # Errors
+    /// As [`MetashrewRuntime::set_pending`].
+    pub fn offer_pending(
+        &self,
+        parent: BlockHash,
+        fetch: impl FnOnce() -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
+    ) -> Result<PendingOffer, ViewError> {
+        self.shared.views.offer_pending(parent, Box::new(fetch))
     }
 
     /// Whether instances persist between view calls.

@@ -1,5 +1,5 @@
 //! Runs the calls of a batch side by side instead of one after the other, all on
-//! one snapshot of the store.
+//! one moment of the chain.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,22 +7,18 @@ use std::sync::Arc;
 use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification, RpcServiceT};
 use jsonrpsee::server::{BatchResponseBuilder, MethodResponse};
 use jsonrpsee::types::{ErrorCode, Id, Request};
-use metashrew_store::{Snapshot, Store};
+use metashrew_runtime::{Chain, MetashrewRuntime};
 use tower::Layer;
 
 use crate::fault;
 use crate::parallel::{self, Bounds};
 use crate::requests::RequestCounts;
 
-/// The snapshot that all calls of a batch stand on: an extension of their requests.
-#[derive(Debug, Clone)]
-pub(crate) struct BatchSnapshot(pub(crate) Snapshot);
-
 /// How batches run.
 #[derive(Clone)]
 pub(crate) struct Parallel {
     pub(crate) bounds: Bounds,
-    pub(crate) store: Store,
+    pub(crate) runtime: MetashrewRuntime,
     pub(crate) requests: Arc<RequestCounts>,
 }
 
@@ -71,11 +67,14 @@ where
     }
 
     fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let Parallel { bounds, store, .. } = self.settings.clone();
-        let snapshot = BatchSnapshot(store.snapshot());
+        let Parallel {
+            bounds, runtime, ..
+        } = self.settings.clone();
+        // What all of them stand on is an extension of their requests.
+        let chain = runtime.chain();
         let entries = batch
             .into_iter()
-            .filter_map(|entry| Entry::read(entry, &snapshot));
+            .filter_map(|entry| Entry::read(entry, &chain));
         let (ids, entries): (Vec<_>, Vec<_>) = entries.unzip();
         let service = self.clone();
         async move {
@@ -115,7 +114,7 @@ impl Entry {
     /// With its id; none if it is a notification.
     fn read(
         entry: Result<BatchEntry<'_>, jsonrpsee::core::middleware::BatchEntryErr<'_>>,
-        snapshot: &BatchSnapshot,
+        chain: &Chain,
     ) -> Option<(Id<'static>, Self)> {
         match entry {
             Ok(BatchEntry::Call(request)) => {
@@ -126,7 +125,7 @@ impl Entry {
                     id.clone(),
                 );
                 *owned.extensions_mut() = request.extensions;
-                owned.extensions_mut().insert(snapshot.clone());
+                owned.extensions_mut().insert(chain.clone());
                 Some((id, Self::Call(owned)))
             }
             Ok(BatchEntry::Notification(_)) => None,

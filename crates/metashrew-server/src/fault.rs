@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use jsonrpsee::types::ErrorObjectOwned;
-use metashrew_runtime::{GuestBacktrace, GuestFault, HostFault, ViewError};
+use metashrew_runtime::{GuestBacktrace, GuestFault, HostFault, PendingError, ViewError};
 use metashrew_store::ResolveError;
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ pub(crate) const BATCH_TOO_LONG: i32 = -32010;
 const BATCH_ANSWER_TOO_LONG: i32 = -32011;
 const HOST_FAULT: i32 = -32012;
 const SESSION: i32 = -32013;
-pub(crate) const NO_PENDING: i32 = -32014;
+const NO_PENDING: i32 = -32014;
 
 /// A view or preview that failed.
 pub(crate) fn of_view(error: &ViewError) -> ErrorObjectOwned {
@@ -54,6 +54,7 @@ pub(crate) fn of_view(error: &ViewError) -> ErrorObjectOwned {
             json!({ "kind": "session_name", "length": length, "limit": limit }),
         ),
         ViewError::NoPending => (NO_PENDING, json!({ "kind": "no_pending" })),
+        ViewError::PendingFailed(cause) => return of_pending(error, cause),
         ViewError::Busy { queue } => (BUSY, json!({ "kind": "busy", "queue": queue })),
         ViewError::Timeout { limit, backtrace } => {
             let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
@@ -70,6 +71,20 @@ pub(crate) fn of_view(error: &ViewError) -> ErrorObjectOwned {
         }
     };
     object(code, chain(error), data)
+}
+
+/// A pending block that failed: with the error that a view would have had.
+fn of_pending(error: &ViewError, cause: &PendingError) -> ErrorObjectOwned {
+    let mut data = json!({ "kind": "pending_failed" });
+    let PendingError::Execution(execution) = cause else {
+        return object(NO_PENDING, chain(error), data);
+    };
+    let execution = of_view(execution);
+    if let Some(data) = data.as_object_mut() {
+        data.insert("cause".to_owned(), json!(execution.data()));
+    }
+    let message = format!("{error}: {cause}: {}", execution.message());
+    object(NO_PENDING, message, data)
 }
 
 /// A block that cannot be answered for.

@@ -151,7 +151,7 @@ impl Server {
         };
         let rpc = RpcServiceBuilder::new().layer(Parallel {
             bounds,
-            store: runtime.store().clone(),
+            runtime: runtime.clone(),
             requests,
         });
         let services = jsonrpsee::server::Server::builder()
@@ -160,7 +160,6 @@ impl Server {
             .set_rpc_middleware(rpc)
             .to_service_builder();
         let methods = method::all(Context {
-            guest: hex::encode_prefixed(runtime.guest_sha256()),
             runtime,
             height_compat: options.height_compat,
             bounds,

@@ -120,7 +120,10 @@ impl Start {
     pub(crate) fn runtime_options(&self) -> RuntimeOptions {
         RuntimeOptions {
             cache: ModuleCache::User,
-            views: self.views.options(bytes(self.memory.views)),
+            views: ViewOptions {
+                pending_timeout: Duration::from_millis(self.node.pending_timeout_ms),
+                ..self.views.options(bytes(self.memory.views))
+            },
             scouts: self.scout_options(),
         }
     }
@@ -143,7 +146,7 @@ fn total_space(_: &Path) -> Option<u64> {
 }
 
 impl NodeArgs {
-    /// How often the pending block is renewed; none if there shall be none.
+    /// How long a pending block is used; none if there shall be none.
     pub(crate) fn pending_interval(&self) -> Option<Duration> {
         (self.pending_interval_ms > 0).then(|| Duration::from_millis(self.pending_interval_ms))
     }
@@ -190,6 +193,7 @@ impl Views {
             max_instance_memory: self.view_max_instance_memory.map_or(memory, |size| size.0),
             max_input: self.view_max_input.0,
             max_output: self.view_max_output.0,
+            ..default
         }
     }
 }

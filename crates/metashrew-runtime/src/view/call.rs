@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use metashrew_store::{BlockId, BlockRecord, Snapshot};
+use metashrew_store::{BlockId, BlockRecord};
+
+use super::chain::{CallContext, Chain};
+use super::pending::PendingId;
 
 /// One call of a view. It belongs to its caller; nothing of it outlives the call.
 ///
@@ -26,11 +29,9 @@ pub struct ViewCall<'a> {
     pub function: &'a str,
     /// The view's input.
     pub input: &'a [u8],
-    /// The state that is asked about. Default: after the last committed block.
-    pub at: ViewAt,
-    /// The snapshot that `at` is looked up in, so that many calls can stand on one.
-    /// Default: the store's newest one at the moment the call begins to run.
-    pub snapshot: Option<&'a Snapshot>,
+    /// What the call stands on. Default: the last committed block at the moment the call
+    /// begins to run.
+    pub at: Basis<'a>,
     /// Which instance answers. Default: [`Route::Pooled`].
     pub route: Route<'a>,
     /// How long the call may run, if that is shorter than the engine's `timeout`.
@@ -44,11 +45,61 @@ impl<'a> ViewCall<'a> {
         Self {
             function,
             input,
-            at: ViewAt::default(),
-            snapshot: None,
+            at: Basis::default(),
             route: Route::default(),
             timeout: None,
         }
+    }
+}
+
+/// What a call stands on.
+#[derive(Debug, Clone, Copy)]
+pub enum Basis<'a> {
+    /// A block of the chain as it is when the call begins to run: a call that waited is
+    /// looked up after its wait.
+    Newest(ViewAt),
+    /// A block of the chain as it was at one moment, so that many calls can stand on it.
+    In(&'a Chain, ViewAt),
+    /// What was looked up before: the call's caller and other calls stand on the same.
+    Resolved(&'a CallContext),
+}
+
+impl Basis<'_> {
+    /// The block asked about, for a log.
+    pub(super) fn describe(&self) -> String {
+        let at = match *self {
+            Self::Newest(at) | Self::In(_, at) => at,
+            Self::Resolved(context) if context.pending().is_some() => ViewAt::Pending,
+            Self::Resolved(context) => BlockId::Height(context.block().height).into(),
+        };
+        match at {
+            ViewAt::Block(block) => block.to_string(),
+            ViewAt::Pending => "pending".to_owned(),
+        }
+    }
+}
+
+impl Default for Basis<'_> {
+    fn default() -> Self {
+        Self::Newest(ViewAt::default())
+    }
+}
+
+impl From<ViewAt> for Basis<'_> {
+    fn from(at: ViewAt) -> Self {
+        Self::Newest(at)
+    }
+}
+
+impl From<BlockId> for Basis<'_> {
+    fn from(block: BlockId) -> Self {
+        Self::Newest(block.into())
+    }
+}
+
+impl<'a> From<&'a CallContext> for Basis<'a> {
+    fn from(context: &'a CallContext) -> Self {
+        Self::Resolved(context)
     }
 }
 
@@ -102,6 +153,8 @@ pub struct ViewAnswer {
     /// Which call of its session this was, the first one being 1; none without a
     /// session.
     pub session_call: Option<u64>,
-    /// Whether the pending block was on top of `block`.
-    pub pending: bool,
+    /// Which pending block was on top of `block`; none if that was not asked about.
+    pub pending: Option<PendingId>,
+    /// SHA-256 of the module of the guest that answered.
+    pub guest_sha256: [u8; 32],
 }

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use metashrew_store::{BlockRecord, Height, ResolveError, State, Store, wait};
-use parking_lot::{Mutex, RwLock};
+use metashrew_store::{BlockHash, BlockRecord, State, Store, wait};
+use parking_lot::Mutex;
 use tracing::Instrument;
 use wasmtime::InstancePre;
 
-use super::call::{Route, ViewAnswer, ViewAt, ViewCall};
+use super::call::{Basis, Route, ViewAnswer, ViewAt, ViewCall};
+use super::chain::{CallContext, Chain, Position};
 use super::desk::Desk;
 use super::failures::Failures;
 use super::idle::{Pin, PinnedTo};
-use super::pending::{Pending, PendingBlock};
+use super::pending::{Fetch, Pending, PendingOffer};
 use super::per_view::{PerView, ViewCount};
 use super::room::Room;
 use super::session::{Session, Sessions};
@@ -22,6 +23,7 @@ use super::terms::Wanted;
 use super::visit::Visit;
 use crate::context::{Call, Context};
 use crate::deadline::{Alarms, Deadline};
+use crate::engine::Ticker;
 use crate::error::ViewError;
 use crate::fault::Fault;
 use crate::guest::{Guest, View};
@@ -41,26 +43,16 @@ pub(crate) struct ViewEngine {
     /// For calls that wait for reads; none if the store's reads never may be pending. Calls
     /// run on fibres where there are some.
     pub(super) alarms: Option<Arc<Alarms>>,
-    pending: RwLock<Latest>,
+    pending: Pending,
     /// Held by whoever makes an instance without a place: there is room for one.
     aside: Mutex<()>,
 }
 
-/// The pending block, if there is one.
-#[derive(Default)]
-struct Latest {
-    /// How many there were, and how often one was taken away.
-    number: u64,
-    block: Option<Arc<Pending>>,
-}
-
-/// What a call asks, looked up in one snapshot.
+/// What a call asks, and what it stands on.
 pub(super) struct Question<'a> {
     pub(super) view: View<'a>,
     pub(super) input: &'a [u8],
-    pub(super) height: Height,
-    pub(super) block: BlockRecord,
-    pub(super) tip: BlockRecord,
+    pub(super) position: Position,
     pub(super) pin: Pin,
 }
 
@@ -68,10 +60,11 @@ impl Question<'_> {
     pub(super) fn answered(&self, bytes: Bytes, session_call: Option<u64>) -> ViewAnswer {
         ViewAnswer {
             bytes,
-            block: self.block,
-            tip: self.tip,
+            block: self.position.block,
+            tip: self.position.tip,
             session_call,
-            pending: matches!(self.pin.to, PinnedTo::Pending(_)),
+            pending: self.position.pending,
+            guest_sha256: self.position.guest_sha256,
         }
     }
 }
@@ -83,14 +76,16 @@ impl ViewEngine {
         let instances = options.instances.get();
         let per_view = PerView::of(guest.views_by_number());
         let desk = Desk::new(instances, options.queue, room.all_instances, per_view);
+        let desk = Arc::new(desk);
+        let alarms = store.reads_may_wait().then(Arc::default);
         Self {
             failures: Failures::of(guest.view_count()),
+            pending: Pending::new(&guest, &desk, alarms.as_ref(), &options),
             guest,
-            alarms: store.reads_may_wait().then(Arc::default),
+            alarms,
             store,
-            desk: Arc::new(desk),
+            desk,
             sessions: Sessions::new(instances, options.queue),
-            pending: RwLock::default(),
             aside: Mutex::default(),
             room,
             options,
@@ -207,58 +202,50 @@ impl ViewEngine {
         visit.end(answer, true)
     }
 
-    fn tell_failure(&self, function: &str, at: ViewAt, answer: &Result<ViewAnswer, ViewError>) {
+    fn tell_failure(&self, function: &str, at: Basis<'_>, answer: &Result<ViewAnswer, ViewError>) {
         if let Err(error) = answer
             && let Ok(view) = self.guest.view(function)
         {
-            let block = match at {
-                ViewAt::Block(block) => block.to_string(),
-                ViewAt::Pending => "pending".to_owned(),
-            };
-            self.failures.tell(view.index, function, &block, error);
+            self.failures.tell(view.index, function, at, error);
         }
     }
 
-    /// Executes a pending block and has views of it answer from now on; none takes
-    /// the pending block away.
-    pub(crate) fn set_pending(&self, block: Option<PendingBlock>) -> Result<(), ViewError> {
-        let Some(PendingBlock { parent, block }) = block else {
-            self.replace_pending(|_| None);
-            return Ok(());
-        };
-        let _aside = self.aside.lock();
+    /// The chain as it is now.
+    pub(crate) fn chain(&self) -> Chain {
         let snapshot = self.store.snapshot();
-        let tip = *snapshot.tip().ok_or(ResolveError::Empty)?;
-        if tip.hash != parent {
-            return Err(ViewError::NoPending);
-        }
-        let height = tip.height.saturating_add(1);
-        let call = Call::index(snapshot.latest(), height, block);
-        let deadline = Deadline::after(self.options.timeout, false);
-        let writes = Instance::create(&self.guest.viewing, call, self.allowance(false), deadline)
-            .and_then(|mut instance| instance.start())
-            .map_err(|fault| Self::error(fault, self.options.timeout))?;
-        self.replace_pending(|number| {
-            Some(Arc::new(Pending {
-                number,
-                parent,
-                height,
-                writes: Arc::new(writes),
-            }))
-        });
-        Ok(())
+        Chain::new(snapshot, self.pending.current(), self.guest.sha256)
     }
 
-    /// Puts a pending block, which gets the next number, or none in the place of the
-    /// one there is, whose instances go.
-    fn replace_pending(&self, block: impl FnOnce(u64) -> Option<Arc<Pending>>) {
-        let number = {
-            let mut latest = self.pending.write();
-            latest.number += 1;
-            latest.block = block(latest.number);
-            latest.number
-        };
-        self.desk.see_pending(number);
+    /// Has the epochs advance for as long as anything runs.
+    pub(crate) fn keep_epochs(&self, epochs: Ticker) {
+        self.pending.keep_epochs(epochs);
+    }
+
+    /// Offers the block that `fetch` brings: see
+    /// [`MetashrewRuntime::offer_pending`](crate::MetashrewRuntime::offer_pending).
+    pub(crate) fn offer_pending(
+        &self,
+        parent: BlockHash,
+        fetch: Fetch,
+    ) -> Result<PendingOffer, ViewError> {
+        self.pending.offer(&self.store, parent, fetch)
+    }
+
+    pub(crate) fn withdraw_pending(&self) {
+        self.pending.withdraw();
+    }
+
+    /// What a call stands on.
+    pub(super) async fn resolve(&self, at: Basis<'_>) -> Result<CallContext, ViewError> {
+        match at {
+            Basis::Newest(ViewAt::Pending) => self.chain().into_at(ViewAt::Pending).await,
+            Basis::Newest(at) => {
+                let chain = Chain::new(self.store.snapshot(), None, self.guest.sha256);
+                chain.into_at(at).await
+            }
+            Basis::In(chain, at) => chain.at(at).await,
+            Basis::Resolved(context) => Ok(context.clone()),
+        }
     }
 
     /// Looks up what a call asks, and the state that answers it.
@@ -267,38 +254,16 @@ impl ViewEngine {
         call: &ViewCall<'a>,
     ) -> Result<(Question<'a>, State), ViewError> {
         let view = self.guest.view(call.function)?;
-        let snapshot = call.snapshot.cloned();
-        let snapshot = snapshot.unwrap_or_else(|| self.store.snapshot());
-        let tip = *snapshot.tip().ok_or(ResolveError::Empty)?;
-        let generation = snapshot.generation();
-        let (state, height, block, to) = match call.at {
-            ViewAt::Block(id) => {
-                let block = snapshot.resolve(&id).await?;
-                let to = self.pinned_to(&block);
-                (snapshot.into_at(block.height), block.height, block, to)
-            }
-            ViewAt::Pending => {
-                let pending = self
-                    .pending
-                    .read()
-                    .block
-                    .clone()
-                    .ok_or(ViewError::NoPending)?;
-                let state = pending.on(&snapshot).ok_or(ViewError::NoPending)?;
-                (
-                    state,
-                    pending.height,
-                    tip,
-                    PinnedTo::Pending(pending.number),
-                )
-            }
+        let (state, position) = self.resolve(call.at).await?.into_parts();
+        let to = match position.pending {
+            Some(pending) => PinnedTo::Pending(pending.number),
+            None => self.pinned_to(&position.block),
         };
+        let generation = position.generation;
         let question = Question {
             view,
             input: call.input,
-            height,
-            block,
-            tip,
+            position,
             pin: Pin { generation, to },
         };
         Ok((question, state))

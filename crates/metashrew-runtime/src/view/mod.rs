@@ -2,6 +2,7 @@
 
 mod budget;
 mod call;
+mod chain;
 mod desk;
 mod engine;
 mod failures;
@@ -16,11 +17,12 @@ mod stats;
 mod terms;
 mod visit;
 
-pub use call::{Route, ViewAnswer, ViewAt, ViewCall};
+pub use call::{Basis, Route, ViewAnswer, ViewAt, ViewCall};
+pub use chain::{CallContext, Chain};
 pub(crate) use desk::Desk;
 pub(crate) use engine::ViewEngine;
 pub use latency::LatencyHistogram;
-pub use pending::PendingBlock;
+pub use pending::{PendingBlock, PendingId, PendingOffer, PendingState};
 pub use per_view::ViewCount;
 pub(crate) use room::Room;
 pub use stats::{CallCounts, DropCounts, ErrorCounts, ViewStats};

@@ -74,7 +74,7 @@ pub struct ErrorCounts {
     pub host: u64,
     /// The session was lost, or cannot be had.
     pub session: u64,
-    /// There is no pending block.
+    /// There is no pending block, or it failed.
     pub no_pending: u64,
     /// The caller went away before the answer.
     pub cancelled: u64,
@@ -95,7 +95,7 @@ impl ErrorCounts {
             ViewError::SessionLost { .. }
             | ViewError::SessionUnavailable
             | ViewError::SessionName { .. } => &mut self.session,
-            ViewError::NoPending => &mut self.no_pending,
+            ViewError::NoPending | ViewError::PendingFailed(_) => &mut self.no_pending,
         } += 1;
     }
 

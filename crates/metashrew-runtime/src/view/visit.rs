@@ -82,7 +82,7 @@ impl<'a> Visit<'a> {
 
     /// Says in which mode the view runs.
     fn tell(&self, question: &Question<'_>, mode: &str) {
-        self.span.record("height", question.height);
+        self.span.record("height", question.position.height);
         self.span.record("mode", mode);
         tracing::debug!("view runs in {mode}");
     }
@@ -154,7 +154,7 @@ impl<'a> Visit<'a> {
     ) -> Result<Reused, Fault> {
         self.tell(question, "stateful mode");
         self.pin = Some(question.pin);
-        instance.prepare(Call::view(state, question.height), deadline);
+        instance.prepare(Call::view(state, question.position.height), deadline);
         self.instance = Some(instance);
         let fault = match self.run(question).await {
             Ok(answer) => return Ok(Reused::Answered(answer)),
@@ -189,7 +189,7 @@ impl<'a> Visit<'a> {
         self.tell(question, mode);
         let instance = self
             .create(
-                Call::view(state, question.height),
+                Call::view(state, question.position.height),
                 engine.allowance(keeps),
                 deadline,
             )
@@ -259,7 +259,7 @@ impl<'a> Visit<'a> {
         deadline: Deadline,
     ) -> Result<Bytes, Fault> {
         let engine = self.engine;
-        let height = question.height.saturating_add(1);
+        let height = question.position.height.saturating_add(1);
         let indexing = Call::index(state.clone(), height, block);
         self.is_at_block = true;
         let instance = self
@@ -277,7 +277,7 @@ impl<'a> Visit<'a> {
         self.is_at_block = false;
         engine.desk.count_dropped(DropReason::Fresh);
         let state = state.with_block(height, Arc::new(writes));
-        question.height = height;
+        question.position.height = height;
         self.make_and_run(question, state, deadline).await
     }
 

@@ -1,6 +1,6 @@
 //! What an answer stands on, for a client that asks for it.
 
-use metashrew_runtime::ViewAnswer;
+use metashrew_runtime::{CallContext, PendingId, ViewAnswer};
 use metashrew_store::BlockRecord;
 use serde::Serialize;
 
@@ -25,6 +25,9 @@ pub(super) struct Anchor {
     /// Whether the pending block was on top.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pending: bool,
+    /// Which one it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_block: Option<PendingBlock>,
 }
 
 /// The last block of the snapshot that was read.
@@ -35,6 +38,25 @@ struct Tip {
     block_hash: String,
 }
 
+/// The pending block that was on top.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PendingBlock {
+    number: u64,
+    height: u32,
+    block_hash: String,
+}
+
+impl PendingBlock {
+    fn new(id: PendingId) -> Self {
+        Self {
+            number: id.number,
+            height: id.height,
+            block_hash: wire::block_hash(&id.hash),
+        }
+    }
+}
+
 /// Which call of its session it was.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Session {
@@ -43,23 +65,46 @@ pub(super) struct Session {
 }
 
 impl Anchor {
-    pub(super) fn new(
+    /// What a multicall stands on.
+    pub(super) fn of_context(stands_on: &CallContext, context: &Context) -> Self {
+        Self::new(
+            stands_on.block(),
+            stands_on.tip(),
+            stands_on.pending(),
+            stands_on.guest_sha256(),
+            context,
+        )
+    }
+
+    fn of_answer(answer: &ViewAnswer, context: &Context) -> Self {
+        Self::new(
+            &answer.block,
+            &answer.tip,
+            answer.pending,
+            answer.guest_sha256,
+            context,
+        )
+    }
+
+    fn new(
         block: &BlockRecord,
         tip: &BlockRecord,
-        pending: bool,
+        pending: Option<PendingId>,
+        guest_sha256: [u8; 32],
         context: &Context,
     ) -> Self {
         Self {
             height: block.height,
             block_hash: wire::block_hash(&block.hash),
             history_root: wire::history_root(&block.history_root),
-            guest: context.guest.clone(),
+            guest: hex::encode_prefixed(guest_sha256),
             guests: StateGuest::all(context.runtime.store().guests_at(block.height)),
             tip: Tip {
                 height: tip.height,
                 block_hash: wire::block_hash(&tip.hash),
             },
-            pending,
+            pending: pending.is_some(),
+            pending_block: pending.map(PendingBlock::new),
         }
     }
 }
@@ -96,7 +141,7 @@ impl Answer {
         }
         Self::Anchored(Box::new(Envelope {
             result,
-            anchor: Anchor::new(&answer.block, &answer.tip, answer.pending, context),
+            anchor: Anchor::of_answer(answer, context),
             session: Session::of(answer, options),
         }))
     }

@@ -16,8 +16,8 @@ pub(super) fn call(
     extensions: &Extensions,
 ) -> Result<String, ErrorObjectOwned> {
     Arguments::read(params, [])?;
-    let snapshot = context.snapshot(extensions);
-    let tip = snapshot
+    let chain = context.chain(extensions);
+    let tip = chain
         .tip()
         .ok_or_else(|| fault::of_block(&ResolveError::Empty))?;
     let height = match context.height_compat {

@@ -17,10 +17,9 @@ use http::Extensions;
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::RegisterMethodError;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
-use metashrew_runtime::MetashrewRuntime;
-use metashrew_store::{BlockRecord, Snapshot};
+use metashrew_runtime::{Basis, Chain, MetashrewRuntime, ViewAt};
+use metashrew_store::BlockRecord;
 
-use crate::batch::BatchSnapshot;
 use crate::fault;
 use crate::options::HeightCompat;
 use crate::parallel::Bounds;
@@ -42,8 +41,6 @@ pub(crate) const NAMES: [&str; 8] = [
 /// What the methods work on.
 pub(crate) struct Context {
     pub(crate) runtime: MetashrewRuntime,
-    /// SHA-256 of the guest's module, as answers have it.
-    pub(crate) guest: String,
     pub(crate) height_compat: HeightCompat,
     /// How the calls of a multicall run.
     pub(crate) bounds: Bounds,
@@ -53,10 +50,10 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// What the call stands on: its batch's snapshot, or one of its own.
-    fn snapshot(&self, extensions: &Extensions) -> Snapshot {
-        let of_batch = batch_snapshot(extensions).cloned();
-        of_batch.unwrap_or_else(|| self.runtime.store().snapshot())
+    /// The moment of the chain that the call stands on: its batch's, or now.
+    fn chain(&self, extensions: &Extensions) -> Chain {
+        let of_batch = batch_chain(extensions).cloned();
+        of_batch.unwrap_or_else(|| self.runtime.chain())
     }
 
     /// The record of the block that the only parameter names.
@@ -66,16 +63,23 @@ impl Context {
         extensions: &Extensions,
     ) -> Result<BlockRecord, ErrorObjectOwned> {
         let block = Arguments::read(params, ["block"])?.block("block")?;
-        self.snapshot(extensions)
+        self.chain(extensions)
+            .snapshot()
             .resolve(&block)
             .await
             .map_err(|error| fault::of_block(&error))
     }
 }
 
-/// The snapshot of the call's batch, if it is part of one.
-fn batch_snapshot(extensions: &Extensions) -> Option<&Snapshot> {
-    extensions.get::<BatchSnapshot>().map(|batch| &batch.0)
+/// The moment that the call's batch stands on, if it is part of one.
+fn batch_chain(extensions: &Extensions) -> Option<&Chain> {
+    extensions.get::<Chain>()
+}
+
+/// What a view of the block `at` stands on: its batch's moment, or the chain when it begins
+/// to run.
+fn basis(extensions: &Extensions, at: ViewAt) -> Basis<'_> {
+    batch_chain(extensions).map_or(Basis::Newest(at), |chain| Basis::In(chain, at))
 }
 
 /// All methods over `context`.

@@ -1,11 +1,10 @@
-//! `metashrew_multicall`: many views' answers, all at one block of one snapshot.
+//! `metashrew_multicall`: many views' answers, all at one block of one moment.
 
 use std::sync::Arc;
 
 use http::Extensions;
 use jsonrpsee::types::{ErrorCode, ErrorObjectOwned, Params};
-use metashrew_runtime::{ViewAt, ViewCall};
-use metashrew_store::{BlockId, BlockRecord, ResolveError, Snapshot};
+use metashrew_runtime::{CallContext, ViewCall};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -35,14 +34,18 @@ pub(super) async fn call(
             options,
         )
     };
-    let ground = Arc::new(Ground::new(context.snapshot(extensions), at).await?);
-    let anchor = options.anchor.then(|| ground.anchor(context));
+    // If the block cannot be answered for, no call could be.
+    let stands_on = context.chain(extensions).at(at).await;
+    let stands_on = Arc::new(stands_on.map_err(|error| fault::of_view(&error))?);
+    let anchor = options
+        .anchor
+        .then(|| Anchor::of_context(&stands_on, context));
     let bounds = context.bounds;
     let context = Arc::clone(context);
     let results = parallel::run(calls, bounds, move |call| {
-        let (context, ground) = (Arc::clone(&context), Arc::clone(&ground));
+        let (context, stands_on) = (Arc::clone(&context), Arc::clone(&stands_on));
         async move {
-            let result = call.answer(&context, &ground).await;
+            let result = call.answer(&context, &stands_on).await;
             let length = result.length();
             (result, length)
         }
@@ -53,51 +56,10 @@ pub(super) async fn call(
         .into_iter()
         .map(|result| result.unwrap_or_else(Outcome::panicked))
         .collect();
-    if let Some(error) = results.iter().find_map(Outcome::without_pending) {
-        return Err(error.clone());
-    }
     Ok(match anchor {
         None => Answer::Plain(results),
         Some(anchor) => Answer::Anchored(Box::new(Envelope { results, anchor })),
     })
-}
-
-/// What all calls stand on.
-struct Ground {
-    snapshot: Snapshot,
-    at: ViewAt,
-    block: BlockRecord,
-    tip: BlockRecord,
-}
-
-impl Ground {
-    /// Fails if the block cannot be answered for: then no call could be.
-    async fn new(snapshot: Snapshot, at: ViewAt) -> Result<Self, ErrorObjectOwned> {
-        let resolve = async |id| {
-            let block = snapshot.resolve(&id).await;
-            block.map_err(|error: ResolveError| fault::of_block(&error))
-        };
-        let tip = resolve(BlockId::Latest).await?;
-        let (at, block) = match at {
-            ViewAt::Block(id) => {
-                let block = resolve(id).await?;
-                // On this snapshot, the height alone names the block.
-                (BlockId::Height(block.height).into(), block)
-            }
-            ViewAt::Pending => (ViewAt::Pending, tip),
-        };
-        Ok(Self {
-            snapshot,
-            at,
-            block,
-            tip,
-        })
-    }
-
-    fn anchor(&self, context: &Context) -> Anchor {
-        let pending = self.at == ViewAt::Pending;
-        Anchor::new(&self.block, &self.tip, pending, context)
-    }
 }
 
 /// One of the calls.
@@ -116,10 +78,9 @@ impl Call {
         })
     }
 
-    async fn answer(self, context: &Context, ground: &Ground) -> Outcome {
+    async fn answer(self, context: &Context, stands_on: &CallContext) -> Outcome {
         let call = ViewCall {
-            at: ground.at,
-            snapshot: Some(&ground.snapshot),
+            at: stands_on.into(),
             route: self.options.route(),
             timeout: self.options.timeout,
             ..ViewCall::new(&self.function, &self.input)
@@ -189,14 +150,6 @@ impl Outcome {
     fn panicked() -> Self {
         Self::Failed {
             error: ErrorCode::InternalError.into(),
-        }
-    }
-
-    /// The error that there is no pending block, of which every call would die.
-    fn without_pending(&self) -> Option<&ErrorObjectOwned> {
-        match self {
-            Self::Failed { error } if error.code() == fault::NO_PENDING => Some(error),
-            _ => None,
         }
     }
 

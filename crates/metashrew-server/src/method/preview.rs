@@ -4,13 +4,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::Extensions;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
-use metashrew_runtime::{BlockFrame, ViewCall, assemble_block};
-use metashrew_store::{BlockId, Snapshot};
+use metashrew_runtime::{Basis, BlockFrame, ViewCall, assemble_block};
+use metashrew_store::BlockRecord;
 use serde_json::value::RawValue;
 
 use super::anchor::Answer;
 use super::options::{CallOptions, OF_PREVIEW};
-use super::{Context, batch_snapshot};
+use super::{Context, basis};
 use crate::fault;
 use crate::params::{Arguments, hex_of, invalid};
 
@@ -33,17 +33,19 @@ pub(super) async fn call(
             CallOptions::default().updated(&arguments, "options", OF_PREVIEW)?,
         )
     };
-    let (block, snapshot) = match previewed {
-        Previewed::Block(block) => (block, batch_snapshot(extensions).cloned()),
+    let resolved;
+    let (block, at) = match previewed {
+        Previewed::Block(block) => (block, basis(extensions, at.into())),
         Previewed::Transactions(transactions) => {
-            // What is built must stand on the chain that the guest runs it on.
-            let snapshot = context.snapshot(extensions);
-            (build(&transactions, &snapshot, &at).await?, Some(snapshot))
+            // What is built must stand on the block that the guest runs it on.
+            let found = context.chain(extensions).at(at.into()).await;
+            resolved = found.map_err(|error| fault::of_view(&error))?;
+            let block = build(&transactions, resolved.block())?;
+            (block, Basis::Resolved(&resolved))
         }
     };
     let call = ViewCall {
-        at: at.into(),
-        snapshot: snapshot.as_ref(),
+        at,
         timeout: options.timeout,
         ..ViewCall::new(&function, &input)
     };
@@ -75,16 +77,11 @@ impl Previewed {
     }
 }
 
-/// A block of the transactions on top of `at`.
-async fn build(
+/// A block of the transactions on top of `parent`.
+fn build(
     transactions: &[Vec<u8>],
-    snapshot: &Snapshot,
-    at: &BlockId,
+    parent: &BlockRecord,
 ) -> Result<Vec<u8>, ErrorObjectOwned> {
-    let parent = snapshot
-        .resolve(at)
-        .await
-        .map_err(|error| fault::of_block(&error))?;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -35,17 +35,17 @@ pub(super) fn call(
     extensions: &Extensions,
 ) -> Result<Answer, ErrorObjectOwned> {
     Arguments::read(params, [])?;
-    let snapshot = context.snapshot(extensions);
-    let tip = snapshot.tip();
+    let chain = context.chain(extensions);
+    let tip = chain.tip();
     let of_tip = |text: fn(&BlockRecord) -> String| tip.map(text);
     Ok(Answer {
         enabled: true,
         current_height: tip.map(|tip| u64::from(tip.height) + 1),
         indexed_height: tip.map(|tip| tip.height),
-        first_height: snapshot.first(),
+        first_height: chain.snapshot().first(),
         block_hash: of_tip(|tip| wire::block_hash(&tip.hash)),
         history_root: of_tip(|tip| wire::history_root(&tip.history_root)),
-        guest_sha256: hex::encode_prefixed(context.runtime.guest_sha256()),
+        guest_sha256: hex::encode_prefixed(chain.guest_sha256()),
         guests: StateGuest::all(tip.map_or_else(Vec::new, |tip| {
             context.runtime.store().guests_at(tip.height)
         })),

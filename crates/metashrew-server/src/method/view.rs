@@ -6,7 +6,7 @@ use metashrew_runtime::ViewCall;
 
 use super::anchor::Answer;
 use super::options::{CallOptions, OF_VIEW};
-use super::{Context, batch_snapshot};
+use super::{Context, basis};
 use crate::fault;
 use crate::params::Arguments;
 
@@ -25,8 +25,7 @@ pub(super) async fn call(
         )
     };
     let call = ViewCall {
-        at,
-        snapshot: batch_snapshot(extensions),
+        at: basis(extensions, at),
         route: options.route(),
         timeout: options.timeout,
         ..ViewCall::new(&function, &input)

@@ -262,8 +262,9 @@ pub(crate) struct NodeArgs {
     )]
     pub(crate) poll_interval_ms: Option<u64>,
 
-    /// How often the block `pending` is renewed from what the node would mine next, in
-    /// milliseconds, beside at every new block; 0 for no such block
+    /// How long the block `pending` is used before the node is asked again what it would mine
+    /// next, in milliseconds; at every new block it is asked anyway, but only once a call is about
+    /// that block. 0 for no such block
     #[arg(
         long,
         value_name = "MS",
@@ -271,6 +272,16 @@ pub(crate) struct NodeArgs {
         default_value_t = 5_000
     )]
     pub(crate) pending_interval_ms: u64,
+
+    /// How long the guest may take to execute the block `pending`, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_PENDING_TIMEOUT_MS",
+        value_parser = value_parser!(u64).range(1..),
+        default_value_t = 60_000
+    )]
+    pub(crate) pending_timeout_ms: u64,
 }
 
 #[derive(Debug, Args)]

@@ -98,7 +98,7 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
             interval,
         };
         let kept = pending.keep(&indexing.stop);
-        kept.context("the threads for the pending block cannot be started")?;
+        kept.context("the thread for the pending block cannot be started")?;
     }
     if let Some(runtime) = stateful_views {
         tokio::spawn(enable_stateful_views(runtime));
