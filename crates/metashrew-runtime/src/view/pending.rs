@@ -300,9 +300,7 @@ impl Executor {
         {
             return Ok(Arc::clone(same));
         }
-        let height = snapshot
-            .tip()
-            .map_or(0, |tip| tip.height.saturating_add(1));
+        let height = snapshot.tip().map_or(0, |tip| tip.height.saturating_add(1));
         let id = PendingId {
             number,
             height,

@@ -8,7 +8,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use metashrew_runtime::{Route, ViewAnswer, ViewAt, ViewCall, ViewError};
+use metashrew_runtime::{Basis, Chain, Route, ViewAnswer, ViewCall, ViewError};
 use metashrew_store::{BlockHash, BlockId, BlockRef, Snapshot};
 use metashrew_testing::guests;
 use metashrew_testing::rng::Rng;
@@ -204,8 +204,8 @@ struct Caller<'a> {
     session: String,
     /// Calls of the session since it was started.
     session_calls: u64,
-    /// One snapshot for many calls.
-    snapshot: Snapshot,
+    /// One moment for many calls.
+    chain: Chain,
     rng: Rng,
 }
 
@@ -221,12 +221,12 @@ impl Caller<'_> {
     async fn call(&mut self) {
         let (function, input, expected) = (self.questions)(&mut self.rng);
         if self.rng.chance(20) {
-            self.snapshot = self.changing.bench.store.snapshot();
+            self.chain = self.changing.bench.runtime.chain();
         }
-        let snapshot = self.snapshot.clone();
-        let given = self.rng.chance(500).then_some(&snapshot);
-        // Without a snapshot only what is never undone is there for certain.
-        let tip = given.map_or(FLOOR, |snapshot| snapshot.tip().unwrap().height);
+        let chain = self.chain.clone();
+        let given = self.rng.chance(500).then_some(&chain);
+        // Without a moment only what is never undone is there for certain.
+        let tip = given.map_or(FLOOR, |chain| chain.tip().unwrap().height);
         let at = match self.rng.below(3) {
             0 => BlockId::Latest,
             _ => BlockId::Height(u32::try_from(self.rng.below(u64::from(tip) + 1)).unwrap()),
@@ -234,8 +234,7 @@ impl Caller<'_> {
         let kind = self.rng.below(20);
         let session = self.session.clone();
         let call = ViewCall {
-            at: at.into(),
-            snapshot: given,
+            at: given.map_or_else(|| at.into(), |chain| Basis::In(chain, at.into())),
             route: match kind {
                 0 => Route::Fresh,
                 1..=3 => Route::Session(&session),
@@ -250,10 +249,10 @@ impl Caller<'_> {
             BlockId::Height(height) => assert_eq!(answer.block.height, height),
             _ => assert_eq!(answer.block, answer.tip),
         }
-        if let Some(snapshot) = given {
-            assert_eq!(Some(&answer.tip), snapshot.tip());
+        if let Some(chain) = given {
+            assert_eq!(Some(&answer.tip), chain.tip());
             if self.rng.chance(30) {
-                self.compare(call, &answer).await;
+                self.compare(chain, call, &answer).await;
             }
         }
     }
@@ -278,10 +277,12 @@ impl Caller<'_> {
         }
     }
 
-    /// A fresh instance answers the same on the same snapshot.
-    async fn compare(&self, call: ViewCall<'_>, answer: &ViewAnswer) {
+    /// A fresh instance answers the same at the same moment.
+    async fn compare(&self, chain: &Chain, call: ViewCall<'_>, answer: &ViewAnswer) {
+        let context = chain.at(BlockId::Hash(answer.block.hash).into()).await;
+        let context = context.unwrap();
         let fresh = ViewCall {
-            at: ViewAt::Block(BlockId::Hash(answer.block.hash)),
+            at: (&context).into(),
             route: Route::Fresh,
             ..call
         };
@@ -344,7 +345,7 @@ fn call_on(
         is_async: number.is_multiple_of(2),
         session: format!("caller {number}"),
         session_calls: 0,
-        snapshot: changing.bench.store.snapshot(),
+        chain: changing.bench.runtime.chain(),
         rng: Rng::new(number),
     };
     handle.block_on(async {

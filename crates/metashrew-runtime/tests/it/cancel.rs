@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use metashrew_runtime::{MetashrewRuntime, Route, ViewAnswer, ViewAt, ViewCall, ViewError};
+use metashrew_runtime::{MetashrewRuntime, Route, ViewAnswer, ViewCall, ViewError};
 use metashrew_store::BlockId;
 use metashrew_testing::guests;
 use metashrew_testing::rng::Rng;
@@ -50,7 +50,7 @@ impl Juggler<'_> {
         let function = ["spin", "counter", "get"][self.rng.index(3)];
         let session = SESSIONS[self.rng.index(SESSIONS.len())];
         let call = ViewCall {
-            at: ViewAt::Block(BlockId::Height(u32::try_from(self.rng.below(3)).unwrap())),
+            at: BlockId::Height(u32::try_from(self.rng.below(3)).unwrap()).into(),
             route: [Route::Pooled, Route::Session(session), Route::Fresh][self.rng.index(3)],
             ..ViewCall::new(function, b"acc")
         };

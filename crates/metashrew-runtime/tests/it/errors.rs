@@ -52,7 +52,7 @@ async fn every_kind_of_error_is_counted_as_what_it_is() {
             ..about("echo", b"")
         },
         ViewCall {
-            at: ViewAt::Pending,
+            at: ViewAt::Pending.into(),
             ..about("echo", b"")
         },
     ];

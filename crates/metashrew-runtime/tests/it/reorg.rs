@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
-use metashrew_runtime::{Route, ViewAnswer, ViewCall, ViewError};
+use metashrew_runtime::{Basis, Chain, Route, ViewAnswer, ViewAt, ViewCall, ViewError};
 use metashrew_store::{BlockId, ResolveError};
 use metashrew_testing::guests;
 
@@ -96,7 +96,7 @@ async fn a_call_that_waited_during_a_rollback_answers_for_the_new_chain() {
         views.timeout = Duration::from_hours(1);
     });
     bench.index_to(TIP, 1);
-    let snapshot = bench.store.snapshot();
+    let chain = bench.runtime.chain();
     assert_eq!(
         bench.view("cached_get", b"acc", &BlockId::Latest),
         acc(TIP, 1)
@@ -105,12 +105,14 @@ async fn a_call_that_waited_during_a_rollback_answers_for_the_new_chain() {
     let held =
         tokio::task::spawn_blocking(move || held.view_sync("get", stage::GATE, &BlockId::Latest));
     until(|| bench.runtime.view_stats().busy == 1).await;
-    let ask = |snapshot, at: BlockId, session| {
+    let ask = |chain: Option<Chain>, at: BlockId, session| {
         let runtime = bench.runtime.clone();
         tokio::spawn(async move {
+            let at = ViewAt::Block(at);
             let call = ViewCall {
-                snapshot: Option::as_ref(&snapshot),
-                at: at.into(),
+                at: chain
+                    .as_ref()
+                    .map_or(at.into(), |chain| Basis::In(chain, at)),
                 route: session,
                 ..ViewCall::new("cached_get", b"acc")
             };
@@ -122,7 +124,7 @@ async fn a_call_that_waited_during_a_rollback_answers_for_the_new_chain() {
         hash: hash(TIP, 1),
     };
     let newest = ask(None, BlockId::Latest, Route::Pooled);
-    let given = ask(Some(snapshot.clone()), BlockId::Latest, Route::Pooled);
+    let given = ask(Some(chain.clone()), BlockId::Latest, Route::Pooled);
     let by_hash = ask(None, anchored, Route::Pooled);
     let in_session = ask(None, BlockId::Height(TIP), Route::Session("s"));
     until(|| bench.runtime.view_stats().waiting == 4).await;
@@ -148,7 +150,7 @@ async fn a_call_that_waited_during_a_rollback_answers_for_the_new_chain() {
         acc(TIP, 2)
     );
     let old = ViewCall {
-        snapshot: Some(&snapshot),
+        at: Basis::In(&chain, ViewAt::default()),
         ..ViewCall::new("cached_get", b"acc")
     };
     assert_eq!(

@@ -214,7 +214,7 @@ fn a_new_block_ends_a_session_of_a_guest_that_does_not_keep_blocks_apart() {
     bench.index(4, 1);
     assert_lost(&bench, "s", SessionLoss::Block);
     let elsewhere = ViewCall {
-        at: ViewAt::Block(BlockId::Height(1)),
+        at: BlockId::Height(1).into(),
         ..call("s", "counter")
     };
     assert!(matches!(
@@ -286,14 +286,14 @@ fn a_call_that_never_ran_costs_a_session_nothing() {
     ));
     assert!(matches!(
         fails(ViewCall {
-            at: ViewAt::Block(BlockId::Height(99)),
+            at: BlockId::Height(99).into(),
             ..call("s", "counter")
         }),
         ViewError::Block(ResolveError::NotIndexed { .. })
     ));
     assert!(matches!(
         fails(ViewCall {
-            at: ViewAt::Pending,
+            at: ViewAt::Pending.into(),
             ..call("s", "counter")
         }),
         ViewError::NoPending

@@ -78,10 +78,7 @@ impl Previewed {
 }
 
 /// A block of the transactions on top of `parent`.
-fn build(
-    transactions: &[Vec<u8>],
-    parent: &BlockRecord,
-) -> Result<Vec<u8>, ErrorObjectOwned> {
+fn build(transactions: &[Vec<u8>], parent: &BlockRecord) -> Result<Vec<u8>, ErrorObjectOwned> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

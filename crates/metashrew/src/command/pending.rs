@@ -64,7 +64,11 @@ impl Pending {
                 self.withdraw(&mut offered);
                 continue;
             };
-            if let Some(Offered { parent, offer, since }) = &mut offered
+            if let Some(Offered {
+                parent,
+                offer,
+                since,
+            }) = &mut offered
                 && *parent == tip
             {
                 if since.is_none() && is_over(offer, &mut fails) {

@@ -1,6 +1,7 @@
 //! Views about the block that the node would mine next.
 
 use metashrew_testing::bitcoind::{Bitcoind, Key};
+use metashrew_testing::proxy::{Front, Reaction};
 use serde_json::{Value, json};
 
 use crate::followed::{Desk, pay, wait_until};
@@ -62,5 +63,41 @@ fn without_an_interval_nothing_is_pending() {
     running.wait_for_tip(&node);
     running.wait_for_state("following");
     assert_eq!(balance(&running, &Key::new(1), "pending"), None);
+    running.end();
+}
+
+#[test]
+fn node_and_guest_are_asked_when_a_call_needs_it_and_once_for_all() {
+    let node = Bitcoind::start();
+    let key = Key::new(1);
+    node.mine(3);
+    let front = Front::start(node.address(), |_, _| Reaction::Pass);
+    let templates = || {
+        let asked = front.take_asked();
+        let is_template = |(_, body): &&(String, String)| body.contains("getblocktemplate");
+        asked.iter().filter(is_template).count()
+    };
+    let desk = Desk::with_addresses();
+    let flags = ["--pending-interval-ms", "3600000"];
+    let url = node.rpc_url_at(front.address());
+    let running = Running::spawn(&mut desk.follow("db", &url, &flags));
+    for _ in 0..3 {
+        node.mine(1);
+        running.wait_for_tip(&node);
+        running.wait_for_state("following");
+        assert_eq!(balance(&running, &key, "latest"), Some(0));
+    }
+    assert_eq!(templates(), 0);
+    // Until the last block is offered one on top.
+    wait_until("something is pending", || {
+        balance(&running, &key, "pending").is_some()
+    });
+    assert_eq!(templates(), 1);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| assert_eq!(balance(&running, &key, "pending"), Some(0)));
+        }
+    });
+    assert_eq!(templates(), 0);
     running.end();
 }
