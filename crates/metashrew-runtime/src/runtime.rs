@@ -337,15 +337,11 @@ impl MetashrewRuntime {
     /// If the tip is not the block's parent ([`ViewError::NoPending`]): an earlier pending
     /// block then stays.
     pub fn set_pending(&self, block: Option<PendingBlock>) -> Result<(), ViewError> {
-        match block {
-            Some(PendingBlock { parent, block }) => {
-                self.offer_pending(parent, move || Ok(block)).map(drop)
-            }
-            None => {
-                self.shared.views.withdraw_pending();
-                Ok(())
-            }
+        if let Some(PendingBlock { parent, block }) = block {
+            return self.offer_pending(parent, move || Ok(block)).map(drop);
         }
+        self.shared.views.withdraw_pending();
+        Ok(())
     }
 
     /// As [`MetashrewRuntime::set_pending`], for a block on top of `parent` that `fetch`

@@ -184,22 +184,17 @@ fn a_pending_block_that_fails_is_told_to_all_who_ask_and_tried_once() {
     ask(&bench, "get").unwrap();
 }
 
+type Fetch = fn() -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
 #[test]
 fn a_pending_block_that_cannot_be_fetched_is_told_to_all_who_ask() {
     let bench = bench_at(3);
     let parent = bench.store.snapshot().tip().unwrap().hash;
-    type Fetch = fn() -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>>;
-    let fetches: [(Fetch, fn(&PendingError) -> bool); 2] = [
-        (
-            || Err("no node".into()),
-            |error| matches!(error, PendingError::Fetch(why) if why.to_string() == "no node"),
-        ),
-        (
-            || panic!("a defect"),
-            |error| matches!(error, PendingError::Thread),
-        ),
-    ];
-    for (fetch, is_expected) in fetches {
+    let no_node: Fetch = || Err("no node".into());
+    let panics: Fetch = || panic!("a defect");
+    let is_no_node = |error: &PendingError| matches!(error, PendingError::Fetch(why) if why.to_string() == "no node");
+    let is_panic = |error: &PendingError| matches!(error, PendingError::Thread);
+    let check = |fetch: Fetch, is_expected: fn(&PendingError) -> bool| {
         let offer = bench.runtime.offer_pending(parent, fetch).unwrap();
         for _ in 0..2 {
             let Err(ViewError::PendingFailed(error)) = ask(&bench, "get") else {
@@ -208,7 +203,9 @@ fn a_pending_block_that_cannot_be_fetched_is_told_to_all_who_ask() {
             assert!(is_expected(&error), "{error:?}");
         }
         assert!(matches!(offer.state(), PendingState::Failed(_)));
-    }
+    };
+    check(no_node, is_no_node);
+    check(panics, is_panic);
 }
 
 #[test]
