@@ -6,17 +6,17 @@
     reason = "a bench reports floats; criterion's macros document nothing"
 )]
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use jsonrpsee::core::client::ClientT;
-use jsonrpsee::core::params::BatchRequestBuilder;
-use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
-use jsonrpsee::rpc_params;
 use metashrew_runtime::{MetashrewRuntime, RuntimeOptions, ViewOptions};
 use metashrew_server::{Server, ServerHandle, ServerOptions};
 use metashrew_store::{BlockHash, BlockRef, Store};
 use metashrew_testing::guests;
+use serde_json::{Value, json};
 
 /// As in the command: what is measured is what runs.
 #[global_allocator]
@@ -40,15 +40,38 @@ fn runtime(stateful: bool) -> MetashrewRuntime {
     runtime
 }
 
-async fn serve(stateful: bool) -> (ServerHandle, HttpClient) {
+async fn serve(stateful: bool) -> ServerHandle {
     let address = "127.0.0.1:0".parse().expect("an address");
-    let server = Server::bind(address, runtime(stateful), ServerOptions::default())
-        .await
-        .expect("a free port");
-    let client = HttpClientBuilder::default()
-        .build(format!("http://{}", server.local_addr()))
-        .expect("a client");
-    (server, client)
+    let server = Server::bind(address, runtime(stateful), ServerOptions::default());
+    server.await.expect("a free port")
+}
+
+/// One connection that is kept, and does no more than it must.
+struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("it listens");
+        stream.set_nodelay(true).expect("it is open");
+        Self(BufReader::new(stream))
+    }
+
+    /// The body of the answer.
+    fn ask(&mut self, request: &[u8]) -> Vec<u8> {
+        self.0.get_mut().write_all(request).expect("it is open");
+        let mut length = 0;
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            self.0.read_line(&mut line).expect("it answers");
+            if let Some(told) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = told.trim().parse().expect("a number");
+            }
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).expect("it answers");
+        body
+    }
 }
 
 /// What a caller sends at a time.
@@ -68,59 +91,56 @@ impl Parcel {
         }
     }
 
-    async fn send(self, client: &HttpClient) {
-        match self {
-            Self::View => {
-                let answer: String = client
-                    .request("metashrew_view", rpc_params!["counter", "0x", "latest"])
-                    .await
-                    .expect("it answers");
-                assert!(answer.starts_with("0x"));
-            }
-            Self::Batch(views) => {
-                let mut batch = BatchRequestBuilder::new();
-                for _ in 0..views {
-                    batch
-                        .insert("metashrew_view", rpc_params!["counter", "0x", "latest"])
-                        .expect("texts are JSON");
-                }
-                let answers = client.batch_request::<String>(batch).await;
-                let answers = answers.expect("it answers");
-                assert_eq!(answers.num_successful_calls(), views);
-            }
+    /// The whole request.
+    fn request(self) -> Vec<u8> {
+        let call = |method: &str, params: Value| json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let view = || call("metashrew_view", json!(["counter", "0x", "latest"]));
+        let body = match self {
+            Self::View => view(),
+            Self::Batch(views) => (0..views).map(|_| view()).collect(),
             Self::Multicall(views) => {
                 let calls = vec![("counter", "0x"); views];
-                let answers: Vec<serde_json::Value> = client
-                    .request("metashrew_multicall", rpc_params![calls, "latest"])
-                    .await
-                    .expect("it answers");
-                assert!(answers.iter().all(|answer| answer["result"].is_string()));
-                assert_eq!(answers.len(), views);
+                call("metashrew_multicall", json!([calls, "latest"]))
             }
-        }
+        };
+        let body = body.to_string();
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        [head, body].concat().into_bytes()
+    }
+
+    /// Whether each of its views was answered.
+    fn is_answered_by(self, body: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(body);
+        let results = text.matches("\"0x").count();
+        results as u64 == self.views() && !text.contains("\"error\"")
     }
 }
 
 /// Several callers, each on a connection of its own, one parcel after the other; the
 /// time is that of one parcel, all callers together.
-async fn together(client: &HttpClient, parcel: Parcel, callers: u64, parcels: u64) -> Duration {
+fn together(address: SocketAddr, parcel: Parcel, callers: u64, parcels: u64) -> Duration {
     let each = parcels.div_ceil(callers);
-    let begun = Instant::now();
-    let callers: Vec<_> = (0..callers)
-        .map(|_| {
-            let client = client.clone();
-            tokio::spawn(async move {
-                for _ in 0..each {
-                    parcel.send(&client).await;
-                }
-            })
-        })
-        .collect();
-    let made = each * callers.len() as u64;
-    for caller in callers {
-        caller.await.expect("it ends");
+    let request = parcel.request();
+    let mut connections: Vec<_> = (0..callers).map(|_| Connection::open(address)).collect();
+    for connection in &mut connections {
+        assert!(parcel.is_answered_by(&connection.ask(&request)));
     }
-    begun.elapsed().mul_f64(parcels as f64 / made as f64)
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        for connection in &mut connections {
+            scope.spawn(|| {
+                for _ in 0..each {
+                    assert!(!connection.ask(&request).is_empty());
+                }
+            });
+        }
+    });
+    begun
+        .elapsed()
+        .mul_f64(parcels as f64 / (each * callers) as f64)
 }
 
 fn over_http(criterion: &mut Criterion) {
@@ -134,15 +154,14 @@ fn over_http(criterion: &mut Criterion) {
         ("multicall of 100", Parcel::Multicall(100)),
     ];
     for (name, stateful) in [("warm", true), ("fresh", false)] {
-        let (_server, client) = executor.block_on(serve(stateful));
+        let server = executor.block_on(serve(stateful));
+        let address = server.local_addr();
         for (what, parcel) in parcels {
             let mut group = criterion.benchmark_group(format!("http/counter/{name}/{what}"));
             group.throughput(Throughput::Elements(parcel.views()));
             for callers in [1, 2, 8, 64] {
                 group.bench_function(format!("{callers} connections"), |bencher| {
-                    bencher.iter_custom(|parcels| {
-                        executor.block_on(together(&client, parcel, callers, parcels))
-                    });
+                    bencher.iter_custom(|parcels| together(address, parcel, callers, parcels));
                 });
             }
         }

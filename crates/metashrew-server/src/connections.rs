@@ -11,16 +11,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use jsonrpsee::core::BoxError;
-use jsonrpsee::server::{HttpBody, HttpRequest, HttpResponse, StopHandle};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
+
+use crate::front::HttpResponse;
 
 /// How long a client may take for the head of its next request.
 const IDLE: Duration = Duration::from_mins(2);
@@ -133,13 +134,13 @@ pub(crate) async fn serve<S>(
     listener: TcpListener,
     connections: Arc<Connections>,
     service: S,
-    stop: StopHandle,
+    stop: watch::Receiver<()>,
 ) where
-    S: Service<HttpRequest, Response = HttpResponse> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
+    S: Service<Request<Incoming>, Response = HttpResponse> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     S::Future: Send + 'static,
 {
-    let mut stopped = pin!(stop.clone().shutdown());
+    let mut stopped = pin!(told(stop.clone()));
     let mut pause = FIRST_PAUSE;
     for number in 0.. {
         let accepted = tokio::select! {
@@ -168,6 +169,12 @@ pub(crate) async fn serve<S>(
             }
         }
     }
+}
+
+/// Waits for the stop.
+async fn told(mut stop: watch::Receiver<()>) {
+    // An error says that nobody is left who could tell it: it is one too.
+    let _ = stop.changed().await;
 }
 
 /// The next connection, with the permit it needs: only then does another give way.
@@ -215,10 +222,14 @@ impl Drop for Served {
 }
 
 /// Answers a connection's requests until either side has had enough.
-async fn answer<S>(served: Served, socket: TcpStream, service: Counted<S>, stop: StopHandle)
-where
-    S: Service<HttpRequest, Response = HttpResponse> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
+async fn answer<S>(
+    served: Served,
+    socket: TcpStream,
+    service: Counted<S>,
+    stop: watch::Receiver<()>,
+) where
+    S: Service<Request<Incoming>, Response = HttpResponse> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     S::Future: Send + 'static,
 {
     // It delays small answers at worst.
@@ -232,7 +243,7 @@ where
         biased;
         ended = &mut connection => Some(ended),
         () = served.connection.gives_way.notified() => None,
-        () = stop.shutdown() => None,
+        () = told(stop.clone()) => None,
     };
     // One that nobody has asked anything over would be waited for.
     if ended.is_none() && served.connection.asked.load(Ordering::Relaxed) {
@@ -251,9 +262,9 @@ struct Counted<S> {
     connection: Arc<Connection>,
 }
 
-impl<S> Service<HttpRequest<Incoming>> for Counted<S>
+impl<S> Service<Request<Incoming>> for Counted<S>
 where
-    S: Service<HttpRequest>,
+    S: Service<Request<Incoming>>,
     S::Future: Send + 'static,
 {
     type Response = S::Response;
@@ -264,9 +275,9 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: HttpRequest<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let under_way = UnderWay::new(&self.connection);
-        let answer = self.inner.call(request.map(HttpBody::new));
+        let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await;
             drop(under_way);

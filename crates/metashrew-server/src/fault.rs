@@ -2,32 +2,69 @@
 //!
 //! `docs/rpc.md` lists them; codes and `kind`s are part of the contract.
 
+use std::borrow::Cow;
 use std::error::Error;
 
-use jsonrpsee::types::ErrorObjectOwned;
 use metashrew_runtime::{GuestBacktrace, GuestFault, HostFault, PendingError, ViewError};
 use metashrew_store::ResolveError;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::wire;
 
+// Those of the JSON-RPC 2.0 specification.
+const PARSE_ERROR: i32 = -32700;
+const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
+pub(crate) const INVALID_PARAMS: i32 = -32602;
+const INTERNAL_ERROR: i32 = -32603;
+
+// Ours.
 const BLOCK_NOT_INDEXED: i32 = -32001;
 const BLOCK_NOT_IN_CHAIN: i32 = -32002;
 const NO_SUCH_VIEW: i32 = -32003;
 const GUEST_FAULT: i32 = -32004;
 const TIMEOUT: i32 = -32005;
 const BUSY: i32 = -32006;
-pub(crate) const INPUT_TOO_LONG: i32 = -32007;
+const INPUT_TOO_LONG: i32 = -32007;
 const ANSWER_TOO_LONG: i32 = -32008;
 const MEMORY_LIMIT: i32 = -32009;
-pub(crate) const BATCH_TOO_LONG: i32 = -32010;
+const BATCH_TOO_LONG: i32 = -32010;
 const BATCH_ANSWER_TOO_LONG: i32 = -32011;
 const HOST_FAULT: i32 = -32012;
 const SESSION: i32 = -32013;
 const NO_PENDING: i32 = -32014;
 
+/// The error object of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct RpcError {
+    pub(crate) code: i32,
+    pub(crate) message: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<Value>,
+}
+
+impl RpcError {
+    const fn plain(code: i32, message: &'static str) -> Self {
+        Self {
+            code,
+            message: Cow::Borrowed(message),
+            data: None,
+        }
+    }
+
+    /// The body is not JSON.
+    pub(crate) const PARSE: Self = Self::plain(PARSE_ERROR, "Parse error");
+    /// It is no JSON-RPC 2.0 request.
+    pub(crate) const INVALID: Self = Self::plain(INVALID_REQUEST, "Invalid request");
+    /// There is no such method.
+    pub(crate) const NOT_FOUND: Self = Self::plain(METHOD_NOT_FOUND, "Method not found");
+    /// A defect of the server.
+    pub(crate) const INTERNAL: Self = Self::plain(INTERNAL_ERROR, "Internal error");
+}
+
 /// A view or preview that failed.
-pub(crate) fn of_view(error: &ViewError) -> ErrorObjectOwned {
+pub(crate) fn of_view(error: &ViewError) -> RpcError {
     let (code, data) = match error {
         ViewError::Block(error) => return of_block(error),
         ViewError::Guest(fault) => return of_guest(fault),
@@ -74,21 +111,21 @@ pub(crate) fn of_view(error: &ViewError) -> ErrorObjectOwned {
 }
 
 /// A pending block that failed: with the error that a view would have had.
-fn of_pending(error: &ViewError, cause: &PendingError) -> ErrorObjectOwned {
+fn of_pending(error: &ViewError, cause: &PendingError) -> RpcError {
     let mut data = json!({ "kind": "pending_failed" });
     let PendingError::Execution(execution) = cause else {
         return object(NO_PENDING, chain(error), data);
     };
     let execution = of_view(execution);
+    let message = format!("{error}: {cause}: {}", execution.message);
     if let Some(data) = data.as_object_mut() {
-        data.insert("cause".to_owned(), json!(execution.data()));
+        data.insert("cause".to_owned(), json!(execution.data));
     }
-    let message = format!("{error}: {cause}: {}", execution.message());
     object(NO_PENDING, message, data)
 }
 
 /// A block that cannot be answered for.
-pub(crate) fn of_block(error: &ResolveError) -> ErrorObjectOwned {
+pub(crate) fn of_block(error: &ResolveError) -> RpcError {
     let (code, data) = match error {
         ResolveError::Empty => (BLOCK_NOT_INDEXED, json!({ "kind": "empty" })),
         ResolveError::NotIndexed { height, tip } => (
@@ -121,7 +158,7 @@ pub(crate) fn of_block(error: &ResolveError) -> ErrorObjectOwned {
     object(code, chain(error), data)
 }
 
-fn of_guest(fault: &GuestFault) -> ErrorObjectOwned {
+fn of_guest(fault: &GuestFault) -> RpcError {
     let data = match fault {
         GuestFault::Trap { trap, backtrace } => {
             let data = json!({ "kind": "trap", "trap": trap });
@@ -165,7 +202,7 @@ fn of_guest(fault: &GuestFault) -> ErrorObjectOwned {
     object(GUEST_FAULT, chain(fault), data)
 }
 
-fn of_host(fault: &HostFault) -> ErrorObjectOwned {
+fn of_host(fault: &HostFault) -> RpcError {
     let kind = match fault {
         HostFault::Store(_) => "store",
         HostFault::Resources(_) => "resources",
@@ -180,7 +217,7 @@ fn with_frames(
     error: &dyn Error,
     mut data: Value,
     backtrace: &GuestBacktrace,
-) -> ErrorObjectOwned {
+) -> RpcError {
     if let Some(data) = data.as_object_mut() {
         data.insert("backtrace".to_owned(), json!(backtrace.frames()));
     }
@@ -204,7 +241,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 }
 
 /// A batch or a multicall of too many calls.
-pub(crate) fn batch_too_long(what: &str, length: usize, limit: usize) -> ErrorObjectOwned {
+pub(crate) fn batch_too_long(what: &str, length: usize, limit: usize) -> RpcError {
     object(
         BATCH_TOO_LONG,
         format!("the {what} has {length} entries, the limit is {limit}"),
@@ -213,7 +250,7 @@ pub(crate) fn batch_too_long(what: &str, length: usize, limit: usize) -> ErrorOb
 }
 
 /// A batch or a multicall whose answers are too long together.
-pub(crate) fn batch_answer_too_long(limit: usize) -> ErrorObjectOwned {
+pub(crate) fn batch_answer_too_long(limit: usize) -> RpcError {
     object(
         BATCH_ANSWER_TOO_LONG,
         format!("the answers are longer than the limit of {limit} bytes together"),
@@ -221,9 +258,31 @@ pub(crate) fn batch_answer_too_long(limit: usize) -> ErrorObjectOwned {
     )
 }
 
+/// A body that is longer than a request may be.
+pub(crate) fn request_too_long(limit: usize) -> RpcError {
+    object(
+        INPUT_TOO_LONG,
+        format!("the request is longer than the limit of {limit} bytes"),
+        json!({ "kind": "request_too_long", "limit": limit }),
+    )
+}
+
+/// An answer that is longer than an answer may be.
+pub(crate) fn answer_too_long(length: usize, limit: usize) -> RpcError {
+    object(
+        ANSWER_TOO_LONG,
+        format!("the answer has {length} bytes, the limit is {limit}"),
+        json!({ "kind": "answer_too_long", "length": length, "limit": limit }),
+    )
+}
+
 /// An error of ours.
-pub(crate) fn object(code: i32, message: String, data: Value) -> ErrorObjectOwned {
-    ErrorObjectOwned::owned(code, message, Some(data))
+pub(crate) fn object(code: i32, message: String, data: Value) -> RpcError {
+    RpcError {
+        code,
+        message: Cow::Owned(message),
+        data: Some(data),
+    }
 }
 
 #[cfg(test)]
@@ -234,6 +293,11 @@ mod tests {
     fn every_code_is_documented() {
         let document = include_str!("../../../docs/rpc.md");
         for code in [
+            PARSE_ERROR,
+            INVALID_REQUEST,
+            METHOD_NOT_FOUND,
+            INVALID_PARAMS,
+            INTERNAL_ERROR,
             BLOCK_NOT_INDEXED,
             BLOCK_NOT_IN_CHAIN,
             NO_SUCH_VIEW,
@@ -259,14 +323,11 @@ mod tests {
             what: "a record".to_owned(),
         });
         let object = of_view(&ViewError::Host(error));
-        assert_eq!(object.code(), HOST_FAULT);
+        assert_eq!(object.code, HOST_FAULT);
         assert_eq!(
-            object.message(),
+            object.message,
             "the store could not be read: the database is damaged: a record"
         );
-        assert_eq!(
-            object.data().map(serde_json::value::RawValue::get),
-            Some(r#"{"kind":"store"}"#)
-        );
+        assert_eq!(object.data, Some(json!({ "kind": "store" })));
     }
 }

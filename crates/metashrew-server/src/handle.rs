@@ -4,21 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use jsonrpsee::server::middleware::rpc::RpcServiceBuilder;
-use jsonrpsee::server::{BatchRequestConfig, ServerConfig, stop_channel};
 use metashrew_runtime::MetashrewRuntime;
 use tokio::net::{TcpListener, TcpSocket};
-use tower::ServiceBuilder;
+use tokio::sync::{Semaphore, watch};
+use tower::Layer;
 
-use crate::batch::Parallel;
 use crate::connections::{self, Connections};
 use crate::error::ServerError;
-use crate::method::{self, Context};
+use crate::front::Front;
 use crate::options::ServerOptions;
-use crate::parallel::Bounds;
-use crate::probes::Probes;
 use crate::requests::RequestCounts;
-use crate::strict::Strict;
+use crate::rpc::Rpc;
 use crate::telemetry::Telemetry;
 
 /// The JSON-RPC server.
@@ -115,64 +111,32 @@ impl Server {
     pub fn serve(
         reserved: Reserved,
         runtime: MetashrewRuntime,
-        options: ServerOptions,
+        mut options: ServerOptions,
     ) -> Result<ServerHandle, ServerError> {
         let address = reserved.address;
         let failed = |source| ServerError::Bind { address, source };
-        let config = ServerConfig::builder()
-            .http_only()
-            .max_request_body_size(options.max_request)
-            .max_response_body_size(options.max_response)
-            .max_connections(options.max_connections)
-            // `Strict` counts the entries.
-            .set_batch_request_config(BatchRequestConfig::Unlimited)
-            .build();
         let listener = reserved.listen()?;
         let local_addr = listener.local_addr().map_err(failed)?;
         let connections = Arc::new(Connections::new(options.max_open_connections));
         let requests = Arc::new(RequestCounts::default());
         let telemetry = Arc::new(Telemetry::new(
             runtime.clone(),
-            options.indexing,
+            options.indexing.take(),
             options.ready_within,
             Arc::clone(&requests),
             Arc::clone(&connections),
         ));
-        let http = ServiceBuilder::new()
-            .layer(options.cors.layer())
-            .layer(Probes(Arc::clone(&telemetry)))
-            .layer(Strict {
-                max_request: options.max_request,
-                max_batch: options.max_batch,
-            });
-        let bounds = Bounds {
-            at_a_time: options.batch_parallel,
-            max_length: options.max_response as usize,
-        };
-        let rpc = RpcServiceBuilder::new().layer(Parallel {
-            bounds,
-            runtime: runtime.clone(),
-            requests,
-        });
-        let services = jsonrpsee::server::Server::builder()
-            .set_config(config)
-            .set_http_middleware(http)
-            .set_rpc_middleware(rpc)
-            .to_service_builder();
-        let methods = method::all(Context {
-            runtime,
-            height_compat: options.height_compat,
-            bounds,
-            max_batch: options.max_batch,
+        let service = options.cors.layer().layer(Front {
+            rpc: Rpc::new(runtime, Arc::clone(&telemetry), requests, &options),
             telemetry,
-        })
-        .expect("every method has a name of its own");
-        let (stop, handle) = stop_channel();
-        let service = services.build(methods, stop.clone());
+            permits: Arc::new(Semaphore::new(options.max_connections as usize)),
+            max_request: options.max_request as usize,
+        });
+        let (stop, told) = watch::channel(());
         tracing::debug!(limit = connections.limit(), "connections are bounded");
-        tokio::spawn(connections::serve(listener, connections, service, stop));
+        tokio::spawn(connections::serve(listener, connections, service, told));
         tracing::info!(address = %local_addr, "serving JSON-RPC");
-        Ok(ServerHandle { local_addr, handle })
+        Ok(ServerHandle { local_addr, stop })
     }
 }
 
@@ -180,7 +144,7 @@ impl Server {
 #[derive(Debug)]
 pub struct ServerHandle {
     local_addr: SocketAddr,
-    handle: jsonrpsee::server::ServerHandle,
+    stop: watch::Sender<()>,
 }
 
 impl ServerHandle {
@@ -193,8 +157,8 @@ impl ServerHandle {
     /// A caller that won't wait so long drops the future.
     pub async fn stop(self) {
         // It fails only if the server has stopped already.
-        if self.handle.stop().is_ok() {
-            self.handle.stopped().await;
+        if self.stop.send(()).is_ok() {
+            self.stop.closed().await;
         }
     }
 }

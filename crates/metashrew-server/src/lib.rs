@@ -5,28 +5,35 @@
 //! machines how it is. The crate knows nothing about where
 //! blocks come from or how the process is started.
 
-mod batch;
+mod answer;
 mod connections;
 mod error;
 mod fault;
+mod front;
 mod guests;
 mod handle;
 mod health;
+mod in_process;
 mod indexing;
+mod listed;
 mod method;
 mod metrics;
+mod offload;
 mod options;
 mod parallel;
 mod params;
 mod probes;
 mod process;
+mod request;
 mod requests;
-mod strict;
+mod rpc;
 mod telemetry;
 mod wire;
 
 pub use error::ServerError;
 pub use handle::{Reserved, Server, ServerHandle};
+#[doc(hidden)]
+pub use in_process::InProcess;
 pub use indexing::{
     CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingStatus, IndexingTotals,
     Reorg, Scouts,

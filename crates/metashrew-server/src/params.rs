@@ -3,14 +3,20 @@
 //! Every complaint is `-32602` and names the parameter.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::fmt;
 
-use jsonrpsee::types::error::INVALID_PARAMS_CODE;
-use jsonrpsee::types::{ErrorObjectOwned, Params};
+use hex::FromHexError;
 use metashrew_runtime::ViewAt;
 use metashrew_store::{BlockId, ParseBlockIdError};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::json;
 use serde_json::value::RawValue;
+
+use crate::fault::{self, INVALID_PARAMS, RpcError};
+use crate::request::Name;
+
+/// Bytes of a client's text that an error quotes.
+const QUOTED: usize = 200;
 
 /// The parameters of one call, in the order of the method's parameter names.
 /// Parameters that are `null` count as left out.
@@ -22,12 +28,12 @@ pub(crate) struct Arguments<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Arguments<'a, N> {
-    /// Sorts `params` by the method's parameter `names`.
+    /// Sorts `params`, an array or an object, by the method's parameter `names`.
     pub(crate) fn read(
-        params: &'a Params<'_>,
+        params: Option<&'a RawValue>,
         names: [&'static str; N],
-    ) -> Result<Self, ErrorObjectOwned> {
-        Self::parse(params.as_str().unwrap_or("[]"), names, String::new())
+    ) -> Result<Self, RpcError> {
+        Self::parse(params.map_or("[]", RawValue::get), names, String::new())
     }
 
     /// Sorts what stands in the parameter `within`, an array or an object.
@@ -35,7 +41,7 @@ impl<'a, const N: usize> Arguments<'a, N> {
         value: &'a RawValue,
         names: [&'static str; N],
         within: String,
-    ) -> Result<Self, ErrorObjectOwned> {
+    ) -> Result<Self, RpcError> {
         if !value.get().starts_with(['[', '{']) {
             return Err(invalid(Some(&within), "it must be an array or an object"));
         }
@@ -55,52 +61,31 @@ impl<'a, const N: usize> Arguments<'a, N> {
         }
     }
 
-    fn parse(
-        text: &'a str,
-        names: [&'static str; N],
-        within: String,
-    ) -> Result<Self, ErrorObjectOwned> {
+    fn parse(text: &'a str, names: [&'static str; N], within: String) -> Result<Self, RpcError> {
         let all = (!within.is_empty()).then_some(within.as_str());
-        let unreadable = |error: serde_json::Error| invalid(all, &error.to_string());
-        let mut values = [None; N];
-        if text.trim_start().starts_with('{') {
-            let by_name: BTreeMap<Cow<'a, str>, &'a RawValue> =
-                serde_json::from_str(text).map_err(unreadable)?;
-            for (name, value) in by_name {
-                let slot = names
-                    .iter()
-                    .zip(values.iter_mut())
-                    .find_map(|(known, slot)| (*known == name).then_some(slot));
-                let Some(slot) = slot else {
-                    let unknown = path(&within, &name);
-                    return Err(invalid(Some(&unknown), "no parameter has this name"));
-                };
-                *slot = Some(value);
-            }
-        } else {
-            let listed: Option<Vec<&'a RawValue>> =
-                serde_json::from_str(text).map_err(unreadable)?;
-            let listed = listed.unwrap_or_default();
-            if listed.len() > N {
-                let count = listed.len();
+        let sorted = serde_json::Deserializer::from_str(text).deserialize_any(Sorter { names });
+        let values = match sorted {
+            Ok(Sorted::Values(values)) => values,
+            Ok(Sorted::TooMany(count)) => {
                 let reason = format!("{count} parameters are given, at most {N} are taken");
                 return Err(invalid(all, &reason));
             }
-            for (slot, value) in values.iter_mut().zip(listed) {
-                *slot = Some(value);
+            Ok(Sorted::Wrong { name, reason }) => {
+                return Err(invalid(Some(&path(&within, &name)), reason));
             }
-        }
+            Err(error) => return Err(invalid(all, &error.to_string())),
+        };
         Ok(Self::of(values, names, within))
     }
 
     /// A text that must be there.
-    pub(crate) fn text(&self, name: &'static str) -> Result<Cow<'a, str>, ErrorObjectOwned> {
+    pub(crate) fn text(&self, name: &'static str) -> Result<Cow<'a, str>, RpcError> {
         let value = self.needed(name)?;
         text_of(value).map_err(|reason| self.invalid(name, &reason))
     }
 
     /// Bytes as hex, with or without `0x`; none if left out.
-    pub(crate) fn hex_or_empty(&self, name: &'static str) -> Result<Vec<u8>, ErrorObjectOwned> {
+    pub(crate) fn hex_or_empty(&self, name: &'static str) -> Result<Vec<u8>, RpcError> {
         self.value(name).map_or_else(
             || Ok(Vec::new()),
             |value| hex_of(value).map_err(|reason| self.invalid(name, &reason)),
@@ -108,19 +93,23 @@ impl<'a, const N: usize> Arguments<'a, N> {
     }
 
     /// The name of a block; the last committed one if left out.
-    pub(crate) fn block(&self, name: &'static str) -> Result<BlockId, ErrorObjectOwned> {
+    pub(crate) fn block(&self, name: &'static str) -> Result<BlockId, RpcError> {
         let Some(value) = self.value(name) else {
             return Ok(BlockId::Latest);
         };
-        self.block_text(name, value)?
-            .parse()
-            .map_err(|error: ParseBlockIdError| self.invalid(name, &error.to_string()))
+        let text = self.block_text(name, value)?;
+        text.parse().map_err(|_: ParseBlockIdError| {
+            let text = quoted(&text).into_owned();
+            self.invalid(name, &ParseBlockIdError { text }.to_string())
+        })
     }
 
     /// As [`Self::block`], or `pending`.
-    pub(crate) fn view_at(&self, name: &'static str) -> Result<ViewAt, ErrorObjectOwned> {
+    pub(crate) fn view_at(&self, name: &'static str) -> Result<ViewAt, RpcError> {
         match self.value(name) {
-            Some(value) if value.get() == "\"pending\"" => Ok(ViewAt::Pending),
+            Some(value) if text_of(value).is_ok_and(|text| text == "pending") => {
+                Ok(ViewAt::Pending)
+            }
             _ => self.block(name).map(ViewAt::Block),
         }
     }
@@ -129,7 +118,7 @@ impl<'a, const N: usize> Arguments<'a, N> {
         &self,
         name: &'static str,
         value: &'a RawValue,
-    ) -> Result<Cow<'a, str>, ErrorObjectOwned> {
+    ) -> Result<Cow<'a, str>, RpcError> {
         if value.get().starts_with('"') {
             text_of(value).map_err(|reason| self.invalid(name, &reason))
         } else if value.get().bytes().all(|byte| byte.is_ascii_digit()) {
@@ -143,7 +132,7 @@ impl<'a, const N: usize> Arguments<'a, N> {
     }
 
     /// A value that must be there.
-    pub(crate) fn needed(&self, name: &'static str) -> Result<&'a RawValue, ErrorObjectOwned> {
+    pub(crate) fn needed(&self, name: &'static str) -> Result<&'a RawValue, RpcError> {
         self.value(name)
             .ok_or_else(|| self.invalid(name, "it is missing"))
     }
@@ -158,7 +147,7 @@ impl<'a, const N: usize> Arguments<'a, N> {
     }
 
     /// The error `-32602` about the parameter `name`.
-    pub(crate) fn invalid(&self, name: &str, reason: &str) -> ErrorObjectOwned {
+    pub(crate) fn invalid(&self, name: &str, reason: &str) -> RpcError {
         invalid(Some(&path(&self.within, name)), reason)
     }
 
@@ -176,35 +165,126 @@ fn path<'a>(within: &str, name: &'a str) -> Cow<'a, str> {
     }
 }
 
+/// Parameters in the order of their names, or what is wrong with them.
+enum Sorted<'a, const N: usize> {
+    Values([Option<&'a RawValue>; N]),
+    TooMany(usize),
+    Wrong {
+        name: Cow<'a, str>,
+        reason: &'static str,
+    },
+}
+
+/// Sorts an array or an object by the names of its values. Those that are too many are
+/// counted, not kept.
+struct Sorter<const N: usize> {
+    names: [&'static str; N],
+}
+
+impl<'de, const N: usize> Visitor<'de> for Sorter<N> {
+    type Value = Sorted<'de, N>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array or an object")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut listed: A) -> Result<Self::Value, A::Error> {
+        let mut values = [None; N];
+        let mut count = 0;
+        for value in &mut values {
+            *value = listed.next_element()?;
+            count += usize::from(value.is_some());
+        }
+        if count < N {
+            return Ok(Sorted::Values(values));
+        }
+        while listed.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(if count > N {
+            Sorted::TooMany(count)
+        } else {
+            Sorted::Values(values)
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut given: A) -> Result<Self::Value, A::Error> {
+        let mut values = [None; N];
+        while let Some(Name(name)) = given.next_key()? {
+            let known = self.names.iter().zip(&mut values);
+            let mut known = known.filter(|(known, _)| **known == name);
+            let reason = match known.next() {
+                None => "no parameter has this name",
+                Some((_, Some(_))) => "it is given twice",
+                Some((_, value)) => {
+                    *value = Some(given.next_value()?);
+                    continue;
+                }
+            };
+            given.next_value::<IgnoredAny>()?;
+            while given.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(Sorted::Wrong { name, reason });
+        }
+        Ok(Sorted::Values(values))
+    }
+}
+
 /// The text that a value is, or what is wrong with it.
 pub(crate) fn text_of(value: &RawValue) -> Result<Cow<'_, str>, String> {
-    #[derive(serde::Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str::<Text<'_>>(value.get())
-        .map(|text| text.0)
+    serde_json::from_str::<Name<'_>>(value.get())
+        .map(|name| name.0)
         .map_err(|_| "it must be a text".to_owned())
 }
 
 /// The bytes that a value is in hex, or what is wrong with it.
 pub(crate) fn hex_of(value: &RawValue) -> Result<Vec<u8>, String> {
-    let text = text_of(value)?;
-    let bytes = match text.strip_prefix("0X") {
-        Some(digits) => hex::decode(format!("0x{digits}")),
-        None => hex::decode(text.as_ref()),
-    };
-    bytes.map_err(|error| format!("it must be hex, but: {error}"))
+    let decoded = serde_json::Deserializer::from_str(value.get()).deserialize_str(Hex);
+    decoded
+        .map_err(|_| "it must be a text".to_owned())?
+        .map_err(|error| format!("it must be hex, but: {error}"))
+}
+
+/// Decodes a text's digits, wherever the text is.
+struct Hex;
+
+impl Visitor<'_> for Hex {
+    type Value = Result<Vec<u8>, FromHexError>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(match text.strip_prefix("0X") {
+            // The decoder takes this prefix off, which is the second one here.
+            Some(digits) if digits.starts_with("0x") => {
+                Err(FromHexError::InvalidHexCharacter { c: 'x', index: 1 })
+            }
+            Some(digits) => hex::decode(digits),
+            None => hex::decode(text),
+        })
+    }
+}
+
+/// A client's text as errors quote it.
+fn quoted(text: &str) -> Cow<'_, str> {
+    match text.get(..text.floor_char_boundary(QUOTED)) {
+        Some(start) if start.len() < text.len() => Cow::Owned(format!("{start}…")),
+        _ => Cow::Borrowed(text),
+    }
 }
 
 /// The error `-32602`, about `parameter` or about all of them.
-pub(crate) fn invalid(parameter: Option<&str>, reason: &str) -> ErrorObjectOwned {
-    let message = match parameter {
+pub(crate) fn invalid(parameter: Option<&str>, reason: &str) -> RpcError {
+    let parameter = parameter.map(quoted);
+    let message = match &parameter {
         Some(parameter) => format!("Invalid params: `{parameter}`: {reason}"),
         None => format!("Invalid params: {reason}"),
     };
-    ErrorObjectOwned::owned(
-        INVALID_PARAMS_CODE,
+    fault::object(
+        INVALID_PARAMS,
         message,
-        Some(json!({ "kind": "invalid_params", "parameter": parameter })),
+        json!({ "kind": "invalid_params", "parameter": parameter }),
     )
 }
 
@@ -215,18 +295,19 @@ mod tests {
     const NAMES: [&str; 3] = ["function", "input", "block"];
 
     fn read(json: &str) -> Result<(String, Vec<u8>, BlockId), String> {
-        let params = Params::new(Some(json));
+        let params: &RawValue = serde_json::from_str(json).unwrap();
+        let params = Some(params).filter(|params| params.get() != "null");
         let read = || {
-            let arguments = Arguments::read(&params, NAMES)?;
+            let arguments = Arguments::read(params, NAMES)?;
             Ok((
                 arguments.text("function")?.into_owned(),
                 arguments.hex_or_empty("input")?,
                 arguments.block("block")?,
             ))
         };
-        read().map_err(|error: ErrorObjectOwned| {
-            assert_eq!(error.code(), INVALID_PARAMS_CODE);
-            error.message().to_owned()
+        read().map_err(|error: RpcError| {
+            assert_eq!(error.code, INVALID_PARAMS);
+            error.message.into_owned()
         })
     }
 
@@ -283,5 +364,22 @@ mod tests {
         check(r#"["f", "", "first"]"#, "`block`: `first` names no block");
         check(r#"["f", "", 1, 2]"#, "4 parameters are given, at most 3");
         check(r#"{"fn": "f"}"#, "`fn`: no parameter has this name");
+        let twice = r#"{"function": "f", "f\u0075nction": null, "x": 1}"#;
+        check(twice, "`function`: it is given twice");
+        let many = format!("[{}0]", "0,".repeat(99_999));
+        check(&many, "100000 parameters are given, at most 3");
+    }
+
+    #[test]
+    fn complaints_quote_no_more_than_need_be() {
+        let long = "ä".repeat(1_000_000);
+        for json in [
+            format!(r#"{{"{long}": 1}}"#),
+            format!(r#"["f", "", "{long}"]"#),
+        ] {
+            let message = read(&json).unwrap_err();
+            assert!(message.len() < 2 * QUOTED, "{}", message.len());
+            assert!(message.contains("äääää…"), "{message}");
+        }
     }
 }

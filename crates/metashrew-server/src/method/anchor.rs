@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::options::CallOptions;
+use crate::answer::Answer;
 use crate::guests::StateGuest;
 use crate::wire;
 
@@ -116,33 +117,28 @@ impl Session {
     }
 }
 
-/// The answer to a view or a preview: the plain bytes, or the envelope asked for.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-pub(super) enum Answer {
-    Plain(String),
-    Anchored(Box<Envelope>),
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Envelope {
-    result: String,
+/// What an envelope has besides its `result`.
+#[derive(Debug, Serialize)]
+struct Members {
     #[serde(flatten)]
     anchor: Anchor,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<Session>,
 }
 
-impl Answer {
-    pub(super) fn new(answer: &ViewAnswer, options: &CallOptions, context: &Context) -> Self {
-        let result = hex::encode_prefixed(&answer.bytes);
-        if !options.anchor {
-            return Self::Plain(result);
-        }
-        Self::Anchored(Box::new(Envelope {
-            result,
-            anchor: Anchor::of_answer(answer, context),
-            session: Session::of(answer, options),
-        }))
+/// The result of a view or a preview: the plain bytes, or the envelope asked for.
+pub(super) fn written(answer: ViewAnswer, options: &CallOptions, context: &Context) -> Answer {
+    let mut result = Answer::default();
+    if !options.anchor {
+        result.push_hex(answer.bytes);
+        return result;
     }
+    let members = Members {
+        anchor: Anchor::of_answer(&answer, context),
+        session: Session::of(&answer, options),
+    };
+    result.push("{\"result\":");
+    result.push_hex(answer.bytes);
+    result.push_members(&members);
+    result
 }

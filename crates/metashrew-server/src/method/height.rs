@@ -1,22 +1,16 @@
 //! `metashrew_height`: how far the index is.
 
-use http::Extensions;
-use jsonrpsee::types::{ErrorObjectOwned, Params};
+use metashrew_runtime::Chain;
 use metashrew_store::ResolveError;
 
 use super::Context;
-use crate::fault;
+use crate::answer::Answer;
+use crate::fault::{self, RpcError};
 use crate::options::HeightCompat;
-use crate::params::Arguments;
 
 /// A decimal text, because existing clients parse one.
-pub(super) fn call(
-    params: &Params<'_>,
-    context: &Context,
-    extensions: &Extensions,
-) -> Result<String, ErrorObjectOwned> {
-    Arguments::read(params, [])?;
-    let chain = context.chain(extensions);
+pub(super) fn answer(context: &Context, batch: Option<&Chain>) -> Result<Answer, RpcError> {
+    let chain = context.chain(batch);
     let tip = chain
         .tip()
         .ok_or_else(|| fault::of_block(&ResolveError::Empty))?;
@@ -24,5 +18,5 @@ pub(super) fn call(
         HeightCompat::Last => u64::from(tip.height),
         HeightCompat::Next => u64::from(tip.height) + 1,
     };
-    Ok(height.to_string())
+    Ok(Answer::json(&height.to_string()))
 }

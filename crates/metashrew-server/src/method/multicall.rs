@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use http::Extensions;
-use jsonrpsee::types::{ErrorCode, ErrorObjectOwned, Params};
-use metashrew_runtime::{CallContext, ViewCall};
+use metashrew_runtime::{CallContext, Chain, ViewAnswer, ViewAt, ViewCall};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Context;
 use super::anchor::{Anchor, Session};
 use super::options::{CallOptions, OF_ENTRY, OF_VIEW};
+use crate::answer::Answer;
+use crate::fault::{self, RpcError};
 use crate::params::{Arguments, invalid};
-use crate::{fault, parallel};
+use crate::{listed, parallel};
 
 /// The parameter that holds the calls.
 const CALLS: &str = "calls";
@@ -20,46 +20,61 @@ const CALLS: &str = "calls";
 /// The parts of one call.
 const NAMES: [&str; 3] = ["function", "input", "options"];
 
-pub(super) async fn call(
-    params: &Params<'_>,
-    context: &Arc<Context>,
-    extensions: &Extensions,
-) -> Result<Answer, ErrorObjectOwned> {
-    let (calls, at, options) = {
+pub(super) struct Params {
+    calls: Vec<Call>,
+    at: ViewAt,
+    options: CallOptions,
+}
+
+impl Params {
+    /// There may be `max` calls.
+    pub(super) fn read(params: Option<&RawValue>, max: usize) -> Result<Self, RpcError> {
         let arguments = Arguments::read(params, [CALLS, "block", "options"])?;
         let options = CallOptions::default().updated(&arguments, "options", OF_VIEW)?;
-        (
-            read_calls(arguments.needed(CALLS)?, &options, context.max_batch)?,
-            arguments.view_at("block")?,
+        Ok(Self {
+            calls: read_calls(arguments.needed(CALLS)?, &options, max)?,
+            at: arguments.view_at("block")?,
             options,
-        )
-    };
-    // If the block cannot be answered for, no call could be.
-    let stands_on = context.chain(extensions).at(at).await;
-    let stands_on = Arc::new(stands_on.map_err(|error| fault::of_view(&error))?);
-    let anchor = options
-        .anchor
-        .then(|| Anchor::of_context(&stands_on, context));
-    let bounds = context.bounds;
-    let context = Arc::clone(context);
-    let results = parallel::run(calls, bounds, move |call| {
-        let (context, stands_on) = (Arc::clone(&context), Arc::clone(&stands_on));
-        async move {
-            let result = call.answer(&context, &stands_on).await;
-            let length = result.length();
-            (result, length)
+        })
+    }
+
+    pub(super) async fn answer(
+        self,
+        context: &Arc<Context>,
+        batch: Option<&Chain>,
+    ) -> Result<Answer, RpcError> {
+        // If the block cannot be answered for, no call could be.
+        let stands_on = context.chain(batch).at(self.at).await;
+        let stands_on = Arc::new(stands_on.map_err(|error| fault::of_view(&error))?);
+        let anchor = (self.options.anchor).then(|| Anchor::of_context(&stands_on, context));
+        let bounds = context.bounds;
+        let context = Arc::clone(context);
+        let outcomes = parallel::run(self.calls, bounds, move |call| {
+            let (context, stands_on) = (Arc::clone(&context), Arc::clone(&stands_on));
+            async move {
+                let outcome = call.answer(&context, &stands_on).await;
+                let length = outcome.len();
+                (outcome, length)
+            }
+        });
+        let too_long = |parallel::TooLong| fault::batch_answer_too_long(bounds.max_length);
+        let outcomes = outcomes.await.map_err(too_long)?.into_iter();
+        let panicked = || failed(&RpcError::INTERNAL);
+        let outcomes = Answer::array(outcomes.map(|outcome| outcome.unwrap_or_else(panicked)));
+        let answer = match anchor {
+            None => outcomes,
+            Some(anchor) => {
+                let mut envelope = Answer::text("{\"results\":");
+                envelope.append(outcomes);
+                envelope.push_members(&anchor);
+                envelope
+            }
+        };
+        if answer.len() > bounds.max_length {
+            return Err(fault::batch_answer_too_long(bounds.max_length));
         }
-    });
-    let results: Vec<_> = results
-        .await
-        .map_err(|parallel::TooLong| fault::batch_answer_too_long(bounds.max_length))?
-        .into_iter()
-        .map(|result| result.unwrap_or_else(Outcome::panicked))
-        .collect();
-    Ok(match anchor {
-        None => Answer::Plain(results),
-        Some(anchor) => Answer::Anchored(Box::new(Envelope { results, anchor })),
-    })
+        Ok(answer)
+    }
 }
 
 /// One of the calls.
@@ -70,7 +85,7 @@ struct Call {
 }
 
 impl Call {
-    fn read(arguments: &Arguments<'_, 3>, options: &CallOptions) -> Result<Self, ErrorObjectOwned> {
+    fn read(arguments: &Arguments<'_, 3>, options: &CallOptions) -> Result<Self, RpcError> {
         Ok(Self {
             function: arguments.text("function")?.into_owned(),
             input: arguments.hex_or_empty("input")?,
@@ -78,7 +93,7 @@ impl Call {
         })
     }
 
-    async fn answer(self, context: &Context, stands_on: &CallContext) -> Outcome {
+    async fn answer(self, context: &Context, stands_on: &CallContext) -> Answer {
         let call = ViewCall {
             at: stands_on.into(),
             route: self.options.route(),
@@ -86,95 +101,75 @@ impl Call {
             ..ViewCall::new(&self.function, &self.input)
         };
         match context.runtime.call(call).await {
-            Ok(answer) => Outcome::Answered {
-                result: hex::encode_prefixed(&answer.bytes),
-                session: Session::of(&answer, &self.options),
-            },
-            Err(error) => Outcome::Failed {
-                error: fault::of_view(&error),
-            },
+            Ok(answer) => answered(answer, &self.options),
+            Err(error) => failed(&fault::of_view(&error)),
         }
     }
 }
 
 /// `[[function, input, options], …]`, where each call may be an object too, or
 /// `[function, input, function, input, …]`.
-fn read_calls(
-    value: &RawValue,
-    options: &CallOptions,
-    max: usize,
-) -> Result<Vec<Call>, ErrorObjectOwned> {
+fn read_calls(value: &RawValue, options: &CallOptions, max: usize) -> Result<Vec<Call>, RpcError> {
     let wrong = |reason: &str| invalid(Some(CALLS), reason);
-    let listed: Vec<&RawValue> =
-        serde_json::from_str(value.get()).map_err(|_| wrong("it must be an array of calls"))?;
-    let flat = listed
-        .first()
-        .is_some_and(|first| first.get().starts_with('"'));
-    if flat && listed.len() % 2 == 1 {
+    let within = |index: usize| format!("{CALLS}[{index}]");
+    let mut calls = Vec::new();
+    let mut failure = None;
+    let mut flat = None;
+    let mut function = None;
+    let count = listed::each(value.get(), |value| {
+        let is_flat = *flat.get_or_insert(value.get().starts_with('"'));
+        let index = calls.len();
+        let arguments = match function.take() {
+            None if is_flat => {
+                function = Some(value);
+                return true;
+            }
+            None => Arguments::nested(value, NAMES, within(index)),
+            function => Ok(Arguments::of(
+                [function, Some(value), None],
+                NAMES,
+                within(index),
+            )),
+        };
+        match arguments.and_then(|arguments| Call::read(&arguments, options)) {
+            Ok(call) => calls.push(call),
+            Err(error) => failure = Some(error),
+        }
+        failure.is_none() && calls.len() < max
+    });
+    let count = count.map_err(|_| wrong("it must be an array of calls"))?;
+    let is_flat = flat == Some(true);
+    if is_flat && count % 2 == 1 {
         return Err(wrong("the last function has no input"));
     }
-    let count = if flat { listed.len() / 2 } else { listed.len() };
+    let count = if is_flat { count / 2 } else { count };
     if count > max {
         return Err(fault::batch_too_long("multicall", count, max));
     }
-    let within = |index: usize| format!("{CALLS}[{index}]");
-    if flat {
-        let pairs = listed.chunks_exact(2).enumerate();
-        let read = pairs.map(|(index, pair)| {
-            let values = [pair.first().copied(), pair.last().copied(), None];
-            Call::read(&Arguments::of(values, NAMES, within(index)), options)
-        });
-        return read.collect();
+    failure.map_or(Ok(calls), Err)
+}
+
+/// What stands for a call that was answered.
+fn answered(answer: ViewAnswer, options: &CallOptions) -> Answer {
+    #[derive(Serialize)]
+    struct Members {
+        session: Session,
     }
-    let calls = listed.into_iter().enumerate();
-    let read = calls
-        .map(|(index, call)| Call::read(&Arguments::nested(call, NAMES, within(index))?, options));
-    read.collect()
-}
-
-/// What became of one call.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-pub(super) enum Outcome {
-    Answered {
-        result: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        session: Option<Session>,
-    },
-    Failed {
-        error: ErrorObjectOwned,
-    },
-}
-
-impl Outcome {
-    fn panicked() -> Self {
-        Self::Failed {
-            error: ErrorCode::InternalError.into(),
-        }
+    let session = Session::of(&answer, options);
+    let mut outcome = Answer::text("{\"result\":");
+    outcome.push_hex(answer.bytes);
+    match session {
+        Some(session) => outcome.push_members(&Members { session }),
+        None => outcome.push("}"),
     }
+    outcome
+}
 
-    /// Bytes of it, about; the rest of an answer is small.
-    fn length(&self) -> usize {
-        match self {
-            Self::Answered { result, .. } => result.len(),
-            Self::Failed { error } => {
-                error.message().len() + error.data().map_or(0, |data| data.get().len())
-            }
-        }
+/// What stands for a call that failed.
+fn failed(error: &RpcError) -> Answer {
+    #[derive(Serialize)]
+    struct Members<'a> {
+        error: &'a RpcError,
     }
-}
-
-/// The answer: the outcomes in the order of the calls, in an envelope if asked for.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-pub(super) enum Answer {
-    Plain(Vec<Outcome>),
-    Anchored(Box<Envelope>),
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Envelope {
-    results: Vec<Outcome>,
-    #[serde(flatten)]
-    anchor: Anchor,
+    Answer::json(&Members { error })
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use jsonrpsee::types::ErrorObjectOwned;
 use metashrew_runtime::Route;
 use serde_json::value::RawValue;
 
+use crate::fault::RpcError;
 use crate::params::{Arguments, text_of};
 
 /// The options that a view takes.
@@ -43,7 +43,7 @@ impl CallOptions {
         arguments: &Arguments<'_, N>,
         name: &'static str,
         taken: [&'static str; M],
-    ) -> Result<Self, ErrorObjectOwned> {
+    ) -> Result<Self, RpcError> {
         let Some(value) = arguments.value(name) else {
             return Ok(self);
         };
@@ -122,16 +122,14 @@ fn milliseconds(value: &RawValue) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use jsonrpsee::types::Params;
-
     use super::*;
 
     fn read(json: &str, given: &CallOptions) -> Result<CallOptions, String> {
         let json = format!("[{json}]");
-        let params = Params::new(Some(&json));
-        let arguments = Arguments::read(&params, ["options"]).unwrap();
+        let params: &RawValue = serde_json::from_str(&json).unwrap();
+        let arguments = Arguments::read(Some(params), ["options"]).unwrap();
         let read = given.clone().updated(&arguments, "options", OF_VIEW);
-        read.map_err(|error| error.message().to_owned())
+        read.map_err(|error| error.message.into_owned())
     }
 
     #[test]
@@ -192,6 +190,10 @@ mod tests {
         for wrong in ["0", "-1", "1.5", "\"10\"", "1e3", "18446744073709551616"] {
             check(&format!(r#"{{"timeout_ms": {wrong}}}"#), number);
         }
+        check(
+            r#"{"fresh": true, "fresh": true}"#,
+            "`options.fresh`: it is given twice",
+        );
         check(
             r#"{"fresh": true, "session": "a"}"#,
             "`options.fresh`: a session has",

@@ -1,19 +1,18 @@
 //! `metashrew_snapshot`: what is indexed, in one consistent answer.
 
-use http::Extensions;
-use jsonrpsee::types::{ErrorObjectOwned, Params};
+use metashrew_runtime::Chain;
 use metashrew_store::BlockRecord;
 use serde::Serialize;
 
 use super::Context;
+use crate::answer::Answer;
 use crate::guests::StateGuest;
-use crate::params::Arguments;
 use crate::wire;
 
 /// `enabled`, `current_height` and `indexed_height` are named and meant as
 /// existing hosts do; nothing is `null` but what an empty index lacks.
-#[derive(Clone, Serialize)]
-pub(super) struct Answer {
+#[derive(Serialize)]
+struct Answered {
     enabled: bool,
     /// The height that is indexed next.
     current_height: Option<u64>,
@@ -29,16 +28,11 @@ pub(super) struct Answer {
     guests: Vec<StateGuest>,
 }
 
-pub(super) fn call(
-    params: &Params<'_>,
-    context: &Context,
-    extensions: &Extensions,
-) -> Result<Answer, ErrorObjectOwned> {
-    Arguments::read(params, [])?;
-    let chain = context.chain(extensions);
+pub(super) fn answer(context: &Context, batch: Option<&Chain>) -> Answer {
+    let chain = context.chain(batch);
     let tip = chain.tip();
     let of_tip = |text: fn(&BlockRecord) -> String| tip.map(text);
-    Ok(Answer {
+    Answer::json(&Answered {
         enabled: true,
         current_height: tip.map(|tip| u64::from(tip.height) + 1),
         indexed_height: tip.map(|tip| tip.height),

@@ -1,17 +1,18 @@
 //! `metashrew_stateroot`: the history root at an indexed block.
 
-use http::Extensions;
-use jsonrpsee::types::{ErrorObjectOwned, Params};
+use metashrew_runtime::Chain;
+use metashrew_store::BlockId;
 
 use super::Context;
+use crate::answer::Answer;
+use crate::fault::RpcError;
 use crate::wire;
 
-pub(super) async fn call(
-    params: &Params<'_>,
+pub(super) async fn answer(
+    block: &BlockId,
     context: &Context,
-    extensions: &Extensions,
-) -> Result<String, ErrorObjectOwned> {
-    Ok(wire::history_root(
-        &context.block(params, extensions).await?.history_root,
-    ))
+    batch: Option<&Chain>,
+) -> Result<Answer, RpcError> {
+    let block = context.block(block, batch).await?;
+    Ok(Answer::json(&wire::history_root(&block.history_root)))
 }

@@ -2,25 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use jsonrpsee::types::{ErrorObjectOwned, Params};
 use metashrew_runtime::{ViewCount, ViewStats};
 use metashrew_store::{BlockRecord, EngineHealth, StoreOptions};
 use serde::Serialize;
 
 use super::Context;
+use crate::answer::Answer;
 use crate::guests::StateGuest;
 use crate::health::FailedBlock;
-use crate::params::Arguments;
 use crate::telemetry::Readings;
 use crate::wire;
 
-pub(super) fn call(params: &Params<'_>, context: &Context) -> Result<Answer, ErrorObjectOwned> {
-    Arguments::read(params, [])?;
-    Ok(Answer::new(context.telemetry.read()))
+pub(super) fn answer(context: &Context) -> Answer {
+    Answer::json(&Stats::new(context.telemetry.read()))
 }
 
 #[derive(Clone, Serialize)]
-pub(super) struct Answer {
+struct Stats {
     version: &'static str,
     guest_sha256: String,
     /// The guests that wrote the state; left out where nobody knows.
@@ -227,7 +225,7 @@ struct Process {
     resident_bytes: Option<u64>,
 }
 
-impl Answer {
+impl Stats {
     fn new(readings: Readings) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),

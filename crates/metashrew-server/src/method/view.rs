@@ -1,36 +1,45 @@
 //! `metashrew_view`: one view's answer at one block.
 
-use http::Extensions;
-use jsonrpsee::types::{ErrorObjectOwned, Params};
-use metashrew_runtime::ViewCall;
+use metashrew_runtime::{Chain, ViewAt, ViewCall};
+use serde_json::value::RawValue;
 
-use super::anchor::Answer;
 use super::options::{CallOptions, OF_VIEW};
-use super::{Context, basis};
-use crate::fault;
+use super::{Context, anchor, basis};
+use crate::answer::Answer;
+use crate::fault::{self, RpcError};
 use crate::params::Arguments;
 
-pub(super) async fn call(
-    params: &Params<'_>,
-    context: &Context,
-    extensions: &Extensions,
-) -> Result<Answer, ErrorObjectOwned> {
-    let (function, input, at, options) = {
+pub(super) struct Params {
+    function: String,
+    input: Vec<u8>,
+    at: ViewAt,
+    options: CallOptions,
+}
+
+impl Params {
+    pub(super) fn read(params: Option<&RawValue>) -> Result<Self, RpcError> {
         let arguments = Arguments::read(params, ["function", "input", "block", "options"])?;
-        (
-            arguments.text("function")?,
-            arguments.hex_or_empty("input")?,
-            arguments.view_at("block")?,
-            CallOptions::default().updated(&arguments, "options", OF_VIEW)?,
-        )
-    };
-    let call = ViewCall {
-        at: basis(extensions, at),
-        route: options.route(),
-        timeout: options.timeout,
-        ..ViewCall::new(&function, &input)
-    };
-    let answer = context.runtime.call(call).await;
-    let answer = answer.map_err(|error| fault::of_view(&error))?;
-    Ok(Answer::new(&answer, &options, context))
+        Ok(Self {
+            function: arguments.text("function")?.into_owned(),
+            input: arguments.hex_or_empty("input")?,
+            at: arguments.view_at("block")?,
+            options: CallOptions::default().updated(&arguments, "options", OF_VIEW)?,
+        })
+    }
+
+    pub(super) async fn answer(
+        self,
+        context: &Context,
+        batch: Option<&Chain>,
+    ) -> Result<Answer, RpcError> {
+        let call = ViewCall {
+            at: basis(batch, self.at),
+            route: self.options.route(),
+            timeout: self.options.timeout,
+            ..ViewCall::new(&self.function, &self.input)
+        };
+        let answer = context.runtime.call(call).await;
+        let answer = answer.map_err(|error| fault::of_view(&error))?;
+        Ok(anchor::written(answer, &self.options, context))
+    }
 }

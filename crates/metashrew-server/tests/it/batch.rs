@@ -3,9 +3,6 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use jsonrpsee::core::client::ClientT;
-use jsonrpsee::core::params::BatchRequestBuilder;
-use jsonrpsee::rpc_params;
 use metashrew_runtime::ViewOptions;
 use metashrew_server::ServerOptions;
 use serde_json::{Value, json};
@@ -82,17 +79,10 @@ fn a_bad_call_harms_no_other() {
 #[test]
 fn a_real_client_batches() {
     let served = Served::new();
-    let client = served.client();
-    let mut batch = BatchRequestBuilder::new();
-    for height in 100..105 {
-        batch
-            .insert("metashrew_view", rpc_params!["height", "", height])
-            .unwrap();
-    }
-    let answers = served
-        .block_on(client.batch_request::<String>(batch))
-        .unwrap();
-    let heights: Vec<_> = answers.into_ok().unwrap().collect();
+    let batch = (100..105).map(|height| view_request(height, &json!(["height", "", height])));
+    let answers = served.asked_by_another_client(&batch.collect());
+    let answers = answers.as_array().unwrap().iter();
+    let heights: Vec<_> = answers.map(|answer| answer["result"].clone()).collect();
     let expect: Vec<_> = (100_u32..105)
         .map(|height| hex::encode_prefixed(height.to_le_bytes()))
         .collect();

@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use bitcoin::hashes::Hash;
-use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use metashrew_runtime::{MetashrewRuntime, ModuleCache, RuntimeOptions, ViewOptions};
 use metashrew_server::{Server, ServerHandle, ServerOptions};
 use metashrew_store::{BlockHash, BlockRecord, BlockRef, Store};
@@ -108,8 +107,13 @@ impl Served {
         self.tokio.block_on(future)
     }
 
-    pub(crate) fn client(&self) -> HttpClient {
-        HttpClientBuilder::default().build(self.url()).unwrap()
+    /// The answer that a client of others' making gets to a request.
+    pub(crate) fn asked_by_another_client(&self, request: &Value) -> Value {
+        let mut answer = ureq::post(self.url())
+            .content_type("application/json")
+            .send(request.to_string())
+            .unwrap();
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
     }
 
     /// The whole answer to one call.

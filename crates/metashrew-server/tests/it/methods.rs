@@ -1,7 +1,5 @@
 //! What each method answers.
 
-use jsonrpsee::core::client::ClientT;
-use jsonrpsee::rpc_params;
 use metashrew_server::{HeightCompat, ServerOptions};
 use serde_json::{Value, json};
 
@@ -161,17 +159,10 @@ fn a_rollback_is_seen_at_once() {
 #[test]
 fn a_real_client_is_served() {
     let served = Served::new();
-    let client = served.client();
-    served.block_on(async {
-        let height: String = client
-            .request("metashrew_height", rpc_params![])
-            .await
-            .unwrap();
-        assert_eq!(height, "104");
-        let answer: String = client
-            .request("metashrew_view", rpc_params!["echo", "0x01", 101])
-            .await
-            .unwrap();
-        assert_eq!(answer, "0x01");
-    });
+    let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "metashrew_height" });
+    let answer = served.asked_by_another_client(&request);
+    assert_eq!(answer["result"], "104");
+    let request = crate::harness::view_request(2, &json!(["echo", "0x01", 101]));
+    let answer = served.asked_by_another_client(&request);
+    assert_eq!(answer["result"], "0x01");
 }

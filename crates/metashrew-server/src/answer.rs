@@ -1,0 +1,241 @@
+//! An answer's JSON, written out as it is sent: what a guest answered stays bytes, of
+//! which every piece becomes hex when the connection takes it. So an answer that nobody
+//! reads holds no more than the guest's bytes, and no worker encodes many at a stretch.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use serde::Serialize;
+
+/// Bytes that become hex at once: what a socket takes in one go, about, is twice as much.
+const PIECE: usize = 32 * 1024;
+
+/// JSON, or a part of it.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    parts: VecDeque<Part>,
+    /// What stands after all parts.
+    text: Vec<u8>,
+    /// Bytes of all JSON.
+    length: usize,
+}
+
+#[derive(Debug)]
+enum Part {
+    Text(Bytes),
+    /// Twice as many digits.
+    Hex(Bytes),
+}
+
+impl Answer {
+    /// JSON that is written out already, or a part of it.
+    pub(crate) fn text(text: &str) -> Self {
+        let mut answer = Self::default();
+        answer.push(text);
+        answer
+    }
+
+    /// A value's JSON.
+    pub(crate) fn json(value: &impl Serialize) -> Self {
+        let mut answer = Self::default();
+        answer.push_json(value);
+        answer
+    }
+
+    /// Bytes of JSON.
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Bytes of memory that it holds.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Text(bytes) | Part::Hex(bytes) => bytes.len(),
+        });
+        parts.sum::<usize>() + self.text.capacity()
+    }
+
+    pub(crate) fn push(&mut self, text: &str) {
+        self.text.extend_from_slice(text.as_bytes());
+        self.length += text.len();
+    }
+
+    pub(crate) fn push_json(&mut self, value: &impl Serialize) {
+        let before = self.text.len();
+        serde_json::to_writer(&mut self.text, value)
+            .expect("what is answered has only texts as keys, and memory takes what is written");
+        self.length += self.text.len() - before;
+    }
+
+    /// A text of `0x` and the bytes in hex.
+    pub(crate) fn push_hex(&mut self, bytes: Bytes) {
+        self.push("\"0x");
+        self.length += 2 * bytes.len();
+        if bytes.len() <= PIECE {
+            let before = self.text.len();
+            self.text.resize(before + 2 * bytes.len(), 0);
+            encode(&bytes, self.text.get_mut(before..).unwrap_or_default());
+        } else {
+            self.seal();
+            self.parts.push_back(Part::Hex(bytes));
+        }
+        self.push("\"");
+    }
+
+    /// The members of `value`, an object, and its end: those before are written already.
+    pub(crate) fn push_members(&mut self, value: &impl Serialize) {
+        let before = self.text.len();
+        self.push_json(value);
+        if let Some(brace) = self.text.get_mut(before) {
+            *brace = b',';
+        }
+    }
+
+    pub(crate) fn append(&mut self, other: Self) {
+        if other.parts.is_empty() {
+            self.text.extend_from_slice(&other.text);
+        } else {
+            self.seal();
+            self.parts.extend(other.parts);
+            self.text = other.text;
+        }
+        self.length += other.length;
+    }
+
+    /// An array of `answers`.
+    pub(crate) fn array(answers: impl IntoIterator<Item = Self>) -> Self {
+        let mut array = Self::text("[");
+        for (index, answer) in answers.into_iter().enumerate() {
+            if index > 0 {
+                array.push(",");
+            }
+            array.append(answer);
+        }
+        array.push("]");
+        array
+    }
+
+    /// Has a part end here.
+    fn seal(&mut self) {
+        if !self.text.is_empty() {
+            let text = mem::take(&mut self.text);
+            self.parts.push_back(Part::Text(text.into()));
+        }
+    }
+
+    /// What is sent next, if anything is left.
+    fn next_piece(&mut self) -> Option<Bytes> {
+        let piece = match self.parts.pop_front() {
+            None if self.text.is_empty() => return None,
+            None => mem::take(&mut self.text).into(),
+            Some(Part::Text(text)) => text,
+            Some(Part::Hex(mut bytes)) => {
+                let piece = bytes.split_to(PIECE.min(bytes.len()));
+                if !bytes.is_empty() {
+                    self.parts.push_front(Part::Hex(bytes));
+                }
+                let mut digits = vec![0; 2 * piece.len()];
+                encode(&piece, &mut digits);
+                digits.into()
+            }
+        };
+        self.length -= piece.len();
+        Some(piece)
+    }
+
+    /// All of it in one piece.
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        let mut written = Vec::with_capacity(self.length);
+        while let Some(piece) = self.next_piece() {
+            written.extend_from_slice(&piece);
+        }
+        written
+    }
+}
+
+fn encode(bytes: &[u8], digits: &mut [u8]) {
+    hex::encode_to_slice(bytes, digits).expect("there are two digits for each byte");
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.next_piece().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.length == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn hex_of(length: usize) -> (Answer, String) {
+        let bytes: Vec<u8> = (0..length).map(|byte| byte.to_le_bytes()[0]).collect();
+        let mut answer = Answer::default();
+        answer.push_hex(bytes.clone().into());
+        (answer, format!("\"{}\"", hex::encode_prefixed(bytes)))
+    }
+
+    #[test]
+    fn pieces_make_up_the_whole() {
+        for length in [0, 1, PIECE, PIECE + 1, 3 * PIECE, 5 * PIECE + 7] {
+            let (answer, expect) = hex_of(length);
+            assert_eq!(answer.len(), expect.len(), "{length}");
+            assert_eq!(answer.into_bytes(), expect.as_bytes(), "{length}");
+        }
+    }
+
+    #[test]
+    fn long_bytes_are_held_as_they_are() {
+        let (answer, _) = hex_of(40 * PIECE);
+        assert!(answer.held() < 41 * PIECE, "{}", answer.held());
+        let (small, _) = hex_of(40);
+        assert!(small.parts.is_empty());
+    }
+
+    #[test]
+    fn arrays_and_objects_are_put_together() {
+        let (long, expect) = hex_of(2 * PIECE);
+        let mut object = Answer::text("{\"result\":");
+        object.append(long);
+        object.push_members(&json!({ "height": 7 }));
+        let array = Answer::array([Answer::json(&1), object, Answer::json(&"x")]);
+        let expect = format!("[1,{{\"result\":{expect},\"height\":7}},\"x\"]");
+        assert_eq!(array.len(), expect.len());
+        assert_eq!(array.into_bytes(), expect.as_bytes());
+        assert_eq!(Answer::array([]).into_bytes(), b"[]");
+    }
+
+    #[test]
+    fn a_body_tells_what_is_left_of_it() {
+        let (mut answer, expect) = hex_of(3 * PIECE);
+        let mut left = expect.len();
+        while let Some(piece) = answer.next_piece() {
+            assert!(piece.len() <= 2 * PIECE);
+            left -= piece.len();
+            assert_eq!(answer.size_hint().exact(), Some(left as u64));
+            assert_eq!(answer.is_end_stream(), left == 0);
+        }
+        assert_eq!(left, 0);
+    }
+}

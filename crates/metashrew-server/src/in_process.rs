@@ -1,0 +1,38 @@
+//! The methods without a transport, so that fuzzers and benches can ask them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use metashrew_runtime::MetashrewRuntime;
+
+use crate::connections::Connections;
+use crate::options::ServerOptions;
+use crate::requests::RequestCounts;
+use crate::rpc::Rpc;
+use crate::telemetry::Telemetry;
+
+/// What a [`Server`](crate::Server) of the same options answers, without HTTP.
+#[derive(Clone)]
+pub struct InProcess(Rpc);
+
+impl InProcess {
+    /// Over a runtime.
+    pub fn new(runtime: MetashrewRuntime, options: &ServerOptions) -> Self {
+        let requests = Arc::new(RequestCounts::default());
+        let telemetry = Arc::new(Telemetry::new(
+            runtime.clone(),
+            options.indexing.clone(),
+            options.ready_within,
+            Arc::clone(&requests),
+            Arc::new(Connections::new(options.max_open_connections)),
+        ));
+        Self(Rpc::new(runtime, telemetry, requests, options))
+    }
+
+    /// The answer to a request's body; none if it is nothing but notifications. Needs a
+    /// tokio runtime.
+    pub async fn answer(&self, body: Bytes) -> Option<Vec<u8>> {
+        let answer = self.0.answer(body).await;
+        answer.map(crate::answer::Answer::into_bytes)
+    }
+}

@@ -1,0 +1,147 @@
+//! Answers JSON-RPC 2.0: the body of a request in, the body of its answer out.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use metashrew_runtime::{Chain, MetashrewRuntime};
+
+use crate::answer::Answer;
+use crate::fault::{self, RpcError};
+use crate::method::{Call, Context};
+use crate::offload::Offload;
+use crate::options::ServerOptions;
+use crate::parallel::{self, Bounds, TooLong};
+use crate::request::{Entry, Id, Request};
+use crate::requests::RequestCounts;
+use crate::telemetry::Telemetry;
+
+/// All methods, and what requests may have. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Rpc {
+    context: Arc<Context>,
+    requests: Arc<RequestCounts>,
+    /// Bytes of a request.
+    max_request: usize,
+    /// Entries of a batch, and calls of a multicall.
+    max_batch: usize,
+}
+
+impl Rpc {
+    pub(crate) fn new(
+        runtime: MetashrewRuntime,
+        telemetry: Arc<Telemetry>,
+        requests: Arc<RequestCounts>,
+        options: &ServerOptions,
+    ) -> Self {
+        let context = Context {
+            runtime,
+            height_compat: options.height_compat,
+            bounds: Bounds {
+                at_a_time: options.batch_parallel,
+                max_length: options.max_response as usize,
+            },
+            telemetry,
+            offload: Offload::new(options.batch_parallel),
+        };
+        Self {
+            context: Arc::new(context),
+            requests,
+            max_request: options.max_request as usize,
+            max_batch: options.max_batch,
+        }
+    }
+
+    /// The answer to a request; none if it is nothing but notifications. Dropping the
+    /// future ends the views under way.
+    pub(crate) async fn answer(&self, body: Bytes) -> Option<Answer> {
+        let (length, max_batch) = (body.len(), self.max_batch);
+        let read = move || {
+            Request::parse(&body, max_batch, |method, params| {
+                Call::read(method, params, max_batch)
+            })
+        };
+        match self.context.offload.run(length, read).await {
+            Err(error) | Ok(Request::Refused(error)) => Some(self.refusal(error)),
+            Ok(Request::One(entry)) => self.entry(entry, None).await,
+            Ok(Request::Batch(entries)) => self.batch(entries).await,
+        }
+    }
+
+    /// The answer to a request that is longer than requests may be.
+    pub(crate) fn too_long(&self) -> Answer {
+        self.refusal(fault::request_too_long(self.max_request))
+    }
+
+    /// The answer to a request of which nothing is known but what is wrong with it.
+    pub(crate) fn refusal(&self, error: RpcError) -> Answer {
+        self.written(&Id::NULL, Err(error))
+    }
+
+    /// The answer to one call, if it gets any. A panic is an error of this call alone.
+    async fn entry(&self, entry: Entry<Call>, batch: Option<&Chain>) -> Option<Answer> {
+        let (id, call) = match entry {
+            Entry::Notification => return None,
+            Entry::Invalid { id } => return Some(self.written(&id, Err(RpcError::INVALID))),
+            Entry::Call { id, call } => (id, call),
+        };
+        self.requests.count(call.method());
+        let answer = AssertUnwindSafe(call.answer(&self.context, batch));
+        let answer = answer.catch_unwind().await;
+        Some(self.written(&id, answer.unwrap_or(Err(RpcError::INTERNAL))))
+    }
+
+    /// The answers to a batch, all on one moment of the chain, in the order of its calls.
+    async fn batch(&self, mut entries: Vec<Entry<Call>>) -> Option<Answer> {
+        entries.retain(|entry| !matches!(entry, Entry::Notification));
+        if entries.is_empty() {
+            return None;
+        }
+        let chain = self.context.runtime.chain();
+        let rpc = self.clone();
+        let answers = parallel::run(entries, self.context.bounds, move |entry| {
+            let (rpc, chain) = (rpc.clone(), chain.clone());
+            async move {
+                let answer = rpc.entry(entry, Some(&chain)).await.unwrap_or_default();
+                let length = answer.len();
+                (answer, length)
+            }
+        });
+        let limit = self.context.bounds.max_length;
+        let joined = answers.await.and_then(|answers| {
+            let internal = || self.refusal(RpcError::INTERNAL);
+            let answers = answers.into_iter();
+            let joined = Answer::array(answers.map(|answer| answer.unwrap_or_else(internal)));
+            (joined.len() <= limit).then_some(joined).ok_or(TooLong)
+        });
+        let too_long = |TooLong| self.refusal(fault::batch_answer_too_long(limit));
+        Some(joined.unwrap_or_else(too_long))
+    }
+
+    fn written(&self, id: &Id, outcome: Result<Answer, RpcError>) -> Answer {
+        let answer = enveloped(id, outcome);
+        let (length, limit) = (answer.len(), self.context.bounds.max_length);
+        if length <= limit {
+            return answer;
+        }
+        enveloped(id, Err(fault::answer_too_long(length, limit)))
+    }
+}
+
+fn enveloped(id: &Id, outcome: Result<Answer, RpcError>) -> Answer {
+    let mut answer = Answer::text("{\"jsonrpc\":\"2.0\",\"id\":");
+    answer.push(id.as_json());
+    match outcome {
+        Ok(result) => {
+            answer.push(",\"result\":");
+            answer.append(result);
+        }
+        Err(error) => {
+            answer.push(",\"error\":");
+            answer.push_json(&error);
+        }
+    }
+    answer.push("}");
+    answer
+}
