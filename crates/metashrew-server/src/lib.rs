@@ -8,6 +8,7 @@
 mod answer;
 mod connections;
 mod error;
+mod facts;
 mod fault;
 mod front;
 mod guests;

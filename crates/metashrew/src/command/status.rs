@@ -1,10 +1,12 @@
 //! `metashrew status`: asks a running `metashrew start` how it is.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Output;
@@ -25,7 +27,9 @@ pub(super) fn run(args: &Status) -> Result<()> {
         let json = json!({ "ready": ready, "stats": stats }).to_string();
         format!("{}\n", printable::json(&json))
     } else {
-        lines(&ready, &stats)
+        let unreadable = "the server's answer is not what one of this version gives";
+        let ready = Ready::deserialize(ready).context(unreadable)?;
+        lines(&ready, &Stats::deserialize(stats).context(unreadable)?)
     };
     std::io::stdout()
         .write_all(text.as_bytes())
@@ -42,8 +46,116 @@ fn ask(url: &ServerUrl) -> Result<(Value, Value)> {
     }
 }
 
+/// What `/ready` says, as far as it is printed.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Ready {
+    ready: Option<bool>,
+    reason: Option<String>,
+}
+
+/// What `metashrew_stats` says, as far as it is printed. A server may know less.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Stats {
+    tip: Option<Tip>,
+    guests: Vec<Guest>,
+    indexing: Indexing,
+    read_cache: ReadCache,
+    process: Process,
+    storage: Option<Storage>,
+    database: Database,
+}
+
+#[derive(Deserialize)]
+struct Tip {
+    height: u32,
+    block_hash: String,
+    history_root: String,
+}
+
+#[derive(Deserialize)]
+struct Guest {
+    sha256: String,
+    name: Option<String>,
+    version: Option<String>,
+    from: u32,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Indexing {
+    state: Option<String>,
+    node_tip: Option<u32>,
+    error: Option<String>,
+    hint: Option<String>,
+    failed_block: Option<FailedBlock>,
+    current_block: Option<CurrentBlock>,
+    current_write: Option<CurrentWrite>,
+    blocks_per_second: Option<f64>,
+    bytes_per_second: Option<f64>,
+    eta_seconds: Option<f64>,
+    last_reorg: Option<Reorg>,
+    sources: BTreeMap<String, u64>,
+}
+
+#[derive(Deserialize)]
+struct FailedBlock {
+    height: u32,
+}
+
+#[derive(Deserialize)]
+struct CurrentBlock {
+    height: u32,
+    block_hash: String,
+    seconds: f64,
+}
+
+#[derive(Deserialize)]
+struct CurrentWrite {
+    kind: String,
+    first: u32,
+    last: u32,
+    seconds: f64,
+}
+
+#[derive(Deserialize)]
+struct Reorg {
+    height: u32,
+    depth: u32,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ReadCache {
+    hits: u64,
+    misses: u64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Process {
+    resident_bytes: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Storage {
+    engine_cache_bytes: u64,
+    read_cache_bytes: u64,
+    durability: String,
+    max_open_files: u64,
+    workers: u64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Database {
+    bytes: Option<u64>,
+    free_bytes: Option<u64>,
+}
+
 /// A line for each thing that is known.
-fn lines(ready: &Value, stats: &Value) -> String {
+fn lines(ready: &Ready, stats: &Stats) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -51,110 +163,127 @@ fn lines(ready: &Value, stats: &Value) -> String {
             let _ = writeln!(text, "{name}: {}", printable::line(&value));
         }
     };
-    let at = |path: &str| stats.pointer(path).filter(|value| !value.is_null());
-    let plain = |path: &str| at(path).map(shown);
-    line("state", plain("/indexing/state"));
-    line("ready", ready_line(ready));
-    line("block", plain("/tip/height"));
-    line("block hash", plain("/tip/block_hash"));
-    line("history root", plain("/tip/history_root"));
-    for guest in at("/guests")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        line("guest", guest_line(guest));
+    let Stats { indexing, tip, .. } = stats;
+    line("state", indexing.state.clone());
+    line("ready", ready.line());
+    if let Some(tip) = tip {
+        line("block", Some(tip.height.to_string()));
+        line("block hash", Some(tip.block_hash.clone()));
+        line("history root", Some(tip.history_root.clone()));
     }
-    line("node's tip", plain("/indexing/node_tip"));
-    line("error", plain("/indexing/error"));
-    line("hint", plain("/indexing/hint"));
-    line("failed block", plain("/indexing/failed_block/height"));
-    let number = |path: &str| at(path).and_then(Value::as_f64);
-    let current = at("/indexing/current_block").map(|block| {
-        let (height, hash) = (&block["height"], shown(&block["block_hash"]));
-        let seconds = block["seconds"].as_f64().unwrap_or_default();
-        format!("{height} ({hash}), for {seconds:.1} s")
-    });
-    line("block at work", current);
-    line(
-        "write at work",
-        at("/indexing/current_write").map(write_line),
-    );
-    let speed = number("/indexing/blocks_per_second").map(|blocks| {
-        let bytes = number("/indexing/bytes_per_second").unwrap_or_default();
-        format!("{blocks:.1} blocks/s, {:.1} MB/s", bytes / 1e6)
-    });
-    line("speed", speed);
-    let left = number("/indexing/eta_seconds")
+    for guest in &stats.guests {
+        line("guest", Some(guest.line()));
+    }
+    line("node's tip", indexing.node_tip.map(|tip| tip.to_string()));
+    line("error", indexing.error.clone());
+    line("hint", indexing.hint.clone());
+    let failed = indexing.failed_block.as_ref();
+    line("failed block", failed.map(|block| block.height.to_string()));
+    let block = indexing.current_block.as_ref();
+    line("block at work", block.map(CurrentBlock::line));
+    let write = indexing.current_write.as_ref();
+    line("write at work", write.map(CurrentWrite::line));
+    line("speed", indexing.speed());
+    let left = indexing
+        .eta_seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     line("left", left.map(console::duration));
-    let cached = number("/read_cache/hits").zip(number("/read_cache/misses"));
-    let cached = cached.filter(|(hits, misses)| hits + misses > 0.0);
+    line("reads cached", stats.read_cache.line());
+    line("memory", megabytes(stats.process.resident_bytes));
+    line("storage", stats.storage.as_ref().map(Storage::line));
+    line("database", megabytes(stats.database.bytes));
+    line("free on its disk", megabytes(stats.database.free_bytes));
+    let reorg = indexing.last_reorg.as_ref();
     line(
-        "reads cached",
-        cached.map(|(hits, misses)| format!("{:.0}%", 100.0 * hits / (hits + misses))),
+        "last reorganisation",
+        reorg.map(|reorg| format!("{} blocks above {}", reorg.depth, reorg.height)),
     );
-    let megabytes = |path: &str| number(path).map(|bytes| format!("{:.0} MB", bytes / 1e6));
-    line("memory", megabytes("/process/resident_bytes"));
-    line("storage", at("/storage").and_then(storage_line));
-    line("database", megabytes("/database/bytes"));
-    line("free on its disk", megabytes("/database/free_bytes"));
-    let reorg = at("/indexing/last_reorg").map(|reorg| {
-        let (depth, height) = (&reorg["depth"], &reorg["height"]);
-        format!("{depth} blocks above {height}")
-    });
-    line("last reorganisation", reorg);
-    let sources = at("/indexing/sources").and_then(Value::as_object);
-    let sources = sources.map(|sources| {
-        let counts = sources
-            .iter()
-            .map(|(name, count)| format!("{name} {count}"));
-        counts.collect::<Vec<_>>().join(", ")
-    });
-    line("blocks from", sources.filter(|counts| !counts.is_empty()));
+    let sources = indexing.sources.iter();
+    let sources: Vec<_> = sources
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    line(
+        "blocks from",
+        (!sources.is_empty()).then(|| sources.join(", ")),
+    );
     text
 }
 
-/// The commit or rollback that is under way.
-fn write_line(write: &Value) -> String {
-    let (kind, first, last) = (shown(&write["kind"]), &write["first"], &write["last"]);
-    let seconds = write["seconds"].as_f64().unwrap_or_default();
-    format!("{kind} of blocks {first} to {last}, for {seconds:.1} s")
+#[allow(clippy::cast_precision_loss, reason = "it is printed in millions")]
+fn in_millions(count: u64) -> f64 {
+    count as f64 / 1e6
 }
 
-/// How the database was opened.
-fn storage_line(storage: &Value) -> Option<String> {
-    let megabytes = |name: &str| Some(storage[name].as_f64()? / 1e6);
-    Some(format!(
-        "{:.0} MB of cache in the engine, {:.0} MB for values, {}, {} open files, {} workers",
-        megabytes("engine_cache_bytes")?,
-        megabytes("read_cache_bytes")?,
-        storage["durability"].as_str()?,
-        storage["max_open_files"],
-        storage["workers"]
-    ))
+fn megabytes(bytes: Option<u64>) -> Option<String> {
+    bytes.map(|bytes| format!("{:.0} MB", in_millions(bytes)))
 }
 
-fn guest_line(guest: &Value) -> Option<String> {
-    let sha256 = guest["sha256"].as_str()?;
-    let said = [&guest["name"], &guest["version"]];
-    let words = said.into_iter().filter_map(Value::as_str);
-    let words: Vec<_> = words.chain([sha256]).collect();
-    Some(format!("{}, from block {}", words.join(" "), guest["from"]))
-}
-
-fn ready_line(ready: &Value) -> Option<String> {
-    match (ready["ready"].as_bool()?, ready["reason"].as_str()) {
-        (true, _) => Some("yes".to_owned()),
-        (false, Some(reason)) => Some(format!("no: {}", reason.replace('_', " "))),
-        (false, None) => Some("no".to_owned()),
+impl Ready {
+    fn line(&self) -> Option<String> {
+        Some(match (self.ready?, &self.reason) {
+            (true, _) => "yes".to_owned(),
+            (false, Some(reason)) => format!("no: {}", reason.replace('_', " ")),
+            (false, None) => "no".to_owned(),
+        })
     }
 }
 
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+impl Guest {
+    fn line(&self) -> String {
+        let said = [self.name.as_deref(), self.version.as_deref()];
+        let words: Vec<_> = said
+            .into_iter()
+            .flatten()
+            .chain([self.sha256.as_str()])
+            .collect();
+        format!("{}, from block {}", words.join(" "), self.from)
+    }
+}
+
+impl CurrentBlock {
+    fn line(&self) -> String {
+        let (height, hash) = (self.height, &self.block_hash);
+        format!("{height} ({hash}), for {:.1} s", self.seconds)
+    }
+}
+
+impl CurrentWrite {
+    fn line(&self) -> String {
+        let (kind, first, last) = (&self.kind, self.first, self.last);
+        format!(
+            "{kind} of blocks {first} to {last}, for {:.1} s",
+            self.seconds
+        )
+    }
+}
+
+impl Indexing {
+    fn speed(&self) -> Option<String> {
+        let blocks = self.blocks_per_second?;
+        let bytes = self.bytes_per_second.unwrap_or_default();
+        Some(format!("{blocks:.1} blocks/s, {:.1} MB/s", bytes / 1e6))
+    }
+}
+
+impl ReadCache {
+    fn line(&self) -> Option<String> {
+        let (hits, misses) = (in_millions(self.hits), in_millions(self.misses));
+        let all = hits + misses;
+        (all > 0.0).then(|| format!("{:.0}%", 100.0 * hits / all))
+    }
+}
+
+impl Storage {
+    /// How the database was opened.
+    fn line(&self) -> String {
+        format!(
+            "{:.0} MB of cache in the engine, {:.0} MB for values, {}, {} open files, {} workers",
+            in_millions(self.engine_cache_bytes),
+            in_millions(self.read_cache_bytes),
+            self.durability,
+            self.max_open_files,
+            self.workers
+        )
     }
 }
 
@@ -181,8 +310,9 @@ mod tests {
             "database": { "bytes": 7_000_000, "free_bytes": null },
             "process": { "resident_bytes": 41_600_000 },
         });
+        let ready = Ready::deserialize(ready).unwrap();
         assert_eq!(
-            lines(&ready, &stats),
+            lines(&ready, &Stats::deserialize(stats).unwrap()),
             "state: waiting_for_node\nready: no: nothing indexed\nguest: 0x11, from block 0\n\
              guest: blocks 0.1.0 0x22, from block 7\nerror: down\n\
              block at work: 7 (0x07), for 12.3 s\n\
