@@ -2,11 +2,12 @@
 //!
 //! Wire format (protobuf): field 1, repeated bytes: key, value, key, value…
 
-use bytes::Bytes;
 use prost::encoding::{
     DecodeContext, WireType, check_wire_type, decode_key, decode_varint, skip_field,
 };
 use prost::{DecodeError, Message};
+
+use crate::proto::KeyValueFlush;
 
 /// Why a flush could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,13 +21,6 @@ pub enum FlushError {
         /// How many items the list holds.
         items: usize,
     },
-}
-
-/// `KeyValueFlush`, to write one.
-#[derive(Clone, PartialEq, Message)]
-struct SharedFlush {
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    list: Vec<Bytes>,
 }
 
 /// The number of the field that lists keys and values.
@@ -111,10 +105,9 @@ pub fn decode(message: &[u8]) -> Result<Flush<'_>, FlushError> {
 pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<u8> {
     let list = pairs
         .into_iter()
-        .flat_map(|(key, value)| [key, value])
-        .map(Bytes::copy_from_slice)
+        .flat_map(|(key, value)| [key.to_vec(), value.to_vec()])
         .collect();
-    SharedFlush { list }.encode_to_vec()
+    KeyValueFlush { list }.encode_to_vec()
 }
 
 #[cfg(test)]
@@ -153,11 +146,11 @@ mod tests {
 
     /// What prost makes of a message, copying it.
     fn decoded_by_prost(message: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-        let list = SharedFlush::decode(message).ok()?.list;
+        let list = KeyValueFlush::decode(message).ok()?.list;
         let (pairs, rest) = list.as_chunks::<2>();
         let pairs = pairs
             .iter()
-            .map(|[key, value]| (key.to_vec(), value.to_vec()));
+            .map(|[key, value]| (key.clone(), value.clone()));
         rest.is_empty().then(|| pairs.collect())
     }
 

@@ -51,7 +51,7 @@ pub(crate) enum Value {
     Flag(bool),
     /// One for each word.
     Family(Vec<Sample>),
-    Latency(LatencyHistogram),
+    Latency(Box<LatencyHistogram>),
     /// For each value of the label `view`, in wide buckets: there are many views.
     Latencies(Vec<(String, LatencyHistogram)>),
     /// For `metashrew_stats` alone.

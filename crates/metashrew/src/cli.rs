@@ -17,7 +17,7 @@ use crate::size::Size;
 pub(crate) use config::ConfigError;
 pub(crate) use parse::{parse, usage_error};
 pub(crate) use server_url::ServerUrl;
-pub(crate) use start::{Durability, HeightCompat, NodeArgs, OnHalt, Scope, Serving, Start, Views};
+pub(crate) use start::{NodeArgs, OnHalt, Serving, Start, Views};
 pub(crate) use values::{Bytes, Input, Scouts, ViewBlock};
 
 /// Index Bitcoin with a WebAssembly guest and answer its views

@@ -11,7 +11,7 @@ use metashrew_server::ServerOptions;
 use metashrew_store::StoreOptions;
 use metashrew_sync::{Auth, CoreSettings, IndexOptions, ScoutCount};
 
-use crate::cli::{Durability, HeightCompat, NodeArgs, Scope, Scouts, Serving, Start, Views};
+use crate::cli::{NodeArgs, Scouts, Serving, Start, Views};
 use crate::descriptors::Descriptors;
 use crate::memory::Asked;
 use crate::size::Size;
@@ -96,10 +96,7 @@ impl Start {
         let default = StoreOptions::default();
         let workers = self.storage.workers.map(NonZeroUsize::get);
         StoreOptions {
-            durability: match self.storage.durability {
-                Durability::Synced => metashrew_store::Durability::Synced,
-                Durability::Buffered => metashrew_store::Durability::Buffered,
-            },
+            durability: self.storage.durability,
             max_open_files: descriptors.files,
             workers: workers.unwrap_or(default.workers),
             ..default.with_cache(self.memory.cache)
@@ -183,11 +180,7 @@ impl Views {
             enabled: self.are_stateful(),
             instances: self.view_instances.unwrap_or(default.instances),
             queue: self.view_queue,
-            scope: match self.view_scope {
-                Scope::Auto => metashrew_runtime::Scope::Auto,
-                Scope::Block => metashrew_runtime::Scope::Block,
-                Scope::Shared => metashrew_runtime::Scope::Shared,
-            },
+            scope: self.view_scope,
             timeout: Duration::from_millis(self.view_timeout_ms),
             memory_budget: memory,
             max_instance_memory: self.view_max_instance_memory.map_or(memory, |size| size.0),
@@ -217,10 +210,7 @@ impl Serving {
         let bytes = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
         ServerOptions {
             cors: self.cors.clone(),
-            height_compat: match self.height_compat {
-                HeightCompat::Last => metashrew_server::HeightCompat::Last,
-                HeightCompat::Next => metashrew_server::HeightCompat::Next,
-            },
+            height_compat: self.height_compat,
             max_request: bytes(self.max_request.0),
             max_response: bytes(
                 views

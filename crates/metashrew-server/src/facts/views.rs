@@ -44,7 +44,7 @@ pub(super) fn facts(readings: &Readings) -> Vec<Fact> {
         "views.memory.limit_bytes" [Bytes "metashrew_view_memory_limit"
             "WebAssembly memory that instances for views may have together"] = views.memory_limit;
         "views.latency" [Histogram "metashrew_view_duration"
-            "How long answered view calls took, the wait for an instance included"] = Value::Latency(views.latency);
+            "How long answered view calls took, the wait for an instance included"] = Value::Latency(Box::new(views.latency));
         "views.by_view" [Counter "metashrew_view_calls"
             "Calls of each view, answered or failed"] = each_view(counts);
         "views.by_view" = Value::Family(counts.iter().map(time_of).collect());

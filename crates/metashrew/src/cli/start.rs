@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum, value_parser};
-use metashrew_server::Cors;
+use metashrew_runtime::Scope;
+use metashrew_server::{Cors, HeightCompat};
+use metashrew_store::Durability;
 use metashrew_sync::{Auth, Network};
 
 use super::Cache;
@@ -160,6 +162,7 @@ pub(crate) struct Storage {
         long,
         value_name = "WHAT",
         env = "METASHREW_DURABILITY",
+        value_parser = values::durability(),
         default_value = "synced"
     )]
     pub(crate) durability: Durability,
@@ -172,14 +175,6 @@ pub(crate) struct Storage {
     /// How many threads compact the database [default: half the number of cores, 4 at most]
     #[arg(long, value_name = "COUNT", env = "METASHREW_WORKERS")]
     pub(crate) workers: Option<NonZeroUsize>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Durability {
-    /// A power cut
-    Synced,
-    /// The end of the process; a power cut may take the blocks of the last seconds
-    Buffered,
 }
 
 /// How to reach a node. Passwords are kept out of the help, which shows variables.
@@ -318,6 +313,7 @@ pub(crate) struct Serving {
         long,
         value_name = "WHICH",
         env = "METASHREW_HEIGHT_COMPAT",
+        value_parser = values::height_compat(),
         default_value = "last"
     )]
     pub(crate) height_compat: HeightCompat,
@@ -355,14 +351,6 @@ pub(crate) enum OnHalt {
     Exit,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum HeightCompat {
-    /// The height of the last committed block
-    Last,
-    /// One more, as an older host did
-    Next,
-}
-
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Views")]
 #[allow(clippy::struct_field_names, reason = "fields are named as their flags")]
@@ -389,6 +377,7 @@ pub(crate) struct Views {
         long,
         value_name = "SCOPE",
         env = "METASHREW_VIEW_SCOPE",
+        value_parser = values::view_scope(),
         default_value = "auto"
     )]
     pub(crate) view_scope: Scope,
@@ -429,14 +418,4 @@ pub(crate) struct Views {
         default_value = "64MiB"
     )]
     pub(crate) view_max_output: Size,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Scope {
-    /// As `shared` for a guest that says it keeps heights apart, else as `block`
-    Auto,
-    /// An instance answers for one block
-    Block,
-    /// An instance answers for every block
-    Shared,
 }

@@ -7,10 +7,14 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::{PathBufValueParser, StringValueParser, TypedValueParser};
+use clap::builder::{
+    PathBufValueParser, PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser,
+};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
-use metashrew_store::{BlockId, ParseBlockIdError, without_hex_prefix};
+use metashrew_runtime::Scope;
+use metashrew_server::HeightCompat;
+use metashrew_store::{BlockId, Durability, ParseBlockIdError, without_hex_prefix};
 use metashrew_sync::{Auth, CoreSettings, Network, check_endpoint};
 
 use super::server_url::ServerUrl;
@@ -27,6 +31,57 @@ pub(super) fn database_path() -> impl TypedValueParser<Value = PathBuf> {
             Ok(path)
         }
     })
+}
+
+/// Takes one of a library's values: its word, and what the help says of it.
+fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
+    values: [(&'static str, T, &'static str); N],
+) -> impl TypedValueParser<Value = T> {
+    let words = values.map(|(word, _, help)| PossibleValue::new(word).help(help));
+    PossibleValuesParser::new(words).try_map(move |word| {
+        let found = values.iter().find(|(known, ..)| *known == word);
+        found.map(|(_, value, _)| *value).ok_or("no such value")
+    })
+}
+
+pub(super) fn durability() -> impl TypedValueParser<Value = Durability> {
+    let word = Durability::as_str;
+    let [synced, buffered] = [Durability::Synced, Durability::Buffered];
+    one_of([
+        (word(synced), synced, "A power cut"),
+        (
+            word(buffered),
+            buffered,
+            "The end of the process; a power cut may take the blocks of the last seconds",
+        ),
+    ])
+}
+
+pub(super) fn height_compat() -> impl TypedValueParser<Value = HeightCompat> {
+    one_of([
+        (
+            "last",
+            HeightCompat::Last,
+            "The height of the last committed block",
+        ),
+        ("next", HeightCompat::Next, "One more, as an older host did"),
+    ])
+}
+
+pub(super) fn view_scope() -> impl TypedValueParser<Value = Scope> {
+    one_of([
+        (
+            "auto",
+            Scope::Auto,
+            "As `shared` for a guest that says it keeps heights apart, else as `block`",
+        ),
+        ("block", Scope::Block, "An instance answers for one block"),
+        (
+            "shared",
+            Scope::Shared,
+            "An instance answers for every block",
+        ),
+    ])
 }
 
 /// A name or an address of a machine. An IPv6 address has no brackets.
