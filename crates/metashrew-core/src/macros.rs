@@ -61,7 +61,9 @@ macro_rules! println {
 /// and one about its answer. An error ends the call with its text.
 ///
 /// With `memory: by_height,` between the two, one instance may answer for every
-/// block: see [`memory!`](crate::memory) for what that promises.
+/// block; with `memory: across_blocks,` memory is kept from one block to the next while
+/// indexing; `memory: by_height and across_blocks,` says both: see [`memory!`](crate::memory)
+/// for what that promises.
 ///
 /// The symbols exist in wasm only; natively, tests call the functions
 /// ([`test_utils`](crate::test_utils)).
@@ -69,10 +71,10 @@ macro_rules! println {
 macro_rules! export {
     (
         start: $start:path,
-        $(memory: $memory:ident,)?
+        $(memory: $($memory:ident)and+,)?
         views: { $($view:ident: $input:literal => $output:literal),* $(,)? } $(,)?
     ) => {
-        $($crate::memory!($memory);)?
+        $($($crate::memory!($memory);)+)?
         const _: () = {
             #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "_start"))]
             #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
@@ -113,8 +115,27 @@ macro_rules! export {
 /// need no more. One written by hand calls [`input`](crate::input) before it reads,
 /// and hands its answer over by [`export_bytes`](crate::export_bytes): so the SDK
 /// knows its height, and that it ended.
+///
+/// `memory!(across_blocks)`: a promise to the host that what a block writes is the same
+/// whatever the guest's memory holds, so that it may be kept from one block to the next.
+/// What [`get`](crate::get) caches then serves later blocks, and a value that was read or
+/// written lately is not asked of the host. The caches see to their part of the promise: they
+/// hold what the host has. The rest is the guest's: a static may hold a value of the state
+/// only as long as it is what the state has, and no count, no order and no presence of what it
+/// remembers may reach what it writes. A host drops the memory whenever it likes, and at every
+/// start, so a guest that does not keep the promise builds another state on each machine.
 #[macro_export]
 macro_rules! memory {
+    (across_blocks) => {
+        const _: () = {
+            #[cfg_attr(
+                target_arch = "wasm32",
+                unsafe(export_name = "__metashrew_memory_across_blocks")
+            )]
+            #[allow(dead_code, unsafe_code, reason = "the host looks for its symbol")]
+            extern "C" fn __memory_across_blocks() {}
+        };
+    };
     (by_height) => {
         const _: () = {
             #[cfg_attr(

@@ -18,6 +18,7 @@ use crate::host::running;
 use crate::limits::Allowance;
 use crate::read_time::{CallReads, ReadTime};
 use crate::scout::{READS_PER_STATE, ScoutControl};
+use crate::stack::Offsets;
 
 /// The data of an instance's wasmtime store.
 pub(crate) struct Context {
@@ -28,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) buffers: Buffers,
     pub(crate) allowance: Allowance,
     pub(crate) deadline: Deadline,
+    /// Where the guest's own code is in what runs.
+    pub(crate) offsets: Arc<Offsets>,
 }
 
 impl Context {

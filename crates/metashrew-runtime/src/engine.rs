@@ -16,14 +16,16 @@ use wasmtime::{
 use crate::error::LoadError;
 use crate::limits::MAX_TABLE_ELEMENTS;
 use crate::options::ModuleCache;
+use crate::runner::MAX_KEPT_MEMORY;
+use crate::stack;
 use crate::view::Room;
 
-/// The wasm stack of a call, in bytes: the same on every host, so that a guest's
-/// recursion ends at the same depth.
-const WASM_STACK: usize = 1024 * 1024;
+/// The stack of a fibre, in bytes: whatever a guest may use of it, and room for host functions.
+/// Pages that are never reached take no memory.
+const FIBRE_STACK: usize = stack::NATIVE + HOST_STACK;
 
-/// The stack of a fibre, in bytes: the wasm stack, and room for host functions.
-const FIBRE_STACK: usize = 2 * 1024 * 1024;
+/// What host functions may take of a stack, in bytes.
+const HOST_STACK: usize = 1024 * 1024;
 
 /// The time between two epoch ticks: how long a view runs before it gives way,
 /// and how late a deadline or a cancelled call is noticed.
@@ -31,7 +33,7 @@ pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(2);
 
 /// Memory of a finished indexing instance that stays mapped for the next block,
 /// in bytes: page faults are a fifth of a block's time.
-const INDEX_KEEP_RESIDENT: usize = 512 * 1024 * 1024;
+const INDEX_KEEP_RESIDENT: usize = MAX_KEPT_MEMORY;
 
 /// Blocks that may be processed at a time.
 const INDEX_SLOTS: u32 = 8;
@@ -116,7 +118,7 @@ pub(crate) fn viewing_without_pool() -> Engine {
 }
 
 /// All that a guest can observe is fixed here.
-fn deterministic() -> Config {
+pub(crate) fn deterministic() -> Config {
     let mut config = Config::new();
     config
         .cranelift_nan_canonicalization(true)
@@ -129,7 +131,7 @@ fn deterministic() -> Config {
         .wasm_extended_const(true)
         .wasm_multi_memory(false)
         .wasm_memory64(false)
-        .max_wasm_stack(WASM_STACK)
+        .max_wasm_stack(stack::NATIVE)
         .async_stack_size(FIBRE_STACK)
         .concurrency_support(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable);

@@ -66,7 +66,7 @@ impl fmt::Display for GuestBacktrace {
 /// The guest did something wrong; every host sees the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GuestFault {
-    /// A WebAssembly trap: unreachable code, division by zero, stack overflow…
+    /// A WebAssembly trap: unreachable code, division by zero, more stack than a guest may use…
     #[error("the guest trapped: {trap}{backtrace}")]
     Trap {
         /// What the trap was.
@@ -137,6 +137,13 @@ pub enum HostFault {
     /// No instance could be made, or the guest's memory could not grow although it may.
     #[error("the machine could not give the guest what it may have: {0}")]
     Resources(String),
+    /// The stack that this machine gives a guest ended before the limit that all machines
+    /// share: other machines may go on.
+    #[error("the stack of this machine ended before the limit that all machines share{backtrace}")]
+    Stack {
+        /// Where.
+        backtrace: GuestBacktrace,
+    },
     /// The host's own code panicked.
     #[error("the host panicked: {0}")]
     Panic(String),

@@ -7,6 +7,7 @@ use metashrew_store::ReadError;
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::error::{BlockError, GuestBacktrace, GuestFault, HostFault};
+use crate::stack::Offsets;
 
 /// Why one call of a guest ended, before it is known whose call it was.
 #[derive(Debug)]
@@ -59,17 +60,27 @@ impl From<ReadError> for Fault {
 }
 
 impl Fault {
-    /// Classifies what wasmtime returned from a call.
-    pub(crate) fn of(error: wasmtime::Error) -> Self {
-        let frames = backtrace(&error);
-        match error.downcast::<Self>() {
-            Ok(fault) => fault.at(frames),
-            Err(error) => match error.downcast_ref::<Trap>() {
-                Some(trap) => Self::Guest(GuestFault::Trap {
+    /// Classifies what wasmtime returned from a call of code with these `offsets`.
+    pub(crate) fn of(error: wasmtime::Error, offsets: &Offsets) -> Self {
+        let backtrace = backtrace(&error, offsets);
+        let counts_stack = || innermost(&error).is_some_and(|at| offsets.counts_stack(at));
+        match error.downcast_ref::<Trap>() {
+            // The native stack has room for all that may be counted, and more.
+            Some(Trap::StackOverflow) => Self::Host(HostFault::Stack { backtrace }),
+            Some(trap) => {
+                let trap = if counts_stack() {
+                    Trap::StackOverflow
+                } else {
+                    *trap
+                };
+                Self::Guest(GuestFault::Trap {
                     trap: trap.to_string(),
-                    backtrace: frames,
-                }),
-                None => Self::Host(HostFault::Resources(format!("{error:#}"))),
+                    backtrace,
+                })
+            }
+            None => match error.downcast::<Self>() {
+                Ok(fault) => fault.at(backtrace),
+                Err(error) => Self::Host(HostFault::Resources(format!("{error:#}"))),
             },
         }
     }
@@ -111,7 +122,13 @@ impl Fault {
     }
 }
 
-fn backtrace(error: &wasmtime::Error) -> GuestBacktrace {
+/// Where in the compiled module the innermost frame is.
+fn innermost(error: &wasmtime::Error) -> Option<usize> {
+    let trace = error.downcast_ref::<WasmBacktrace>()?;
+    trace.frames().first()?.module_offset()
+}
+
+fn backtrace(error: &wasmtime::Error, offsets: &Offsets) -> GuestBacktrace {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else {
         return GuestBacktrace::default();
     };
@@ -121,7 +138,7 @@ fn backtrace(error: &wasmtime::Error) -> GuestBacktrace {
             None => format!("function {}", frame.func_index()),
         };
         match frame.module_offset() {
-            Some(offset) => format!("{name} at {offset:#x}"),
+            Some(offset) => format!("{name} at {:#x}", offsets.original(offset)),
             None => name,
         }
     });

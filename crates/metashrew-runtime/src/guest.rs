@@ -1,6 +1,7 @@
 //! A guest, compiled and checked: what it exports and how it is instantiated.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use metashrew_abi::imports;
 use sha2::{Digest, Sha256};
@@ -9,24 +10,31 @@ use wasmtime::{Engine, ExternType, FuncType, InstancePre, Module, ModuleExport};
 use crate::context::Context;
 use crate::error::{LoadError, ViewError};
 use crate::host::{self, Waits};
+use crate::stack::{self, Counted, Offsets};
 
 /// The export by which a guest says that its caches are partitioned by height,
 /// so that one instance may answer for every block.
 pub(crate) const HEIGHT_PARTITIONED: &str = "__metashrew_height_partitioned";
 
+/// The export by which a guest asks to keep its memory from one block to the next.
+const MEMORY_ACROSS_BLOCKS: &str = "__metashrew_memory_across_blocks";
+
 /// The export by which a guest takes the number of bytes that its own caches may
-/// have: `(i32) -> ()`. Called once on an instance that answers views.
+/// have: `(i32) -> ()`. Called once on an instance that answers views, or whose memory is
+/// kept across blocks.
 const CACHE_LIMIT: &str = "__metashrew_cache_limit";
 
 /// One guest, compiled for indexing and, apart, for views.
 pub(crate) struct Guest {
     pub(crate) sha256: [u8; 32],
-    pub(crate) indexing: InstancePre<Context>,
+    pub(crate) indexing: Linked,
     /// For views; a read that is pending holds the thread.
-    pub(crate) viewing: InstancePre<Context>,
+    pub(crate) viewing: Linked,
     /// For views on fibres, which give way while a read is pending.
-    pub(crate) viewing_on_fibres: InstancePre<Context>,
+    pub(crate) viewing_on_fibres: Linked,
     pub(crate) height_partitioned: bool,
+    /// Whether what it writes does not depend on its memory, which may be kept therefore.
+    pub(crate) memory_across_blocks: bool,
     /// The function that takes the limit of the guest's caches.
     pub(crate) cache_limit: Option<ModuleExport>,
     /// Views by name, numbered.
@@ -39,7 +47,9 @@ impl Guest {
         indexing: &Engine,
         viewing: &Engine,
     ) -> Result<Self, LoadError> {
-        let module = compile(viewing, wasm)?;
+        let counted = stack::count(wasm)?;
+        let code = compile_counted(viewing, &counted)?;
+        let module = &code.module;
         if !matches!(
             module.get_export(imports::MEMORY),
             Some(ExternType::Memory(_))
@@ -49,17 +59,18 @@ impl Guest {
                 expected: "a memory",
             });
         }
-        let views = view_names(&module)
+        let views = view_names(module)
             .enumerate()
             .map(|(index, name)| (name.to_owned(), index))
             .collect();
         Ok(Self {
             sha256: Sha256::digest(wasm).into(),
-            indexing: link(indexing, &compile(indexing, wasm)?, Waits::Thread)?,
-            viewing: link(viewing, &module, Waits::Thread)?,
-            viewing_on_fibres: link(viewing, &module, Waits::Fibre)?,
+            indexing: link(&compile_counted(indexing, &counted)?, Waits::Thread)?,
+            viewing: link(&code, Waits::Thread)?,
+            viewing_on_fibres: link(&code, Waits::Fibre)?,
             height_partitioned: module.get_export(HEIGHT_PARTITIONED).is_some(),
-            cache_limit: takes_cache_limit(&module)
+            memory_across_blocks: module.get_export(MEMORY_ACROSS_BLOCKS).is_some(),
+            cache_limit: takes_cache_limit(module)
                 .then(|| module.get_export_index(CACHE_LIMIT))
                 .flatten(),
             views,
@@ -97,9 +108,36 @@ pub(crate) struct View<'a> {
     pub(crate) index: usize,
 }
 
+/// A module that counts its stack, compiled.
+pub(crate) struct Code {
+    pub(crate) module: Module,
+    offsets: Arc<Offsets>,
+}
+
+/// Compiled code with all its imports: instances are made of it.
+pub(crate) struct Linked {
+    pub(crate) instances: InstancePre<Context>,
+    pub(crate) offsets: Arc<Offsets>,
+}
+
+impl Linked {
+    pub(crate) fn module(&self) -> &Module {
+        self.instances.module()
+    }
+}
+
 /// Compiles `wasm`, or takes it from the cache.
-pub(crate) fn compile(engine: &Engine, wasm: &[u8]) -> Result<Module, LoadError> {
-    Module::from_binary(engine, wasm).map_err(|error| LoadError::Invalid(format!("{error:#}")))
+pub(crate) fn compile(engine: &Engine, wasm: &[u8]) -> Result<Code, LoadError> {
+    compile_counted(engine, &stack::count(wasm)?)
+}
+
+fn compile_counted(engine: &Engine, counted: &Counted<'_>) -> Result<Code, LoadError> {
+    let module = Module::from_binary(engine, &counted.wasm)
+        .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+    Ok(Code {
+        module,
+        offsets: Arc::clone(&counted.offsets),
+    })
 }
 
 /// Every export that can be called as a view, `__meta` included.
@@ -123,12 +161,14 @@ fn is_view(ty: &FuncType) -> bool {
     ty.params().len() == 0 && ty.results().len() == 1 && ty.results().all(|ty| ty.is_i32())
 }
 
-pub(crate) fn link(
-    engine: &Engine,
-    module: &Module,
-    waits: Waits,
-) -> Result<InstancePre<Context>, LoadError> {
-    host::linker(engine, module, waits)?
+/// Gives `code` what it imports.
+pub(crate) fn link(code: &Code, waits: Waits) -> Result<Linked, LoadError> {
+    let module = &code.module;
+    let instances = host::linker(module.engine(), module, waits)?
         .instantiate_pre(module)
-        .map_err(|error| LoadError::Import(format!("{error:#}")))
+        .map_err(|error| LoadError::Import(format!("{error:#}")))?;
+    Ok(Linked {
+        instances,
+        offsets: Arc::clone(&code.offsets),
+    })
 }

@@ -4,14 +4,14 @@ use metashrew_abi::imports;
 use metashrew_abi::proto::IndexerMetadata;
 use metashrew_store::{GuestId, Store};
 use prost::Message;
-use wasmtime::{ExternType, InstancePre, Module};
+use wasmtime::ExternType;
 
-use crate::context::{Call, Context};
+use crate::context::Call;
 use crate::deadline::Deadline;
 use crate::engine::{self, Ticker};
 use crate::error::LoadError;
 use crate::fault::Fault;
-use crate::guest::{Guest, View, compile, link, view_names};
+use crate::guest::{Code, Guest, Linked, View, compile, link, view_names};
 use crate::host::Waits;
 use crate::instance::Instance;
 use crate::limits::Allowance;
@@ -77,7 +77,8 @@ pub struct MemorySize {
 pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
     let room = Room::of(&ViewOptions::default());
     let engine = engine::viewing(&ModuleCache::Off, &room, 0, tables::count(wasm)?)?;
-    let module = compile(&engine, wasm)?;
+    let code = compile(&engine, wasm)?;
+    let module = &code.module;
     let exported = |name| module.get_export(name);
     let memory = match exported(imports::MEMORY) {
         Some(ExternType::Memory(memory)) => Some(MemorySize {
@@ -91,7 +92,7 @@ pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
         Some(ExternType::Func(ty)) if ty.params().len() == 0 && ty.results().len() == 0
     );
     let (meta, views): (Vec<&str>, Vec<&str>) =
-        view_names(&module).partition(|name| *name == imports::META);
+        view_names(module).partition(|name| *name == imports::META);
     let _epochs = Ticker::start(&engine, || ())?;
     Ok(ModuleReport {
         imports: module.imports().map(|import| import_of(&import)).collect(),
@@ -105,7 +106,7 @@ pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
         views: views.into_iter().map(str::to_owned).collect(),
         memory,
         indexes,
-        meta: (!meta.is_empty()).then(|| metadata(&module)),
+        meta: (!meta.is_empty()).then(|| metadata(&code)),
     })
 }
 
@@ -162,13 +163,13 @@ fn describe(ty: &ExternType) -> String {
 }
 
 /// Calls `__meta` over an empty state.
-fn metadata(module: &Module) -> Result<IndexerMetadata, String> {
-    let guest = link(module.engine(), module, Waits::Thread).map_err(|error| error.to_string())?;
+fn metadata(code: &Code) -> Result<IndexerMetadata, String> {
+    let guest = link(code, Waits::Thread).map_err(|error| error.to_string())?;
     metadata_of(&guest)
 }
 
 /// Calls `__meta` of a guest that has one, over an empty state.
-fn metadata_of(guest: &InstancePre<Context>) -> Result<IndexerMetadata, String> {
+fn metadata_of(guest: &Linked) -> Result<IndexerMetadata, String> {
     let view = View {
         name: imports::META,
         index: 0,

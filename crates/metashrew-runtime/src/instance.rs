@@ -1,19 +1,24 @@
 //! One instance of a guest: made, called, and thrown away after a fault.
+//!
+//! Guests always run on a fibre, whose stack has the size that their limit needs, whatever
+//! stack the caller's thread has.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use metashrew_abi::{buffer, imports};
-use metashrew_store::{State, WriteSet};
-use wasmtime::{Extern, InstancePre, Memory, Store, StoreContextMut, TypedFunc};
+use metashrew_store::{State, WriteSet, wait};
+use wasmtime::{Extern, Memory, Store, StoreContextMut, TypedFunc, WasmParams, WasmResults};
 
 use crate::context::{Buffers, Call, Context};
 use crate::deadline::{Deadline, TICKS_BETWEEN_CHECKS};
 use crate::error::{GuestBacktrace, GuestFault};
 use crate::fault::Fault;
-use crate::guest::{Guest, View};
+use crate::guest::{Guest, Linked, View};
 use crate::limits::Allowance;
 use crate::memory::bad_pointer;
 use crate::prepared::START_TYPE;
@@ -39,26 +44,25 @@ const MAX_KEPT_ANSWER: usize = 64 * 1024;
 impl Instance {
     /// A fresh instance that is about to run `call`.
     pub(crate) fn create(
-        guest: &InstancePre<Context>,
+        guest: &Linked,
         call: Call,
         allowance: Allowance,
         deadline: Deadline,
     ) -> Result<Self, Fault> {
-        let mut store = new_store(guest, call, allowance, deadline);
-        let instance = guarded(|| guest.instantiate(&mut store))?;
-        Self::complete(store, instance)
+        wait(Self::create_async(guest, call, allowance, deadline))
     }
 
-    /// As [`Instance::create`], on a fibre: a start section that never ends can
-    /// be interrupted without holding up its thread.
+    /// As [`Instance::create`]: a start section that never ends can be interrupted without
+    /// holding up its thread.
     pub(crate) async fn create_async(
-        guest: &InstancePre<Context>,
+        guest: &Linked,
         call: Call,
         allowance: Allowance,
         deadline: Deadline,
     ) -> Result<Self, Fault> {
         let mut store = new_store(guest, call, allowance, deadline);
-        let instance = guarded_async(guest.instantiate_async(&mut store)).await?;
+        let ended = guarded(guest.instances.instantiate_async(&mut store)).await;
+        let instance = ended.map_err(|ended| ended.fault(&store))?;
         Self::complete(store, instance)
     }
 
@@ -77,12 +81,10 @@ impl Instance {
     }
 
     /// Tells a guest that wants to know it how many bytes its own caches may have.
-    /// On a fibre if the call `yields`.
     pub(crate) async fn set_cache_limit(
         &mut self,
         guest: &Guest,
         bytes: usize,
-        yields: bool,
     ) -> Result<(), Fault> {
         let Some(export) = &guest.cache_limit else {
             return Ok(());
@@ -91,13 +93,11 @@ impl Instance {
         else {
             return Ok(());
         };
-        let function = function.typed::<i32, ()>(&self.store).map_err(Fault::of)?;
+        let Ok(function) = function.typed::<i32, ()>(&self.store) else {
+            return Ok(());
+        };
         let limit = i32::try_from(bytes).unwrap_or(i32::MAX);
-        if yields {
-            guarded_async(function.call_async(&mut self.store, limit)).await
-        } else {
-            guarded(|| function.call(&mut self.store, limit))
-        }
+        self.call(&function, limit).await
     }
 
     /// Gives the call its input.
@@ -135,15 +135,13 @@ impl Instance {
 
     /// Runs `_start`, and returns what it flushed.
     pub(crate) fn start(&mut self) -> Result<WriteSet, Fault> {
-        let start = self.start_function()?;
-        guarded(|| start.call(&mut self.store, ()))?;
-        self.take_writes()
+        wait(self.start_async())
     }
 
-    /// As [`Instance::start`], on a fibre.
+    /// As [`Instance::start`], giving way where the call's deadline says so.
     pub(crate) async fn start_async(&mut self) -> Result<WriteSet, Fault> {
         let start = self.start_function()?;
-        guarded_async(start.call_async(&mut self.store, ())).await?;
+        self.call(&start, ()).await?;
         self.take_writes()
     }
 
@@ -151,27 +149,35 @@ impl Instance {
     pub(crate) fn scout(mut self) -> (Result<(), Fault>, u64) {
         let result = self
             .start_function()
-            .and_then(|start| guarded(|| start.call(&mut self.store, ())));
+            .and_then(|start| wait(self.call(&start, ())));
         let call = &self.store.data().call;
         (result, call.as_ref().map_or(0, Call::scouted_reads))
     }
 
     /// Runs a view, and returns its answer of at most `max_output` bytes.
     pub(crate) fn view(&mut self, view: View<'_>, max_output: usize) -> Result<Bytes, Fault> {
-        let function = self.view_function(view)?;
-        let pointer = guarded(|| function.call(&mut self.store, ()))?;
-        self.answer(view, pointer, max_output)
+        wait(self.view_async(view, max_output))
     }
 
-    /// As [`Instance::view`], on a fibre that gives way at every epoch tick.
+    /// As [`Instance::view`], giving way where the call's deadline says so.
     pub(crate) async fn view_async(
         &mut self,
         view: View<'_>,
         max_output: usize,
     ) -> Result<Bytes, Fault> {
         let function = self.view_function(view)?;
-        let pointer = guarded_async(function.call_async(&mut self.store, ())).await?;
+        let pointer = self.call(&function, ()).await?;
         self.answer(view, pointer, max_output)
+    }
+
+    async fn call<P, R>(&mut self, function: &TypedFunc<P, R>, parameters: P) -> Result<R, Fault>
+    where
+        P: WasmParams + Sync,
+        R: WasmResults + Sync,
+    {
+        guarded(function.call_async(&mut self.store, parameters))
+            .await
+            .map_err(|ended| ended.fault(&self.store))
     }
 
     fn answer(&mut self, view: View<'_>, pointer: i32, max_output: usize) -> Result<Bytes, Fault> {
@@ -222,7 +228,7 @@ impl Instance {
 }
 
 fn new_store(
-    guest: &InstancePre<Context>,
+    guest: &Linked,
     call: Call,
     allowance: Allowance,
     deadline: Deadline,
@@ -233,6 +239,7 @@ fn new_store(
         buffers: Buffers::default(),
         allowance,
         deadline,
+        offsets: Arc::clone(&guest.offsets),
     };
     let mut store = Store::new(guest.module().engine(), context);
     store.limiter(|context| &mut context.allowance);
@@ -255,23 +262,29 @@ fn missing(name: &str, expected: &'static str) -> Fault {
     })
 }
 
-/// Runs a guest: traps and panics of host functions come back as faults, after
-/// either of which the instance must not be used again.
-fn guarded<T>(run: impl FnOnce() -> wasmtime::Result<T>) -> Result<T, Fault> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(result) => result.map_err(Fault::of),
-        Err(payload) => Err(Fault::panic(payload.as_ref())),
+/// How a guest's run ended other than well. The instance must not be used again.
+enum Ended {
+    Failed(wasmtime::Error),
+    Panicked(Box<dyn Any + Send>),
+}
+
+impl Ended {
+    fn fault(self, store: &Store<Context>) -> Fault {
+        match self {
+            Self::Failed(error) => Fault::of(error, &store.data().offsets),
+            Self::Panicked(payload) => Fault::panic(payload.as_ref()),
+        }
     }
 }
 
-/// As [`guarded`], for a guest on a fibre.
-async fn guarded_async<T>(run: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Fault> {
+/// Runs a guest: traps and panics of host functions come back as values.
+async fn guarded<T>(run: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Ended> {
     let mut run = pin!(run);
     std::future::poll_fn(
         |task| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(task))) {
             Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(result)) => Poll::Ready(result.map_err(Fault::of)),
-            Err(payload) => Poll::Ready(Err(Fault::panic(payload.as_ref()))),
+            Ok(Poll::Ready(result)) => Poll::Ready(result.map_err(Ended::Failed)),
+            Err(payload) => Poll::Ready(Err(Ended::Panicked(payload))),
         },
     )
     .await

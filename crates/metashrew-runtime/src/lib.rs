@@ -21,8 +21,10 @@ mod memory;
 mod options;
 mod prepared;
 mod read_time;
+mod runner;
 mod runtime;
 mod scout;
+mod stack;
 mod tables;
 mod view;
 
@@ -35,6 +37,7 @@ pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
 pub use options::{ModuleCache, RuntimeOptions, Scope, ScoutOptions, ViewOptions};
 pub use prepared::PreparedGuest;
 pub use read_time::BlockReads;
+pub use runner::BlockRunner;
 pub use runtime::MetashrewRuntime;
 pub use scout::{ScoutControl, ScoutEnd, Scouted};
 pub use view::{

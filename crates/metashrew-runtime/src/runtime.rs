@@ -19,6 +19,7 @@ use crate::limits::Allowance;
 use crate::options::{RuntimeOptions, ScoutOptions};
 use crate::prepared::PreparedGuest;
 use crate::read_time::{BlockReads, ReadTime};
+use crate::runner::BlockRunner;
 use crate::scout::{self, ScoutControl, ScoutMemory, Scouted};
 use crate::view::{
     Chain, PendingBlock, PendingOffer, Room, ViewAnswer, ViewCall, ViewCount, ViewEngine, ViewStats,
@@ -195,6 +196,20 @@ impl MetashrewRuntime {
         )
         .and_then(|mut instance| instance.start())
         .map_err(Fault::into_block_error)
+    }
+
+    /// Runs the guest over the blocks of a chain, one after the other, and keeps its memory
+    /// from one to the next if it asks for that.
+    pub fn block_runner(&self) -> BlockRunner {
+        BlockRunner::new(self.clone())
+    }
+
+    pub(crate) fn guest(&self) -> &Guest {
+        &self.shared.guest
+    }
+
+    pub(crate) fn read_time(&self) -> &Arc<ReadTime> {
+        &self.shared.block_reads
     }
 
     /// Runs the guest over a block that is not due yet, on the state as it is, for what it

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use metashrew_store::State;
-use wasmtime::InstancePre;
 
-use crate::context::{Call, Context};
+use crate::context::Call;
 use crate::deadline::Deadline;
 use crate::fault::Fault;
+use crate::guest::Linked;
 use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::options::ScoutOptions;
@@ -141,7 +141,7 @@ impl Drop for Place<'_> {
 
 /// Runs a scout to its end.
 pub(crate) fn run(
-    guest: &InstancePre<Context>,
+    guest: &Linked,
     memory: &Arc<ScoutMemory>,
     options: &ScoutOptions,
     (height, block): (u32, Bytes),

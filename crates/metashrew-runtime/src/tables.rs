@@ -79,7 +79,7 @@ mod tests {
     }
 
     fn answer(engine: &Engine, wasm: &[u8]) -> Vec<i32> {
-        let guest = link(engine, &compile(engine, wasm).unwrap(), Waits::Thread).unwrap();
+        let guest = link(&compile(engine, wasm).unwrap(), Waits::Thread).unwrap();
         let call = Call::view(Store::in_memory().snapshot().latest(), 0);
         let deadline = Deadline::after(Duration::from_mins(1), false);
         let mut instance =
@@ -109,6 +109,30 @@ mod tests {
             for engine in [pooled, engine::viewing_without_pool()] {
                 assert_eq!(answer(&engine, &wasm), expect, "{growths:?}");
             }
+        }
+    }
+
+    #[test]
+    fn modules_of_many_parts_load_with_a_pool_and_without() {
+        let room = Room::of(&ViewOptions::default());
+        let engines = [
+            engine::viewing(&ModuleCache::Off, &room, 0, 1).unwrap(),
+            engine::viewing_without_pool(),
+        ];
+        // More than the 1 MiB of an instance that the pool allows unless it is told to.
+        let globals = "(global (mut v128) (v128.const i64x2 0 0))".repeat(200_000);
+        let functions = "(func)".repeat(2_000);
+        let elements: Vec<_> = (0..2_000).map(|function| function.to_string()).collect();
+        let elements = elements.join(" ");
+        let data = r#"(data (i32.const 0) "d")"#.repeat(2_000);
+        let text = format!(
+            r#"(module {functions} {globals} {data} (memory (export "memory") 1) (table 2000 funcref)
+                 (elem (i32.const 0) {elements})
+                 (func (export "v") (result i32) (i32.store (i32.const 0) (i32.const 0)) (i32.const 4)))"#
+        );
+        let wasm = wat::parse_str(text).unwrap();
+        for engine in &engines {
+            assert!(answer(engine, &wasm).is_empty());
         }
     }
 

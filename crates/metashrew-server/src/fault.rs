@@ -206,6 +206,7 @@ fn of_host(fault: &HostFault) -> RpcError {
     let kind = match fault {
         HostFault::Store(_) => "store",
         HostFault::Resources(_) => "resources",
+        HostFault::Stack { .. } => "stack",
         HostFault::Panic(_) => "panic",
     };
     object(HOST_FAULT, chain(fault), json!({ "kind": kind }))

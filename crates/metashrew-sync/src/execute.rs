@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
-use metashrew_runtime::{BlockError, HostFault, MetashrewRuntime};
+use metashrew_runtime::{BlockError, BlockRunner, HostFault, MetashrewRuntime};
 use metashrew_store::{BlockRef, Overlay, State, WriteSet};
 
 use crate::error::IndexError;
@@ -37,6 +37,8 @@ pub(crate) struct Processed {
 
 pub(crate) struct Executor {
     pub(crate) runtime: MetashrewRuntime,
+    /// Has the guest's memory, if that is kept from one block to the next.
+    pub(crate) runner: BlockRunner,
     pub(crate) blocks: Blocks,
     pub(crate) queue: Arc<Queue>,
     pub(crate) executed: Sender<Executed>,
@@ -137,9 +139,8 @@ impl Executor {
             since,
         }));
         let bytes = fetched.bytes.clone();
-        let height = fetched.block.height;
         self.scouts.begin(fetched.place, &state);
-        let result = self.runtime.process_block_on(state, height, bytes);
+        let result = self.runner.process(state, &fetched.block, bytes);
         self.scouts.end();
         self.progress.set_running(None);
         self.progress.spend(Span::Executing, since);

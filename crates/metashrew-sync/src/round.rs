@@ -99,6 +99,7 @@ impl<'a> Round<'a> {
         let (alive, scouts) = crossbeam_channel::bounded(0);
         let executor = Executor {
             scouts: Scouts::new(indexer, &queue, alive),
+            runner: indexer.runtime.block_runner(),
             runtime: indexer.runtime.clone(),
             blocks: Blocks::new(
                 Arc::clone(&queue),

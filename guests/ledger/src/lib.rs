@@ -16,7 +16,7 @@ use views::{cached, get, stats, sum};
 
 metashrew_core::export! {
     start: index,
-    memory: by_height,
+    memory: by_height and across_blocks,
     views: {
         get: "a key" => "its value, empty if there is none",
         sum: "numbers of accounts, a byte each; none are all"

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use metashrew_store::{BlockHash, BlockRecord, State, Store, wait};
 use parking_lot::Mutex;
 use tracing::Instrument;
-use wasmtime::InstancePre;
 
 use super::call::{Basis, Route, ViewAnswer, ViewAt, ViewCall};
 use super::chain::{CallContext, Chain, Position};
@@ -21,12 +20,12 @@ use super::session::{Session, Sessions};
 use super::stats::ViewStats;
 use super::terms::Wanted;
 use super::visit::Visit;
-use crate::context::{Call, Context};
+use crate::context::Call;
 use crate::deadline::{Alarms, Deadline};
 use crate::engine::Ticker;
 use crate::error::ViewError;
 use crate::fault::Fault;
-use crate::guest::{Guest, View};
+use crate::guest::{Guest, Linked, View};
 use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::options::{Scope, ViewOptions};
@@ -107,7 +106,7 @@ impl ViewEngine {
     }
 
     /// The guest as views instantiate it.
-    pub(super) fn instances(&self) -> &InstancePre<Context> {
+    pub(super) fn instances(&self) -> &Linked {
         match self.alarms {
             Some(_) => &self.guest.viewing_on_fibres,
             None => &self.guest.viewing,
@@ -132,7 +131,7 @@ impl ViewEngine {
         let mut instance =
             Instance::create(&self.guest.viewing, call, self.allowance(true), deadline)
                 .map_err(|fault| Self::error(fault, self.options.timeout))?;
-        let told = instance.set_cache_limit(&self.guest, self.room.guest_caches, false);
+        let told = instance.set_cache_limit(&self.guest, self.room.guest_caches);
         wait(told).map_err(|fault| Self::error(fault, self.options.timeout))?;
         let (wanted, limit) = (instance.memory_bytes(), self.room.kept_instance);
         if wanted > limit {

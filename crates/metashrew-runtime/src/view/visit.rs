@@ -195,10 +195,9 @@ impl<'a> Visit<'a> {
             )
             .await?;
         engine.desk.count_created();
-        let on_fibre = self.on_fibre();
         let instance = self.instance.insert(instance);
         instance
-            .set_cache_limit(&engine.guest, engine.room.guest_caches, on_fibre)
+            .set_cache_limit(&engine.guest, engine.room.guest_caches)
             .await?;
         self.run(question).await
     }

@@ -190,6 +190,15 @@ fn every_sdk_guest_takes_a_limit_and_some_promise_to_keep_heights_apart() {
 }
 
 #[test]
+fn only_the_ledger_asks_for_memory_across_blocks() {
+    for name in ["addresses", "blocks", "ledger", "memo", "session"] {
+        let module = Module::new(&Engine::default(), wasm(name)).unwrap();
+        let marker = module.get_export("__metashrew_memory_across_blocks");
+        assert_eq!(marker.is_some(), name == "ledger", "{name}");
+    }
+}
+
+#[test]
 fn a_warm_view_asks_the_host_for_nothing() {
     let mut ledger = Guest::new("ledger");
     let accounts: Vec<u8> = (0..1000u32).map(|number| number.to_le_bytes()[0]).collect();

@@ -58,6 +58,42 @@ fn guests_that_rewrite_keys_give_that_state_on_disk_too() {
 }
 
 #[test]
+fn a_guest_that_asks_for_it_has_its_memory_from_the_first_block_to_the_last() {
+    let wasm = wat::parse_str(
+        r#"(module
+             (import "env" "__flush" (func $flush (param i32)))
+             (memory (export "memory") 1)
+             (global $seen (mut i32) (i32.const 0))
+             (data (i32.const 0) "\06\00\00\00\0a\01n\0a\01v")
+             (func (export "__metashrew_memory_across_blocks"))
+             (func (export "_start")
+               (global.set $seen (i32.add (global.get $seen) (i32.const 1)))
+               (i32.store8 (i32.const 9) (global.get $seen))
+               (call $flush (i32.const 4))))"#,
+    )
+    .unwrap();
+    let chain = chain(40);
+    let store = Store::in_memory();
+    let node = FakeNode::new(&chain);
+    let seen = |store: &Store| store.snapshot().latest().get(b"n").unwrap().unwrap().value[0];
+    let run = |exit_at| {
+        let options = IndexOptions {
+            exit_at,
+            ..options()
+        };
+        indexer(&wasm, &store, &node, options)
+            .run(&Stop::new())
+            .unwrap()
+    };
+    let blocks = u8::try_from(chain.blocks().len()).unwrap();
+    run(Some(10));
+    let first = seen(&store);
+    // A later run begins without.
+    run(None);
+    assert_eq!(first + seen(&store), blocks);
+}
+
+#[test]
 fn progress_counts_blocks_bytes_and_keys() {
     let chain = chain(40);
     let store = Store::in_memory();

@@ -1,0 +1,122 @@
+//! Runs the guest over the blocks of a chain, and keeps its memory from one to the next if it
+//! asks for that.
+
+use bytes::Bytes;
+use metashrew_store::{BlockRef, State, WriteSet};
+
+use crate::context::Call;
+use crate::deadline::Deadline;
+use crate::error::BlockError;
+use crate::fault::Fault;
+use crate::instance::Instance;
+use crate::limits::Allowance;
+use crate::runtime::MetashrewRuntime;
+
+/// What a guest's caches may hold while it indexes, in bytes: half of what may be kept. A guest
+/// that keeps no memory across blocks is not told.
+const CACHE_LIMIT: usize = MAX_KEPT_MEMORY / 2;
+
+/// Bytes of memory that are kept for the next block at most, on every machine alike: as many as
+/// stay mapped for it in any case.
+pub(crate) const MAX_KEPT_MEMORY: usize = 512 << 20;
+
+/// Runs the guest over one block after the other.
+///
+/// A guest that exports `__metashrew_memory_across_blocks` promises that what it writes never
+/// depends on what its memory holds. Its instance is kept for the next block, if that block
+/// stands on the one it ran last, and the memory is 512 MiB at most. After a fault, a rollback
+/// or any other block it is gone, and with the runner. Every other guest runs each block on a
+/// fresh instance, as [`MetashrewRuntime::process_block_on`] does for all.
+pub struct BlockRunner {
+    runtime: MetashrewRuntime,
+    kept: Option<Kept>,
+}
+
+/// An instance that has run a block, and which one.
+struct Kept {
+    instance: Instance,
+    block: BlockRef,
+    /// The store's generation then: a rollback begins another.
+    generation: u64,
+}
+
+impl BlockRunner {
+    pub(crate) fn new(runtime: MetashrewRuntime) -> Self {
+        Self {
+            runtime,
+            kept: None,
+        }
+    }
+
+    /// Runs the guest over the block `block`, whose bytes are `bytes`, on top of `state`:
+    /// the state after its parent, committed or not. Returns what the guest writes; commits
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`MetashrewRuntime::process_block`].
+    pub fn process(
+        &mut self,
+        state: State,
+        block: &BlockRef,
+        bytes: Bytes,
+    ) -> Result<WriteSet, BlockError> {
+        let generation = state.snapshot().generation();
+        let kept = self.kept.take();
+        if let Some(kept) = kept.filter(|kept| kept.precedes(block, &state)) {
+            let call = self.call(state.clone(), block, bytes.clone());
+            let mut instance = kept.instance;
+            instance.prepare(call, Deadline::default());
+            match instance.start() {
+                Ok(writes) => {
+                    self.keep(instance, block, generation);
+                    return Ok(writes);
+                }
+                // A host that has just been started would have had a fresh one.
+                Err(fault) => {
+                    tracing::debug!("block failed on kept memory, trying without: {fault}");
+                }
+            }
+        }
+        let call = self.call(state, block, bytes);
+        let (instance, writes) = self.run_fresh(call).map_err(Fault::into_block_error)?;
+        self.keep(instance, block, generation);
+        Ok(writes)
+    }
+
+    fn call(&self, state: State, block: &BlockRef, bytes: Bytes) -> Call {
+        Call::index(state, block.height, bytes).timed(self.runtime.read_time())
+    }
+
+    fn run_fresh(&self, call: Call) -> Result<(Instance, WriteSet), Fault> {
+        let guest = self.runtime.guest();
+        let (allowance, deadline) = (Allowance::unlimited(), Deadline::default());
+        let mut instance = Instance::create(&guest.indexing, call, allowance, deadline)?;
+        if guest.memory_across_blocks {
+            metashrew_store::wait(instance.set_cache_limit(guest, CACHE_LIMIT))?;
+        }
+        let writes = instance.start()?;
+        Ok((instance, writes))
+    }
+
+    fn keep(&mut self, mut instance: Instance, block: &BlockRef, generation: u64) {
+        let asks = self.runtime.guest().memory_across_blocks;
+        if asks && instance.memory_bytes() <= MAX_KEPT_MEMORY {
+            instance.finish();
+            self.kept = Some(Kept {
+                instance,
+                block: *block,
+                generation,
+            });
+        }
+    }
+}
+
+impl Kept {
+    /// Whether `block` stands on the block it ran last, and `state` is the state after that.
+    fn precedes(&self, block: &BlockRef, state: &State) -> bool {
+        block.parent == self.block.hash
+            && block.height.checked_sub(1) == Some(self.block.height)
+            && state.height() == Some(self.block.height)
+            && state.snapshot().generation() == self.generation
+    }
+}
