@@ -47,12 +47,6 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-impl From<GuestFault> for Fault {
-    fn from(fault: GuestFault) -> Self {
-        Self::Guest(fault)
-    }
-}
-
 impl From<ReadError> for Fault {
     fn from(error: ReadError) -> Self {
         Self::Host(error.into())

@@ -96,7 +96,8 @@ impl Instance {
         let Ok(function) = function.typed::<i32, ()>(&self.store) else {
             return Ok(());
         };
-        let limit = i32::try_from(bytes).unwrap_or(i32::MAX);
+        // The guest reads it as unsigned.
+        let limit = u32::try_from(bytes).unwrap_or(u32::MAX).cast_signed();
         self.call(&function, limit).await
     }
 

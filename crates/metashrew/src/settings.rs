@@ -114,9 +114,18 @@ impl Start {
         }
     }
 
+    /// Where the compiled guest is kept. The library wants a directory in full.
+    fn guest_cache(&self) -> ModuleCache {
+        match &self.guest_cache {
+            None => ModuleCache::User,
+            Some(path) if path.as_os_str() == "off" => ModuleCache::Off,
+            Some(path) => ModuleCache::At(std::path::absolute(path).unwrap_or(path.clone())),
+        }
+    }
+
     pub(crate) fn runtime_options(&self) -> RuntimeOptions {
         RuntimeOptions {
-            cache: ModuleCache::User,
+            cache: self.guest_cache(),
             views: ViewOptions {
                 pending_timeout: Duration::from_millis(self.node.pending_timeout_ms),
                 ..self.views.options(bytes(self.memory.views))

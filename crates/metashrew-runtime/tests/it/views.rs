@@ -1,5 +1,6 @@
 //! Stateful views: memory persists, answers do not depend on it, faults are alone.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use metashrew_runtime::{GuestFault, HostFault, Scope, ViewError};
@@ -126,6 +127,30 @@ fn partitioned_counter() -> Vec<u8> {
                (i32.const 16)))"#,
     )
     .unwrap()
+}
+
+#[test]
+fn a_guest_is_told_the_limit_of_its_caches_as_unsigned() {
+    let wasm = wat::parse_str(
+        r#"(module
+             (import "env" "__flush" (func $flush (param i32)))
+             (memory (export "memory") 1)
+             (func (export "__metashrew_cache_limit") (param i32)
+               (i32.store (i32.const 12) (i32.const 4))
+               (i32.store (i32.const 16) (local.get 0)))
+             (func (export "_start") (call $flush (i32.const 8)))
+             (func (export "told") (result i32) (i32.const 16)))"#,
+    )
+    .unwrap();
+    let bench = Bench::with(&wasm, |views| {
+        views.instances = NonZeroUsize::MIN;
+        views.memory_budget = 1 << 34;
+        views.max_instance_memory = 1 << 34;
+    });
+    bench.index_to(0, 1);
+    let told = bench.view("told", b"", &BlockId::Latest);
+    let told = u32::from_le_bytes(told.try_into().unwrap());
+    assert!(told > u32::MAX / 2, "{told}");
 }
 
 #[test]

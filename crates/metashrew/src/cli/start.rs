@@ -35,6 +35,11 @@ pub(crate) struct Start {
     #[arg(long, value_name = "FILE", env = "METASHREW_INDEXER")]
     pub(crate) indexer: PathBuf,
 
+    /// Where the compiled guest is kept, so that the next start need not compile it: a directory, or
+    /// `off` for nowhere [default: the user's cache directory]
+    #[arg(long, value_name = "DIR", env = "METASHREW_GUEST_CACHE")]
+    pub(crate) guest_cache: Option<PathBuf>,
+
     /// Where the blocks are if there is no node: a file of framed blocks (as Core's blk*.dat), a
     /// directory of such files, or one raw block [default: none, see --rpc-url]
     #[arg(long, value_name = "PATH", env = "METASHREW_BLOCKS")]

@@ -21,6 +21,18 @@ fn exit_at_ends_once_the_height_is_durable() {
 }
 
 #[test]
+fn the_compiled_guest_is_kept_where_the_flag_says() {
+    let place = Place::new(2);
+    let (kept, off) = (place.path("compiled"), place.path("off"));
+    // Relative to where the command runs.
+    succeed(&mut place.start(&["--exit-at", "1", "--guest-cache", "compiled"]));
+    assert!(std::fs::read_dir(&kept).unwrap().next().is_some());
+    std::fs::remove_dir_all(&kept).unwrap();
+    succeed(&mut place.start(&["--exit-at", "1", "--guest-cache", "off"]));
+    assert!(!kept.exists() && !off.exists());
+}
+
+#[test]
 fn it_resumes_where_it_stopped() {
     let place = Place::new(20);
     for exit_at in ["3", "4", "20"] {
