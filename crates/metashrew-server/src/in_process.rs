@@ -1,4 +1,4 @@
-//! The methods without a transport, so that fuzzers and benches can ask them.
+//! The methods without a transport, for fuzzers and tests.
 
 use std::sync::Arc;
 

@@ -30,10 +30,10 @@ pub(crate) struct Arguments<'a, const N: usize> {
 impl<'a, const N: usize> Arguments<'a, N> {
     /// Sorts `params`, an array or an object, by the method's parameter `names`.
     pub(crate) fn read(
-        params: Option<&'a RawValue>,
+        params: Option<&'a str>,
         names: [&'static str; N],
     ) -> Result<Self, RpcError> {
-        Self::parse(params.map_or("[]", RawValue::get), names, String::new())
+        Self::parse(params.unwrap_or("[]"), names, String::new())
     }
 
     /// Sorts what stands in the parameter `within`, an array or an object.
@@ -295,8 +295,7 @@ mod tests {
     const NAMES: [&str; 3] = ["function", "input", "block"];
 
     fn read(json: &str) -> Result<(String, Vec<u8>, BlockId), String> {
-        let params: &RawValue = serde_json::from_str(json).unwrap();
-        let params = Some(params).filter(|params| params.get() != "null");
+        let params = Some(json).filter(|json| *json != "null");
         let read = || {
             let arguments = Arguments::read(params, NAMES)?;
             Ok((

@@ -24,8 +24,6 @@ pub(crate) struct Rpc {
     requests: Arc<RequestCounts>,
     /// Bytes of a request.
     max_request: usize,
-    /// Entries of a batch, and calls of a multicall.
-    max_batch: usize,
 }
 
 impl Rpc {
@@ -42,6 +40,7 @@ impl Rpc {
                 at_a_time: options.batch_parallel,
                 max_length: options.max_response as usize,
             },
+            max_batch: options.max_batch,
             telemetry,
             offload: Offload::new(options.batch_parallel),
         };
@@ -49,17 +48,16 @@ impl Rpc {
             context: Arc::new(context),
             requests,
             max_request: options.max_request as usize,
-            max_batch: options.max_batch,
         }
     }
 
     /// The answer to a request; none if it is nothing but notifications. Dropping the
     /// future ends the views under way.
     pub(crate) async fn answer(&self, body: Bytes) -> Option<Answer> {
-        let (length, max_batch) = (body.len(), self.max_batch);
+        let (length, max_batch) = (body.len(), self.context.max_batch);
         let read = move || {
             Request::parse(&body, max_batch, |method, params| {
-                Call::read(method, params, max_batch)
+                Call::new(method, params, &body)
             })
         };
         match self.context.offload.run(length, read).await {

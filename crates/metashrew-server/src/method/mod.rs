@@ -13,6 +13,7 @@ mod view;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use metashrew_runtime::{Basis, Chain, MetashrewRuntime, ViewAt};
 use metashrew_store::{BlockId, BlockRecord};
 use serde_json::value::RawValue;
@@ -43,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) height_compat: HeightCompat,
     /// How the calls of a multicall or of a batch run.
     pub(crate) bounds: Bounds,
+    /// Entries of a batch, and calls of a multicall.
+    pub(crate) max_batch: usize,
     pub(crate) telemetry: Arc<Telemetry>,
     /// Where long work is done.
     pub(crate) offload: Offload,
@@ -67,11 +70,13 @@ fn basis(batch: Option<&Chain>, at: ViewAt) -> Basis<'_> {
     batch.map_or(Basis::Newest(at), |chain| Basis::In(chain, at))
 }
 
-/// A call whose parameters were read.
+/// A call as it came. Its parameters are read when its turn comes: those of all entries of
+/// a batch at once may take many times the memory of its text.
 pub(crate) struct Call {
     /// One of [`NAMES`], or empty if there is no such method.
     method: &'static str,
-    params: Result<Params, RpcError>,
+    /// JSON: an array or an object.
+    params: Option<Bytes>,
 }
 
 /// What each method is given.
@@ -87,13 +92,12 @@ enum Params {
 }
 
 impl Call {
-    /// Reads the parameters of `method`; a multicall may have `max_batch` calls.
-    pub(crate) fn read(method: &str, params: Option<&RawValue>, max_batch: usize) -> Self {
+    /// `params` stands in `body`.
+    pub(crate) fn new(method: &str, params: Option<&RawValue>, body: &Bytes) -> Self {
         let known = NAMES.into_iter().find(|name| *name == method);
-        let method = known.unwrap_or_default();
         Self {
-            method,
-            params: Params::read(method, params, max_batch),
+            method: known.unwrap_or_default(),
+            params: params.map(|params| body.slice_ref(params.get().as_bytes())),
         }
     }
 
@@ -108,7 +112,10 @@ impl Call {
         context: &Arc<Context>,
         batch: Option<&Chain>,
     ) -> Result<Answer, RpcError> {
-        match self.params? {
+        let Self { method, params } = self;
+        let (length, max_batch) = (params.as_ref().map_or(0, Bytes::len), context.max_batch);
+        let read = move || Params::read(method, params.as_deref(), max_batch);
+        match context.offload.run(length, read).await?? {
             Params::View(params) => params.answer(context, batch).await,
             Params::Multicall(params) => params.answer(context, batch).await,
             Params::Preview(params) => params.answer(context, batch).await,
@@ -122,7 +129,10 @@ impl Call {
 }
 
 impl Params {
-    fn read(method: &str, params: Option<&RawValue>, max_batch: usize) -> Result<Self, RpcError> {
+    /// A multicall may have `max_batch` calls.
+    fn read(method: &str, params: Option<&[u8]>, max_batch: usize) -> Result<Self, RpcError> {
+        let params = params.map(std::str::from_utf8).transpose();
+        let params = params.map_err(|_| RpcError::PARSE)?;
         let block = || Arguments::read(params, ["block"])?.block("block");
         let none = || Arguments::read(params, []).map(drop);
         Ok(match method {
@@ -146,12 +156,13 @@ mod tests {
     #[test]
     fn every_name_has_a_method() {
         for name in NAMES {
-            let call = Call::read(name, None, 0);
-            assert_eq!(call.method(), name);
-            assert_ne!(call.params.err(), Some(RpcError::NOT_FOUND), "{name}");
+            let read = Params::read(name, None, 0);
+            assert_ne!(read.err(), Some(RpcError::NOT_FOUND), "{name}");
+            assert_eq!(Call::new(name, None, &Bytes::new()).method(), name);
         }
-        let call = Call::read("metashrew_views", None, 0);
+        let call = Call::new("metashrew_views", None, &Bytes::new());
         assert_eq!(call.method(), "");
-        assert_eq!(call.params.err(), Some(RpcError::NOT_FOUND));
+        let read = Params::read(call.method(), None, 0);
+        assert_eq!(read.err(), Some(RpcError::NOT_FOUND));
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Params {
 
 impl Params {
     /// There may be `max` calls.
-    pub(super) fn read(params: Option<&RawValue>, max: usize) -> Result<Self, RpcError> {
+    pub(super) fn read(params: Option<&str>, max: usize) -> Result<Self, RpcError> {
         let arguments = Arguments::read(params, [CALLS, "block", "options"])?;
         let options = CallOptions::default().updated(&arguments, "options", OF_VIEW)?;
         Ok(Self {

@@ -126,8 +126,7 @@ mod tests {
 
     fn read(json: &str, given: &CallOptions) -> Result<CallOptions, String> {
         let json = format!("[{json}]");
-        let params: &RawValue = serde_json::from_str(&json).unwrap();
-        let arguments = Arguments::read(Some(params), ["options"]).unwrap();
+        let arguments = Arguments::read(Some(&json), ["options"]).unwrap();
         let read = given.clone().updated(&arguments, "options", OF_VIEW);
         read.map_err(|error| error.message.into_owned())
     }

@@ -4,7 +4,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use metashrew_runtime::{Basis, BlockFrame, Chain, ViewCall, assemble_block};
 use metashrew_store::{BlockId, BlockRecord};
-use serde_json::value::RawValue;
 
 use super::options::{CallOptions, OF_PREVIEW};
 use super::{Context, anchor, basis};
@@ -29,7 +28,7 @@ pub(super) struct Params {
 }
 
 impl Params {
-    pub(super) fn read(params: Option<&RawValue>) -> Result<Self, RpcError> {
+    pub(super) fn read(params: Option<&str>) -> Result<Self, RpcError> {
         let names = [BLOCK, "function", "input", "block", "options"];
         let arguments = Arguments::read(params, names)?;
         Ok(Self {

@@ -1,7 +1,6 @@
 //! `metashrew_view`: one view's answer at one block.
 
 use metashrew_runtime::{Chain, ViewAt, ViewCall};
-use serde_json::value::RawValue;
 
 use super::options::{CallOptions, OF_VIEW};
 use super::{Context, anchor, basis};
@@ -17,7 +16,7 @@ pub(super) struct Params {
 }
 
 impl Params {
-    pub(super) fn read(params: Option<&RawValue>) -> Result<Self, RpcError> {
+    pub(super) fn read(params: Option<&str>) -> Result<Self, RpcError> {
         let arguments = Arguments::read(params, ["function", "input", "block", "options"])?;
         Ok(Self {
             function: arguments.text("function")?.into_owned(),
