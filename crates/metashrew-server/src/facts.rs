@@ -1,4 +1,4 @@
-//! What there is to tell about a running server, each fact once: its place in
+//! What there is to say about a running server, each fact once: its path in
 //! `metashrew_stats`, its metric, and its value. `metashrew_stats` and `/metrics` walk the same
 //! rows; `docs/rpc.md` and `docs/metrics.md` list them.
 
@@ -16,10 +16,10 @@ use crate::telemetry::Readings;
 
 /// One fact.
 pub(crate) struct Fact {
-    /// Its place in `metashrew_stats`: the names of the members, with dots between. Empty if it
-    /// is told as a metric alone.
+    /// Its path in `metashrew_stats`: the names of the members, with dots between. Empty if it
+    /// is a metric alone.
     path: &'static str,
-    /// None if it is told in `metashrew_stats` alone.
+    /// None if it is in `metashrew_stats` alone.
     pub(crate) metric: Option<Metric>,
     pub(crate) value: Value,
 }
@@ -41,7 +41,7 @@ pub(crate) enum Kind {
     Histogram,
 }
 
-/// What is told.
+/// The value of a fact.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
     /// Not known: `null`, and no metric.
@@ -69,7 +69,7 @@ pub(crate) enum Number {
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
     pub(crate) labels: Vec<(&'static str, Cow<'static, str>)>,
-    /// Its place in `metashrew_stats`, below that of the family.
+    /// Its path in `metashrew_stats`, below that of the family.
     members: Vec<Cow<'static, str>>,
     pub(crate) value: Number,
 }
@@ -142,7 +142,7 @@ fn sample(
 }
 
 fn json(value: impl Serialize) -> Value {
-    // What is told is made of texts and numbers, of which each can be written.
+    // It is made of texts and numbers, each of which can be written.
     Value::Json(serde_json::to_value(value).unwrap_or_default())
 }
 
@@ -188,7 +188,7 @@ impl<N: Into<Number>> From<Option<N>> for Value {
     }
 }
 
-/// The facts as `metashrew_stats` tells them: objects, whose members are in the order of the
+/// The facts as `metashrew_stats` answers them: objects, whose members are in the order of the
 /// rows.
 #[derive(Debug, Default)]
 pub(crate) struct Stats(Vec<(Cow<'static, str>, Member)>);
@@ -238,11 +238,11 @@ impl Stats {
             .0
             .iter()
             .position(|(other, member)| *other == name && matches!(member, Member::Object(_)));
-        let place = known.unwrap_or(self.0.len());
+        let index = known.unwrap_or(self.0.len());
         if known.is_none() {
             self.0.push((name, Member::Object(Self::default())));
         }
-        match self.0.get_mut(place) {
+        match self.0.get_mut(index) {
             Some((_, Member::Object(object))) => object,
             _ => unreachable!("it is an object, found or made above"),
         }

@@ -17,12 +17,12 @@ pub(crate) struct StateGuest {
 impl StateGuest {
     /// All of them, the first one first.
     pub(crate) fn all(guests: Vec<GuestFrom>) -> Vec<Self> {
-        let told = guests.into_iter().map(|entry| Self {
+        let guests = guests.into_iter().map(|entry| Self {
             sha256: hex::encode_prefixed(entry.guest.sha256),
             name: entry.guest.name,
             version: entry.guest.version,
             from: entry.first_height,
         });
-        told.collect()
+        guests.collect()
     }
 }

@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::method;
 
-/// Calls received, by method; the last place counts those of unknown methods.
+/// Calls received, by method; the last counter is that of unknown methods.
 #[derive(Debug, Default)]
 pub(crate) struct RequestCounts([AtomicU64; method::NAMES.len() + 1]);
 
 impl RequestCounts {
     pub(crate) fn count(&self, name: &str) {
-        let place = method::NAMES.iter().position(|known| *known == name);
-        if let Some(count) = self.0.get(place.unwrap_or(method::NAMES.len())) {
+        let index = method::NAMES.iter().position(|known| *known == name);
+        if let Some(count) = self.0.get(index.unwrap_or(method::NAMES.len())) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_method_has_its_place() {
+    fn every_method_has_its_counter() {
         let counts = RequestCounts::default();
         for name in method::NAMES {
             counts.count(name);

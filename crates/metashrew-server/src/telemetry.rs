@@ -1,5 +1,4 @@
-//! What there is to tell about a running server: gathered here, told by
-//! `metashrew_stats`, `/metrics` and `/ready`.
+//! The readings of a running server, for `metashrew_stats`, `/metrics` and `/ready`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

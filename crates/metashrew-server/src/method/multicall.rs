@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use metashrew_runtime::{CallContext, Chain, ViewAnswer, ViewAt, ViewCall};
+use metashrew_runtime::{
+    CallContext, Chain, GuestBacktrace, ViewAnswer, ViewAt, ViewCall, ViewError,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
 use super::Context;
 use super::anchor::{Anchor, Session};
@@ -44,7 +47,7 @@ impl Params {
         batch: Option<&Chain>,
     ) -> Result<Answer, RpcError> {
         // If the block cannot be answered for, no call could be.
-        let stands_on = context.chain(batch).at(self.at).await;
+        let stands_on = self.look_up(&context.chain(batch)).await;
         let stands_on = Arc::new(stands_on.map_err(|error| fault::of_view(&error))?);
         let anchor = (self.options.anchor).then(|| Anchor::of_context(&stands_on, context));
         let bounds = context.bounds;
@@ -74,6 +77,20 @@ impl Params {
             return Err(fault::batch_answer_too_long(bounds.max_length));
         }
         Ok(answer)
+    }
+}
+
+impl Params {
+    /// What all calls stand on, within the time that they may have: the pending block may
+    /// have to be executed first.
+    async fn look_up(&self, chain: &Chain) -> Result<CallContext, ViewError> {
+        let found = chain.at(self.at);
+        let Some(limit) = self.options.timeout else {
+            return found.await;
+        };
+        let backtrace = GuestBacktrace::default();
+        let over = |_| Err(ViewError::Timeout { limit, backtrace });
+        timeout(limit, found).await.unwrap_or_else(over)
     }
 }
 

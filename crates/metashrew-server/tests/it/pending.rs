@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
 use metashrew_runtime::{MetashrewRuntime, PendingBlock};
@@ -186,4 +187,27 @@ fn a_pending_block_that_fails_says_why() {
     }
     let counted = served.result("metashrew_stats", &json!([]));
     assert_eq!(counted["views"]["errors"]["no_pending"], 1);
+}
+
+#[test]
+fn a_multicall_waits_for_the_pending_block_no_longer_than_it_may() {
+    let mut served = Served::new();
+    let next = served.chain.mine(1).to_vec().remove(0);
+    let (open, gate) = mpsc::channel::<()>();
+    let bytes = next.bytes.to_vec();
+    let fetch = move || {
+        gate.recv()?;
+        Ok(bytes.into())
+    };
+    let parent = block_ref(&next).parent;
+    served.runtime.offer_pending(parent, fetch).unwrap();
+    let calls = |options: Value| json!([[["height"]], "pending", options]);
+    let error = served.error("metashrew_multicall", &calls(json!({ "timeout_ms": 20 })));
+    assert_eq!(error["code"], -32005);
+    assert_eq!(error["data"]["limit_ms"], 20);
+    // It goes on meanwhile, for those who wait longer.
+    open.send(()).unwrap();
+    let answers = served.result("metashrew_multicall", &calls(json!({})));
+    let height = hex::encode_prefixed(next.height.to_le_bytes());
+    assert_eq!(answers[0]["result"], height);
 }
