@@ -310,12 +310,18 @@ pub fn odd_start() -> Vec<u8> {
 /// Writes a number of new keys of 32 bytes with values of 32 bytes in every
 /// block, and reads nothing.
 pub fn flush_only(keys: u32) -> Vec<u8> {
-    flushing(keys, "(global.get $height)")
+    flushing(keys, 32, 1, "(global.get $height)")
 }
 
 /// Writes the same keys of 32 bytes in every block, with new values of 32 bytes.
 pub fn rewriting(keys: u32) -> Vec<u8> {
-    flushing(keys, "(i32.const 0)")
+    rewriting_values(keys, 32, 1)
+}
+
+/// Writes the same keys of 32 bytes in every block, with new values of `value_len` bytes,
+/// at least 32, after this many turns of an empty loop.
+pub fn rewriting_values(keys: u32, value_len: u32, turns: u32) -> Vec<u8> {
+    flushing(keys, value_len, turns, "(i32.const 0)")
 }
 
 /// Logs a text at every block, which writes nothing.
@@ -374,8 +380,17 @@ fn buffer(bytes: &[u8]) -> String {
     escaped.concat()
 }
 
-fn flushing(keys: u32, salt: &str) -> Vec<u8> {
-    let length = u64::from(keys) * 68;
+fn flushing(keys: u32, value_len: u32, turns: u32, salt: &str) -> Vec<u8> {
+    let header = element_header(value_len);
+    let store_header = (34_u64..).zip(&header).map(|(offset, byte)| {
+        format!("(i32.store8 offset={offset} (local.get $at) (i32.const {byte}))")
+    });
+    let store_header = store_header.collect::<String>();
+    let value = 34 + header.len() as u64;
+    let (key_0, key_1, key_2, rest) = (value + 8, value + 16, value + 24, value + 32);
+    let rest_len = value_len - 32;
+    let element_len = value + u64::from(value_len);
+    let length = u64::from(keys) * element_len;
     let body = format!(
         r#"
   ;; Appends an element of 32 bytes.
@@ -393,6 +408,10 @@ fn flushing(keys: u32, salt: &str) -> Vec<u8> {
     (call $reach (i32.add (local.get $message) (i32.const {length})))
     (i32.store (i32.sub (local.get $message) (i32.const 4)) (i32.const {length}))
     (local.set $at (local.get $message))
+    (local.set $left (i32.const {turns}))
+    (loop $again
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br_if $again (local.get $left)))
     (local.set $left (i32.const {keys}))
     (global.set $state (i64.shl (i64.extend_i32_u {salt}) (i64.const 32)))
     (local.set $values (i64.add (i64.const 1) (i64.shl (i64.extend_i32_u (global.get $height)) (i64.const 33))))
@@ -400,18 +419,31 @@ fn flushing(keys: u32, salt: &str) -> Vec<u8> {
       (loop $next
         (br_if $done (i32.eqz (local.get $left)))
         (call $element (local.get $at))
-        (i32.store16 offset=34 (local.get $at) (i32.const 0x200a))
-        (i64.store offset=36 (local.get $at) (i64.add (local.get $values) (i64.extend_i32_u (local.get $left))))
-        (i64.store offset=44 (local.get $at) (i64.load offset=2 (local.get $at)))
-        (i64.store offset=52 (local.get $at) (i64.load offset=10 (local.get $at)))
-        (i64.store offset=60 (local.get $at) (i64.load offset=18 (local.get $at)))
-        (local.set $at (i32.add (local.get $at) (i32.const 68)))
+        {store_header}
+        (i64.store offset={value} (local.get $at) (i64.add (local.get $values) (i64.extend_i32_u (local.get $left))))
+        (i64.store offset={key_0} (local.get $at) (i64.load offset=2 (local.get $at)))
+        (i64.store offset={key_1} (local.get $at) (i64.load offset=10 (local.get $at)))
+        (i64.store offset={key_2} (local.get $at) (i64.load offset=18 (local.get $at)))
+        (memory.fill (i32.add (local.get $at) (i32.const {rest})) (global.get $height) (i32.const {rest_len}))
+        (local.set $at (i32.add (local.get $at) (i32.const {element_len})))
         (local.set $left (i32.sub (local.get $left) (i32.const 1)))
         (br $next)))
     (call $flush (local.get $message)))
 {MIXED}{VIEWS}"#
     );
     module(MEMORY, &body)
+}
+
+/// What comes before an element of so many bytes in a message: its tag and its length.
+fn element_header(len: u32) -> Vec<u8> {
+    let mut header = vec![0x0a];
+    let mut rest = len;
+    while rest >= 0x80 {
+        header.push(rest.to_le_bytes()[0] | 0x80);
+        rest >>= 7;
+    }
+    header.push(rest.to_le_bytes()[0]);
+    header
 }
 
 fn unknown_import(start: &str) -> Vec<u8> {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::rng::Rng;
 
@@ -41,6 +41,30 @@ enum Change {
     Sync(Inode),
     /// They happen together.
     Name(Vec<Naming>),
+}
+
+/// One thing that was done to a file or directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its path at the time, below where the file system was mounted.
+    pub path: PathBuf,
+    /// What was done.
+    pub kind: StepKind,
+}
+
+/// What was done to a file or directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    /// It was made, which does not give it a name yet: the path is empty.
+    Created,
+    /// It got its name, in the place of what had it.
+    Named,
+    /// It lost its name.
+    Removed,
+    /// Bytes were written to it, or it was cut or lengthened.
+    Written,
+    /// It was synced.
+    Synced,
 }
 
 /// All that was done to a file system, in order.
@@ -131,6 +155,42 @@ impl Recording {
         self.changes.len()
     }
 
+    /// All that was done, in order: at moment M the first M steps had been.
+    pub fn steps(&self) -> Vec<Step> {
+        let mut names = BTreeMap::new();
+        let step = |change: &Change| match change {
+            Change::Create { .. } => (None, StepKind::Created),
+            Change::Write(inode, ..) | Change::SetLen(inode, _) => {
+                (Some(*inode), StepKind::Written)
+            }
+            Change::Sync(inode) => (Some(*inode), StepKind::Synced),
+            Change::Name(namings) => {
+                let named = namings.iter().find_map(|(_, _, inode)| *inode);
+                let kind = named.map_or(StepKind::Removed, |_| StepKind::Named);
+                (named, kind)
+            }
+        };
+        let of = |change: &Change| {
+            let (inode, kind) = step(change);
+            let mut path = PathBuf::new();
+            if let Change::Name(namings) = change {
+                for (directory, name, inode) in namings {
+                    match inode {
+                        Some(inode) => {
+                            names.insert(*inode, (*directory, name.clone()));
+                        }
+                        None => path = path_of(&names, *directory).join(name),
+                    }
+                }
+            }
+            if let Some(inode) = inode {
+                path = path_of(&names, inode);
+            }
+            Step { path, kind }
+        };
+        self.changes.iter().map(of).collect()
+    }
+
     pub(crate) fn create(&mut self, directory: Inode, name: &OsStr, is_directory: bool) -> Inode {
         let inode = self.now.contents.len();
         self.record(Change::Create { is_directory });
@@ -186,6 +246,13 @@ impl Recording {
             disk.apply(change);
         }
         disk.lose(rng).write_out(ROOT, target)
+    }
+}
+
+fn path_of(names: &BTreeMap<Inode, (Inode, OsString)>, inode: Inode) -> PathBuf {
+    match names.get(&inode) {
+        Some((directory, name)) => path_of(names, *directory).join(name),
+        None => PathBuf::new(),
     }
 }
 
@@ -279,6 +346,35 @@ mod tests {
                 .collect()
         };
         (0..20).map(image).collect()
+    }
+
+    #[test]
+    fn steps_tell_what_was_done_to_which_path() {
+        let mut recording = Recording::default();
+        let directory = recording.create(ROOT, "d".as_ref(), true);
+        let file = recording.create(directory, "a".as_ref(), false);
+        recording.write(file, 0, b"bytes");
+        recording.rename((directory, "a".as_ref()), (ROOT, "b".as_ref()));
+        recording.sync(file);
+        recording.remove(ROOT, "b".as_ref());
+        let steps = recording.steps();
+        let steps: Vec<_> = steps
+            .iter()
+            .map(|step| (step.path.to_str().unwrap(), step.kind))
+            .collect();
+        assert_eq!(
+            steps,
+            [
+                ("", StepKind::Created),
+                ("d", StepKind::Named),
+                ("", StepKind::Created),
+                ("d/a", StepKind::Named),
+                ("d/a", StepKind::Written),
+                ("b", StepKind::Named),
+                ("b", StepKind::Synced),
+                ("b", StepKind::Removed),
+            ]
+        );
     }
 
     #[test]

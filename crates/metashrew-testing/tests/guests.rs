@@ -25,6 +25,7 @@ fn guests_assemble() {
         guests::odd_start(),
         guests::flush_only(5000),
         guests::rewriting(5000),
+        guests::rewriting_values(5000, 500, 1),
     ];
     for module in &modules {
         assert!(module.starts_with(b"\0asm\x01\0\0\0"));

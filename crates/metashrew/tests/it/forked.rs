@@ -13,6 +13,17 @@ use metashrew_testing::records::records;
 
 use crate::harness::{Place, succeed};
 
+/// What the guest does for each block.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) keys: u32,
+    /// At least 32.
+    pub(crate) value_len: u32,
+    /// Of an empty loop. They keep many blocks from being committed, and so written out,
+    /// together.
+    pub(crate) turns: u32,
+}
+
 /// A directory with a guest, and chains to be indexed one after the other.
 pub(crate) struct Forked {
     pub(crate) place: Place,
@@ -23,9 +34,11 @@ pub(crate) struct Forked {
 
 impl Forked {
     /// A chain of so many blocks, and branches that leave the one before so many blocks
-    /// below its end, and get as far beyond it. The guest writes so many keys a block.
-    pub(crate) fn new(keys: u32, blocks: usize, depths: &[u32]) -> Self {
-        let place = Place::with(&guests::rewriting(keys), blocks);
+    /// below its end, and get as far beyond it. The guest writes the same keys in every
+    /// block.
+    pub(crate) fn new(load: Load, blocks: usize, depths: &[u32]) -> Self {
+        let guest = guests::rewriting_values(load.keys, load.value_len, load.turns);
+        let place = Place::with(&guest, blocks);
         let mut chains = vec![place.chain.clone()];
         for (depth, seed) in depths.iter().zip(100..) {
             let last = chains.last().unwrap();
@@ -85,7 +98,9 @@ impl Forked {
         let mut command = self.place.metashrew(&["start", "--indexer", "guest.wasm"]);
         command
             .args(["--blocks", "blocks.dat", "--listen", "127.0.0.1:0"])
-            .args(["--reorg-horizon", "1000", "--db"])
+            .args(["--reorg-horizon", "1000", "--min-free-space", "0"])
+            // So little that recent writes are written out all the time.
+            .args(["--cache", "16MiB", "--db"])
             .arg(database)
             .args(flags);
         command

@@ -121,9 +121,12 @@ impl Place {
     }
 }
 
-/// The binary, without anything from the environment that would change what it does.
+/// The binary, or another one that `METASHREW_TEST_BINARY` names, without anything from the
+/// environment that would change what it does.
 pub(crate) fn metashrew() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_metashrew"));
+    let binary = std::env::var_os("METASHREW_TEST_BINARY");
+    let mut command =
+        Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_metashrew").into()));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("METASHREW_") {
             command.env_remove(name);
@@ -217,6 +220,15 @@ impl Running {
                 return line;
             }
         }
+    }
+
+    /// Whether it has said this on stderr by now.
+    pub(crate) fn has_said(&mut self, text: &str) -> bool {
+        for line in self.lines.get_mut().unwrap().try_iter() {
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+        }
+        self.seen.contains(text)
     }
 
     pub(crate) fn call(&self, method: &str, params: &Value) -> Value {

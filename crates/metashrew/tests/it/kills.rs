@@ -1,111 +1,226 @@
-//! Killed at random moments, the database holds every block that was served, and nothing
+//! Killed at any moment, the database holds every block that was served, and nothing
 //! that an undisturbed run does not.
+//!
+//! Blocks write so much, and the caches are so small, that the engine writes out and merges
+//! tables all the time. Many kills wait for a moment of these before they strike, and what
+//! was under way is read off the files that are left.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use metashrew_store::BlockRecord;
 use metashrew_testing::rng::Rng;
+use serde_json::json;
 
-use crate::forked::Forked;
+use crate::engine_files::{UnderWay, has_log, under_way};
+use crate::forked::{Forked, Load};
 use crate::harness::Running;
 
 /// How many kills, unless the environment says.
 const KILLS: usize = 40;
 const SETTING: &str = "METASHREW_TEST_KILLS";
+/// Which moments are drawn, unless the environment says.
+const SEED: u64 = 11;
+const SEED_SETTING: &str = "METASHREW_TEST_KILLS_SEED";
 
-/// Keys that every block writes anew.
-const KEYS: u32 = 200;
+/// With the versions that they supersede that is 1.8 MB a block: with the least cache, a flush every
+/// other block, and a compaction every eight.
+const LOAD: Load = Load {
+    keys: 1_000,
+    value_len: 800,
+    turns: 5_000_000,
+};
 /// So many that it takes several kills to get to the end.
-const BLOCKS: usize = 100;
+const BLOCKS: usize = 120;
 /// How deep the branches are.
-const DEPTHS: [u32; 3] = [3, 20, 60];
+const DEPTHS: [u32; 3] = [3, 20, 50];
 /// A process is killed within so many milliseconds.
 const WITHIN: u64 = 400;
-
 /// A process that is to get on is killed after up to so many further blocks.
-const FURTHER: u64 = 40;
+const FURTHER: u64 = 30;
 
-/// Starts and kills once, on the way to the block at height `end`; `last` was the last one
-/// before. Returns the height that was served last.
-fn start_and_kill(
-    forked: &Forked,
-    database: &Path,
-    rng: &mut Rng,
-    last: u32,
-    end: u32,
-) -> Option<u32> {
-    let mut command = forked.start(database, &[]);
-    let moment = Duration::from_millis(rng.below(WITHIN));
-    if rng.chance(400) {
-        // Before it serves, perhaps.
-        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-        let moment = Instant::now() + moment;
-        while Instant::now() < moment {
-            std::thread::yield_now();
+/// When to kill.
+#[derive(Debug)]
+enum Moment {
+    /// So long after the start: before it serves, perhaps.
+    Start(Duration),
+    /// So long after it began to serve.
+    Time(Duration),
+    /// Once a height is served.
+    Height(u32),
+    /// Once this is under way, beyond a height.
+    UnderWay(UnderWay, u32),
+    /// So long after it said that it rolls back, if it does.
+    Rollback(Duration),
+    /// So long after it was told to stop, beyond a height.
+    Stop(Duration, u32),
+}
+
+impl Moment {
+    /// The database stands at `last`, perhaps to be rolled back, and the chain ends at `end`.
+    fn draw(rng: &mut Rng, last: u32, rolls_back: bool, end: u32) -> Self {
+        let millis = |rng: &mut Rng, within| Duration::from_millis(rng.below(within));
+        let further = |rng: &mut Rng| end.min(last + u32::try_from(rng.below(FURTHER)).unwrap());
+        let seen = [
+            UnderWay::Flush,
+            UnderWay::FlushedTable,
+            UnderWay::MergedTable,
+            UnderWay::Switch,
+        ];
+        if rolls_back && rng.chance(500) {
+            return Self::Rollback(millis(rng, 30));
         }
+        match rng.below(10) {
+            0 => Self::Start(millis(rng, WITHIN)),
+            1 | 2 => Self::Start(millis(rng, WITHIN / 8)),
+            3 => Self::Time(millis(rng, WITHIN)),
+            4 | 5 => Self::Height(further(rng)),
+            6 => Self::Stop(millis(rng, 60), further(rng)),
+            _ => {
+                let seen = seen[rng.index(seen.len())];
+                Self::UnderWay(seen, further(rng))
+            }
+        }
+    }
+}
+
+fn spin(duration: Duration) {
+    let moment = Instant::now() + duration;
+    while Instant::now() < moment {
+        std::thread::yield_now();
+    }
+}
+
+/// What a process did before it was killed.
+#[derive(Default)]
+struct Life {
+    /// The height that was served last.
+    served: Option<u32>,
+    flushes: u64,
+    compactions: u64,
+}
+
+/// Starts and kills once, on the way to the block at height `end`.
+fn start_and_kill(forked: &Forked, database: &Path, moment: &Moment, end: u32) -> Life {
+    let mut command = forked.start(database, &[]);
+    if let Moment::Start(after) = moment {
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        spin(*after);
         child.kill().unwrap();
         child.wait().unwrap();
-        return None;
+        return Life::default();
     }
-    let running = Running::spawn(&mut command);
+    let mut running = Running::spawn(&mut command);
     let mut served = None;
-    if rng.chance(500) {
-        let moment = Instant::now() + moment;
-        while Instant::now() < moment {
-            served = running.served_height().or(served);
+    let mut reached = |running: &Running, height| {
+        served = running.served_height().or(served);
+        served >= Some(height)
+    };
+    match moment {
+        Moment::Start(_) => {}
+        Moment::Time(after) => spin(*after),
+        Moment::Height(height) => while !reached(&running, *height) {},
+        Moment::UnderWay(what, height) => {
+            while !reached(&running, *height) {}
+            while !under_way(database).contains(what) && !reached(&running, end) {}
         }
-    } else {
-        // However slow the machine is.
-        let height = end.min(last + u32::try_from(rng.below(FURTHER)).unwrap());
-        while served < Some(height) {
-            served = running.served_height().or(served);
+        Moment::Rollback(after) => {
+            while !running.has_said("are undone") && !reached(&running, end) {}
+            spin(*after);
+        }
+        Moment::Stop(after, height) => {
+            while !reached(&running, *height) {}
+            running.signal("TERM");
+            spin(*after);
         }
     }
-    if rng.chance(300) {
-        // While it stops, which writes out what is in the log.
-        running.signal("TERM");
-        let moment = Instant::now() + Duration::from_millis(rng.below(60));
-        while Instant::now() < moment {
-            std::thread::yield_now();
-        }
-    }
+    reached(&running, end);
+    let stats = running.try_call("metashrew_stats", &json!([]));
+    let count = |name: &str| {
+        let counted = stats.as_ref().map(|stats| &stats["result"]["engine"][name]);
+        counted.and_then(serde_json::Value::as_u64).unwrap_or(0)
+    };
+    let life = Life {
+        served,
+        flushes: count("flushes"),
+        compactions: count("compactions"),
+    };
     running.kill();
-    served
+    life
+}
+
+/// What the kills hit.
+#[derive(Debug, Default)]
+struct Hits {
+    /// Before the end of a chain.
+    indexing: usize,
+    /// Batches were to be read from the log, and it had not begun to serve.
+    replay: usize,
+    /// The blocks that were to be undone were, or not, and no other was there yet.
+    rollback: usize,
+    under_way: BTreeMap<UnderWay, usize>,
+    flushes: u64,
+    compactions: u64,
+}
+
+fn number(setting: &str, default: u64) -> u64 {
+    std::env::var(setting).map_or(default, |number| number.parse().unwrap())
 }
 
 #[test]
 fn kills_lose_nothing_that_was_served() {
-    let kills = std::env::var(SETTING).map_or(KILLS, |kills| kills.parse().unwrap());
-    let forked = Forked::new(KEYS, BLOCKS, &DEPTHS);
+    let kills = number(SETTING, KILLS as u64);
+    let forked = Forked::new(LOAD, BLOCKS, &DEPTHS);
     let database = forked.place.path("db");
-    let mut rng = Rng::new(11);
-    let (mut interrupted, mut chain, mut lives) = (0, 0, 0);
-    let mut last = None;
+    let mut rng = Rng::new(number(SEED_SETTING, SEED));
+    let mut hits = Hits::default();
+    let (mut chain, mut lives) = (0, 0);
+    let mut last: Option<BlockRecord> = None;
     forked.write(0..=0);
     for kill in 0..kills {
         let end = forked.height(chain);
-        let served = start_and_kill(&forked, &database, &mut rng, last.unwrap_or(0), end);
-        let context = format!("kill {kill}, chain {chain}");
+        let before = last.map(|tip| tip.height);
+        let is_old_end = |tip: BlockRecord| chain > 0 && forked.is_end(chain - 1, &tip);
+        let rolls_back = last.is_some_and(is_old_end);
+        let moment = Moment::draw(&mut rng, before.unwrap_or(0), rolls_back, end);
+        let had_log = has_log(&database);
+        let life = start_and_kill(&forked, &database, &moment, end);
+        let context = format!("kill {kill}, chain {chain}, {moment:?}");
+        let left = under_way(&database);
         let tip = forked.check(&database, &context);
         let height = tip.map(|tip| tip.height);
         // What is below the fork stays, whatever is rolled back.
-        let kept = match chain {
-            0 => last,
-            _ => last.min(Some(forked.fork_height(chain))),
-        };
-        assert!(height >= kept, "{context}: {height:?} after {last:?}");
+        let fork = (chain > 0).then(|| forked.fork_height(chain));
+        let kept = fork.map_or(before, |fork| before.min(Some(fork)));
+        assert!(height >= kept, "{context}: {height:?} after {before:?}");
         // A height beyond the chain before was served of this one.
-        let of_this_chain =
-            served.filter(|served| chain == 0 || *served > forked.height(chain - 1));
+        let of_this_chain = life
+            .served
+            .filter(|served| chain == 0 || *served > forked.height(chain - 1));
         assert!(
             height >= of_this_chain,
-            "{context}: {height:?} of {served:?}"
+            "{context}: {height:?} of {:?}",
+            life.served
         );
-        last = height;
-        if !tip.is_some_and(|tip| forked.is_end(chain, &tip)) {
-            interrupted += 1;
-        } else if chain + 1 < forked.len() {
+        let is_end = tip.is_some_and(|tip| forked.is_end(chain, &tip));
+        hits.indexing += usize::from(!is_end);
+        hits.replay += usize::from(had_log && matches!(moment, Moment::Start(_)));
+        hits.rollback += usize::from(
+            matches!(moment, Moment::Rollback(_))
+                && (tip.is_some_and(is_old_end) || height == fork),
+        );
+        for it in left {
+            *hits.under_way.entry(it).or_default() += 1;
+        }
+        hits.flushes += life.flushes;
+        hits.compactions += life.compactions;
+        last = tip;
+        if !is_end {
+            continue;
+        }
+        if chain + 1 < forked.len() {
             chain += 1;
             forked.write(0..=chain);
         } else {
@@ -115,14 +230,27 @@ fn kills_lose_nothing_that_was_served() {
             forked.write(0..=0);
         }
     }
-    // How many depends on how fast the machine is.
-    assert!(interrupted > 0, "no kill hit indexing");
+    eprintln!("{kills} kills, {lives} databases to the end: {hits:?}");
     let end = forked.len() - 1;
     forked.write(0..=end);
     forked.index(&database, end);
     let tip = forked.check(&database, "at the end").unwrap();
     assert!(forked.is_end(end, &tip));
-    eprintln!(
-        "{kills} kills, {interrupted} before the end of a chain, {lives} databases to the end"
-    );
+    check_hits(&hits);
+}
+
+/// That the kills hit what they are for. How many do depends on how fast the machine is.
+fn check_hits(hits: &Hits) {
+    assert!(hits.flushes > 20, "{hits:?}");
+    assert!(hits.compactions > 5, "{hits:?}");
+    assert!(hits.indexing > 0, "{hits:?}");
+    // A switch is over too soon for that: `power_cuts.rs` tries each of its steps.
+    let all = [
+        UnderWay::Flush,
+        UnderWay::FlushedTable,
+        UnderWay::MergedTable,
+    ];
+    for what in all {
+        assert!(hits.under_way.contains_key(&what), "no {what:?}: {hits:?}");
+    }
 }

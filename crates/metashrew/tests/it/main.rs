@@ -11,6 +11,7 @@ mod checks;
 mod configuration;
 mod damaged;
 mod docs;
+mod engine_files;
 mod failures;
 mod followed;
 mod forked;
