@@ -13,6 +13,7 @@ pub struct Since {
     cpu: Duration,
     own: Duration,
     written: u64,
+    handed: u64,
 }
 
 /// What was spent.
@@ -25,6 +26,8 @@ pub struct Cost {
     pub own: Duration,
     /// Bytes sent to the disk.
     pub written: u64,
+    /// Bytes handed to the system to be written, whether to a disk or not.
+    pub handed: u64,
 }
 
 impl Since {
@@ -34,6 +37,7 @@ impl Since {
             cpu: all_threads()?,
             own: own_thread()?,
             written: field("/proc/self/io", "write_bytes:")?,
+            handed: field("/proc/self/io", "wchar:")?,
         })
     }
 
@@ -43,6 +47,7 @@ impl Since {
             cpu: all_threads()?.saturating_sub(self.cpu),
             own: own_thread()?.saturating_sub(self.own),
             written: field("/proc/self/io", "write_bytes:")? - self.written,
+            handed: field("/proc/self/io", "wchar:")? - self.handed,
         })
     }
 }

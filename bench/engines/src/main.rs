@@ -1,8 +1,8 @@
 //! `engines [BLOCKS] [WRITES PER BLOCK] [NAME]`: runs every candidate whose name
 //! contains NAME and prints a Markdown table.
 //!
-//! `engines large KEYS [NAME]`, `engines history [VERSIONS] [NAME]` and
-//! `engines compression FILE`: see the modules of these names.
+//! `engines large KEYS [NAME]`, `engines history [VERSIONS] [NAME]`,
+//! `engines compression FILE` and `engines values BYTES`: see the modules of these names.
 
 mod compression;
 mod cost;
@@ -15,6 +15,7 @@ mod redb_engine;
 #[cfg(feature = "rocksdb")]
 mod rocksdb_engine;
 mod store_engine;
+mod values;
 mod workload;
 
 use std::fs;
@@ -107,6 +108,7 @@ fn main() -> Result<()> {
                 .map_or(Ok(20_000_000), |text| text.parse())?;
             return history::run(versions, &word(&mut arguments));
         }
+        Some("values") => return values::run(word(&mut arguments).parse()?),
         Some("compression") => return compression::run(&word(&mut arguments)),
         Some(other) => anyhow::bail!("there is nothing called `{other}`"),
         None => {}

@@ -85,6 +85,10 @@ fn engine(health: Option<&EngineHealth>) -> Vec<Fact> {
             "Runs of tables that no compaction has merged yet, of the key space that has most"] = health.new_runs;
         "engine.compaction_debt_bytes" [Bytes "metashrew_engine_compaction_debt"
             "Tables that compaction has still to move to where they belong"] = health.compaction_debt_bytes;
+        "engine.pinned_bytes" [Bytes "metashrew_engine_pinned"
+            "Tables that were merged, and memory of recent writes, that only views of earlier blocks keep"] = health.pinned_bytes;
+        "engine.oldest_view_seconds" [Gauge "metashrew_engine_oldest_view_seconds"
+            "How long the oldest view that is held has not shown the last batch any more"] = health.oldest_view;
         "engine.stalls" [Counter "metashrew_engine_stalls"
             "Commits that had to wait for tables to be written"] = health.stalls;
         "engine.stalled_seconds" [Counter "metashrew_engine_stalled_seconds"

@@ -442,6 +442,8 @@ fn the_engine_tells_how_it_is() {
         compactions: 14,
         written_bytes: 15,
         failures: 16,
+        pinned_bytes: 17,
+        oldest_view: Duration::from_millis(18_500),
     };
     let engine = Telling(MemoryBackend::default(), health);
     let served = Setup {
@@ -474,6 +476,8 @@ fn the_engine_tells_how_it_is() {
         ("compactions_total", None, "compactions", 14.0),
         ("written_bytes_total", None, "written_bytes", 15.0),
         ("failures_total", None, "failures", 16.0),
+        ("pinned_bytes", None, "pinned_bytes", 17.0),
+        ("oldest_view_seconds", None, "oldest_view_seconds", 18.5),
     ] {
         check(
             &families,

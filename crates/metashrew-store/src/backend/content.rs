@@ -6,6 +6,7 @@ use std::fs::File;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use lsm_tree::Slice;
 use tempfile::TempDir;
@@ -83,12 +84,14 @@ impl Content {
     }
 }
 
-/// A content that is being read.
+/// The content after one batch, being read.
 pub(super) struct ContentView {
+    number: u64,
     // Dropped in this order: the lock is let go when the tables are.
-    pub(super) content: Arc<Content>,
-    pub(super) index: Arc<Index>,
-    pub(super) hold: Arc<Hold>,
+    /// Replaced by others of the same batch.
+    pub(super) content: ArcSwap<Content>,
+    index: Arc<Index>,
+    hold: Arc<Hold>,
 }
 
 /// What whoever reads tables holds on to, to be let go after them.
@@ -110,13 +113,22 @@ impl Drop for Hold {
 }
 
 impl ContentView {
+    pub(super) fn new(content: Arc<Content>, index: Arc<Index>, hold: Arc<Hold>) -> Self {
+        Self {
+            number: content.number,
+            content: ArcSwap::new(content),
+            index,
+            hold,
+        }
+    }
+
     fn find(&self, space: Space, key: TreeKey<'_>) -> Result<Option<Bytes>, BackendError> {
-        if let Some(change) = self.content.find_in_layers(&self.index, space, key) {
+        let content = self.content.load();
+        if let Some(change) = content.find_in_layers(&self.index, space, key) {
             self.index.count_hit(key.hash);
             return Ok(change.map(Bytes::copy_from_slice));
         }
-        let found = self
-            .content
+        let found = content
             .tables(space)
             .get(key)
             .map_err(|error| BackendError::new("reading a key", error))?;
@@ -126,7 +138,7 @@ impl ContentView {
 
 impl View for ContentView {
     fn batch(&self) -> BatchNumber {
-        BatchNumber(self.content.number)
+        BatchNumber(self.number)
     }
 
     fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>> {
@@ -142,11 +154,12 @@ impl View for ContentView {
         if is_empty(&start, &end) {
             return Scan::new(std::iter::empty());
         }
-        let layers = self.content.layers.iter().filter_map(|layer| {
+        let content = self.content.load();
+        let layers = content.layers.iter().filter_map(|layer| {
             LayerScan::new(Arc::clone(layer), space, &start, &end).map(Source::Layer)
         });
         let (first, last) = (start.clone().map(Slice::from), end.clone().map(Slice::from));
-        let tables = Tables::scan(self.content.tables(space), &first, &last);
+        let tables = Tables::scan(content.tables(space), &first, &last);
         Scan::new(MergedScan::new(
             layers.chain(tables.map(Source::Tables)),
             Arc::clone(&self.hold),
@@ -158,7 +171,7 @@ impl fmt::Debug for ContentView {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("ContentView")
-            .field("batch", &self.content.number)
+            .field("batch", &self.number)
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::content::{Content, ContentView, Hold};
+use super::content::{Content, Hold};
 use super::damage::{self, corrupt};
 use super::durable::DurableRecord;
 use super::engine::Engine;
@@ -223,11 +223,7 @@ fn failed(error: lsm_tree::Error) -> OpenError {
 
 impl Backend for Disk {
     fn view(&self) -> Arc<dyn View> {
-        Arc::new(ContentView {
-            content: self.engine.content(),
-            index: Arc::clone(&self.engine.index),
-            hold: Arc::clone(&self.hold),
-        })
+        self.engine.view(&self.hold)
     }
 
     fn write(&self, batch: Batch) -> Result<BatchNumber, BackendError> {

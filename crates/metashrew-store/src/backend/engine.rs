@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::content::Content;
+use super::content::{Content, ContentView, Hold};
 use super::coordination::Coordination;
 use super::health::{Counters, EngineHealth};
 use super::index::Index;
@@ -20,6 +20,7 @@ use super::layer::Layer;
 use super::log::Log;
 use super::settings::Limits;
 use super::trees::{Tree, Trees};
+use super::views::Views;
 use super::{BackendError, Batch, ErrorKind};
 
 /// A commit waits while a tree has so many runs that are as they were flushed: each makes
@@ -31,12 +32,13 @@ const LAYERS_TO_MERGE: usize = 8;
 
 pub(super) struct Engine {
     pub(super) trees: Trees,
-    pub(super) index: Arc<Index>,
+    index: Arc<Index>,
     pub(super) counters: Counters,
     limits: Limits,
     content: ArcSwap<Content>,
     /// Held while the content is replaced.
     changing: Mutex<()>,
+    views: Views,
     log: Log,
     /// Of the log, for those who must not wait for it.
     log_bytes: AtomicU64,
@@ -57,6 +59,7 @@ impl Engine {
             limits,
             content: ArcSwap::from_pointee(content),
             changing: Mutex::default(),
+            views: Views::default(),
             log_bytes: AtomicU64::new(log.bytes()),
             synced: AtomicU64::new(log.synced()),
             unfinished: AtomicU64::default(),
@@ -66,16 +69,29 @@ impl Engine {
         }
     }
 
-    pub(super) fn content(&self) -> Arc<Content> {
+    fn content(&self) -> Arc<Content> {
         self.content.load_full()
+    }
+
+    /// A view of the last batch, which holds on to `hold`.
+    pub(super) fn view(&self, hold: &Arc<Hold>) -> Arc<ContentView> {
+        // Or the content might be replaced before the view is known.
+        let _changing = self.changing.lock();
+        let (index, hold) = (Arc::clone(&self.index), Arc::clone(hold));
+        let view = Arc::new(ContentView::new(self.content(), index, hold));
+        self.views.add(&view);
+        view
     }
 
     /// Replaces the content by what `change` makes of it.
     fn change(&self, change: impl FnOnce(&mut Content)) {
         let _changing = self.changing.lock();
-        let mut content = Content::clone(&self.content.load());
+        let before = self.content();
+        let mut content = Content::clone(&before);
         change(&mut content);
-        self.content.store(Arc::new(content));
+        let content = Arc::new(content);
+        self.content.store(Arc::clone(&content));
+        self.views.follow(&before, &content);
     }
 
     /// Makes `batch` the next one, and returns its number. After an error it is not visible.
@@ -285,6 +301,7 @@ impl Engine {
     pub(super) fn health(&self) -> EngineHealth {
         let content = self.content.load();
         let (cache_hits, cache_misses) = self.trees.cache_hits_and_misses();
+        let pinned = self.views.pinned(&content);
         let mut health = EngineHealth {
             cache_hits,
             cache_misses,
@@ -296,6 +313,8 @@ impl Engine {
             table_bytes: content.tables.iter().map(|it| it.bytes()).sum(),
             new_runs: content.new_runs() as u64,
             compaction_debt_bytes: content.tables.iter().map(|it| it.debt()).sum(),
+            oldest_view: pinned.oldest,
+            pinned_bytes: pinned.layer_bytes + self.trees.pinned_bytes(),
             ..EngineHealth::default()
         };
         self.counters.read_into(&mut health);

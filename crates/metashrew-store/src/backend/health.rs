@@ -27,6 +27,11 @@ pub struct EngineHealth {
     pub new_runs: u64,
     /// The bytes of tables that stand above the level where they belong.
     pub compaction_debt_bytes: u64,
+    /// How long the oldest view that somebody holds has not been one of the last batch any
+    /// more; zero if there is no such view.
+    pub oldest_view: Duration,
+    /// What only such views keep: tables that were merged since, and memory of recent writes.
+    pub pinned_bytes: u64,
     /// Commits that had to wait for tables to be written.
     pub stalls: u64,
     /// How long they waited, together.

@@ -35,6 +35,7 @@ mod tables;
 mod threads;
 mod tree_key;
 mod trees;
+mod views;
 
 #[cfg(test)]
 mod contract;

@@ -103,11 +103,11 @@ fn link(original: &Path, link: &Path) -> io::Result<()> {
 
 impl Backend for ReadOnlyDisk {
     fn view(&self) -> Arc<dyn View> {
-        Arc::new(ContentView {
-            content: Arc::clone(&self.content),
-            index: Arc::clone(&self.index),
-            hold: Arc::clone(&self.hold),
-        })
+        Arc::new(ContentView::new(
+            Arc::clone(&self.content),
+            Arc::clone(&self.index),
+            Arc::clone(&self.hold),
+        ))
     }
 
     fn write(&self, _batch: Batch) -> Result<BatchNumber, BackendError> {

@@ -104,9 +104,10 @@ impl Tables {
         })
     }
 
-    /// The tables' numbers, by which their files are named.
-    pub(super) fn ids(&self) -> impl Iterator<Item = u64> {
-        self.runs.iter().flat_map(|run| &run.0).map(Table::id)
+    /// The tables' numbers, by which their files are named, and their bytes.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = (u64, u64)> {
+        let tables = self.runs.iter().flat_map(|run| &run.0);
+        tables.map(|table| (table.id(), table.metadata.file_size))
     }
 
     pub(super) fn bytes(&self) -> u64 {

@@ -96,6 +96,11 @@ impl Trees {
         })
     }
 
+    /// The bytes of tables that the trees do not consist of any more, and that somebody reads.
+    pub(super) fn pinned_bytes(&self) -> u64 {
+        self.trees.iter().map(Tree::pinned_bytes).sum()
+    }
+
     /// Makes compactions that run end with an error, and new ones too.
     pub(super) fn stop_compactions(&self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -122,6 +127,18 @@ impl Tree {
         held.retain(|tables| tables.strong_count() > 0);
         held.push(Arc::downgrade(&tables));
         tables
+    }
+
+    fn pinned_bytes(&self) -> u64 {
+        let current = self.inner.current_version();
+        let mut seen: HashSet<_> = current.iter_tables().map(Table::id).collect();
+        let held = self.held.lock();
+        let sets = held.iter().filter_map(Weak::upgrade);
+        let tables = sets.flat_map(|tables| tables.sizes().collect::<Vec<_>>());
+        tables
+            .filter(|(id, _)| seen.insert(*id))
+            .map(|(_, bytes)| bytes)
+            .sum()
     }
 
     /// The last batch that was flushed into it, by its record.
@@ -208,7 +225,7 @@ impl Tree {
         let current = self.inner.current_version();
         let mut kept: HashSet<_> = current.iter_tables().map(Table::id).collect();
         for tables in self.held.lock().iter().filter_map(Weak::upgrade) {
-            kept.extend(tables.ids());
+            kept.extend(tables.sizes().map(|(id, _)| id));
         }
         for file in fs::read_dir(self.directory.join(files::TABLES))? {
             let file = file?;

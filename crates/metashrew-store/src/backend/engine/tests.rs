@@ -9,7 +9,6 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::super::content::{ContentView, Hold};
 use super::super::files;
 use super::*;
 use crate::backend::{Space, View};
@@ -41,15 +40,11 @@ fn engine(limits: Limits) -> (Engine, TempDir) {
     (Engine::new(trees, log, limits, content), directory)
 }
 
-fn view(engine: &Engine) -> ContentView {
-    ContentView {
-        content: engine.content(),
-        index: Arc::clone(&engine.index),
-        hold: Arc::new(Hold {
-            _directory: None,
-            lock: None,
-        }),
-    }
+fn view(engine: &Engine) -> Arc<ContentView> {
+    engine.view(&Arc::new(Hold {
+        _directory: None,
+        lock: None,
+    }))
 }
 
 fn batch(space: Space, changes: &Changes) -> Batch {
@@ -214,6 +209,7 @@ fn tables_that_a_view_reads_outlive_their_merge_and_no_longer() {
     let (engine, directory) = with_runs();
     let held = view(&engine);
     let before = tables(directory.path());
+    engine.write(&Batch::default()).unwrap();
     compact_all(&engine);
     let tree = engine.trees.all().first().unwrap();
     fs::write(
@@ -230,6 +226,56 @@ fn tables_that_a_view_reads_outlive_their_merge_and_no_longer() {
     let left = tables(directory.path());
     assert!(!before.iter().any(|name| left.contains(name)), "{left:?}");
     assert_eq!(content(&view(&engine), Space::KeyToNewest).len(), 200);
+}
+
+#[test]
+fn what_the_last_batch_needs_not_is_kept_by_no_view_of_it() {
+    let (engine, directory) = with_runs();
+    let held = view(&engine);
+    let before = tables(directory.path());
+    compact_all(&engine);
+    let after = tables(directory.path());
+    assert!(!before.iter().any(|name| after.contains(name)), "{after:?}");
+    assert_eq!(content(&held, Space::KeyToNewest).len(), 200);
+    let health = engine.health();
+    assert_eq!(health.oldest_view, Duration::ZERO);
+    assert_eq!(health.pinned_bytes, 0);
+}
+
+#[test]
+fn what_an_earlier_view_keeps_is_counted_until_it_goes() {
+    let (engine, directory) = engine(LIMITS);
+    for value in 0..3 {
+        engine
+            .write(&batch(Space::KeyToNewest, &numbered(0..200, value)))
+            .unwrap();
+        while engine.tend_layers(true).unwrap() {}
+    }
+    engine
+        .write(&batch(Space::KeyToNewest, &numbered(0..10, 3)))
+        .unwrap();
+    let (held, again) = (view(&engine), view(&engine));
+    let scan = held.scan(Space::KeyToNewest, Bound::Unbounded, Bound::Unbounded);
+    let old = tables(directory.path());
+    engine
+        .write(&batch(Space::KeyToNewest, &numbered(0..200, 4)))
+        .unwrap();
+    while engine.tend_layers(true).unwrap() {}
+    compact_all(&engine);
+    let both = engine.health();
+    assert!(both.oldest_view > Duration::ZERO, "{both:?}");
+    drop(held);
+    assert_eq!(engine.health().pinned_bytes, both.pinned_bytes);
+    drop(again);
+    // The walk has its tables and its layers; layers are counted of views only.
+    let walk = engine.health();
+    assert_eq!(walk.oldest_view, Duration::ZERO);
+    assert!(walk.pinned_bytes > 0, "{walk:?}");
+    assert!(walk.pinned_bytes < both.pinned_bytes, "{walk:?}, {both:?}");
+    assert_eq!(scan.count(), 200);
+    assert_eq!(engine.health().pinned_bytes, 0);
+    let new = tables(directory.path());
+    assert!(!new.iter().any(|name| old.contains(name)), "{new:?}");
 }
 
 #[test]
