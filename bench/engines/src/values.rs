@@ -5,6 +5,7 @@
 //! flush of 32 MiB goes to both as sorted tables, without a memtable, and all that is due is
 //! compacted after each.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -103,17 +104,16 @@ impl Trees {
 
     fn flush(
         &mut self,
-        newest: &mut Vec<(Bytes, Bytes)>,
-        older: &mut Vec<(Bytes, Bytes)>,
+        newest: &mut BTreeMap<Bytes, Bytes>,
+        older: &mut BTreeMap<Bytes, Bytes>,
     ) -> Result<()> {
         self.flushes += 1;
         for (tree, entries) in [(&self.newest, newest), (&self.older, older)] {
-            entries.sort();
             if entries.is_empty() {
                 continue;
             }
             let number = self.flushes;
-            let items = entries.drain(..).map(|(key, value)| {
+            let items = std::mem::take(entries).into_iter().map(|(key, value)| {
                 let (key, value) = (Slice::from(key), Slice::from(value));
                 Ok(InternalValue::from_components(
                     key,
@@ -144,7 +144,7 @@ fn one(work: &Work, apart: Apart, bytes: u64) -> Result<()> {
     let mut noise = Noise(1);
     // The length of each large value, and which version it is.
     let mut large: Vec<(usize, u64)> = Vec::new();
-    let (mut newest, mut older) = (Vec::new(), Vec::new());
+    let (mut newest, mut older) = (BTreeMap::new(), BTreeMap::new());
     let (mut logical, mut live, mut unflushed, mut small) = (0, 0, 0, 0_u64);
     // Made once: what is measured is not the making.
     let content: Bytes = (0..2 * work.lens.end / 32)
@@ -170,15 +170,14 @@ fn one(work: &Work, apart: Apart, bytes: u64) -> Result<()> {
         if version > 0 {
             let mut old = name.to_vec();
             old.extend_from_slice(&(!version).to_be_bytes());
-            older.push((old.into(), content.slice(..old_len)));
+            older.insert(old.into(), content.slice(..old_len));
             size += old_len;
         }
         large[at] = (len, turn);
-        newest.retain(|(key, _): &(Bytes, Bytes)| !is_rewritten || *key != name);
-        newest.push((name, content.slice(start..start + len)));
+        newest.insert(name, content.slice(start..start + len));
         for _ in 0..SMALL_PER_LARGE {
             small += 1;
-            newest.push((key(small), content.slice(..32)));
+            newest.insert(key(small), content.slice(..32));
             size += 64;
         }
         logical += size as u64;

@@ -16,7 +16,7 @@ use crate::claim::Claimed;
 use crate::error::{OpenError, ReadError};
 use crate::format_file;
 use crate::identity::Identity;
-use crate::keys::{FORMAT, FORMAT_KEY, StoredBlock, corrupt};
+use crate::keys::{FORMAT, FORMAT_KEY, StoredBlock, corrupt, touched_key};
 use crate::store::Store;
 use crate::verify::{tip_disagrees, verify_block};
 
@@ -26,6 +26,12 @@ const CHECKED_BLOCKS: u32 = 6;
 /// Further blocks are left out once those recomputed wrote this many keys; of a block that
 /// wrote more than this, only so many are looked at.
 const CHECKED_KEYS: u64 = 16_384;
+
+/// Of so many blocks below the tip it is made sure that their records follow each other, and
+/// that their lists of keys are there. A tree of another moment lacks those of a flush, just
+/// below the blocks that are in the log. There are fewer of these where blocks are full: a
+/// flush is 256 MiB at most, and twice that is in the log.
+const LINKED_BLOCKS: u32 = 256;
 
 /// What to do about a damaged database. A rollback is no help: it relies on the
 /// very records that disagree.
@@ -331,6 +337,31 @@ fn check_last_blocks(view: &dyn View, base: &Base, tip: &StoredBlock) -> Result<
             break;
         }
         height = next;
+    }
+    check_linked_blocks(view, base, tip)
+}
+
+fn check_linked_blocks(view: &dyn View, base: &Base, tip: &StoredBlock) -> Result<(), ReadError> {
+    let mut block = *tip;
+    for _ in 0..LINKED_BLOCKS {
+        let height = block.record.height;
+        let list = touched_key(height, 0);
+        if block.keys > 0 && view.get(Space::HeightToKeys, &list).wait()?.is_none() {
+            return Err(corrupt(format!(
+                "the list of the keys that block {height} wrote is missing"
+            )));
+        }
+        let Some(below) = height.checked_sub(1).filter(|it| Some(*it) != base.height) else {
+            break;
+        };
+        let below = chain::held_block(view, below)?;
+        if below.record.hash != block.record.parent {
+            return Err(corrupt(format!(
+                "block {height} does not build on block {}",
+                height - 1
+            )));
+        }
+        block = below;
     }
     Ok(())
 }

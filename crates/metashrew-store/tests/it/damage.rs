@@ -140,6 +140,35 @@ fn a_tree_of_an_earlier_moment_is_told() {
 }
 
 #[test]
+fn a_tree_of_an_earlier_moment_is_told_below_a_long_log() {
+    for space in ["height_to_block", "height_to_keys"] {
+        let (original, earlier, copied) = (
+            tempfile::tempdir().unwrap(),
+            tempfile::tempdir().unwrap(),
+            tempfile::tempdir().unwrap(),
+        );
+        let path = original.path();
+        commit_standard(&Store::open(path, SYNCED).unwrap(), 12, 1);
+        copy(path, earlier.path());
+        commit_standard(&Store::open(path, SYNCED).unwrap(), 15, 1);
+        // More blocks than are recomputed.
+        let store = Store::open(path, SYNCED).unwrap();
+        commit_standard(&store, 40, 1);
+        tree::copy_open(path, copied.path());
+        drop(store);
+        Store::open_read_only(copied.path(), SYNCED).unwrap();
+        let tree = Path::new("engine/trees").join(space);
+        fs::remove_dir_all(copied.path().join(&tree)).unwrap();
+        copy(&earlier.path().join(&tree), &copied.path().join(&tree));
+        let error = Store::open(copied.path(), SYNCED).unwrap_err();
+        assert!(
+            matches!(error, OpenError::Corrupt { .. }),
+            "{space}: {error:?}"
+        );
+    }
+}
+
+#[test]
 fn a_damaged_table_is_an_error_not_a_wrong_value() {
     let directory = tempfile::tempdir().unwrap();
     commit_standard(&Store::open(directory.path(), SYNCED).unwrap(), 100, 3_000);
