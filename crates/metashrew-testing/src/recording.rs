@@ -157,38 +157,23 @@ impl Recording {
 
     /// All that was done, in order: at moment M the first M steps had been.
     pub fn steps(&self) -> Vec<Step> {
-        let mut names = BTreeMap::new();
+        let mut paths = Paths::default();
         let step = |change: &Change| match change {
-            Change::Create { .. } => (None, StepKind::Created),
-            Change::Write(inode, ..) | Change::SetLen(inode, _) => {
-                (Some(*inode), StepKind::Written)
-            }
-            Change::Sync(inode) => (Some(*inode), StepKind::Synced),
-            Change::Name(namings) => {
-                let named = namings.iter().find_map(|(_, _, inode)| *inode);
-                let kind = named.map_or(StepKind::Removed, |_| StepKind::Named);
-                (named, kind)
-            }
+            Change::Create { .. } => Step {
+                path: PathBuf::new(),
+                kind: StepKind::Created,
+            },
+            Change::Write(inode, ..) | Change::SetLen(inode, _) => Step {
+                path: paths.of(*inode),
+                kind: StepKind::Written,
+            },
+            Change::Sync(inode) => Step {
+                path: paths.of(*inode),
+                kind: StepKind::Synced,
+            },
+            Change::Name(namings) => paths.name(namings),
         };
-        let of = |change: &Change| {
-            let (inode, kind) = step(change);
-            let mut path = PathBuf::new();
-            if let Change::Name(namings) = change {
-                for (directory, name, inode) in namings {
-                    match inode {
-                        Some(inode) => {
-                            names.insert(*inode, (*directory, name.clone()));
-                        }
-                        None => path = path_of(&names, *directory).join(name),
-                    }
-                }
-            }
-            if let Some(inode) = inode {
-                path = path_of(&names, inode);
-            }
-            Step { path, kind }
-        };
-        self.changes.iter().map(of).collect()
+        self.changes.iter().map(step).collect()
     }
 
     pub(crate) fn create(&mut self, directory: Inode, name: &OsStr, is_directory: bool) -> Inode {
@@ -249,10 +234,32 @@ impl Recording {
     }
 }
 
-fn path_of(names: &BTreeMap<Inode, (Inode, OsString)>, inode: Inode) -> PathBuf {
-    match names.get(&inode) {
-        Some((directory, name)) => path_of(names, *directory).join(name),
-        None => PathBuf::new(),
+/// The last name of each file and directory.
+#[derive(Default)]
+struct Paths(BTreeMap<Inode, (Inode, OsString)>);
+
+impl Paths {
+    fn of(&self, inode: Inode) -> PathBuf {
+        match self.0.get(&inode) {
+            Some((directory, name)) => self.of(*directory).join(name),
+            None => PathBuf::new(),
+        }
+    }
+
+    fn name(&mut self, namings: &[Naming]) -> Step {
+        let mut step = Step {
+            path: PathBuf::new(),
+            kind: StepKind::Removed,
+        };
+        // Of a renaming, the new name is the last.
+        for (directory, name, inode) in namings {
+            step.path = self.of(*directory).join(name);
+            if let Some(inode) = inode {
+                step.kind = StepKind::Named;
+                self.0.insert(*inode, (*directory, name.clone()));
+            }
+        }
+        step
     }
 }
 

@@ -6,7 +6,7 @@
 //! was under way is read off the files that are left.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::forked::{Forked, Load};
 use crate::harness::Running;
 
 /// How many kills, unless the environment says.
-const KILLS: usize = 40;
+const KILLS: u64 = 40;
 const SETTING: &str = "METASHREW_TEST_KILLS";
 /// Which moments are drawn, unless the environment says.
 const SEED: u64 = 11;
@@ -169,68 +169,105 @@ fn number(setting: &str, default: u64) -> u64 {
     std::env::var(setting).map_or(default, |number| number.parse().unwrap())
 }
 
-#[test]
-fn kills_lose_nothing_that_was_served() {
-    let kills = number(SETTING, KILLS as u64);
-    let forked = Forked::new(LOAD, BLOCKS, &DEPTHS);
-    let database = forked.place.path("db");
-    let mut rng = Rng::new(number(SEED_SETTING, SEED));
-    let mut hits = Hits::default();
-    let (mut chain, mut lives) = (0, 0);
-    let mut last: Option<BlockRecord> = None;
-    forked.write(0..=0);
-    for kill in 0..kills {
+/// A database on its way over all chains, again and again.
+struct Journey {
+    forked: Forked,
+    database: PathBuf,
+    rng: Rng,
+    /// The one to be indexed now.
+    chain: usize,
+    /// The last block after the last kill.
+    tip: Option<BlockRecord>,
+    /// How often the last chain's end was reached.
+    finished: usize,
+    hits: Hits,
+}
+
+impl Journey {
+    fn new(rng: Rng) -> Self {
+        let forked = Forked::new(LOAD, BLOCKS, &DEPTHS);
+        forked.write(0..=0);
+        Self {
+            database: forked.place.path("db"),
+            forked,
+            rng,
+            chain: 0,
+            tip: None,
+            finished: 0,
+            hits: Hits::default(),
+        }
+    }
+
+    /// The blocks of the chain before are there, up to its end.
+    fn is_to_be_rolled_back(&self) -> bool {
+        let is_end = |tip: &BlockRecord| self.forked.is_end(self.chain - 1, tip);
+        self.chain > 0 && self.tip.as_ref().is_some_and(is_end)
+    }
+
+    /// Starts, kills, and checks what is left.
+    fn kill(&mut self, number: u64) {
+        let (forked, chain) = (&self.forked, self.chain);
         let end = forked.height(chain);
-        let before = last.map(|tip| tip.height);
-        let is_old_end = |tip: BlockRecord| chain > 0 && forked.is_end(chain - 1, &tip);
-        let rolls_back = last.is_some_and(is_old_end);
-        let moment = Moment::draw(&mut rng, before.unwrap_or(0), rolls_back, end);
-        let had_log = has_log(&database);
-        let life = start_and_kill(&forked, &database, &moment, end);
-        let context = format!("kill {kill}, chain {chain}, {moment:?}");
-        let left = under_way(&database);
-        let tip = forked.check(&database, &context);
-        let height = tip.map(|tip| tip.height);
+        let before = self.tip.map(|tip| tip.height);
+        let rolls_back = self.is_to_be_rolled_back();
+        let moment = Moment::draw(&mut self.rng, before.unwrap_or(0), rolls_back, end);
+        let had_log = has_log(&self.database);
+        let life = start_and_kill(forked, &self.database, &moment, end);
+        let context = format!("kill {number}, chain {chain}, {moment:?}");
+        let left = under_way(&self.database);
+        self.tip = forked.check(&self.database, &context);
+        let height = self.tip.map(|tip| tip.height);
         // What is below the fork stays, whatever is rolled back.
         let fork = (chain > 0).then(|| forked.fork_height(chain));
         let kept = fork.map_or(before, |fork| before.min(Some(fork)));
         assert!(height >= kept, "{context}: {height:?} after {before:?}");
         // A height beyond the chain before was served of this one.
-        let of_this_chain = life
-            .served
-            .filter(|served| chain == 0 || *served > forked.height(chain - 1));
-        assert!(
-            height >= of_this_chain,
-            "{context}: {height:?} of {:?}",
-            life.served
-        );
-        let is_end = tip.is_some_and(|tip| forked.is_end(chain, &tip));
+        let is_of_this_chain = |served: &u32| chain == 0 || *served > forked.height(chain - 1);
+        let served = life.served.filter(is_of_this_chain);
+        assert!(height >= served, "{context}: {height:?} of {served:?}");
+        let is_rollback = matches!(moment, Moment::Rollback(_))
+            && (self.is_to_be_rolled_back() || height == fork);
+        let is_end = self.tip.is_some_and(|tip| self.forked.is_end(chain, &tip));
+        let hits = &mut self.hits;
         hits.indexing += usize::from(!is_end);
         hits.replay += usize::from(had_log && matches!(moment, Moment::Start(_)));
-        hits.rollback += usize::from(
-            matches!(moment, Moment::Rollback(_))
-                && (tip.is_some_and(is_old_end) || height == fork),
-        );
+        hits.rollback += usize::from(is_rollback);
         for it in left {
             *hits.under_way.entry(it).or_default() += 1;
         }
         hits.flushes += life.flushes;
         hits.compactions += life.compactions;
-        last = tip;
-        if !is_end {
-            continue;
-        }
-        if chain + 1 < forked.len() {
-            chain += 1;
-            forked.write(0..=chain);
-        } else {
-            std::fs::remove_dir_all(&database).unwrap();
-            (chain, last) = (0, None);
-            lives += 1;
-            forked.write(0..=0);
+        if is_end {
+            self.take_next_chain();
         }
     }
-    eprintln!("{kills} kills, {lives} databases to the end: {hits:?}");
+
+    fn take_next_chain(&mut self) {
+        self.chain += 1;
+        if self.chain == self.forked.len() {
+            std::fs::remove_dir_all(&self.database).unwrap();
+            (self.chain, self.tip) = (0, None);
+            self.finished += 1;
+        }
+        self.forked.write(0..=self.chain);
+    }
+}
+
+#[test]
+fn kills_lose_nothing_that_was_served() {
+    let kills = number(SETTING, KILLS);
+    let mut journey = Journey::new(Rng::new(number(SEED_SETTING, SEED)));
+    for kill in 0..kills {
+        journey.kill(kill);
+    }
+    let Journey {
+        forked,
+        database,
+        finished,
+        hits,
+        ..
+    } = journey;
+    eprintln!("{kills} kills, {finished} databases to the end: {hits:?}");
     let end = forked.len() - 1;
     forked.write(0..=end);
     forked.index(&database, end);
