@@ -18,7 +18,6 @@ use crate::memo::{Recalled, Remembered};
 use crate::packed::Packed;
 use crate::read_cache::{Known, ReadCache};
 use crate::readers;
-use crate::root::history_root;
 use crate::store::Store;
 use crate::touched::put_keys;
 use crate::write_set::{Version, WriteSet};
@@ -211,12 +210,7 @@ impl<'a> Commit<'a> {
             time: block.time,
             bits: block.bits,
             chainwork: block.chainwork,
-            history_root: history_root(
-                &below.history_root,
-                block.height,
-                &block.hash,
-                writes.sorted(),
-            ),
+            history_root: writes.history_root(block, &below.history_root),
         };
         let stored = StoredBlock {
             record,

@@ -7,6 +7,17 @@ use crate::block::{BlockHash, Height, HistoryRoot};
 /// What sets this hash apart from every other use of SHA-256.
 const DOMAIN: &[u8] = b"metashrew history root 1\n";
 
+/// What a block's history root depends on besides its writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RootInput {
+    /// The root of the block below.
+    pub(crate) below: HistoryRoot,
+    /// The block's height.
+    pub(crate) height: Height,
+    /// The block's hash.
+    pub(crate) hash: BlockHash,
+}
+
 /// Computes one block's history root from its writes, given in key order.
 #[derive(Debug)]
 pub(crate) struct RootHasher {
@@ -39,13 +50,11 @@ impl RootHasher {
 
 /// The history root of a block whose writes, in key order, are `sorted`.
 pub(crate) fn history_root<'a>(
-    below: &HistoryRoot,
-    height: Height,
-    hash: &BlockHash,
+    input: &RootInput,
     sorted: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
 ) -> HistoryRoot {
     let keys = u32::try_from(sorted.len()).expect("a block's writes are far below 4 GiB");
-    let mut hasher = RootHasher::new(below, height, hash, keys);
+    let mut hasher = RootHasher::new(&input.below, input.height, &input.hash, keys);
     for (key, value) in sorted {
         hasher.write(key, value);
     }
@@ -59,19 +68,21 @@ mod tests {
     /// Computed independently over the bytes that `docs/storage.md` spells out.
     #[test]
     fn the_root_of_a_known_block() {
-        let hash = BlockHash::from_bytes([0x11; 32]);
+        let input = |height, below| RootInput {
+            below,
+            height,
+            hash: BlockHash::from_bytes([0x11; 32]),
+        };
         let (key, value, empty) = (&b"key"[..], &b"value"[..], &b""[..]);
         let first = history_root(
-            &HistoryRoot::EMPTY,
-            7,
-            &hash,
+            &input(7, HistoryRoot::EMPTY),
             [(empty, value), (key, empty)].into_iter(),
         );
         assert_eq!(
             first.to_string(),
             "18567e9b4ee498e55dc616f29fffe177e40d4dbe8ad7d5d8a6eaeb530b1ed464"
         );
-        let second = history_root(&first, 8, &hash, [].into_iter());
+        let second = history_root(&input(8, first), [].into_iter());
         assert_eq!(
             second.to_string(),
             "2bcde3614a767db916bda060c1ed66e3213db43db343d0a7404f4a36694dd04b"

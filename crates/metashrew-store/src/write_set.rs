@@ -5,11 +5,12 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use hashbrown::HashTable;
 
-use crate::block::Height;
+use crate::block::{BlockRef, Height, HistoryRoot};
 use crate::error::WriteError;
 use crate::hashed_key::HashedKey;
 use crate::keys::{MAX_BLOCK_WRITES, MAX_KEY_LEN, MAX_VALUE_LEN, WRITE_OVERHEAD};
 use crate::memo::{Memo, MemoPlace, Recalled};
+use crate::root::{RootInput, history_root};
 
 /// One version of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct WriteSet {
     memo: Memo,
     /// The numbers of entries in key order; found when first asked for.
     sorted: OnceLock<Box<[u32]>>,
+    /// The history root that was asked for first, and what it was computed from besides.
+    root: OnceLock<Box<(RootInput, HistoryRoot)>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +110,7 @@ impl WriteSet {
         }
         self.written = written;
         self.sorted.take();
+        self.root.take();
         let key = HashedKey::new(key);
         if let Some(number) = self.find(key) {
             self.replace(number, value);
@@ -224,6 +228,22 @@ impl WriteSet {
     /// Sorts the writes, so that nobody has to wait for that later.
     pub fn seal(&self) {
         self.key_order();
+    }
+
+    /// The history root of `block`, if these are its writes and `below` is the root of the
+    /// block below it.
+    ///
+    /// What was asked for first is kept: a commit of the same block on the same root does not
+    /// compute it again.
+    pub fn history_root(&self, block: &BlockRef, below: &HistoryRoot) -> HistoryRoot {
+        let input = RootInput {
+            below: *below,
+            height: block.height,
+            hash: block.hash,
+        };
+        let compute = || history_root(&input, self.sorted());
+        let (kept, root) = **self.root.get_or_init(|| Box::new((input, compute())));
+        if kept == input { root } else { compute() }
     }
 
     /// The writes in the order of their keys.

@@ -93,7 +93,8 @@ impl<'a> Round<'a> {
             spawn("fetches blocks", "metashrew-fetch", move || fetcher.run())?;
         }
         let uncommitted = Overlay::default();
-        let (executed_sender, executed) = Sealer::spawn(&uncommitted)?;
+        let (executed_sender, executed) =
+            Sealer::spawn(&uncommitted, &indexer.runtime.store().snapshot())?;
         // One token is enough to say that something was committed.
         let (committed, committed_receiver) = crossbeam_channel::bounded(1);
         let (alive, scouts) = crossbeam_channel::bounded(0);

@@ -15,6 +15,7 @@ mod engine_files;
 mod failures;
 mod followed;
 mod forked;
+mod full_disk;
 mod guests;
 mod halting;
 mod harness;
