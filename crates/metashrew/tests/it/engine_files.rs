@@ -28,7 +28,7 @@ pub(crate) fn under_way(database: &Path) -> Vec<UnderWay> {
     let engine = database.join("engine");
     let segments = names(&engine.join("log"))
         .iter()
-        .filter(|name| name.ends_with(".log"))
+        .filter(|name| Path::new(name).extension() == Some("log".as_ref()))
         .count();
     let mut found = Vec::new();
     if segments > 1 {

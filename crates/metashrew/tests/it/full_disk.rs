@@ -32,7 +32,7 @@ const ROOM: u64 = 8 << 20;
 /// Fills a file system but for so many bytes.
 fn fill(ballast: &Path, but_for: u64) {
     let mut file = File::create(ballast).unwrap();
-    while file.write_all(&[1; 1 << 16]).is_ok() {}
+    while file.write_all(&[1; 4_096]).is_ok() {}
     let len = file.metadata().unwrap().len();
     file.set_len(len.saturating_sub(but_for)).unwrap();
 }
