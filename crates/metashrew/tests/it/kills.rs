@@ -102,6 +102,24 @@ struct Life {
     compactions: u64,
 }
 
+impl Life {
+    /// Whether it serves a height by now.
+    fn reached(&mut self, running: &Running, height: u32) -> bool {
+        self.served = running.served_height().or(self.served);
+        self.served >= Some(height)
+    }
+
+    fn count(&mut self, running: &Running) {
+        let Some(stats) = running.try_call("metashrew_stats", &json!([])) else {
+            return;
+        };
+        let engine = &stats["result"]["engine"];
+        let count = |name: &str| engine[name].as_u64().unwrap_or(0);
+        self.flushes = self.flushes.max(count("flushes"));
+        self.compactions = self.compactions.max(count("compactions"));
+    }
+}
+
 /// Starts and kills once, on the way to the block at height `end`.
 fn start_and_kill(forked: &Forked, database: &Path, moment: &Moment, end: u32) -> Life {
     let mut command = forked.start(database, &[]);
@@ -113,40 +131,32 @@ fn start_and_kill(forked: &Forked, database: &Path, moment: &Moment, end: u32) -
         return Life::default();
     }
     let mut running = Running::spawn(&mut command);
-    let mut served = None;
-    let mut reached = |running: &Running, height| {
-        served = running.served_height().or(served);
-        served >= Some(height)
-    };
+    let mut life = Life::default();
     match moment {
         Moment::Start(_) => {}
         Moment::Time(after) => spin(*after),
-        Moment::Height(height) => while !reached(&running, *height) {},
+        Moment::Height(height) => while !life.reached(&running, *height) {},
         Moment::UnderWay(what, height) => {
-            while !reached(&running, *height) {}
-            while !under_way(database).contains(what) && !reached(&running, end) {}
+            while !life.reached(&running, *height) {}
+            life.count(&running);
+            while !under_way(database).contains(what) && !life.reached(&running, end) {}
+            // At once: it may be over in a millisecond.
+            running.kill();
+            return life;
         }
         Moment::Rollback(after) => {
-            while !running.has_said("are undone") && !reached(&running, end) {}
+            while !running.has_said("are undone") && !life.reached(&running, end) {}
             spin(*after);
         }
         Moment::Stop(after, height) => {
-            while !reached(&running, *height) {}
+            while !life.reached(&running, *height) {}
+            life.count(&running);
             running.signal("TERM");
             spin(*after);
         }
     }
-    reached(&running, end);
-    let stats = running.try_call("metashrew_stats", &json!([]));
-    let count = |name: &str| {
-        let counted = stats.as_ref().map(|stats| &stats["result"]["engine"][name]);
-        counted.and_then(serde_json::Value::as_u64).unwrap_or(0)
-    };
-    let life = Life {
-        served,
-        flushes: count("flushes"),
-        compactions: count("compactions"),
-    };
+    life.reached(&running, end);
+    life.count(&running);
     running.kill();
     life
 }
