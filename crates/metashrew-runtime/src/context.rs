@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metashrew_abi::flush::Flush;
-use metashrew_store::{HashedKey, MemoPlace, State, Version, WriteSet};
+use metashrew_store::{HashedKey, MAX_KEY_LEN, MemoPlace, State, Version, WriteSet};
 use wasmtime::Memory;
 
 use crate::deadline::Deadline;
 use crate::error::GuestBacktrace;
 use crate::fault::Fault;
 use crate::host::running;
+use crate::instance::SMALL;
 use crate::limits::Allowance;
 use crate::read_time::{CallReads, ReadTime};
 use crate::scout::{READS_PER_STATE, ScoutControl};
@@ -60,7 +61,7 @@ pub(crate) struct Buffers {
 }
 
 /// Bytes that an idle instance's buffer may hold on to.
-const MAX_KEPT_BUFFER: usize = 64 * 1024;
+const MAX_KEPT_BUFFER: usize = SMALL;
 
 impl Buffers {
     pub(crate) fn set_input(&mut self, input: &[u8]) {
@@ -103,6 +104,8 @@ enum Role {
         block: Bytes,
         writes: WriteSet,
         flushed: bool,
+        /// Whether what is read is remembered, for the commit.
+        remembers: bool,
         /// The time of its reads, if that is wanted.
         timed: Option<CallReads>,
     },
@@ -127,9 +130,19 @@ impl Call {
                 block,
                 writes: WriteSet::default(),
                 flushed: false,
+                remembers: true,
                 timed: None,
             },
         }
+    }
+
+    /// A run of `_start` over a block that is not going to be committed.
+    pub(crate) fn overlay(state: State, height: u32, block: Bytes) -> Self {
+        let mut call = Self::index(state, height, block);
+        if let Role::Index { remembers, .. } = &mut call.role {
+            *remembers = false;
+        }
+        call
     }
 
     /// The same call; the time that its reads took is added there when it is over.
@@ -204,6 +217,11 @@ impl Call {
 
     /// Makes sure that the value of `key` is the one [`found`](Self::found).
     async fn find(&mut self, key: &[u8], buffers: &mut Buffers) -> Result<(), Fault> {
+        if key.len() > MAX_KEY_LEN {
+            // It cannot have been written. A guest can name one of 4 GiB: it is not copied.
+            self.last = Last::None;
+            return Ok(());
+        }
         if matches!(self.last, Last::None) || buffers.last_key != key {
             self.last = Last::None;
             let found = self.look_up(HashedKey::new(key)).await?;
@@ -236,7 +254,12 @@ impl Call {
 
     async fn look_up(&mut self, key: HashedKey<'_>) -> Result<Last, Fault> {
         match &mut self.role {
-            Role::Index { writes, timed, .. } => {
+            Role::Index {
+                writes,
+                timed,
+                remembers,
+                ..
+            } => {
                 if let Some(place) = writes.find_remembered(key) {
                     return Ok(Last::Remembered(place));
                 }
@@ -245,7 +268,8 @@ impl Call {
                     Some(reads) => reads.time(read).await,
                     None => read.await,
                 }?;
-                return Ok(match writes.remember(key, newest.as_ref()) {
+                let place = remembers.then(|| writes.remember(key, newest.as_ref()));
+                return Ok(match place.flatten() {
                     Some(place) => Last::Remembered(place),
                     None => Last::Value(value_of(newest)),
                 });

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Poll, Waker};
@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use wasmtime::UpdateDeadline;
 
+use crate::clock::{self, now};
 use crate::error::GuestBacktrace;
 use crate::fault::Fault;
+use crate::ticker::Ticking;
 
 /// Ticks of the epoch between two checks of a running view.
 pub(crate) const TICKS_BETWEEN_CHECKS: u64 = 1;
@@ -22,6 +24,8 @@ pub(crate) const TICKS_BETWEEN_CHECKS: u64 = 1;
 #[derive(Clone, Default)]
 pub(crate) struct Deadline {
     end: Option<Instant>,
+    /// When the call came: see [`clock::nanos`].
+    age: u64,
     yields: bool,
     /// What wakes a call whose time is over while it waits for a read.
     alarms: Option<Arc<Alarms>>,
@@ -31,11 +35,33 @@ impl Deadline {
     /// A call that starts now, may take `limit`, and gives way to other tasks at
     /// every tick if it `yields` (it then must run on a fibre).
     pub(crate) fn after(limit: Duration, yields: bool) -> Self {
+        let now = now();
         Self {
-            end: now().checked_add(limit),
+            end: now.checked_add(limit),
+            age: clock::nanos(now),
             yields,
             alarms: None,
         }
+    }
+
+    /// For a run that must have ended at `end`, of a call that came at `age`.
+    pub(crate) fn at(end: Instant, age: u64, yields: bool) -> Self {
+        Self {
+            end: Some(end),
+            age,
+            yields,
+            alarms: None,
+        }
+    }
+
+    /// When the call must have ended; now, if it never must.
+    pub(crate) fn end(&self) -> Instant {
+        self.end.unwrap_or_else(now)
+    }
+
+    /// When the call came: see [`clock::nanos`].
+    pub(crate) fn age(&self) -> u64 {
+        self.age
     }
 
     /// The same for a call that may wait for reads.
@@ -92,30 +118,58 @@ impl Deadline {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a view's deadline is wall-clock time; it can end a call, never change its answer"
-)]
-fn now() -> Instant {
-    Instant::now()
-}
-
-/// The calls that wait for a read, by when their time is over.
+/// The calls that wait for something, by when their time is over.
 #[derive(Default)]
 pub(crate) struct Alarms {
     numbers: AtomicU64,
     waiting: Mutex<BTreeMap<(Instant, u64), Waker>>,
+    ticking: Ticking,
 }
 
 impl Alarms {
-    /// Wakes the calls whose time is over. To be called at every epoch tick.
-    pub(crate) fn tick(&self) {
-        let over = {
-            let mut waiting = self.waiting.lock();
-            let later = waiting.split_off(&(now(), u64::MAX));
-            mem::replace(&mut *waiting, later)
-        };
+    /// Alarms that are rung by the thread behind `ticking`.
+    pub(crate) fn new(ticking: &Ticking) -> Arc<Self> {
+        Arc::new(Self {
+            ticking: ticking.clone(),
+            ..Self::default()
+        })
+    }
+
+    /// Awaits `future` until `end`; none if it is not ready by then.
+    pub(crate) async fn until<T>(
+        &self,
+        end: Instant,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut future = pin!(future);
+        let mut alarm = None;
+        std::future::poll_fn(|task| {
+            if let Poll::Ready(value) = future.as_mut().poll(task) {
+                return Poll::Ready(Some(value));
+            }
+            if now() >= end {
+                return Poll::Ready(None);
+            }
+            alarm
+                .get_or_insert_with(|| Alarm::new(self, end))
+                .set(task.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Wakes the calls whose time is over, and tells whether others wait. To be called at
+    /// every epoch tick.
+    pub(crate) fn tick(&self) -> bool {
+        let mut waiting = self.waiting.lock();
+        if waiting.is_empty() {
+            return false;
+        }
+        let later = waiting.split_off(&(now(), u64::MAX));
+        let over = mem::replace(&mut *waiting, later);
+        drop(waiting);
         over.into_values().for_each(Waker::wake);
+        true
     }
 }
 
@@ -136,6 +190,7 @@ impl<'a> Alarm<'a> {
 
     fn set(&self, waker: &Waker) {
         self.alarms.waiting.lock().insert(self.key, waker.clone());
+        self.alarms.ticking.wake();
     }
 }
 

@@ -3,9 +3,6 @@
 //! Both give the same results for the same guest on every machine. They differ
 //! in epoch checks, which interrupt a view and would slow indexing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use wasmtime::{
@@ -18,7 +15,7 @@ use crate::limits::MAX_TABLE_ELEMENTS;
 use crate::options::ModuleCache;
 use crate::runner::MAX_KEPT_MEMORY;
 use crate::stack;
-use crate::view::Room;
+use crate::view::Sizes;
 
 /// The stack of a fibre, in bytes: whatever a guest may use of it, and room for host functions.
 /// Pages that are never reached take no memory.
@@ -62,18 +59,18 @@ pub(crate) fn indexing(cache: &ModuleCache, tables: u32) -> Result<Engine, LoadE
 /// On it, `scouts` more instances run than views may have.
 pub(crate) fn viewing(
     cache: &ModuleCache,
-    room: &Room,
+    sizes: &Sizes,
     scouts: usize,
     tables: u32,
 ) -> Result<Engine, LoadError> {
     let scouts = u32::try_from(scouts).unwrap_or(u32::MAX);
     // What stays mapped is meant for all tables of an instance.
-    let table_keep_resident = room.table_keep_resident / tables as usize / PAGE * PAGE;
+    let table_keep_resident = sizes.table_keep_resident / tables as usize / PAGE * PAGE;
     build(cache, |config, pool| {
         config.epoch_interruption(true);
-        pool.linear_memory_keep_resident(room.keep_resident)
+        pool.linear_memory_keep_resident(sizes.keep_resident)
             .table_keep_resident(table_keep_resident);
-        slots(pool, room.slots.saturating_add(scouts), tables);
+        slots(pool, sizes.slots.saturating_add(scouts), tables);
     })
 }
 
@@ -151,47 +148,4 @@ fn open_cache(cache: &ModuleCache) -> Option<Cache> {
     Cache::new(config)
         .inspect_err(|error| tracing::warn!("compiled guests are not cached: {error:#}"))
         .ok()
-}
-
-/// Advances an engine's epoch for as long as it lives, and does something at each tick.
-pub(crate) struct Ticker {
-    stop: Arc<AtomicBool>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Ticker {
-    pub(crate) fn start(
-        engine: &Engine,
-        at_tick: impl Fn() + Send + 'static,
-    ) -> Result<Self, LoadError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, engine) = (Arc::clone(&stop), engine.weak());
-        let thread = thread::Builder::new()
-            .name("view-epoch".to_owned())
-            .spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    thread::park_timeout(EPOCH_TICK);
-                    match engine.upgrade() {
-                        Some(engine) => engine.increment_epoch(),
-                        None => break,
-                    }
-                    at_tick();
-                }
-            })
-            .map_err(|error| LoadError::Engine(format!("no epoch thread: {error}")))?;
-        Ok(Self {
-            stop,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            thread.join().ok();
-        }
-    }
 }

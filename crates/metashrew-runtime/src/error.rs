@@ -219,6 +219,27 @@ pub enum PendingError {
     Thread,
 }
 
+/// What a call waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// To run: as many calls as may be are under way.
+    Permit,
+    /// The turn of its session.
+    Turn,
+    /// What is asked about: the pending block, or the block's place in the chain.
+    Block,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Permit => "its turn to run",
+            Self::Turn => "its session's turn",
+            Self::Block => "the block that it is about",
+        })
+    }
+}
+
 /// A view call failed. Only this call is affected.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
@@ -274,11 +295,50 @@ pub enum ViewError {
     /// again; the next one may do.
     #[error("the pending block failed")]
     PendingFailed(#[source] Arc<PendingError>),
-    /// All instances are busy and the queue is full.
+    /// As many calls run as may, and the queue is full.
     #[error("busy: {queue} calls are waiting already; try again later")]
     Busy {
         /// How many calls may wait.
         queue: usize,
+    },
+    /// The call waited as long as it may. It did not run, or not to its end.
+    #[error("busy: the call waited {} ms for {wanted}; try again later", limit.as_millis())]
+    Waited {
+        /// How long it may wait: `max_wait`, or the call's own `timeout`.
+        limit: Duration,
+        /// What it waited for.
+        wanted: Wait,
+    },
+    /// The call wanted memory that other calls have, for as long as it may wait. It may well
+    /// be had later.
+    #[error(
+        "busy: the view wanted {wanted} bytes of memory, others leave {available} of {limit}; \
+         try again later"
+    )]
+    MemoryBusy {
+        /// How much memory it would have had, in bytes.
+        wanted: usize,
+        /// How much of it could be had, in bytes.
+        available: usize,
+        /// How much all calls have together, in bytes.
+        limit: usize,
+    },
+    /// As many sessions are known as may be.
+    #[error("busy: {limit} sessions are known already; try again later")]
+    SessionsFull {
+        /// How many may be known.
+        limit: usize,
+    },
+    /// No instance of the guest can be made for a view, since it begins with more memory than
+    /// one may have.
+    #[error(
+        "the guest begins with {least} bytes of memory, an instance for views may have {limit}"
+    )]
+    GuestTooLarge {
+        /// What it begins with, in bytes.
+        least: usize,
+        /// How much an instance may have, in bytes.
+        limit: usize,
     },
     /// The call ran longer than it may.
     #[error("the view ran longer than {} ms{backtrace}", limit.as_millis())]

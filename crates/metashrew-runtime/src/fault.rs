@@ -2,11 +2,12 @@
 
 use std::any::Any;
 use std::fmt;
+use std::time::Duration;
 
 use metashrew_store::ReadError;
 use wasmtime::{Trap, WasmBacktrace};
 
-use crate::error::{BlockError, GuestBacktrace, GuestFault, HostFault};
+use crate::error::{BlockError, GuestBacktrace, GuestFault, HostFault, ViewError};
 use crate::stack::Offsets;
 
 /// Why one call of a guest ended, before it is known whose call it was.
@@ -21,6 +22,10 @@ pub(crate) enum Fault {
         wanted: usize,
         limit: usize,
         backtrace: GuestBacktrace,
+    },
+    /// The call would have had `wanted` bytes of memory, of which others have some.
+    Starved {
+        wanted: usize,
     },
     /// The answer has `length` bytes where `limit` are allowed.
     Output {
@@ -37,6 +42,12 @@ impl fmt::Display for Fault {
             Self::Timeout(_) => f.write_str("the call's deadline passed"),
             Self::Memory { wanted, limit, .. } => {
                 write!(f, "{wanted} bytes of memory wanted, {limit} allowed")
+            }
+            Self::Starved { wanted } => {
+                write!(
+                    f,
+                    "{wanted} bytes of memory wanted, others have some of them"
+                )
             }
             Self::Output { length, limit } => {
                 write!(f, "an answer of {length} bytes, {limit} allowed")
@@ -103,6 +114,29 @@ impl Fault {
             _ => {}
         }
         self
+    }
+
+    /// This fault as that of a call that might run for `timeout`.
+    pub(crate) fn into_view_error(self, timeout: Duration) -> ViewError {
+        match self {
+            Self::Guest(fault) => fault.into(),
+            Self::Host(fault) => fault.into(),
+            Self::Timeout(backtrace) => ViewError::Timeout {
+                limit: timeout,
+                backtrace,
+            },
+            Self::Memory {
+                wanted,
+                limit,
+                backtrace,
+            } => ViewError::MemoryLimit {
+                wanted,
+                limit,
+                backtrace,
+            },
+            Self::Output { length, limit } => ViewError::OutputTooLong { length, limit },
+            starved @ Self::Starved { .. } => HostFault::Resources(starved.to_string()).into(),
+        }
     }
 
     /// This fault as that of a block: limits of time and memory are not set

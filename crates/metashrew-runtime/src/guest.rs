@@ -77,6 +77,15 @@ impl Guest {
         })
     }
 
+    /// Bytes of memory that an instance begins with.
+    pub(crate) fn least_memory(&self) -> usize {
+        let bytes = match self.viewing.module().get_export(imports::MEMORY) {
+            Some(ExternType::Memory(memory)) => memory.minimum().saturating_mul(memory.page_size()),
+            _ => 0,
+        };
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
     /// How many views the guest has, `__meta` among them.
     pub(crate) fn view_count(&self) -> usize {
         self.views.len()

@@ -8,7 +8,7 @@ use wasmtime::ExternType;
 
 use crate::context::Call;
 use crate::deadline::Deadline;
-use crate::engine::{self, Ticker};
+use crate::engine;
 use crate::error::LoadError;
 use crate::fault::Fault;
 use crate::guest::{Code, Guest, Linked, View, compile, link, view_names};
@@ -17,7 +17,8 @@ use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::options::{ModuleCache, ViewOptions};
 use crate::tables;
-use crate::view::Room;
+use crate::ticker::{Ticker, Ticking};
+use crate::view::Sizes;
 
 /// Characters of a guest's name or version at most.
 const MAX_TOLD: usize = 64;
@@ -75,8 +76,8 @@ pub struct MemorySize {
 /// # Errors
 /// If the bytes are not a WebAssembly module that can run here.
 pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
-    let room = Room::of(&ViewOptions::default());
-    let engine = engine::viewing(&ModuleCache::Off, &room, 0, tables::count(wasm)?)?;
+    let sizes = Sizes::of(&ViewOptions::default());
+    let engine = engine::viewing(&ModuleCache::Off, &sizes, 0, tables::count(wasm)?)?;
     let code = compile(&engine, wasm)?;
     let module = &code.module;
     let exported = |name| module.get_export(name);
@@ -93,7 +94,7 @@ pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
     );
     let (meta, views): (Vec<&str>, Vec<&str>) =
         view_names(module).partition(|name| *name == imports::META);
-    let _epochs = Ticker::start(&engine, || ())?;
+    let _epochs = Ticker::start(&engine, Ticking::default(), || true)?;
     Ok(ModuleReport {
         imports: module.imports().map(|import| import_of(&import)).collect(),
         exports: module

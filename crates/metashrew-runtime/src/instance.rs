@@ -22,6 +22,7 @@ use crate::guest::{Guest, Linked, View};
 use crate::limits::Allowance;
 use crate::memory::bad_pointer;
 use crate::prepared::START_TYPE;
+use crate::view::Account;
 
 /// A view's typed function.
 type ViewFunction = TypedFunc<(), i32>;
@@ -33,13 +34,17 @@ pub(crate) struct Instance {
     memory: Memory,
     /// The guest's views by number, found at their first call.
     views: Vec<Option<ViewFunction>>,
-    /// Where answers are copied to. Its memory is used again once the callers have let
+    /// Where small answers are copied to. Its memory is used again once the callers have let
     /// go of theirs.
     answers: BytesMut,
+    /// What the instance's bytes are taken from. Below the store: it is dropped once that
+    /// memory is gone.
+    _account: Option<Arc<Account>>,
 }
 
-/// Bytes that an idle instance may hold on to for its next answer.
-const MAX_KEPT_ANSWER: usize = 64 * 1024;
+/// Inputs and answers up to so many bytes share a buffer with others, which an idle instance
+/// holds on to; a longer one has its own, which counts like the guest's memory.
+pub(crate) const SMALL: usize = 64 * 1024;
 
 impl Instance {
     /// A fresh instance that is about to run `call`.
@@ -60,13 +65,19 @@ impl Instance {
         allowance: Allowance,
         deadline: Deadline,
     ) -> Result<Self, Fault> {
+        // Before the store: where there is no instance it is dropped after it all the same.
+        let account = allowance.account();
         let mut store = new_store(guest, call, allowance, deadline);
         let ended = guarded(guest.instances.instantiate_async(&mut store)).await;
         let instance = ended.map_err(|ended| ended.fault(&store))?;
-        Self::complete(store, instance)
+        Self::complete(store, instance, account)
     }
 
-    fn complete(mut store: Store<Context>, instance: wasmtime::Instance) -> Result<Self, Fault> {
+    fn complete(
+        mut store: Store<Context>,
+        instance: wasmtime::Instance,
+        account: Option<Arc<Account>>,
+    ) -> Result<Self, Fault> {
         let memory = instance
             .get_memory(&mut store, imports::MEMORY)
             .ok_or_else(|| missing(imports::MEMORY, "a memory"))?;
@@ -77,6 +88,7 @@ impl Instance {
             memory,
             views: Vec::new(),
             answers: BytesMut::new(),
+            _account: account,
         })
     }
 
@@ -102,14 +114,20 @@ impl Instance {
     }
 
     /// Gives the call its input.
-    pub(crate) fn set_input(&mut self, input: &[u8]) {
-        self.store.data_mut().buffers.set_input(input);
+    pub(crate) fn set_input(&mut self, input: &[u8]) -> Result<(), Fault> {
+        let context = self.store.data_mut();
+        if input.len() > SMALL {
+            context.allowance.hold_for_call(input.len())?;
+        }
+        context.buffers.set_input(input);
+        Ok(())
     }
 
     /// Gives an idle instance its next call.
     pub(crate) fn prepare(&mut self, call: Call, deadline: Deadline) {
         let context = self.store.data_mut();
         context.call = Some(call);
+        context.allowance.set_age(deadline.age());
         context.deadline = deadline;
         self.store.set_epoch_deadline(TICKS_BETWEEN_CHECKS);
     }
@@ -119,19 +137,17 @@ impl Instance {
         let context = self.store.data_mut();
         context.call = None;
         context.buffers.clear();
-        if self.answers.capacity() > MAX_KEPT_ANSWER {
-            self.answers = BytesMut::new();
-        }
+        context.allowance.end_call();
     }
 
     /// The state of a call that failed.
-    pub(crate) fn into_state(mut self) -> Option<State> {
+    pub(crate) fn take_state(&mut self) -> Option<State> {
         self.store.data_mut().call.take().map(Call::into_state)
     }
 
-    /// Bytes of wasm memory that the instance has.
+    /// Bytes that the instance has.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.store.data().allowance.reserved()
+        self.store.data().allowance.used()
     }
 
     /// Runs `_start`, and returns what it flushed.
@@ -191,8 +207,15 @@ impl Instance {
                 limit: max_output,
             });
         }
-        self.answers.extend_from_slice(answer);
-        Ok(self.answers.split().freeze())
+        let length = answer.len();
+        if length <= SMALL {
+            self.answers.extend_from_slice(answer);
+            return Ok(self.answers.split().freeze());
+        }
+        self.store.data_mut().allowance.hold_for_call(length)?;
+        let answer = buffer::at(self.memory.data(&self.store), pointer);
+        let answer = answer.ok_or_else(|| bad_pointer(view.name, pointer))?;
+        Ok(Bytes::copy_from_slice(answer))
     }
 
     fn start_function(&mut self) -> Result<TypedFunc<(), ()>, Fault> {
@@ -231,9 +254,10 @@ impl Instance {
 fn new_store(
     guest: &Linked,
     call: Call,
-    allowance: Allowance,
+    mut allowance: Allowance,
     deadline: Deadline,
 ) -> Store<Context> {
+    allowance.set_age(deadline.age());
     let context = Context {
         memory: None,
         call: Some(call),

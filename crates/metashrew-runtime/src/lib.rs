@@ -6,6 +6,7 @@
 //! to those of fresh ones. This crate knows neither nodes nor servers.
 
 mod assemble;
+mod clock;
 mod context;
 mod deadline;
 mod engine;
@@ -26,12 +27,13 @@ mod runtime;
 mod scout;
 mod stack;
 mod tables;
+mod ticker;
 mod view;
 
 pub use assemble::{AssembleError, BlockFrame, assemble_block};
 pub use error::{
     BlockError, GuestBacktrace, GuestFault, HostFault, LoadError, PendingError, SessionLoss,
-    ViewError,
+    ViewError, Wait,
 };
 pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
 pub use options::{ModuleCache, RuntimeOptions, Scope, ScoutOptions, ViewOptions};
@@ -41,7 +43,7 @@ pub use runner::BlockRunner;
 pub use runtime::MetashrewRuntime;
 pub use scout::{ScoutControl, ScoutEnd, Scouted};
 pub use view::{
-    Basis, CallContext, CallCounts, Chain, DropCounts, ErrorCounts, LatencyHistogram, PendingBlock,
-    PendingId, PendingOffer, PendingState, Route, ViewAnswer, ViewAt, ViewCall, ViewCount,
-    ViewStats,
+    Basis, CallContext, CallCounts, CallKind, Chain, DropCounts, DropReason, ErrorCounts,
+    ErrorKind, LatencyHistogram, PendingBlock, PendingId, PendingOffer, PendingState, Route,
+    ViewAnswer, ViewAt, ViewCall, ViewCount, ViewStats,
 };

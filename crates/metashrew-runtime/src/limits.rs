@@ -7,7 +7,7 @@ use wasmtime::ResourceLimiter;
 use crate::error::{GuestBacktrace, HostFault};
 use crate::fault::Fault;
 use crate::scout::ScoutMemory;
-use crate::view::Desk;
+use crate::view::{Account, ViewPool};
 
 /// Elements that the tables of an instance may have together, on every host alike:
 /// the pooling allocator reserves room for so many a table.
@@ -16,16 +16,23 @@ pub(crate) const MAX_TABLE_ELEMENTS: usize = 1_000_000;
 /// Bytes that an element of a table takes.
 const TABLE_ELEMENT: usize = size_of::<usize>();
 
-/// What one instance may take: its memory, and its tables.
+/// Bytes that the tables of an instance take at most.
+pub(crate) const MAX_TABLE_BYTES: usize = MAX_TABLE_ELEMENTS * TABLE_ELEMENT;
+
+/// What one instance may take: its memory, its tables, and what the host holds for it.
 ///
 /// A guest only ever sees `memory.grow` fail at its own declared maximum or at
 /// 4 GiB. Every other refusal ends the call.
 pub(crate) struct Allowance {
     limit: usize,
-    budget: Budget,
-    reserved: usize,
+    source: Source,
+    used: usize,
     /// Of these, what the host holds of the call's writes and reads.
     held: usize,
+    /// Of these, what the host holds of the call's input and answer.
+    held_for_call: usize,
+    /// When the call came, for which it grows.
+    age: u64,
     /// Elements that all tables have.
     table_elements: usize,
     /// Whether the growth under way is within the guest's own maximum.
@@ -33,37 +40,32 @@ pub(crate) struct Allowance {
 }
 
 /// What an instance's bytes are taken from.
-enum Budget {
+enum Source {
     Unlimited,
     Views {
-        desk: Weak<Desk>,
-        /// Whether the budget may be exceeded.
-        overdraws: bool,
+        pool: Weak<ViewPool>,
+        /// What was taken from the pool's budget already.
+        account: Arc<Account>,
     },
     Scouts(Arc<ScoutMemory>),
 }
 
-impl Budget {
-    /// Takes `bytes` for an instance that `has` some; false if there are not as many.
-    fn take(&self, has: usize, bytes: usize) -> bool {
+impl Source {
+    /// Takes `bytes` for an instance that uses `used` of at most `limit`; false if there are
+    /// not as many.
+    fn take(&self, used: usize, bytes: usize, limit: usize, age: u64) -> bool {
         match self {
             Self::Unlimited => true,
-            Self::Views { desk, overdraws } => desk
-                .upgrade()
-                .is_none_or(|desk| desk.take_memory(has, bytes, *overdraws)),
-            Self::Scouts(memory) => memory.take(bytes),
-        }
-    }
-
-    fn give_back(&self, bytes: usize) {
-        match self {
-            Self::Unlimited => {}
-            Self::Views { desk, .. } => {
-                if let Some(desk) = desk.upgrade() {
-                    desk.give_back_memory(bytes);
-                }
+            Self::Views { pool, account } => {
+                let missing = used.saturating_add(bytes).saturating_sub(account.bytes());
+                let grown = || {
+                    pool.upgrade()
+                        .map(|pool| pool.grow(account, missing, limit, age))
+                };
+                // Without a pool nobody counts any more.
+                missing == 0 || grown().unwrap_or(true)
             }
-            Self::Scouts(memory) => memory.give_back(bytes),
+            Self::Scouts(memory) => memory.take(bytes),
         }
     }
 }
@@ -78,39 +80,60 @@ impl Allowance {
     pub(crate) fn up_to(limit: usize) -> Self {
         Self {
             limit,
-            budget: Budget::Unlimited,
-            reserved: 0,
+            source: Source::Unlimited,
+            used: 0,
             held: 0,
+            held_for_call: 0,
+            age: 0,
             table_elements: 0,
             legal: false,
         }
     }
 
-    /// At most `limit` bytes, each taken from the budget of `desk` for as long as the
-    /// instance lives. If it `overdraws`, it gets them even if the budget is used up.
-    pub(crate) fn within(limit: usize, desk: &Arc<Desk>, overdraws: bool) -> Self {
-        let mut allowance = Self::up_to(limit);
-        allowance.budget = Budget::Views {
-            desk: Arc::downgrade(desk),
-            overdraws,
-        };
-        allowance
+    /// At most `limit` bytes, each taken from the budget of `pool` unless `account` has it
+    /// already. `used` of them are in use.
+    pub(crate) fn within(
+        limit: usize,
+        pool: &Arc<ViewPool>,
+        account: &Arc<Account>,
+        used: usize,
+    ) -> Self {
+        Self {
+            source: Source::Views {
+                pool: Arc::downgrade(pool),
+                account: Arc::clone(account),
+            },
+            used,
+            ..Self::up_to(limit)
+        }
     }
 
     /// What is left of the scouts' memory.
     pub(crate) fn of_scout(memory: Arc<ScoutMemory>) -> Self {
-        let mut allowance = Self::unlimited();
-        allowance.budget = Budget::Scouts(memory);
-        allowance
+        Self {
+            source: Source::Scouts(memory),
+            ..Self::unlimited()
+        }
     }
 
     /// Bytes that the instance has.
-    pub(crate) fn reserved(&self) -> usize {
-        self.reserved
+    pub(crate) fn used(&self) -> usize {
+        self.used
     }
-}
 
-impl Allowance {
+    /// The account that its bytes are taken from, which is to be dropped after the memory.
+    pub(crate) fn account(&self) -> Option<Arc<Account>> {
+        match &self.source {
+            Source::Views { account, .. } => Some(Arc::clone(account)),
+            Source::Unlimited | Source::Scouts(_) => None,
+        }
+    }
+
+    /// From now on it grows for a call that came at `age`.
+    pub(crate) fn set_age(&mut self, age: u64) {
+        self.age = age;
+    }
+
     /// Counts what the host holds of a call's writes and reads, now `bytes`, like the
     /// guest's memory. Not for indexing, which has limits of its own: those must be the
     /// same on every machine.
@@ -122,24 +145,47 @@ impl Allowance {
         Ok(())
     }
 
+    /// Counts `bytes` more that the host holds until the call ends.
+    pub(crate) fn hold_for_call(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.take(bytes)?;
+        self.held_for_call += bytes;
+        Ok(())
+    }
+
+    /// The call is over: gives back what was held for it, and what was reserved and not
+    /// used.
+    pub(crate) fn end_call(&mut self) {
+        self.used -= self.held_for_call;
+        self.held_for_call = 0;
+        if let Source::Views { account, .. } = &self.source {
+            account.trim(self.used);
+        }
+    }
+
     fn take(&mut self, bytes: usize) -> Result<(), Fault> {
-        let wanted = self.reserved.saturating_add(bytes);
-        let granted = wanted <= self.limit && self.budget.take(self.reserved, bytes);
-        if !granted {
+        let wanted = self.used.saturating_add(bytes);
+        let backtrace = GuestBacktrace::default();
+        if wanted > self.limit {
+            let limit = self.limit;
             return Err(Fault::Memory {
                 wanted,
-                limit: self.limit,
-                backtrace: GuestBacktrace::default(),
+                limit,
+                backtrace,
             });
         }
-        self.reserved = wanted;
+        if !self.source.take(self.used, bytes, self.limit, self.age) {
+            return Err(Fault::Starved { wanted });
+        }
+        self.used = wanted;
         Ok(())
     }
 }
 
 impl Drop for Allowance {
     fn drop(&mut self) {
-        self.budget.give_back(self.reserved);
+        if let Source::Scouts(memory) = &self.source {
+            memory.give_back(self.used);
+        }
     }
 }
 

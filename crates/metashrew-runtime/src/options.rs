@@ -49,17 +49,24 @@ pub enum Scope {
 pub struct ViewOptions {
     /// Whether instances persist between calls (stateful views). Default: true.
     pub enabled: bool,
-    /// Calls that run at a time; 1 serialises them. Default: the number of cores.
+    /// Calls that may be under way at a time, each on an instance of its own; 1 serialises
+    /// them. They share the cores in slices of 2 ms, and the memory budget bounds them too.
+    /// Default: 64 for each core, at most 1,024.
     pub instances: NonZeroUsize,
-    /// Calls that may wait for an instance; one more is refused as busy.
+    /// Calls that may wait to run, or for their session's turn; one more is refused as busy.
     /// Default: 1,024.
     pub queue: usize,
+    /// Sessions that may be known at a time; one more is refused. Default: 65,536.
+    pub sessions: usize,
     /// Which instances may answer which calls. Default: [`Scope::Auto`].
     pub scope: Scope,
     /// How long a call may run. Default: 10 seconds.
     pub timeout: Duration,
     /// How long the guest may take to execute the pending block. Default: 60 seconds.
     pub pending_timeout: Duration,
+    /// How long a call may wait to run, for memory, or for its session's turn; then it is
+    /// refused as busy. Default: 10 seconds.
+    pub max_wait: Duration,
     /// Bytes of memory that all instances may have together. Default: 1 GiB.
     pub memory_budget: usize,
     /// Bytes of memory that one instance may have. Default: the budget.
@@ -70,16 +77,31 @@ pub struct ViewOptions {
     pub max_output: usize,
 }
 
+/// Calls under way for each core: with so many that never end, one that comes runs after at
+/// most as many epoch ticks, an eighth of a second.
+const CALLS_PER_CORE: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero");
+
+/// Calls under way by default however many cores there are: guests written in Rust begin with
+/// a MiB or more, and the default budget is 1,024 MiB.
+const MAX_CALLS: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not zero");
+
+/// The number of cores.
+pub(crate) fn cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
 impl Default for ViewOptions {
     fn default() -> Self {
         const MIB: usize = 1024 * 1024;
         Self {
             enabled: true,
-            instances: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            instances: cores().saturating_mul(CALLS_PER_CORE).min(MAX_CALLS),
             queue: 1024,
+            sessions: 65_536,
             scope: Scope::Auto,
             timeout: Duration::from_secs(10),
             pending_timeout: Duration::from_mins(1),
+            max_wait: Duration::from_secs(10),
             memory_budget: 1024 * MIB,
             max_instance_memory: 1024 * MIB,
             max_input: 16 * MIB,

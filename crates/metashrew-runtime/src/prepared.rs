@@ -12,7 +12,7 @@ use crate::guest::Guest;
 use crate::options::RuntimeOptions;
 use crate::runtime::MetashrewRuntime;
 use crate::tables;
-use crate::view::Room;
+use crate::view::Sizes;
 
 /// What `_start` must be.
 pub(crate) const START_TYPE: &str = "a function `() -> ()`";
@@ -32,9 +32,9 @@ impl PreparedGuest {
     pub fn new(wasm: &[u8], options: RuntimeOptions) -> Result<Self, LoadError> {
         let tables = tables::count(wasm)?;
         let indexing = engine::indexing(&options.cache, tables)?;
-        let room = Room::of(&options.views);
+        let sizes = Sizes::of(&options.views);
         let scouts = options.scouts.instances;
-        let viewing = engine::viewing(&options.cache, &room, scouts, tables)?;
+        let viewing = engine::viewing(&options.cache, &sizes, scouts, tables)?;
         Ok(Self {
             guest: Guest::compile(wasm, &indexing, &viewing)?,
             viewing,
@@ -78,10 +78,7 @@ impl PreparedGuest {
 
     /// Bytes of memory that an instance begins with.
     pub fn initial_memory(&self) -> u64 {
-        match self.guest.viewing.module().get_export(imports::MEMORY) {
-            Some(ExternType::Memory(memory)) => memory.minimum().saturating_mul(memory.page_size()),
-            _ => 0,
-        }
+        self.guest.least_memory() as u64
     }
 
     /// The guest over `store`.

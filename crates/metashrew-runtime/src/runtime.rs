@@ -1,6 +1,7 @@
 //! The public face: a guest over a store.
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,6 @@ use wasmtime::Engine;
 
 use crate::context::Call;
 use crate::deadline::Deadline;
-use crate::engine::Ticker;
 use crate::error::{BlockError, LoadError, ViewError};
 use crate::fault::Fault;
 use crate::guest::Guest;
@@ -21,8 +21,10 @@ use crate::prepared::PreparedGuest;
 use crate::read_time::{BlockReads, ReadTime};
 use crate::runner::BlockRunner;
 use crate::scout::{self, ScoutControl, ScoutMemory, Scouted};
+use crate::ticker::{Ticker, Ticking};
 use crate::view::{
-    Chain, PendingBlock, PendingOffer, Room, ViewAnswer, ViewCall, ViewCount, ViewEngine, ViewStats,
+    Chain, PendingBlock, PendingOffer, Sizes, ViewAnswer, ViewCall, ViewCount, ViewEngine,
+    ViewStats,
 };
 
 /// A guest over a store: processes blocks, and answers views and previews.
@@ -130,10 +132,16 @@ impl MetashrewRuntime {
         options: RuntimeOptions,
     ) -> Result<Self, LoadError> {
         let enabled = options.views.enabled;
-        let mapped = Room::of(&options.views).mapped_by(options.scouts.instances);
+        let mapped = Sizes::of(&options.views).mapped_by(options.scouts.instances);
         let scout_memory = options.scouts.memory_budget.saturating_sub(mapped);
-        let views = ViewEngine::new(Arc::clone(&guest), store.clone(), options.views);
-        views.keep_epochs(Ticker::start(viewing, views.at_tick())?);
+        let ticking = Ticking::default();
+        let views = ViewEngine::new(
+            Arc::clone(&guest),
+            store.clone(),
+            options.views,
+            ticking.clone(),
+        );
+        views.keep_epochs(Ticker::start(viewing, ticking, views.at_tick())?);
         let runtime = Self {
             shared: Arc::new(Shared {
                 guest_id: inspect::identify(&guest),
@@ -222,6 +230,7 @@ impl MetashrewRuntime {
     pub fn scout(&self, height: u32, block: Bytes, control: &Arc<dyn ScoutControl>) -> Scouted {
         let shared = &self.shared;
         let (guest, memory) = (&shared.guest.viewing, &shared.scout_memory);
+        let _ticking = shared.views.ticking().hold();
         scout::run(guest, memory, &shared.scouts, (height, block), control)
     }
 
@@ -392,7 +401,9 @@ impl MetashrewRuntime {
     /// If no instance can be made within the memory budget; calls then run on
     /// fresh instances, as before.
     pub async fn enable_stateful_views(&self) -> Result<(), ViewError> {
-        std::future::ready(self.enable_stateful_views_sync()).await
+        self.shared.views.enable(true).await?;
+        tell_enabled();
+        Ok(())
     }
 
     /// As [`MetashrewRuntime::enable_stateful_views`], without a future.
@@ -400,8 +411,8 @@ impl MetashrewRuntime {
     /// # Errors
     /// As [`MetashrewRuntime::enable_stateful_views`].
     pub fn enable_stateful_views_sync(&self) -> Result<(), ViewError> {
-        self.shared.views.enable()?;
-        tracing::info!("stateful views enabled: instances persist between calls (stateful mode)");
+        wait(pin!(self.shared.views.enable(false)))?;
+        tell_enabled();
         Ok(())
     }
 
@@ -421,6 +432,10 @@ impl MetashrewRuntime {
     pub fn view_stats(&self) -> ViewStats {
         self.shared.views.stats()
     }
+}
+
+fn tell_enabled() {
+    tracing::info!("stateful views enabled: instances persist between calls (stateful mode)");
 }
 
 fn about<'a>(function: &'a str, input: &'a [u8], at: &BlockId) -> ViewCall<'a> {

@@ -164,7 +164,7 @@ pub(crate) fn run(
         Ok(()) => ScoutEnd::Done,
         Err(_) if control.is_cancelled() => ScoutEnd::Cancelled,
         Err(Fault::Timeout(_)) => ScoutEnd::TimedOut,
-        Err(Fault::Memory { .. }) => ScoutEnd::OutOfMemory,
+        Err(Fault::Memory { .. } | Fault::Starved { .. }) => ScoutEnd::OutOfMemory,
         Err(_) => ScoutEnd::Failed,
     };
     Scouted { end, reads }

@@ -57,7 +57,7 @@ mod tests {
     use crate::instance::Instance;
     use crate::limits::Allowance;
     use crate::options::{ModuleCache, ViewOptions};
-    use crate::view::Room;
+    use crate::view::Sizes;
 
     /// With tables of 1 and 2 elements, the view answers what each growth gives.
     fn growing(growths: &[(&str, u32)]) -> Vec<u8> {
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn tables_grow_alike_with_a_pool_and_without() {
-        let room = Room::of(&ViewOptions::default());
+        let sizes = Sizes::of(&ViewOptions::default());
         for (growths, expect) in [
             (&[("a", 10), ("b", 3), ("b", 1)][..], &[1, 2, -1][..]),
             (&[("a", 999_997), ("a", 1), ("b", 1)], &[1, -1, -1]),
@@ -105,7 +105,7 @@ mod tests {
             let wasm = growing(growths);
             let tables = count(&wasm).unwrap();
             assert_eq!(tables, 2);
-            let pooled = engine::viewing(&ModuleCache::Off, &room, 0, tables).unwrap();
+            let pooled = engine::viewing(&ModuleCache::Off, &sizes, 0, tables).unwrap();
             for engine in [pooled, engine::viewing_without_pool()] {
                 assert_eq!(answer(&engine, &wasm), expect, "{growths:?}");
             }
@@ -114,9 +114,9 @@ mod tests {
 
     #[test]
     fn modules_of_many_parts_load_with_a_pool_and_without() {
-        let room = Room::of(&ViewOptions::default());
+        let sizes = Sizes::of(&ViewOptions::default());
         let engines = [
-            engine::viewing(&ModuleCache::Off, &room, 0, 1).unwrap(),
+            engine::viewing(&ModuleCache::Off, &sizes, 0, 1).unwrap(),
             engine::viewing_without_pool(),
         ];
         // More than the 1 MiB of an instance that the pool allows unless it is told to.

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::time::Duration;
 
 use metashrew_runtime::{GuestBacktrace, GuestFault, HostFault, PendingError, ViewError};
 use metashrew_store::ResolveError;
@@ -93,8 +94,29 @@ pub(crate) fn of_view(error: &ViewError) -> RpcError {
         ViewError::NoPending => (NO_PENDING, json!({ "kind": "no_pending" })),
         ViewError::PendingFailed(cause) => return of_pending(error, cause),
         ViewError::Busy { queue } => (BUSY, json!({ "kind": "busy", "queue": queue })),
+        ViewError::Waited { limit, .. } => (
+            BUSY,
+            json!({ "kind": "waited", "limit_ms": millis(*limit) }),
+        ),
+        ViewError::MemoryBusy {
+            wanted,
+            available,
+            limit,
+        } => (
+            BUSY,
+            json!({
+                "kind": "memory_busy", "wanted": wanted, "available": available, "limit": limit,
+            }),
+        ),
+        ViewError::SessionsFull { limit } => {
+            (BUSY, json!({ "kind": "sessions_full", "limit": limit }))
+        }
+        ViewError::GuestTooLarge { least, limit } => (
+            MEMORY_LIMIT,
+            json!({ "kind": "guest_too_large", "least": least, "limit": limit }),
+        ),
         ViewError::Timeout { limit, backtrace } => {
-            let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+            let limit_ms = millis(*limit);
             let data = json!({ "kind": "timeout", "limit_ms": limit_ms });
             return with_frames(TIMEOUT, error, data, backtrace);
         }
@@ -108,6 +130,10 @@ pub(crate) fn of_view(error: &ViewError) -> RpcError {
         }
     };
     object(code, chain(error), data)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A pending block that failed: with the error that a view would have had.

@@ -190,6 +190,8 @@ impl Views {
             instances: self.view_instances.unwrap_or(default.instances),
             queue: self.view_queue,
             scope: self.view_scope,
+            sessions: self.view_sessions,
+            max_wait: Duration::from_millis(self.view_max_wait_ms),
             timeout: Duration::from_millis(self.view_timeout_ms),
             memory_budget: memory,
             max_instance_memory: self.view_max_instance_memory.map_or(memory, |size| size.0),

@@ -11,7 +11,7 @@ use wasmtime::{Config, Engine, Instance, InstanceAllocationStrategy, Module, Sto
 use super::*;
 use crate::engine;
 use crate::options::{ModuleCache, ViewOptions};
-use crate::view::Room;
+use crate::view::Sizes;
 
 /// The function `deep` counts in `depth` how deep it is, and goes deeper for ever. What
 /// `around` says is in it: it holds `{call}` where the call is to be.
@@ -164,12 +164,12 @@ fn no_frame_takes_more_native_stack_than_its_cost_says() {
 
 /// The engines that guests run on.
 fn engines() -> [(&'static str, Engine); 3] {
-    let room = Room::of(&ViewOptions::default());
+    let sizes = Sizes::of(&ViewOptions::default());
     [
         ("indexing", engine::indexing(&ModuleCache::Off, 1).unwrap()),
         (
             "viewing",
-            engine::viewing(&ModuleCache::Off, &room, 0, 1).unwrap(),
+            engine::viewing(&ModuleCache::Off, &sizes, 0, 1).unwrap(),
         ),
         ("without a pool", engine::viewing_without_pool()),
     ]

@@ -1,50 +1,73 @@
 //! Answers view calls: who may run, on which instance, and what becomes of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use metashrew_store::{BlockHash, BlockRecord, State, Store, wait};
+use metashrew_store::{BlockHash, BlockRecord, State, Store};
 use parking_lot::Mutex;
 use tracing::Instrument;
 
-use super::call::{Basis, Route, ViewAnswer, ViewAt, ViewCall};
+use super::budget::{Account, Budget};
+use super::call::{Basis, ViewAnswer, ViewAt, ViewCall};
 use super::chain::{CallContext, Chain, Position};
-use super::desk::Desk;
 use super::failures::Failures;
-use super::idle::{Pin, PinnedTo};
+use super::kept::{Maker, ViewPool};
+use super::key::{Moment, Pin, PinnedTo};
 use super::pending::{Fetch, Pending, PendingOffer};
 use super::per_view::{PerView, ViewCount};
-use super::room::Room;
-use super::session::{Session, Sessions};
+use super::pool::{Pool, PoolSize};
+use super::request::Request;
+use super::session::Sessions;
+use super::sizes::Sizes;
 use super::stats::ViewStats;
-use super::terms::Wanted;
-use super::visit::Visit;
 use crate::context::Call;
 use crate::deadline::{Alarms, Deadline};
-use crate::engine::Ticker;
-use crate::error::ViewError;
+use crate::error::{GuestBacktrace, ViewError};
 use crate::fault::Fault;
-use crate::guest::{Guest, Linked, View};
-use crate::instance::Instance;
-use crate::limits::Allowance;
-use crate::options::{Scope, ViewOptions};
+use crate::guest::{Guest, View};
+use crate::options::{Scope, ViewOptions, cores};
+use crate::ticker::{Ticker, Ticking};
+
+/// Shards for each core: threads that take turns to one are rare then.
+const SHARDS_PER_CORE: usize = 2;
 
 /// All that views need. Shared by every caller; holds no call's context.
 pub(crate) struct ViewEngine {
     pub(super) guest: Arc<Guest>,
     pub(super) store: Store,
     pub(super) options: ViewOptions,
-    pub(super) room: Room,
-    pub(super) desk: Arc<Desk>,
+    pub(super) sizes: Sizes,
+    /// Bytes of memory that an instance begins with.
+    least: usize,
+    pub(super) pool: Arc<ViewPool>,
+    pub(super) maker: Maker,
     pub(super) sessions: Sessions,
+    pub(super) alarms: Arc<Alarms>,
     failures: Failures,
-    /// For calls that wait for reads; none if the store's reads never may be pending. Calls
-    /// run on fibres where there are some.
-    pub(super) alarms: Option<Arc<Alarms>>,
     pending: Pending,
-    /// Held by whoever makes an instance without a place: there is room for one.
-    aside: Mutex<()>,
+    ticking: Ticking,
+    start: Start,
+}
+
+/// How stateful views came to be on or off.
+#[derive(Default)]
+struct Start {
+    /// Held by whoever makes an instance without a permit: there is room for one.
+    trying: tokio::sync::Mutex<()>,
+    /// Why they are off although they are wanted.
+    failure: Mutex<Option<String>>,
+    /// Whether there is such a reason.
+    has_failed: AtomicBool,
+}
+
+impl Start {
+    fn note(&self, failure: Option<String>) {
+        let mut noted = self.failure.lock();
+        self.has_failed.store(failure.is_some(), Ordering::Relaxed);
+        *noted = failure;
+    }
 }
 
 /// What a call asks, and what it stands on.
@@ -53,9 +76,18 @@ pub(super) struct Question<'a> {
     pub(super) input: &'a [u8],
     pub(super) position: Position,
     pub(super) pin: Pin,
+    /// Whether the block asked about is the newest one.
+    pub(super) follows_tip: bool,
 }
 
 impl Question<'_> {
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            generation: self.position.generation,
+            tip: self.position.tip.height,
+        }
+    }
+
     pub(super) fn answered(&self, bytes: Bytes, session_call: Option<u64>) -> ViewAnswer {
         ViewAnswer {
             bytes,
@@ -70,98 +102,152 @@ impl Question<'_> {
 
 impl ViewEngine {
     /// An engine with stateful views off; [`ViewEngine::enable`] turns them on.
-    pub(crate) fn new(guest: Arc<Guest>, store: Store, options: ViewOptions) -> Self {
-        let room = Room::of(&options);
-        let instances = options.instances.get();
+    pub(crate) fn new(
+        guest: Arc<Guest>,
+        store: Store,
+        options: ViewOptions,
+        ticking: Ticking,
+    ) -> Self {
+        let least = guest.least_memory();
+        let sizes = Sizes::of(&options).for_guest(&options, least);
+        let slots = usize::try_from(sizes.slots).unwrap_or(usize::MAX);
+        let budget = Budget::new(sizes.shares(&options, least), slots);
+        let size = PoolSize {
+            permits: options.instances.get(),
+            queue: options.queue,
+            shards: cores().get().saturating_mul(SHARDS_PER_CORE),
+        };
         let per_view = PerView::of(guest.views_by_number());
-        let desk = Desk::new(instances, options.queue, room.all_instances, per_view);
-        let desk = Arc::new(desk);
-        let alarms = store.reads_may_wait().then(Arc::default);
-        Self {
+        let pool = Pool::new(size, budget, &per_view, ticking.clone());
+        let alarms = Alarms::new(&ticking);
+        let maker = Maker {
+            guest: Arc::clone(&guest),
+            pool: Arc::clone(&pool),
+            limit: sizes.one_instance,
+            alarms: Arc::clone(&alarms),
+            reads_may_wait: store.reads_may_wait(),
+        };
+        let engine = Self {
             failures: Failures::of(guest.view_count()),
-            pending: Pending::new(&guest, &desk, alarms.as_ref(), &options),
+            pending: Pending::new(maker.clone(), sizes, &options, ticking.clone()),
             guest,
             alarms,
             store,
-            desk,
-            sessions: Sessions::new(instances, options.queue),
-            aside: Mutex::default(),
-            room,
+            pool,
+            maker,
+            sessions: Sessions::new(options.sessions, options.queue),
+            start: Start::default(),
+            ticking,
+            sizes,
+            least,
             options,
+        };
+        if let Err(error) = engine.check_guest() {
+            tracing::warn!("no view can be answered: {error}");
         }
+        engine
     }
 
-    /// What is to be done at every epoch tick.
-    pub(crate) fn at_tick(&self) -> impl Fn() + Send + use<> {
-        let desk = Arc::downgrade(&self.desk);
-        let alarms = self.alarms.clone();
+    /// What is to be done at every epoch tick; it tells whether anything goes on.
+    pub(crate) fn at_tick(&self) -> impl Fn() -> bool + Send + use<> {
+        let pool = Arc::downgrade(&self.pool);
+        let alarms = Arc::clone(&self.alarms);
         move || {
-            if let Some(desk) = desk.upgrade() {
-                desk.tick();
-            }
-            if let Some(alarms) = &alarms {
-                alarms.tick();
-            }
+            let is_busy = pool.upgrade().is_some_and(|pool| pool.busy() > 0);
+            alarms.tick() | is_busy
         }
     }
 
-    /// The guest as views instantiate it.
-    pub(super) fn instances(&self) -> &Linked {
-        match self.alarms {
-            Some(_) => &self.guest.viewing_on_fibres,
-            None => &self.guest.viewing,
-        }
-    }
-
-    /// The deadline of a call that starts now.
-    pub(super) fn deadline(&self, limit: Duration, yields: bool) -> Deadline {
-        Deadline::after(limit, yields).with_alarms(self.alarms.as_ref())
+    /// Has the thread that advances the epochs look after what runs beside the calls.
+    pub(crate) fn ticking(&self) -> &Ticking {
+        &self.ticking
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
-        self.desk.is_enabled()
+        self.pool.is_enabled()
     }
 
     /// Makes calls run on persistent instances from now on, if one can be made and
-    /// kept.
-    pub(crate) fn enable(&self) -> Result<(), ViewError> {
-        let _aside = self.aside.lock();
-        let call = Call::view(self.store.snapshot().latest(), 0);
-        let deadline = Deadline::after(self.options.timeout, false);
-        let mut instance =
-            Instance::create(&self.guest.viewing, call, self.allowance(true), deadline)
-                .map_err(|fault| Self::error(fault, self.options.timeout))?;
-        let told = instance.set_cache_limit(&self.guest, self.room.guest_caches);
-        wait(told).map_err(|fault| Self::error(fault, self.options.timeout))?;
-        let (wanted, limit) = (instance.memory_bytes(), self.room.kept_instance);
+    /// kept. If not, the first call that can make one turns them on.
+    pub(crate) async fn enable(&self, yields: bool) -> Result<(), ViewError> {
+        let tried = self.try_to_make_one(yields).await;
+        self.start
+            .note(tried.as_ref().err().map(ToString::to_string));
+        if tried.is_ok() {
+            self.pool.enable();
+        }
+        tried
+    }
+
+    async fn try_to_make_one(&self, yields: bool) -> Result<(), ViewError> {
+        let _trying = self.start.trying.lock().await;
+        self.check_guest()?;
+        let (wanted, limit) = (self.least, self.limit_of_kept());
         if wanted > limit {
             return Err(ViewError::MemoryLimit {
                 wanted,
                 limit,
-                backtrace: crate::error::GuestBacktrace::default(),
+                backtrace: GuestBacktrace::default(),
             });
         }
-        self.desk.enable();
-        Ok(())
+        let _ticking = self.ticking.hold();
+        let error = |fault| self.error(fault, self.options.timeout);
+        let call = Call::view(self.store.snapshot().latest(), 0);
+        let deadline = Deadline::after(self.options.timeout, yields);
+        let account = Account::empty(self.pool.budget());
+        let made = self.maker.make(call, deadline, account, 0, None);
+        let mut kept = made.await.map_err(error)?;
+        let caches = self.sizes.guest_caches;
+        let told = kept.instance.set_cache_limit(&self.guest, caches);
+        told.await.map_err(error)
+    }
+
+    /// What an instance may have that is kept: without what a guest that does not fit into
+    /// the budget has all the same.
+    fn limit_of_kept(&self) -> usize {
+        Sizes::of(&self.options).one_instance
+    }
+
+    /// A call has made an instance. If stateful views are off only because none could be
+    /// made, they are turned on.
+    pub(super) fn has_made_one(&self) {
+        if !self.start.has_failed.load(Ordering::Relaxed) || self.least > self.limit_of_kept() {
+            return;
+        }
+        self.start.note(None);
+        self.pool.enable();
+        tracing::info!("stateful views enabled: an instance could be made at last");
     }
 
     /// Makes calls run on fresh instances from now on. Calls under way end as
     /// they would have.
     pub(crate) fn disable(&self) {
-        self.desk.disable();
+        self.start.note(None);
+        self.pool.disable();
     }
 
     pub(crate) fn view_counts(&self) -> Vec<ViewCount> {
-        self.desk.view_counts()
+        self.pool.tally().per_view.into_counts()
     }
 
     pub(crate) fn stats(&self) -> ViewStats {
-        let stats = self.desk.stats();
+        let (pool, tally) = (&self.pool, self.pool.tally());
+        let budget = pool.budget();
         ViewStats {
-            instances: self.options.instances.get(),
+            enabled: pool.is_enabled(),
+            start_failure: self.start.failure.lock().clone(),
+            instances: pool.permits(),
+            queue: pool.queue().limit(),
+            calls: tally.calls,
+            errors: tally.errors,
+            dropped: tally.dropped,
+            latency: tally.latency,
+            idle: pool.idle(),
+            busy: pool.busy(),
+            waiting: pool.queue().len() + self.sessions.waiting() + budget.waiting(),
             sessions: self.sessions.len(),
-            waiting: stats.waiting + self.sessions.waiting(),
-            ..stats
+            memory: budget.used(),
+            memory_limit: budget.limit(),
         }
     }
 
@@ -174,12 +260,12 @@ impl ViewEngine {
         call: ViewCall<'_>,
         yields: bool,
     ) -> Result<ViewAnswer, ViewError> {
-        let mut visit = Visit::new(self, call.function, yields);
-        let span = visit.span();
+        let mut request = Request::new(self, &call, yields);
+        let span = request.span();
         let (function, at) = (call.function, call.at);
-        let answer = visit.ask(call).instrument(span).await;
+        let answer = request.ask(call).instrument(span).await;
         self.tell_failure(function, at, &answer);
-        visit.end(answer, false)
+        request.finish(answer, false)
     }
 
     /// Runs `block` on top of the call's block, then the view on that, both on
@@ -190,15 +276,15 @@ impl ViewEngine {
         call: ViewCall<'_>,
         yields: bool,
     ) -> Result<ViewAnswer, ViewError> {
-        let mut visit = Visit::new(self, call.function, yields);
-        let span = visit.span();
+        let mut request = Request::new(self, &call, yields);
+        let span = request.span();
         let (function, at) = (call.function, call.at);
-        let answer = visit.preview(block, call).instrument(span).await;
+        let answer = request.preview(block, call).instrument(span).await;
         // A block that the caller made up may fail in the guest: no view has then run.
-        if visit.has_reached_view() {
+        if request.has_reached_view() {
             self.tell_failure(function, at, &answer);
         }
-        visit.end(answer, true)
+        request.finish(answer, true)
     }
 
     fn tell_failure(&self, function: &str, at: Basis<'_>, answer: &Result<ViewAnswer, ViewError>) {
@@ -264,6 +350,7 @@ impl ViewEngine {
             input: call.input,
             position,
             pin: Pin { generation, to },
+            follows_tip: position.block.hash == position.tip.hash,
         };
         Ok((question, state))
     }
@@ -284,58 +371,28 @@ impl ViewEngine {
         }
     }
 
-    pub(super) fn wanted<'a>(
-        route: Route<'_>,
-        session: Option<&'a Arc<Session>>,
-        pin: Pin,
-    ) -> Wanted<'a> {
-        match (route, session) {
-            (Route::Fresh, _) => Wanted::Fresh,
-            (_, Some(session)) => Wanted::Session(session, pin),
-            _ => Wanted::Pooled(pin),
-        }
-    }
-
-    /// What an instance may take. One that is not kept may overdraw the budget: it
-    /// serves where none can be kept.
-    pub(super) fn allowance(&self, kept: bool) -> Allowance {
-        Allowance::within(self.options.max_instance_memory, &self.desk, !kept)
-    }
-
-    /// The time limit of a call.
-    pub(super) fn limit(&self, timeout: Option<Duration>) -> Duration {
-        timeout.map_or(self.options.timeout, |timeout| {
-            timeout.min(self.options.timeout)
-        })
-    }
-
-    pub(super) fn check_input(&self, input: &[u8]) -> Result<(), ViewError> {
+    /// Whether a call with that input can be answered at all.
+    pub(super) fn check(&self, input: &[u8]) -> Result<(), ViewError> {
         let (length, limit) = (input.len(), self.options.max_input);
         if length > limit {
             return Err(ViewError::InputTooLong { length, limit });
+        }
+        self.check_guest()
+    }
+
+    fn check_guest(&self) -> Result<(), ViewError> {
+        let (least, limit) = (self.least, self.sizes.one_instance);
+        if least > limit {
+            return Err(ViewError::GuestTooLarge { least, limit });
         }
         Ok(())
     }
 
     /// The error of a call that might run for `timeout`.
-    pub(super) fn error(fault: Fault, timeout: Duration) -> ViewError {
+    pub(super) fn error(&self, fault: Fault, timeout: Duration) -> ViewError {
         match fault {
-            Fault::Guest(fault) => fault.into(),
-            Fault::Host(fault) => fault.into(),
-            Fault::Timeout(backtrace) => ViewError::Timeout {
-                limit: timeout,
-                backtrace,
-            },
-            Fault::Memory {
-                wanted,
-                limit,
-                backtrace,
-            } => ViewError::MemoryLimit {
-                wanted,
-                limit,
-                backtrace,
-            },
-            Fault::Output { length, limit } => ViewError::OutputTooLong { length, limit },
+            Fault::Starved { wanted } => self.pool.busy_error(wanted, 0),
+            fault => fault.into_view_error(timeout),
         }
     }
 }

@@ -33,6 +33,13 @@ impl LatencyHistogram {
         self.sum = self.sum.saturating_add(duration);
     }
 
+    pub(super) fn add(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.sum = self.sum.saturating_add(other.sum);
+    }
+
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
@@ -45,27 +52,6 @@ impl LatencyHistogram {
             let bound = (index < BOUNDED).then(|| Duration::from_nanos(FIRST_NANOS << index));
             (bound, count)
         })
-    }
-
-    /// A duration that at least `share` (0 to 1) of all calls did not exceed: the
-    /// bound of the bucket where that share is reached. None if there was no call, or
-    /// if that bucket has no bound.
-    pub fn quantile(&self, share: f64) -> Option<Duration> {
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::float_arithmetic,
-            reason = "a share of a count, for people to read; no state depends on it"
-        )]
-        let wanted = (self.count() as f64 * share.clamp(0.0, 1.0)).ceil() as u64;
-        let mut seen = 0;
-        self.buckets()
-            .find(|(_, count)| {
-                seen += count;
-                seen >= wanted.max(1)
-            })
-            .and_then(|(bound, _)| bound)
     }
 }
 
@@ -92,16 +78,16 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_bounds_of_buckets() {
-        let mut histogram = LatencyHistogram::default();
-        assert_eq!(histogram.quantile(0.5), None);
-        for _ in 0..99 {
-            histogram.record(Duration::from_nanos(300));
-        }
-        histogram.record(Duration::from_micros(900));
-        assert_eq!(histogram.quantile(0.0), Some(Duration::from_nanos(500)));
-        assert_eq!(histogram.quantile(0.99), Some(Duration::from_nanos(500)));
-        assert_eq!(histogram.quantile(1.0), Some(Duration::from_micros(1_024)));
-        assert_eq!(histogram.count(), 100);
+    fn histograms_add_up() {
+        let mut one = LatencyHistogram::default();
+        one.record(Duration::from_nanos(300));
+        let mut other = one;
+        other.record(Duration::from_secs(100));
+        one.add(&other);
+        assert_eq!(one.count(), 3);
+        assert_eq!(
+            one.sum,
+            Duration::from_secs(100) + Duration::from_nanos(600)
+        );
     }
 }

@@ -4,29 +4,33 @@
 use std::error::Error;
 use std::fmt;
 use std::mem;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use metashrew_store::{BlockHash, Height, ResolveError, Snapshot, State, Store, WriteSet};
+use metashrew_store::{BlockHash, Height, ResolveError, Snapshot, State, Store, WriteSet, wait};
 use parking_lot::{Mutex, RwLock};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use super::desk::Desk;
-use super::engine::ViewEngine;
+use super::budget::Account;
+use super::kept::Maker;
+use super::sizes::Sizes;
 use crate::context::Call;
-use crate::deadline::{Alarms, Deadline};
-use crate::engine::Ticker;
-use crate::error::{PendingError, ViewError};
-use crate::guest::Guest;
-use crate::instance::Instance;
-use crate::limits::Allowance;
+use crate::deadline::Deadline;
+use crate::error::{GuestBacktrace, PendingError, ViewError};
+use crate::fault::Fault;
 use crate::options::ViewOptions;
+use crate::ticker::{Ticker, Ticking};
 
 /// Bytes of a block's header.
 const HEADER: usize = 80;
+
+/// The part of the views' budget that what a pending block writes may have. Nothing makes it
+/// go but another one.
+const HELD_PART: usize = 8;
 
 /// A block that may be the next one: for instance the one that a node would mine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +59,8 @@ pub(super) struct Executed {
     /// SHA-256 of the whole block.
     content: [u8; 32],
     writes: Arc<WriteSet>,
+    /// Of the views' budget, for as long as somebody stands on the block.
+    _account: Arc<Account>,
 }
 
 impl Executed {
@@ -188,19 +194,13 @@ struct Current {
 }
 
 impl Pending {
-    pub(super) fn new(
-        guest: &Arc<Guest>,
-        desk: &Arc<Desk>,
-        alarms: Option<&Arc<Alarms>>,
-        options: &ViewOptions,
-    ) -> Self {
+    pub(super) fn new(maker: Maker, sizes: Sizes, options: &ViewOptions, ticking: Ticking) -> Self {
         let executor = Executor {
-            guest: Arc::clone(guest),
-            desk: Arc::clone(desk),
-            alarms: alarms.cloned(),
+            maker,
             timeout: options.pending_timeout,
-            max_memory: options.max_instance_memory,
+            max_held: sizes.all_instances / HELD_PART,
             epochs: OnceLock::new(),
+            ticking,
             running: Mutex::default(),
             last: Mutex::default(),
         };
@@ -249,7 +249,7 @@ impl Pending {
             withdrawn: number,
             executed: None,
         };
-        self.executor.desk.see_pending(number);
+        self.executor.maker.pool.see_pending(number);
     }
 
     /// Has the epochs advance for as long as a pending block may be executed.
@@ -261,15 +261,14 @@ impl Pending {
 
 /// Executes pending blocks, one at a time.
 struct Executor {
-    guest: Arc<Guest>,
-    desk: Arc<Desk>,
-    alarms: Option<Arc<Alarms>>,
+    maker: Maker,
+    ticking: Ticking,
     /// What the time limit rests on. Here, as an execution may outlive the runtime.
     epochs: OnceLock<Ticker>,
     /// How long one may take.
     timeout: Duration,
-    /// Bytes of memory that the guest may have meanwhile.
-    max_memory: usize,
+    /// Bytes that what it writes may take for as long as it is pending.
+    max_held: usize,
     /// Held while one is executed: there is room for one.
     running: Mutex<()>,
     last: Mutex<Last>,
@@ -306,33 +305,78 @@ impl Executor {
             height,
             hash: header_hash(&block),
         };
-        let writes = self.execute(height, block, snapshot.latest())?;
+        let execution = self.execute(height, &block, &snapshot.latest());
+        let (writes, account) = execution.map_err(PendingError::Execution)?;
         let executed = Arc::new(Executed {
             id,
             parent,
             content,
             writes: Arc::new(writes),
+            _account: account,
         });
         let mut last = self.last.lock();
         if number > last.withdrawn {
             last.executed = Some(Arc::clone(&executed));
         }
         drop(last);
-        self.desk.see_pending(number);
+        self.maker.pool.see_pending(number);
         Ok(executed)
     }
 
-    fn execute(&self, height: Height, block: Bytes, on: State) -> Result<WriteSet, PendingError> {
-        let call = Call::index(on, height, block);
-        let deadline = Deadline::after(self.timeout, false).with_alarms(self.alarms.as_ref());
-        Instance::create(&self.guest.viewing, call, self.allowance(), deadline)
-            .and_then(|mut instance| instance.start())
-            .map_err(|fault| PendingError::Execution(ViewEngine::error(fault, self.timeout)))
+    /// Runs the block, on bytes of the views' budget. Where others have them it gives back
+    /// what it has, waits for so much, and runs again.
+    fn execute(
+        &self,
+        height: Height,
+        block: &Bytes,
+        on: &State,
+    ) -> Result<(WriteSet, Arc<Account>), ViewError> {
+        let _ticking = self.ticking.hold();
+        let pool = &self.maker.pool;
+        let deadline = Deadline::after(self.timeout, false);
+        let mut account = Account::empty(pool.budget());
+        loop {
+            let call = Call::overlay(on.clone(), height, block.clone());
+            let run = self.run_once(call, deadline.clone(), Arc::clone(&account));
+            let wanted = match wait(pin!(run)) {
+                Ok(writes) => return self.hold(writes, account),
+                Err(Fault::Starved { wanted }) => wanted,
+                Err(fault) => return Err(fault.into_view_error(self.timeout)),
+            };
+            drop(account);
+            let most = wanted.saturating_mul(2).min(self.maker.limit).max(wanted);
+            let reserved = pool.reserve(wanted, most, deadline.age());
+            let reserved = wait(pin!(self.maker.alarms.until(deadline.end(), reserved)));
+            account = reserved.ok_or_else(|| pool.busy_error(wanted, 0))?;
+        }
     }
 
-    /// The memory of the guest meanwhile: no call waits for it.
-    fn allowance(&self) -> Allowance {
-        Allowance::within(self.max_memory, &self.desk, true)
+    async fn run_once(
+        &self,
+        call: Call,
+        deadline: Deadline,
+        account: Arc<Account>,
+    ) -> Result<WriteSet, Fault> {
+        let mut kept = self.maker.make(call, deadline, account, 0, None).await?;
+        kept.instance.start_async().await
+    }
+
+    /// What is left of an execution: what it wrote, which counts for as long as it is held.
+    fn hold(
+        &self,
+        writes: WriteSet,
+        account: Arc<Account>,
+    ) -> Result<(WriteSet, Arc<Account>), ViewError> {
+        let (wanted, limit) = (writes.bytes(), self.max_held);
+        if wanted > limit {
+            return Err(ViewError::MemoryLimit {
+                wanted,
+                limit,
+                backtrace: GuestBacktrace::default(),
+            });
+        }
+        account.trim(wanted);
+        Ok((writes, account))
     }
 }
 

@@ -1,13 +1,20 @@
 //! What the view engine counts.
 
+use std::time::Duration;
+
+use super::counts::counted;
 use super::latency::LatencyHistogram;
-use crate::error::ViewError;
+use super::per_view::PerView;
+use crate::error::{SessionLoss, ViewError};
 
 /// Counters of the view engine since the runtime was made, and its state now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ViewStats {
     /// Whether instances persist between calls.
     pub enabled: bool,
+    /// Why they do not, where they were meant to: the first instance that can be made and
+    /// kept turns them on.
+    pub start_failure: Option<String>,
     /// Calls that may run at a time.
     pub instances: usize,
     /// Calls that may wait.
@@ -18,147 +25,203 @@ pub struct ViewStats {
     pub errors: ErrorCounts,
     /// Instances that are gone, by the reason.
     pub dropped: DropCounts,
-    /// How long calls took that were answered, the wait for a place included.
+    /// How long calls took that were answered, all waits included.
     pub latency: LatencyHistogram,
     /// Idle instances now.
     pub idle: usize,
     /// Calls running now.
     pub busy: usize,
-    /// Calls waiting for a place now.
+    /// Calls waiting now: for a permit, for memory, or for their session's turn.
     pub waiting: usize,
     /// Sessions known now, lost ones included that nobody has asked for since.
     pub sessions: usize,
-    /// Bytes of wasm memory that instances have now.
+    /// Bytes that instances have now, with what is reserved for calls and what the host holds
+    /// for them.
     pub memory: usize,
-    /// Bytes of wasm memory that all instances may have together: `memory_budget`
-    /// without what the pooling allocator keeps for the next instances.
+    /// Bytes that all of them may have together: `memory_budget` without what the pooling
+    /// allocator keeps for the next instances.
     pub memory_limit: usize,
 }
 
-/// What calls did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CallCounts {
+counted! {
+    /// What calls did.
+    enum CallKind;
+    /// What calls did.
+    struct CallCounts;
     /// Calls that were answered, previews included.
-    pub answered: u64,
+    answered: Answered,
     /// Previews that were answered.
-    pub previews: u64,
+    previews: Previews,
     /// Calls that ran on an instance that had answered before.
-    pub reused: u64,
+    reused: Reused,
     /// Instances made.
-    pub created: u64,
+    created: Created,
     /// Calls that failed on an instance that had answered before and were tried again
     /// on a new one.
-    pub retried: u64,
+    retried: Retried,
+    /// Runs that ended for want of memory that others had, to be made again when there is
+    /// enough.
+    starved: Starved,
 }
 
-/// Calls that failed, by the kind of their error.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ErrorCounts {
+counted! {
+    /// Why a call failed.
+    enum ErrorKind;
+    /// Calls that failed, by the kind of their error.
+    struct ErrorCounts;
     /// The block named is not one that can be answered for.
-    pub block: u64,
+    block: Block,
     /// The guest has no such view.
-    pub no_such_view: u64,
+    no_such_view: NoSuchView,
     /// The input was too long.
-    pub input_too_long: u64,
+    input_too_long: InputTooLong,
     /// The answer was too long.
-    pub output_too_long: u64,
-    /// The queue was full.
-    pub busy: u64,
+    output_too_long: OutputTooLong,
+    /// The queue was full, or the wait too long.
+    busy: Busy,
+    /// Others had the memory for too long.
+    memory_busy: MemoryBusy,
     /// The call ran too long.
-    pub timeout: u64,
+    timeout: Timeout,
     /// The call wanted too much memory.
-    pub memory_limit: u64,
+    memory_limit: MemoryLimit,
     /// The guest trapped, aborted, or passed a bad pointer.
-    pub guest: u64,
+    guest: Guest,
     /// The machine failed.
-    pub host: u64,
+    host: Host,
     /// The session was lost, or cannot be had.
-    pub session: u64,
-    /// There is no pending block, or it failed.
-    pub no_pending: u64,
+    session: Session,
+    /// There is no pending block.
+    no_pending: NoPending,
     /// The caller went away before the answer.
-    pub cancelled: u64,
+    cancelled: Cancelled,
 }
 
-impl ErrorCounts {
-    pub(super) fn add(&mut self, error: &ViewError) {
-        *match error {
-            ViewError::Block(_) => &mut self.block,
-            ViewError::NoSuchView { .. } => &mut self.no_such_view,
-            ViewError::InputTooLong { .. } => &mut self.input_too_long,
-            ViewError::OutputTooLong { .. } => &mut self.output_too_long,
-            ViewError::Busy { .. } => &mut self.busy,
-            ViewError::Timeout { .. } => &mut self.timeout,
-            ViewError::MemoryLimit { .. } => &mut self.memory_limit,
-            ViewError::Guest(_) => &mut self.guest,
-            ViewError::Host(_) => &mut self.host,
-            ViewError::SessionLost { .. }
-            | ViewError::SessionUnavailable
-            | ViewError::SessionName { .. } => &mut self.session,
-            ViewError::NoPending | ViewError::PendingFailed(_) => &mut self.no_pending,
-        } += 1;
-    }
-
-    /// All of them, each with a fixed word for it.
-    pub fn by_kind(&self) -> [(&'static str, u64); 12] {
-        [
-            ("block", self.block),
-            ("no_such_view", self.no_such_view),
-            ("input_too_long", self.input_too_long),
-            ("output_too_long", self.output_too_long),
-            ("busy", self.busy),
-            ("timeout", self.timeout),
-            ("memory_limit", self.memory_limit),
-            ("guest", self.guest),
-            ("host", self.host),
-            ("session", self.session),
-            ("no_pending", self.no_pending),
-            ("cancelled", self.cancelled),
-        ]
-    }
-
-    /// How many calls failed.
-    pub fn total(&self) -> u64 {
-        self.by_kind().iter().map(|(_, count)| count).sum()
-    }
-}
-
-/// Instances that are gone, by the reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DropCounts {
+counted! {
+    /// Why an instance is gone.
+    enum DropReason;
+    /// Instances that are gone, by the reason.
+    struct DropCounts;
     /// Their call failed.
-    pub fault: u64,
+    fault: Fault,
     /// Their caller went away.
-    pub cancelled: u64,
-    /// They had grown above their share of the memory budget.
-    pub large: u64,
+    cancelled: Cancelled,
+    /// They gave their memory back, as their call needs more than is left.
+    starved: Starved,
     /// Another instance needed the memory, or the room.
-    pub evicted: u64,
+    evicted: Evicted,
     /// Blocks were undone.
-    pub reorg: u64,
+    reorg: Reorg,
     /// The pending block was replaced.
-    pub pending: u64,
+    pending: Pending,
     /// The session's next call was for another block.
-    pub block: u64,
+    block: Block,
     /// Stateful views were turned off.
-    pub disabled: u64,
+    disabled: Disabled,
     /// They were made for one call.
-    pub fresh: u64,
+    fresh: Fresh,
 }
 
-impl DropCounts {
-    /// All of them, each with a fixed word for it.
-    pub fn by_reason(&self) -> [(&'static str, u64); 9] {
-        [
-            ("fault", self.fault),
-            ("cancelled", self.cancelled),
-            ("large", self.large),
-            ("evicted", self.evicted),
-            ("reorg", self.reorg),
-            ("pending", self.pending),
-            ("block", self.block),
-            ("disabled", self.disabled),
-            ("fresh", self.fresh),
-        ]
+impl DropReason {
+    /// What its session is told.
+    pub(super) fn loss(self) -> SessionLoss {
+        match self {
+            Self::Fault => SessionLoss::Fault,
+            Self::Cancelled => SessionLoss::Cancelled,
+            Self::Evicted | Self::Starved => SessionLoss::Memory,
+            Self::Reorg => SessionLoss::Reorg,
+            Self::Pending | Self::Block => SessionLoss::Block,
+            Self::Disabled | Self::Fresh => SessionLoss::Disabled,
+        }
+    }
+}
+
+impl ViewError {
+    /// What it counts as.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Block(_) => ErrorKind::Block,
+            Self::NoSuchView { .. } => ErrorKind::NoSuchView,
+            Self::InputTooLong { .. } => ErrorKind::InputTooLong,
+            Self::OutputTooLong { .. } => ErrorKind::OutputTooLong,
+            Self::Busy { .. } | Self::Waited { .. } => ErrorKind::Busy,
+            Self::MemoryBusy { .. } => ErrorKind::MemoryBusy,
+            Self::Timeout { .. } => ErrorKind::Timeout,
+            Self::MemoryLimit { .. } | Self::GuestTooLarge { .. } => ErrorKind::MemoryLimit,
+            Self::Guest(_) => ErrorKind::Guest,
+            Self::Host(_) => ErrorKind::Host,
+            Self::SessionLost { .. }
+            | Self::SessionUnavailable
+            | Self::SessionsFull { .. }
+            | Self::SessionName { .. } => ErrorKind::Session,
+            Self::NoPending | Self::PendingFailed(_) => ErrorKind::NoPending,
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    Answered { latency: Duration, preview: bool },
+    Failed(ErrorKind),
+}
+
+/// What a shard of the pool has counted; the sum of all is told.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) calls: CallCounts,
+    pub(super) errors: ErrorCounts,
+    pub(super) dropped: DropCounts,
+    pub(super) latency: LatencyHistogram,
+    pub(super) per_view: PerView,
+}
+
+impl Tally {
+    /// Counts the end of a call, of the view of that number if it could be asked.
+    pub(super) fn end(&mut self, end: End, view: Option<usize>) {
+        match end {
+            End::Answered { latency, preview } => {
+                self.calls.count(CallKind::Answered);
+                self.calls.previews += u64::from(preview);
+                self.latency.record(latency);
+            }
+            End::Failed(kind) => self.errors.count(kind),
+        }
+        if let Some(view) = view {
+            self.per_view.count(view, end);
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.calls.add(&other.calls);
+        self.errors.add(&other.errors);
+        self.dropped.add(&other.dropped);
+        self.latency.add(&other.latency);
+        self.per_view.add(&other.per_view);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_counts_under_its_own_name() {
+        let mut counts = ErrorCounts::default();
+        for (times, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            for _ in 0..=times {
+                counts.count(kind);
+            }
+        }
+        let named: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        let counted = counts.by_kind();
+        assert_eq!(named, counted.map(|(name, _)| name));
+        assert_eq!(
+            counted.map(|(_, count)| count),
+            std::array::from_fn(|n| n as u64 + 1)
+        );
+        let mut twice = counts;
+        twice.add(&counts);
+        assert_eq!(twice.total(), 2 * counts.total());
     }
 }

@@ -61,7 +61,9 @@ async fn every_kind_of_error_is_counted_as_what_it_is() {
     }
     let stats = bench.runtime.view_stats();
     for (kind, count) in stats.errors.by_kind() {
-        assert_eq!(count, 1, "`{kind}` of {:?}", stats.errors);
+        // There is no other call to take memory: see `budget.rs`.
+        let expected = u64::from(kind != "memory_busy");
+        assert_eq!(count, expected, "`{kind}` of {:?}", stats.errors);
     }
     assert_eq!(stats.errors.total(), 12);
 

@@ -92,7 +92,13 @@ const CASES: [Case; 9] = [
     Case {
         view: "devour",
         input: b"",
-        is_due: |error| matches!(error, ViewError::MemoryLimit { .. }),
+        // The others have a little of what it wants.
+        is_due: |error| {
+            matches!(
+                error,
+                ViewError::MemoryLimit { .. } | ViewError::MemoryBusy { .. }
+            )
+        },
     },
     Case {
         view: "get",
@@ -109,7 +115,7 @@ fn a_callers_faults_are_its_own() {
     for case in &CASES {
         let (store, _) = stage::store();
         let bench = Bench::over(&guests::chained(), store, |views| {
-            views.instances = NonZeroUsize::new(4).unwrap();
+            views.max_wait = Duration::from_millis(20);
             views.memory_budget = 64 << 20;
             views.max_instance_memory = 64 << 20;
             views.timeout = Duration::from_hours(1);
@@ -191,7 +197,9 @@ fn beside_others(bench: &Bench, case: &Case) {
     });
     let stats = bench.runtime.view_stats();
     assert_eq!(stats.errors.total(), failed);
-    // Whatever failed is gone, with the used instance that was tried first, if any.
+    // Whatever failed is gone, with the used instance that was tried first, if any. What ended
+    // for want of memory is gone for that.
+    let failed = failed - stats.errors.memory_busy;
     assert_eq!(stats.dropped.fault, failed + stats.calls.retried);
 }
 
@@ -277,10 +285,7 @@ fn memory_that_one_call_leaves_is_there_for_the_next() {
         }
     });
     let stats = bench.runtime.view_stats();
-    assert!(
-        stats.dropped.large > 0 && stats.dropped.evicted > 0,
-        "{stats:?}"
-    );
+    assert!(stats.dropped.evicted > 0, "{stats:?}");
     assert_adds_up(&stats);
 }
 

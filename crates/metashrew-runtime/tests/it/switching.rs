@@ -23,7 +23,7 @@ fn written() -> Store {
 
 /// Loads a guest over a store; the warning is due. Answers are those of fresh
 /// instances, as they are where stateful views can be had.
-fn assert_runs_fresh(wasm: &[u8], budget: usize, store: Store, fill: impl FnOnce()) -> Bench {
+fn assert_runs_fresh(wasm: &[u8], budget: usize, store: Store) -> Bench {
     let mut bench = None;
     let text = logged(|| {
         bench = Some(Bench::over(wasm, store.clone(), |views| {
@@ -33,7 +33,6 @@ fn assert_runs_fresh(wasm: &[u8], budget: usize, store: Store, fill: impl FnOnce
     });
     assert!(text.contains(WARNING), "{text}");
     let bench = bench.unwrap();
-    fill();
     assert!(!bench.runtime.is_stateful_views_enabled());
     let usual = Bench::over(&guests::chained(), store, |_| {});
     assert!(usual.runtime.is_stateful_views_enabled());
@@ -54,25 +53,13 @@ fn assert_runs_fresh(wasm: &[u8], budget: usize, store: Store, fill: impl FnOnce
 #[test]
 fn without_room_for_one_instance_calls_run_fresh() {
     for (wasm, budget) in [(guests::chained(), 1), (guests::large(512), 16 * MIB)] {
-        let bench = assert_runs_fresh(&wasm, budget, written(), || ());
+        let bench = assert_runs_fresh(&wasm, budget, written());
         assert!(matches!(
             bench.runtime.enable_stateful_views_sync(),
             Err(ViewError::MemoryLimit { .. })
         ));
         assert_eq!([1, 1], [(); 2].map(|()| bench.count(&BlockId::Latest)));
     }
-}
-
-#[test]
-fn a_guest_that_fails_to_start_runs_fresh_and_is_tried_again_when_asked() {
-    let store = Store::in_memory();
-    let fill = || {
-        let writer = Bench::over(&guests::chained(), store.clone(), |_| {});
-        writer.index_to(2, 1);
-    };
-    let bench = assert_runs_fresh(&guests::needs_state(), 64 * MIB, store.clone(), fill);
-    bench.runtime.enable_stateful_views_sync().unwrap();
-    assert_eq!([1, 2], [(); 2].map(|()| bench.count(&BlockId::Latest)));
 }
 
 /// Calls of one caller, by every route, half of the callers asynchronously. Sessions

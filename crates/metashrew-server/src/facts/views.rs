@@ -13,6 +13,7 @@ pub(super) fn facts(readings: &Readings) -> Vec<Fact> {
     facts! {
         "views.stateful" [Gauge "metashrew_view_stateful"
             "Whether instances persist between view calls (1) or not (0)"] = Value::Flag(views.enabled);
+        "views.start_failure" = Value::Json(views.start_failure.clone().into());
         "views.answered" [Counter "metashrew_view_answers"
             "View calls answered, previews included"] = views.calls.answered;
         "views.previews" [Counter "metashrew_view_previews"
@@ -25,10 +26,12 @@ pub(super) fn facts(readings: &Readings) -> Vec<Fact> {
         "views.retried" [Counter "metashrew_view_retries"
             "View calls that failed on an instance that had answered before, and were tried again on a new one"]
             = views.calls.retried;
+        "views.starved" [Counter "metashrew_view_starved"
+            "Runs of views that ended for want of memory that others had, to be made again"] = views.calls.starved;
         "views.waiting" [Gauge "metashrew_view_calls_waiting"
-            "View calls that wait for an instance"] = views.waiting;
+            "View calls that wait to run, for memory, or for their session's turn"] = views.waiting;
         "views.queue_limit" [Gauge "metashrew_view_queue_limit"
-            "View calls that may wait for an instance"] = views.queue;
+            "View calls that may wait to run"] = views.queue;
         "views.sessions" [Gauge "metashrew_view_sessions"
             "Sessions of views"] = views.sessions;
         "views.instances" [Gauge "metashrew_view_instances"
@@ -38,18 +41,18 @@ pub(super) fn facts(readings: &Readings) -> Vec<Fact> {
         "views.instances.created" [Counter "metashrew_view_instances_created"
             "Instances made"] = views.calls.created;
         "views.instances.dropped" [Counter "metashrew_view_instances_dropped"
-            "Instances dropped"] = by("reason", views.dropped.by_reason());
+            "Instances dropped"] = by("reason", views.dropped.by_kind());
         "views.memory.bytes" [Bytes "metashrew_view_memory"
-            "WebAssembly memory of instances for views"] = views.memory;
+            "Memory of instances for views, with what is held and reserved for their calls"] = views.memory;
         "views.memory.limit_bytes" [Bytes "metashrew_view_memory_limit"
-            "WebAssembly memory that instances for views may have together"] = views.memory_limit;
+            "Memory that instances for views may have together"] = views.memory_limit;
         "views.latency" [Histogram "metashrew_view_duration"
-            "How long answered view calls took, the wait for an instance included"] = Value::Latency(Box::new(views.latency));
+            "How long answered view calls took, all waits included"] = Value::Latency(Box::new(views.latency));
         "views.by_view" [Counter "metashrew_view_calls"
             "Calls of each view, answered or failed"] = each_view(counts);
         "views.by_view" = Value::Family(counts.iter().map(time_of).collect());
         "" [Histogram "metashrew_view_call_duration"
-            "How long answered calls of each view took, the wait for an instance included"]
+            "How long answered calls of each view took, all waits included"]
             = Value::Latencies(counts.iter().map(|count| (count.view.clone(), count.latency)).collect());
     }
 }

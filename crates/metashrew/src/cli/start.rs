@@ -364,11 +364,12 @@ pub(crate) struct Views {
     #[arg(long, env = "METASHREW_NO_STATEFUL_VIEWS", value_parser = BoolishValueParser::new())]
     pub(crate) no_stateful_views: bool,
 
-    /// How many views run at a time; 1 serialises them [default: the number of cores]
+    /// How many calls may be under way at a time; 1 serialises them [default: 64 for each core, at
+    /// most 1024]
     #[arg(long, value_name = "COUNT", env = "METASHREW_VIEW_INSTANCES")]
     pub(crate) view_instances: Option<NonZeroUsize>,
 
-    /// How many calls may wait for an instance; more are refused as busy
+    /// How many calls may wait to run; more are refused as busy
     #[arg(
         long,
         value_name = "CALLS",
@@ -396,6 +397,25 @@ pub(crate) struct Views {
         default_value_t = 10_000
     )]
     pub(crate) view_timeout_ms: u64,
+
+    /// How long a call may wait to run, for memory, or for its session's turn, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_VIEW_MAX_WAIT_MS",
+        value_parser = value_parser!(u64).range(1..),
+        default_value_t = 10_000
+    )]
+    pub(crate) view_max_wait_ms: u64,
+
+    /// How many sessions may be known at a time; a new one more is refused
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "METASHREW_VIEW_SESSIONS",
+        default_value_t = 65_536
+    )]
+    pub(crate) view_sessions: usize,
 
     /// The memory of all instances together, in bytes, or with a suffix such as MiB [default: 1GiB,
     /// or a quarter of the memory that the process may have if that is less]

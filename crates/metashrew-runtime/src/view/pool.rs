@@ -1,0 +1,535 @@
+//! The pool: permits for calls, idle instances by what they may answer, and the memory of
+//! all of them.
+//!
+//! It is made of shards. A thread turns to its own first, and to the others for what is not
+//! there, before anything new is made. What is taken out of a shard and not dropped yet still
+//! takes memory, and is counted until it is gone.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Weak};
+use std::thread;
+
+use metashrew_store::Height;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::budget::{Account, Budget, Slot};
+use super::key::{Moment, Pin, PinnedTo, Wanted};
+use super::lease::Lease;
+use super::per_view::PerView;
+use super::queue::{Full, Queue};
+use super::shard::{Idle, Shard};
+use super::stats::{CallKind, DropReason, Tally};
+use crate::clock;
+use crate::error::ViewError;
+use crate::ticker::Ticking;
+
+/// So many instances at most are dropped by the call that finds them dead; more are left to
+/// a thread of their own.
+const DROPPED_AT_ONCE: usize = 2;
+
+/// What a pool holds.
+pub(crate) trait Pooled: Send + 'static {
+    /// The account of the bytes that it has.
+    fn account(&self) -> &Arc<Account>;
+
+    /// It is about to be dropped, for that reason.
+    fn gone(&self, reason: DropReason);
+}
+
+/// How large a pool is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PoolSize {
+    /// Calls that run at a time.
+    pub(super) permits: usize,
+    /// Calls that wait for a permit.
+    pub(super) queue: usize,
+    pub(super) shards: usize,
+}
+
+/// Apart from its neighbours in the caches of the cores.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Apart<T>(Mutex<T>);
+
+/// The pool. Shared by every caller.
+#[derive(Debug)]
+pub(crate) struct Pool<T> {
+    this: Weak<Self>,
+    shards: Box<[Apart<Shard<T>>]>,
+    permits: usize,
+    queue: Queue,
+    budget: Arc<Budget>,
+    enabled: AtomicBool,
+    seen: Seen,
+    leaving: Leaving<T>,
+    ticking: Ticking,
+}
+
+/// The newest that any call has seen of the chain.
+#[derive(Debug, Default)]
+struct Seen {
+    generation: AtomicU64,
+    tip: AtomicU64,
+    /// The number of the newest pending block.
+    pending: AtomicU64,
+    /// Held while one of them changes.
+    changing: Mutex<()>,
+}
+
+/// What is out of the shards and not dropped yet.
+#[derive(Debug)]
+struct Leaving<T> {
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Of these, what nobody has begun to drop.
+    dead: Mutex<Vec<T>>,
+}
+
+/// The number of the calling thread.
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed));
+    NUMBER.with(|number| *number)
+}
+
+impl<T: Pooled> Pool<T> {
+    /// A pool that keeps nothing until it is enabled.
+    pub(super) fn new(
+        size: PoolSize,
+        budget: Arc<Budget>,
+        per_view: &PerView,
+        ticking: Ticking,
+    ) -> Arc<Self> {
+        let count = size.shards.clamp(1, size.permits.max(1));
+        let shards = (0..count).map(|number| {
+            let rest = usize::from(number < size.permits % count);
+            let tally = Tally {
+                per_view: per_view.clone(),
+                ..Tally::default()
+            };
+            Apart(Mutex::new(Shard::new(size.permits / count + rest, tally)))
+        });
+        let shards = shards.collect();
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            shards,
+            permits: size.permits,
+            queue: Queue::new(size.queue),
+            budget,
+            enabled: AtomicBool::new(false),
+            seen: Seen::default(),
+            leaving: Leaving {
+                count: AtomicUsize::new(0),
+                bytes: AtomicUsize::new(0),
+                dead: Mutex::default(),
+            },
+            ticking,
+        })
+    }
+
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    pub(super) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// The calling thread's shard.
+    fn home(&self) -> MutexGuard<'_, Shard<T>> {
+        let number = thread_number() % self.shards.len().max(1);
+        #[expect(clippy::indexing_slicing, reason = "the number is below the length")]
+        let shard = &self.shards[number];
+        shard.0.lock()
+    }
+
+    /// Every shard, one after the other, from the calling thread's on.
+    fn all(&self) -> impl Iterator<Item = MutexGuard<'_, Shard<T>>> {
+        let home = thread_number() % self.shards.len().max(1);
+        let (before, after) = self.shards.split_at(home);
+        after.iter().chain(before).map(|shard| shard.0.lock())
+    }
+
+    /// Counts something.
+    pub(super) fn count(&self, count: impl FnOnce(&mut Tally)) {
+        count(&mut self.home().tally);
+    }
+
+    /// A permit, and what is `wanted` if there is one idle; none if a call must wait for its
+    /// permit.
+    pub(super) fn enter(&self, wanted: Option<&Wanted>, moment: Moment) -> Option<Lease<'_, T>> {
+        self.see(moment);
+        if self.queue.len() > 0 {
+            return None;
+        }
+        let mut idle = None;
+        let entered = {
+            let mut home = self.home();
+            let is_free = home.permits > 0;
+            if is_free {
+                home.permits -= 1;
+                idle = wanted.and_then(|wanted| pick(&mut home, wanted));
+            }
+            is_free
+        };
+        if !entered && !self.take_permit() {
+            return None;
+        }
+        // From here on the permit has its way back.
+        let mut lease = Lease::new(self);
+        self.ticking.wake();
+        if idle.is_none() {
+            idle = wanted.and_then(|wanted| self.pick(wanted));
+        }
+        lease.hold_idle(idle);
+        Some(lease)
+    }
+
+    /// Waits for a permit.
+    pub(super) async fn wait(&self) -> Result<Lease<'_, T>, Full> {
+        let take = || self.take_permit();
+        self.queue.wait(take, || self.give_permit_back()).await?;
+        let lease = Lease::new(self);
+        self.ticking.wake();
+        Ok(lease)
+    }
+
+    /// What is wanted, for a call that has its permit.
+    pub(super) fn pick_for(&self, lease: &mut Lease<'_, T>, wanted: &Wanted, moment: Moment) {
+        self.see(moment);
+        lease.hold_idle(self.pick(wanted));
+    }
+
+    fn pick(&self, wanted: &Wanted) -> Option<Idle<T>> {
+        self.all().find_map(|mut shard| pick(&mut shard, wanted))
+    }
+
+    fn take_permit(&self) -> bool {
+        self.all().any(|mut shard| {
+            let is_free = shard.permits > 0;
+            shard.permits -= usize::from(is_free);
+            is_free
+        })
+    }
+
+    fn give_permit_back(&self) {
+        self.home().permits += 1;
+        self.tell_free();
+    }
+
+    /// A permit is free, and maybe an instance is idle: those who wait learn of it.
+    fn tell_free(&self) {
+        // Whoever begins to wait looks again after that: one of the two sees the other.
+        fence(Ordering::SeqCst);
+        if self.queue.len() > 0 {
+            self.queue.hand_over(|| self.take_permit());
+        }
+        self.budget.wake_oldest();
+    }
+
+    /// The end of a lease: what it held is kept, or dropped if it cannot be, and the permit
+    /// is free.
+    pub(super) fn leave(&self, count: impl FnOnce(&mut Tally), kept: Option<Idle<T>>) {
+        let mut home = self.home();
+        count(&mut home.tally);
+        if let Some(idle) = kept {
+            match self.refuses(&idle.pin) {
+                None => {
+                    let tip = self.seen.tip.load(Ordering::Relaxed);
+                    let tip = Height::try_from(tip).unwrap_or(Height::MAX);
+                    home.put(idle, clock::nanos(clock::now()), tip);
+                }
+                Some(reason) => {
+                    drop(home);
+                    // Before the permit is free: who gets it may need the memory.
+                    self.discard(idle.thing, reason);
+                    home = self.home();
+                }
+            }
+        }
+        home.permits += 1;
+        drop(home);
+        self.tell_free();
+    }
+
+    /// Why an instance cannot be kept, if it cannot.
+    fn refuses(&self, pin: &Pin) -> Option<DropReason> {
+        let seen = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        if !self.is_enabled() {
+            Some(DropReason::Disabled)
+        } else if pin.generation < seen(&self.seen.generation) {
+            Some(DropReason::Reorg)
+        } else if matches!(pin.to, PinnedTo::Pending(number) if number < seen(&self.seen.pending)) {
+            Some(DropReason::Pending)
+        } else {
+            None
+        }
+    }
+
+    /// Lets the instances of older generations go, and those that followed an older tip
+    /// before all others.
+    fn see(&self, moment: Moment) {
+        let Moment { generation, tip } = moment;
+        let (seen, tip) = (&self.seen, u64::from(tip));
+        let is_new = || {
+            let newest = seen.generation.load(Ordering::Relaxed);
+            let newest_tip = || seen.tip.load(Ordering::Relaxed);
+            generation > newest || (generation == newest && tip > newest_tip())
+        };
+        if !is_new() {
+            return;
+        }
+        let changing = seen.changing.lock();
+        if !is_new() {
+            return;
+        }
+        seen.tip.store(tip, Ordering::Relaxed);
+        if generation > seen.generation.swap(generation, Ordering::Relaxed) {
+            drop(changing);
+            self.drain(DropReason::Reorg, |pin| pin.generation < generation);
+        } else {
+            self.all().for_each(|mut shard| shard.see_tip(moment.tip));
+        }
+    }
+
+    /// Lets the instances of older pending blocks go.
+    pub(super) fn see_pending(&self, number: u64) {
+        self.seen.pending.fetch_max(number, Ordering::Relaxed);
+        self.drain(
+            DropReason::Pending,
+            |pin| matches!(pin.to, PinnedTo::Pending(other) if other < number),
+        );
+    }
+
+    pub(super) fn is_enabled(&self) -> bool {
+        self.enabled.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn enable(&self) {
+        self.enabled.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets every idle instance go, before it returns; those under way are not kept after
+    /// their calls.
+    pub(super) fn disable(&self) {
+        self.enabled.store(false, Ordering::Relaxed);
+        self.drain(DropReason::Disabled, |_| true);
+        self.bury();
+        while self.leaving.count.load(Ordering::SeqCst) > 0 {
+            thread::yield_now();
+        }
+    }
+
+    fn drain(&self, reason: DropReason, unwanted: impl Fn(&Pin) -> bool) {
+        let drain = |mut shard: MutexGuard<'_, Shard<T>>| {
+            let drained = shard.drain(&unwanted);
+            // Under the lock: who looks for memory finds it here or there, and a session that
+            // finds no instance finds why.
+            for idle in &drained {
+                self.leaving.add(&idle.thing);
+                idle.thing.gone(reason);
+            }
+            drained
+        };
+        let drained = self.all().flat_map(drain).map(|idle| idle.thing);
+        self.drop_all(drained.collect(), reason);
+    }
+
+    /// Drops what a call held.
+    pub(super) fn discard(&self, thing: T, reason: DropReason) {
+        self.leaving.add(&thing);
+        thing.gone(reason);
+        self.drop_all(vec![thing], reason);
+    }
+
+    /// Drops what is gone and counted among the leaving ones already: at once, or, if it is much, on a
+    /// thread of its own.
+    fn drop_all(&self, dropped: Vec<T>, reason: DropReason) {
+        if dropped.is_empty() {
+            return;
+        }
+        self.count(|tally| dropped.iter().for_each(|_| tally.dropped.count(reason)));
+        if dropped.len() <= DROPPED_AT_ONCE {
+            dropped
+                .into_iter()
+                .for_each(|thing| self.leaving.drop(thing));
+            return;
+        }
+        self.leaving.dead.lock().extend(dropped);
+        let pool = self.this.upgrade();
+        let reaper = thread::Builder::new().name("view-reaper".to_owned());
+        let begun = reaper.spawn(move || {
+            if let Some(pool) = pool {
+                pool.bury();
+            }
+        });
+        if begun.is_err() {
+            self.bury();
+        }
+    }
+
+    /// Drops all that is dead.
+    fn bury(&self) {
+        while let Some(dead) = self.leaving.next() {
+            self.leaving.drop(dead);
+        }
+    }
+
+    /// Takes the idle instance out that was not used for the longest time.
+    fn evict(&self) -> Option<T> {
+        let shards = self.shards.iter();
+        let oldest = shards
+            .filter_map(|shard| shard.0.lock().oldest().map(|used| (used, shard)))
+            .min_by_key(|(used, _)| *used);
+        let mut shard = oldest?.1.0.lock();
+        let evicted = shard.take_oldest()?.thing;
+        self.leaving.add(&evicted);
+        shard.tally.dropped.count(DropReason::Evicted);
+        evicted.gone(DropReason::Evicted);
+        Some(evicted)
+    }
+
+    /// Bytes that are free for one that has `total` then, or would be if every idle instance
+    /// went.
+    fn obtainable(&self, total: usize) -> usize {
+        let idle: usize = self.all().map(|shard| shard.bytes()).sum();
+        let leaving = self.leaving.bytes.load(Ordering::SeqCst);
+        let busy = self.budget.used().saturating_sub(idle + leaving);
+        self.budget.rest(total, busy)
+    }
+
+    /// The error of a call that wants so many bytes, of which it `has` some.
+    pub(super) fn busy_error(&self, wanted: usize, has: usize) -> ViewError {
+        ViewError::MemoryBusy {
+            wanted,
+            available: self.obtainable(wanted).saturating_add(has),
+            limit: self.budget.limit(),
+        }
+    }
+
+    /// Lets what is dead or idle go until `take` succeeds; none if nothing is left to go.
+    fn make_room<R>(&self, take: impl Fn() -> Option<R>) -> Option<R> {
+        loop {
+            if let Some(taken) = take() {
+                return Some(taken);
+            }
+            if let Some(gone) = self.leaving.next().or_else(|| self.evict()) {
+                self.leaving.drop(gone);
+            } else if self.leaving.count.load(Ordering::SeqCst) == 0 {
+                // What has left since the first try has given its memory back.
+                return take();
+            } else {
+                // Another thread drops one at the moment.
+                thread::yield_now();
+            }
+        }
+    }
+
+    /// Takes `bytes` more for an account that has `has` of at most `limit`, for a call that
+    /// came at `age`, letting idle instances go if that helps. False if it does not: others
+    /// have the bytes, or one that came earlier waits for them.
+    ///
+    /// One that grows step by step makes others go only if there is [headroom](headroom) for
+    /// it: else it would take their place and fail all the same.
+    pub(crate) fn grow(&self, account: &Account, bytes: usize, limit: usize, age: u64) -> bool {
+        let has = account.bytes();
+        let total = has.saturating_add(bytes);
+        if self.budget.is_behind(age, total) {
+            return false;
+        }
+        let mut taken = self.budget.take(bytes, total);
+        if !taken {
+            if self.obtainable(total) < bytes.max(headroom(has, limit)) {
+                return false;
+            }
+            let take = || self.budget.take(bytes, total).then_some(());
+            taken = self.make_room(take).is_some();
+        }
+        if taken {
+            account.add(bytes);
+        }
+        taken
+    }
+
+    /// Waits until `least` bytes can be had by a call that came at `age`, and takes up to
+    /// `most`.
+    pub(super) async fn reserve(&self, least: usize, most: usize, age: u64) -> Arc<Account> {
+        let budget = &self.budget;
+        let take = || {
+            let obtainable = self.obtainable(least);
+            let costs_others = budget.rest(least, budget.used()) < least;
+            let enough = least + headroom(least, budget.limit());
+            if obtainable < least || (costs_others && obtainable < enough && self.busy() > 0) {
+                return None;
+            }
+            let bytes = most.clamp(least, obtainable);
+            let take = || budget.take(bytes, bytes).then_some(bytes);
+            Some(Account::with(budget, self.make_room(take)?))
+        };
+        budget.wait(age, take).await
+    }
+
+    /// Room for one more instance. An idle one goes if there is none.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        self.make_room(|| self.budget.slot())
+    }
+
+    /// How many calls run.
+    pub(super) fn busy(&self) -> usize {
+        let free: usize = self.all().map(|shard| shard.permits).sum();
+        self.permits.saturating_sub(free)
+    }
+
+    pub(super) fn permits(&self) -> usize {
+        self.permits
+    }
+
+    pub(super) fn idle(&self) -> usize {
+        self.all().map(|shard| shard.len()).sum()
+    }
+
+    /// All that was counted.
+    pub(super) fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        self.all().for_each(|shard| sum.add(&shard.tally));
+        sum
+    }
+}
+
+/// What must be left for one to grow into that has `has` of at most `limit`, if others are to
+/// go for it: as much again, but not more than half of what it may have yet.
+fn headroom(has: usize, limit: usize) -> usize {
+    has.min(limit.saturating_sub(has) / 2)
+}
+
+/// What is wanted, if it is in that shard.
+fn pick<T>(shard: &mut Shard<T>, wanted: &Wanted) -> Option<Idle<T>> {
+    let idle = shard.take(&wanted.key)?;
+    if idle.pin == wanted.pin {
+        shard.tally.calls.count(CallKind::Reused);
+    }
+    Some(idle)
+}
+
+impl<T: Pooled> Leaving<T> {
+    fn add(&self, thing: &T) {
+        self.bytes
+            .fetch_add(thing.account().bytes(), Ordering::SeqCst);
+        self.count.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn next(&self) -> Option<T> {
+        self.dead.lock().pop()
+    }
+
+    fn drop(&self, thing: T) {
+        let bytes = thing.account().bytes();
+        drop(thing);
+        self.bytes.fetch_sub(bytes, Ordering::SeqCst);
+        self.count.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

@@ -1,0 +1,513 @@
+//! One call's way through the engine. However it ends (answered, failed, its caller gone),
+//! its lease gives back what it holds, and the end is counted once.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use metashrew_store::State;
+use tracing::Span;
+use tracing::field::Empty;
+
+use super::budget::Account;
+use super::call::{Route, ViewAnswer, ViewCall};
+use super::engine::{Question, ViewEngine};
+use super::kept::Kept;
+use super::key::{Key, Wanted};
+use super::lease::{Keep, Lease};
+use super::session::Turn;
+use super::stats::{CallKind, DropReason, End, ErrorKind};
+use crate::clock::{self, now};
+use crate::context::Call;
+use crate::deadline::Deadline;
+use crate::error::{HostFault, ViewError, Wait};
+use crate::fault::Fault;
+
+/// What came of a call on an instance that had answered before.
+enum Reused {
+    Answered(Bytes),
+    /// It is to be tried again on a new one, on the same state.
+    TryAgain(State),
+}
+
+pub(super) struct Request<'a> {
+    engine: &'a ViewEngine,
+    /// Whether it gives way at every tick.
+    yields: bool,
+    came: Instant,
+    /// When it came, or its last wait or run was over.
+    run_from: Instant,
+    /// How long it may take from then on, if its caller says so.
+    timeout: Option<Duration>,
+    span: Span,
+    /// The number of the view, once it is known that it can be asked.
+    view: Option<usize>,
+    // Before the turn: the next call of the session finds its instance.
+    lease: Option<Lease<'a, Kept>>,
+    /// What the instance may answer later; none if it is not kept.
+    keep: Option<Keep>,
+    /// Bytes that were reserved for the next run.
+    reserved: Option<Arc<Account>>,
+    /// Whether a run ended for want of memory before.
+    has_starved: bool,
+    turn: Option<Turn<'a>>,
+    /// Whether the guest is at the block of a preview, before the view.
+    is_at_block: bool,
+    ended: bool,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn new(engine: &'a ViewEngine, call: &ViewCall<'_>, yields: bool) -> Self {
+        let function = call.function;
+        let came = now();
+        Self {
+            engine,
+            yields,
+            came,
+            run_from: came,
+            timeout: call.timeout,
+            span: tracing::debug_span!("view", function, height = Empty, mode = Empty),
+            view: None,
+            lease: None,
+            keep: None,
+            reserved: None,
+            has_starved: false,
+            turn: None,
+            is_at_block: false,
+            ended: false,
+        }
+    }
+
+    /// The span of the call; it says in which mode the view runs.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Whether a failure is the view's own, not that of a preview's block.
+    pub(super) fn has_reached_view(&self) -> bool {
+        !self.is_at_block
+    }
+
+    /// Says in which mode the view runs.
+    fn tell(&self, question: &Question<'_>, mode: &str) {
+        self.span.record("height", question.position.height);
+        self.span.record("mode", mode);
+        tracing::debug!("view runs in {mode}");
+    }
+
+    /// When the call must have ended, whatever it waits for or runs on: after the time that
+    /// its caller gave, or after two waits and two runs of the longest.
+    fn end(&self) -> Instant {
+        let options = &self.engine.options;
+        let longest = options.timeout.saturating_add(options.max_wait);
+        let limit = self.timeout.unwrap_or(longest.saturating_mul(2));
+        // So far off that the clock has no word for it: as good as never.
+        let never = || self.came + Duration::from_hours(24 * 365);
+        self.came.checked_add(limit).unwrap_or_else(never)
+    }
+
+    /// When a wait that begins now is over, and how long it may take then.
+    fn wait_end(&self) -> (Instant, Duration) {
+        let max_wait = self.engine.options.max_wait;
+        let end = self.end();
+        match now().checked_add(max_wait) {
+            Some(waited) if waited < end => (waited, max_wait),
+            _ => (end, self.timeout.unwrap_or(max_wait)),
+        }
+    }
+
+    /// The deadline of the run that begins now.
+    fn deadline(&self) -> Deadline {
+        let end = self.end();
+        let end = match self.run_from.checked_add(self.engine.options.timeout) {
+            Some(timeout) => timeout.min(end),
+            None => end,
+        };
+        let age = clock::nanos(self.came);
+        Deadline::at(end, age, self.yields).with_alarms(self.engine.maker.read_alarms())
+    }
+
+    fn error(&self, fault: Fault) -> ViewError {
+        let timeout = self.engine.options.timeout;
+        let limit = self.timeout.map_or(timeout, |limit| limit.min(timeout));
+        self.engine.error(fault, limit)
+    }
+
+    /// Awaits `future` for as long as the call may wait for something.
+    async fn wait<T>(
+        &mut self,
+        wanted: Wait,
+        future: impl Future<Output = Result<T, ViewError>>,
+    ) -> Result<T, ViewError> {
+        let mut future = pin!(future);
+        // Mostly there is nothing to wait for, and the clock need not be asked.
+        let first = poll_fn(|task| Poll::Ready(future.as_mut().poll(task))).await;
+        if let Poll::Ready(ready) = first {
+            return ready;
+        }
+        let (end, limit) = self.wait_end();
+        let waited = self.engine.alarms.until(end, future).await;
+        self.run_from = now();
+        waited.unwrap_or(Err(ViewError::Waited { limit, wanted }))
+    }
+
+    pub(super) async fn ask(&mut self, call: ViewCall<'_>) -> Result<ViewAnswer, ViewError> {
+        let engine = self.engine;
+        engine.check(call.input)?;
+        if let Route::Session(name) = call.route {
+            let turn = self.wait(Wait::Turn, engine.sessions.turn(name)).await?;
+            self.turn = Some(turn);
+        }
+        loop {
+            let (question, state) = self.enter(&call).await?;
+            let wanted = match self.answer(&call, &question, state).await? {
+                Ok(answer) => return Ok(self.answered(&question, answer)),
+                Err(Fault::Starved { wanted }) => wanted,
+                Err(fault) => return Err(self.error(fault)),
+            };
+            self.starve(wanted).await?;
+        }
+    }
+
+    /// Runs `block` on top of the call's block, then the view on that, both on instances of
+    /// their own.
+    pub(super) async fn preview(
+        &mut self,
+        block: Bytes,
+        call: ViewCall<'_>,
+    ) -> Result<ViewAnswer, ViewError> {
+        self.engine.check(call.input)?;
+        let alone = ViewCall {
+            route: Route::Fresh,
+            ..call
+        };
+        loop {
+            let (mut question, state) = self.enter(&alone).await?;
+            let wanted = match self.preview_on(&mut question, state, &block).await {
+                Ok(answer) => return Ok(self.answered(&question, answer)),
+                Err(Fault::Starved { wanted }) => wanted,
+                Err(fault) => return Err(self.error(fault)),
+            };
+            self.starve(wanted).await?;
+        }
+    }
+
+    /// Gets a permit, and the instance that the call wants if there is one idle. A call that
+    /// had to wait is looked up again: the chain may have moved on meanwhile.
+    async fn enter<'c>(&mut self, call: &ViewCall<'c>) -> Result<(Question<'c>, State), ViewError> {
+        let engine = self.engine;
+        let (question, state) = self.wait(Wait::Block, engine.question(call)).await?;
+        self.view = Some(question.view.index);
+        let wanted = self.wanted(call, &question);
+        if let Some(lease) = engine.pool.enter(wanted.as_ref(), question.moment()) {
+            self.lease = Some(lease);
+            return Ok((question, state));
+        }
+        drop(state);
+        let queue = engine.pool.queue().limit();
+        let permit = async {
+            let lease = engine.pool.wait().await;
+            lease.map_err(|_| ViewError::Busy { queue })
+        };
+        let mut lease = self.wait(Wait::Permit, permit).await?;
+        let looked_up = self.wait(Wait::Block, engine.question(call)).await;
+        let (question, state) = looked_up?;
+        if let Some(wanted) = self.wanted(call, &question) {
+            engine.pool.pick_for(&mut lease, &wanted, question.moment());
+        }
+        self.lease = Some(lease);
+        Ok((question, state))
+    }
+
+    /// The idle instance that the call wants; none if it is to have a new one.
+    fn wanted(&self, call: &ViewCall<'_>, question: &Question<'_>) -> Option<Wanted> {
+        let pin = question.pin;
+        let key = match (&self.turn, call.route) {
+            (_, Route::Fresh) => return None,
+            (Some(turn), _) => Key::Session(turn.session.number),
+            (None, _) => Key::Pinned(pin),
+        };
+        // Bytes that were reserved are for a new one.
+        self.reserved.is_none().then_some(Wanted { key, pin })
+    }
+
+    /// Answers a call that has its lease.
+    async fn answer(
+        &mut self,
+        call: &ViewCall<'_>,
+        question: &Question<'_>,
+        mut state: State,
+    ) -> Result<Result<Bytes, Fault>, ViewError> {
+        let used = self.check_session(call, question)?;
+        let is_kept = used || (self.engine.pool.is_enabled() && call.route != Route::Fresh);
+        self.keep = is_kept.then(|| Keep {
+            key: match &self.turn {
+                Some(turn) => Key::Session(turn.session.number),
+                None => Key::Pinned(question.pin),
+            },
+            pin: question.pin,
+            follows_tip: question.follows_tip,
+        });
+        if used {
+            match self.reuse(question, state).await {
+                Ok(Reused::Answered(answer)) => return Ok(Ok(answer)),
+                Ok(Reused::TryAgain(same)) => state = same,
+                Err(fault) => return Ok(Err(fault)),
+            }
+        }
+        Ok(self.make_and_run(question, state, 0).await)
+    }
+
+    /// Whether there is an instance that may answer the call. One of its session that stands
+    /// on another block is gone now.
+    fn check_session(
+        &mut self,
+        call: &ViewCall<'_>,
+        question: &Question<'_>,
+    ) -> Result<bool, ViewError> {
+        let pin = self.lease.as_ref().and_then(Lease::pin);
+        let (Some(turn), Route::Session(name)) = (&self.turn, call.route) else {
+            return Ok(pin.is_some());
+        };
+        if !self.engine.pool.is_enabled() {
+            return Err(ViewError::SessionUnavailable);
+        }
+        match pin {
+            Some(pin) if pin == question.pin => return Ok(true),
+            Some(pin) => {
+                let same_chain = pin.generation == question.pin.generation;
+                let block = [DropReason::Reorg, DropReason::Block][usize::from(same_chain)];
+                if let Some(lease) = &mut self.lease {
+                    lease.discard(block);
+                }
+            }
+            None => {}
+        }
+        match turn.session.take_loss() {
+            Some(reason) => Err(ViewError::SessionLost {
+                session: name.to_owned(),
+                reason,
+            }),
+            None => Ok(false),
+        }
+    }
+
+    /// Runs the call on an instance that has answered before. If that fails where a
+    /// new instance may not (its memory is full of what earlier calls left, say), the
+    /// call is to be tried again: it changed nothing.
+    async fn reuse(&mut self, question: &Question<'_>, state: State) -> Result<Reused, Fault> {
+        self.tell(question, "stateful mode");
+        let deadline = self.deadline();
+        if let Some(kept) = self.kept() {
+            kept.instance
+                .prepare(Call::view(state, question.position.height), deadline);
+        }
+        let fault = match self.run(question).await {
+            Ok(answer) => return Ok(Reused::Answered(answer)),
+            Err(fault) => fault,
+        };
+        self.run_from = now();
+        let may_pass = match fault {
+            Fault::Guest(_) | Fault::Memory { .. } => true,
+            // It has its own time, if its caller gave it any more.
+            Fault::Timeout(_) => self.run_from < self.end(),
+            _ => false,
+        };
+        if !may_pass || self.turn.is_some() {
+            return Err(fault);
+        }
+        let state = self.kept().and_then(|kept| kept.instance.take_state());
+        let (Some(state), Some(lease)) = (state, &mut self.lease) else {
+            return Err(fault);
+        };
+        lease.discard(DropReason::Fault);
+        self.engine
+            .pool
+            .count(|tally| tally.calls.count(CallKind::Retried));
+        tracing::debug!("view failed on a used instance, trying a new one");
+        Ok(Reused::TryAgain(state))
+    }
+
+    fn kept(&mut self) -> Option<&mut Kept> {
+        self.lease.as_mut().and_then(Lease::thing)
+    }
+
+    /// Runs the call on an instance made for it, beside `held` bytes that the host holds.
+    async fn make_and_run(
+        &mut self,
+        question: &Question<'_>,
+        state: State,
+        held: usize,
+    ) -> Result<Bytes, Fault> {
+        let mode = if self.keep.is_some() {
+            "stateful mode, on a new instance"
+        } else {
+            "fresh mode, on an instance of its own"
+        };
+        self.tell(question, mode);
+        let engine = self.engine;
+        let call = Call::view(state, question.position.height);
+        let kept = self.create(call, held).await?;
+        kept.instance
+            .set_cache_limit(&engine.guest, engine.sizes.guest_caches)
+            .await?;
+        engine.has_made_one();
+        self.run(question).await
+    }
+
+    /// Makes an instance for `call`, from the bytes reserved for it if there are some.
+    async fn create(&mut self, call: Call, held: usize) -> Result<&mut Kept, Fault> {
+        let deadline = self.deadline();
+        let account = match &self.reserved {
+            Some(reserved) => Arc::clone(reserved),
+            None => Account::empty(self.engine.pool.budget()),
+        };
+        let session = self.turn.as_ref().map(|turn| Arc::clone(&turn.session));
+        let kept = self
+            .engine
+            .maker
+            .make(call, deadline, account, held, session);
+        let kept = kept.await?;
+        self.engine
+            .pool
+            .count(|tally| tally.calls.count(CallKind::Created));
+        let lease = self.lease.as_mut().ok_or_else(no_lease)?;
+        Ok(lease.hold(kept))
+    }
+
+    /// Runs the view on the instance of the lease.
+    async fn run(&mut self, question: &Question<'_>) -> Result<Bytes, Fault> {
+        let max_output = self.engine.options.max_output;
+        let kept = self.kept().ok_or_else(no_lease)?;
+        kept.instance.set_input(question.input)?;
+        kept.instance.view_async(question.view, max_output).await
+    }
+
+    async fn preview_on(
+        &mut self,
+        question: &mut Question<'_>,
+        state: State,
+        block: &Bytes,
+    ) -> Result<Bytes, Fault> {
+        let height = question.position.height.saturating_add(1);
+        let overlay = Call::overlay(state.clone(), height, block.clone());
+        self.is_at_block = true;
+        // Both instances, and what the first one wrote, are counted together.
+        let account = self.reserved.take();
+        self.reserved = Some(account.unwrap_or_else(|| Account::empty(self.engine.pool.budget())));
+        let kept = self.create(overlay, 0).await?;
+        let writes = kept.instance.start_async().await?;
+        if let Some(lease) = &mut self.lease {
+            lease.discard(DropReason::Fresh);
+        }
+        self.is_at_block = false;
+        let held = writes.bytes();
+        let state = state.with_block(height, Arc::new(writes));
+        question.position.height = height;
+        self.make_and_run(question, state, held).await
+    }
+
+    /// Others have the memory that the call wants: it gives back all that it has, waits for
+    /// so much, and is to be run again. It changed nothing.
+    async fn starve(&mut self, wanted: usize) -> Result<(), ViewError> {
+        let engine = self.engine;
+        let is_again = std::mem::replace(&mut self.has_starved, true);
+        self.reserved = None;
+        // What a session's instance remembers cannot be run again.
+        let is_lost = self
+            .turn
+            .as_ref()
+            .is_some_and(|turn| turn.session.has_answered());
+        if is_lost {
+            let has = self.kept().map_or(0, |kept| kept.account.bytes());
+            return Err(engine.pool.busy_error(wanted, has));
+        }
+        engine
+            .pool
+            .count(|tally| tally.calls.count(CallKind::Starved));
+        if let Some(mut lease) = self.lease.take() {
+            lease.discard(DropReason::Starved);
+            lease.end(Err(DropReason::Starved), |_| {});
+        }
+        // One that goes on growing is not run again for each step.
+        let most = if is_again {
+            wanted.saturating_mul(2)
+        } else {
+            wanted
+        };
+        let most = most.min(engine.sizes.one_instance).max(wanted);
+        let age = clock::nanos(self.came);
+        let reserve = engine.pool.reserve(wanted, most, age);
+        let reserved = engine.alarms.until(self.wait_end().0, reserve).await;
+        self.run_from = now();
+        self.reserved = Some(reserved.ok_or_else(|| engine.pool.busy_error(wanted, 0))?);
+        Ok(())
+    }
+
+    fn answered(&self, question: &Question<'_>, bytes: Bytes) -> ViewAnswer {
+        let session_call = self.turn.as_ref().map(|turn| turn.session.count_call());
+        question.answered(bytes, session_call)
+    }
+
+    /// Ends the request with what came of it.
+    pub(super) fn finish(
+        mut self,
+        answer: Result<ViewAnswer, ViewError>,
+        preview: bool,
+    ) -> Result<ViewAnswer, ViewError> {
+        let (end, fault) = match &answer {
+            Ok(_) => {
+                let latency = now().saturating_duration_since(self.came);
+                (End::Answered { latency, preview }, None)
+            }
+            Err(error) => {
+                let kept = matches!(error, ViewError::OutputTooLong { .. });
+                let reason = match error {
+                    ViewError::MemoryBusy { .. } => DropReason::Starved,
+                    _ => DropReason::Fault,
+                };
+                (End::Failed(error.kind()), (!kept).then_some(reason))
+            }
+        };
+        self.leave(end, fault);
+        answer
+    }
+
+    fn leave(&mut self, end: End, reason: Option<DropReason>) {
+        self.ended = true;
+        // Before the permit: the instance has what is left of them.
+        self.reserved = None;
+        let view = self.view;
+        let Some(mut lease) = self.lease.take() else {
+            self.engine.pool.count(|tally| tally.end(end, view));
+            return;
+        };
+        let keep = match (reason, self.keep) {
+            (Some(reason), _) => Err(reason),
+            (None, None) => Err(DropReason::Fresh),
+            (None, Some(keep)) => Ok(keep),
+        };
+        if let (Ok(_), Some(kept)) = (&keep, lease.thing()) {
+            kept.instance.finish();
+        }
+        lease.end(keep, |tally| tally.end(end, view));
+    }
+}
+
+impl Drop for Request<'_> {
+    /// The caller went away, or a panic passes through.
+    fn drop(&mut self) {
+        if !self.ended {
+            let end = End::Failed(ErrorKind::Cancelled);
+            self.leave(end, Some(DropReason::Cancelled));
+        }
+    }
+}
+
+/// Reached only if a call ran without a lease, which would be our fault.
+fn no_lease() -> Fault {
+    Fault::Host(HostFault::Resources("no instance".to_owned()))
+}
