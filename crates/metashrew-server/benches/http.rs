@@ -1,7 +1,8 @@
 //! What view calls cost over HTTP: alone, in batches and in multicalls, one connection
-//! and many.
+//! and many; beside the same stack answering a constant. And what an idle connection takes.
 #![allow(
     clippy::cast_precision_loss,
+    clippy::print_stdout,
     missing_docs,
     reason = "a bench reports floats; criterion's macros document nothing"
 )]
@@ -11,9 +12,16 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use metashrew_runtime::{MetashrewRuntime, RuntimeOptions, ViewOptions};
-use metashrew_server::{Server, ServerHandle, ServerOptions};
+use metashrew_server::{Server, ServerHandle, ServerOptions, resident_memory};
 use metashrew_store::{BlockHash, BlockRef, Store};
 use metashrew_testing::guests;
 use serde_json::{Value, json};
@@ -21,6 +29,11 @@ use serde_json::{Value, json};
 /// As in the command: what is measured is what runs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What `counter` answers, more or less.
+const CONSTANT: &str = r#"{"jsonrpc":"2.0","id":1,"result":"0x01000000"}"#;
+
+const IDLE_CONNECTIONS: usize = 5_000;
 
 fn runtime(stateful: bool) -> MetashrewRuntime {
     let store = Store::in_memory();
@@ -42,8 +55,34 @@ fn runtime(stateful: bool) -> MetashrewRuntime {
 
 async fn serve(stateful: bool) -> ServerHandle {
     let address = "127.0.0.1:0".parse().expect("an address");
-    let server = Server::bind(address, runtime(stateful), ServerOptions::default());
-    server.await.expect("a free port")
+    let options = ServerOptions {
+        max_open_connections: 2 * IDLE_CONNECTIONS,
+        ..ServerOptions::default()
+    };
+    let server = Server::bind(address, runtime(stateful), options).await;
+    server.expect("a free port")
+}
+
+/// What the server stands on, without the server: it reads a body and answers always the
+/// same.
+async fn serve_constant() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a free port");
+    let address = listener.local_addr().expect("it has one");
+    let answer = async |request: Request<Incoming>| {
+        request.into_body().collect().await?;
+        let answer = Response::builder().header("content-type", "application/json");
+        let answer = answer.body(Full::new(Bytes::from_static(CONSTANT.as_bytes())));
+        Ok::<_, hyper::Error>(answer.expect("a right head"))
+    };
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            socket.set_nodelay(true).expect("it is open");
+            let http = http1::Builder::new();
+            tokio::spawn(http.serve_connection(TokioIo::new(socket), service_fn(answer)));
+        }
+    });
+    address
 }
 
 /// One connection that is kept, and does no more than it must.
@@ -143,11 +182,27 @@ fn together(address: SocketAddr, parcel: Parcel, callers: u64, parcels: u64) -> 
         .mul_f64(parcels as f64 / (each * callers) as f64)
 }
 
-fn over_http(criterion: &mut Criterion) {
-    let executor = tokio::runtime::Builder::new_multi_thread()
+fn executor() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .expect("an executor");
+        .expect("an executor")
+}
+
+fn bench(criterion: &mut Criterion, name: &str, address: SocketAddr, parcel: Parcel) {
+    let mut group = criterion.benchmark_group(format!("http/{name}"));
+    group.throughput(Throughput::Elements(parcel.views()));
+    for callers in [1, 2, 8, 64] {
+        group.bench_function(format!("{callers} connections"), |bencher| {
+            bencher.iter_custom(|parcels| together(address, parcel, callers, parcels));
+        });
+    }
+}
+
+fn over_http(criterion: &mut Criterion) {
+    let executor = executor();
+    let constant = executor.block_on(serve_constant());
+    bench(criterion, "constant", constant, Parcel::View);
     let parcels = [
         ("view", Parcel::View),
         ("batch of 100", Parcel::Batch(100)),
@@ -155,16 +210,34 @@ fn over_http(criterion: &mut Criterion) {
     ];
     for (name, stateful) in [("warm", true), ("fresh", false)] {
         let server = executor.block_on(serve(stateful));
-        let address = server.local_addr();
         for (what, parcel) in parcels {
-            let mut group = criterion.benchmark_group(format!("http/counter/{name}/{what}"));
-            group.throughput(Throughput::Elements(parcel.views()));
-            for callers in [1, 2, 8, 64] {
-                group.bench_function(format!("{callers} connections"), |bencher| {
-                    bencher.iter_custom(|parcels| together(address, parcel, callers, parcels));
-                });
-            }
+            let name = format!("counter/{name}/{what}");
+            bench(criterion, &name, server.local_addr(), parcel);
         }
+    }
+}
+
+/// Prints what idle connections take, half of which have asked something. The client's
+/// sockets are in this process, too, but hold no buffers.
+fn idle_connections(_: &mut Criterion) {
+    let executor = executor();
+    let server = executor.block_on(serve(true));
+    let request = Parcel::View.request();
+    let mut kept = Vec::with_capacity(IDLE_CONNECTIONS);
+    let before = resident_memory();
+    for index in 0..IDLE_CONNECTIONS {
+        let mut connection = Connection::open(server.local_addr());
+        if index % 2 == 0 {
+            assert!(!connection.ask(&request).is_empty());
+        }
+        kept.push(connection.0.into_inner());
+    }
+    if let (Some(before), Some(after)) = (before, resident_memory()) {
+        let each = after.saturating_sub(before) / kept.len() as u64;
+        println!(
+            "http/idle: {each} bytes for each of {} connections",
+            kept.len()
+        );
     }
 }
 
@@ -175,5 +248,5 @@ fn settings() -> Criterion {
         .measurement_time(Duration::from_secs(2))
 }
 
-criterion_group! { name = http; config = settings(); targets = over_http }
+criterion_group! { name = http; config = settings(); targets = over_http, idle_connections }
 criterion_main!(http);

@@ -47,18 +47,17 @@ impl Answer {
         answer
     }
 
-    /// Bytes of JSON.
-    pub(crate) fn len(&self) -> usize {
-        self.length
-    }
-
     /// Bytes of memory that it holds.
-    #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         let parts = self.parts.iter().map(|part| match part {
             Part::Text(bytes) | Part::Hex(bytes) => bytes.len(),
         });
         parts.sum::<usize>() + self.text.capacity()
+    }
+
+    /// Bytes of JSON.
+    pub(crate) fn len(&self) -> usize {
+        self.length
     }
 
     pub(crate) fn push(&mut self, text: &str) {

@@ -1,93 +1,429 @@
-//! Accepts connections, a bounded number of them: each takes a descriptor, which the
-//! storage engine needs too. Where there are as many as may be, the one that has been
-//! idle for longest gives way; where none is idle, new ones wait in the backlog.
+//! The connections that are open: a bounded number, each with whose turn it is and since
+//! when. Where there are as many as may be, the one that has been idle for longest gives
+//! way; where none is idle, the one whose client neither sends nor reads.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::io;
-use std::pin::{Pin, pin};
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tower::Service;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::front::HttpResponse;
-
-/// How long a client may take for the head of its next request.
-const IDLE: Duration = Duration::from_mins(2);
-
-/// The pauses after a connection could not be accepted (for want of descriptors, say):
-/// trying again at once would keep a core busy and help nobody.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// How often it is looked for an idle connection while there is no room.
+/// How often it is looked for a connection that can give way while there is no room.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long a new connection may take to ask something before it counts as idle: its
 /// first request may be on its way, or lie unread in the socket.
 const TIME_TO_ASK: Duration = Duration::from_secs(1);
 
-/// The connections that are open.
-pub(crate) struct Connections {
-    limit: usize,
-    /// A permit for each that may be opened.
-    free: Arc<Semaphore>,
-    open: Mutex<BTreeMap<u64, Arc<Connection>>>,
+/// How long a transfer is watched to tell how fast it is.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// A transfer that moves fewer bytes in a [`WINDOW`] has stalled where others wait for what
+/// it takes. At that pace a request of 40 MiB takes ten minutes.
+const PACE: u64 = 64 * 1024;
+
+/// How long a client may go on sending after the answer to a request that was not read to
+/// its end: as long as nginx has it (`lingering_time`).
+const LINGER: Duration = Duration::from_secs(30);
+
+/// How long clients may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    /// To send the head of a request, from its first byte.
+    pub(crate) head: Duration,
+    /// To begin the next request.
+    pub(crate) idle: Duration,
+    /// To read anything at all of an answer.
+    pub(crate) send: Duration,
 }
 
-struct Connection {
-    /// Requests that are being answered.
+/// Whose turn it is on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// The client's: to begin a request.
+    Idle,
+    /// The client's: to send the rest of a request's head.
+    Head,
+    /// The client's: to send the rest of a request's body.
+    Receiving,
+    /// Ours: to find room for a body.
+    Waiting,
+    /// Ours: to answer.
+    Answering,
+    /// The client's: to read the answer.
+    Sending,
+    /// The client's: to end.
+    Lingering,
+}
+
+/// How a connection was told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// It is idle.
+    GiveWay,
+    /// Its transfer has stalled.
+    Close,
+}
+
+/// What goes on over a connection whose client sends no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtTheEnd {
+    Nothing,
+    Answering,
+    Sending,
+}
+
+/// One connection.
+pub(crate) struct Connection {
+    state: Mutex<State>,
+    /// Requests whose answers are not handed to the socket yet.
     under_way: AtomicUsize,
-    /// When the last one was answered, or it was opened.
-    idle_since: Mutex<Instant>,
-    /// Whether there was any.
-    asked: AtomicBool,
-    /// Whether it was told to give way.
-    leaves: AtomicBool,
+    /// Bytes read and written.
+    moved: AtomicU64,
     gives_way: Notify,
+    closes: Notify,
+    stops_receiving: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    turn: Turn,
+    since: Instant,
+    /// Since when the socket takes nothing more.
+    blocked: Option<Instant>,
+    /// Who waits until nothing is left to send.
+    waits: Option<Waker>,
+    /// When it was last looked at, and what it had moved by then.
+    looked: (Instant, u64),
+    /// Bytes moved in the last window, if the turn was the same for all of it.
+    pace: Option<u64>,
+    /// Whether there was any request.
+    asked: bool,
+    /// Whether it was told to end.
+    told: Option<Told>,
+    /// Whether a request was refused before its body was read.
+    refused: bool,
+}
+
+/// Why the server closes a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// It was idle for too long.
+    Idle,
+    /// It was idle, and another needed its place.
+    GaveWay,
+    /// The head of a request took too long.
+    Head,
+    /// Nothing was read of an answer for too long.
+    Send,
+    /// Its transfer had stalled, and others needed its place or its memory.
+    Stalled,
+    /// It went on sending for too long.
+    Lingered,
+}
+
+impl Closed {
+    const ALL: [Self; 6] = [
+        Self::Idle,
+        Self::GaveWay,
+        Self::Head,
+        Self::Send,
+        Self::Stalled,
+        Self::Lingered,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::GaveWay => "gave_way",
+            Self::Head => "head_timeout",
+            Self::Send => "send_timeout",
+            Self::Stalled => "stalled",
+            Self::Lingered => "lingered",
+        }
+    }
 }
 
 impl Connection {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
         Self {
+            state: Mutex::new(State {
+                turn: Turn::Idle,
+                since: now,
+                blocked: None,
+                waits: None,
+                looked: (now, 0),
+                pace: None,
+                asked: false,
+                told: None,
+                refused: false,
+            }),
             under_way: AtomicUsize::new(0),
-            idle_since: Mutex::new(Instant::now()),
-            asked: AtomicBool::new(false),
-            leaves: AtomicBool::new(false),
+            moved: AtomicU64::new(0),
             gives_way: Notify::new(),
+            closes: Notify::new(),
+            stops_receiving: Notify::new(),
         }
     }
 
-    /// Whether it may give way to another at this instant.
-    fn is_idle(&self, now: Instant) -> bool {
-        let may_ask_yet = || {
-            !self.asked.load(Ordering::Relaxed)
-                && now.saturating_duration_since(*self.idle_since.lock()) < TIME_TO_ASK
+    /// So many bytes were read.
+    pub(crate) fn read(&self, bytes: usize) {
+        self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
+        if self.under_way.load(Ordering::Relaxed) == 0 {
+            let mut state = self.state.lock();
+            if state.turn == Turn::Idle {
+                state.turn_to(Turn::Head);
+            }
+        }
+    }
+
+    /// So many bytes were written.
+    pub(crate) fn wrote(&self, bytes: usize) {
+        self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
+        let mut state = self.state.lock();
+        state.blocked = None;
+        state.wake();
+    }
+
+    /// The socket takes nothing more at present.
+    pub(crate) fn write_blocked(&self) {
+        self.state.lock().blocked.get_or_insert_with(Instant::now);
+    }
+
+    /// The request's body is there.
+    pub(crate) fn answers(&self) {
+        self.state.lock().turn_to(Turn::Answering);
+    }
+
+    /// The answer is there.
+    pub(crate) fn sends(&self) {
+        self.state.lock().turn_to(Turn::Sending);
+    }
+
+    /// The answer is written, and the client may send on.
+    pub(crate) fn lingers(&self) {
+        let mut state = self.state.lock();
+        if state.turn != Turn::Lingering {
+            state.turn_to(Turn::Lingering);
+        }
+    }
+
+    /// A request was refused before its body was read.
+    pub(crate) fn refuse(&self) {
+        self.state.lock().refused = true;
+    }
+
+    pub(crate) fn was_refused(&self) -> bool {
+        self.state.lock().refused
+    }
+
+    /// What goes on where the client has ended; `waker` hears of it when nothing is left to
+    /// send.
+    pub(crate) fn at_the_end(&self, waker: &Waker) -> AtTheEnd {
+        let mut state = self.state.lock();
+        let at = match state.turn {
+            Turn::Sending => AtTheEnd::Sending,
+            _ if state.blocked.is_some() => AtTheEnd::Sending,
+            // The end may come before the last of a body was taken.
+            Turn::Receiving | Turn::Waiting | Turn::Answering => AtTheEnd::Answering,
+            Turn::Idle | Turn::Head | Turn::Lingering => return AtTheEnd::Nothing,
         };
-        self.under_way.load(Ordering::Relaxed) == 0
-            && !self.leaves.load(Ordering::Relaxed)
-            && !may_ask_yet()
+        state.waits = Some(waker.clone());
+        at
+    }
+
+    /// Whether its body waits for room: the client cannot send meanwhile.
+    pub(crate) fn waits_for_room(&self, waits: bool) {
+        let mut state = self.state.lock();
+        match state.turn {
+            Turn::Receiving if waits => state.turn_to(Turn::Waiting),
+            Turn::Waiting if !waits => state.turn_to(Turn::Receiving),
+            _ => {}
+        }
+    }
+
+    /// The bytes that it moved in the last window, if those are few and it is the client's
+    /// turn.
+    pub(crate) fn stalled(&self) -> Option<u64> {
+        let state = self.state.lock();
+        let is_transfer = matches!(state.turn, Turn::Receiving | Turn::Sending);
+        let pace = state.pace.filter(|pace| *pace < PACE)?;
+        (is_transfer && state.told.is_none()).then_some(pace)
+    }
+
+    /// Whether it was told to close since it has stalled.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.state.lock().told == Some(Told::Close)
+    }
+
+    /// Closes a transfer; if it is a body that comes, it is refused. Answers whether it was
+    /// one that could still be closed.
+    pub(crate) fn close_stalled(&self) -> bool {
+        let mut state = self.state.lock();
+        match state.turn {
+            Turn::Receiving => self.stops_receiving.notify_one(),
+            Turn::Sending => self.closes.notify_one(),
+            _ => return false,
+        }
+        state.told = Some(Told::Close);
+        true
+    }
+
+    /// Waits until the body that comes is to be refused, since it has stalled.
+    pub(crate) async fn stops_receiving(&self) {
+        while !self.is_closing() {
+            // An earlier body may have been meant.
+            self.stops_receiving.notified().await;
+        }
+    }
+
+    /// Waits until it is to give way; it may end what it does before.
+    pub(crate) async fn gives_way(&self) {
+        self.gives_way.notified().await;
+    }
+
+    /// Waits until it is to close at once.
+    pub(crate) async fn closes(&self) {
+        self.closes.notified().await;
+    }
+
+    /// Whether anything was asked over it.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.state.lock().asked
+    }
+
+    fn give_way(&self) {
+        let mut state = self.state.lock();
+        state.told = Some(Told::GiveWay);
+        if state.turn == Turn::Lingering {
+            self.closes.notify_one();
+        } else {
+            self.gives_way.notify_one();
+        }
+    }
+
+    /// Since when it is idle, if it may give way to another.
+    fn idle_since(&self, now: Instant) -> Option<Instant> {
+        let state = self.state.lock();
+        let is_idle = matches!(state.turn, Turn::Idle | Turn::Head | Turn::Lingering);
+        let may_ask_yet = !state.asked && now.saturating_duration_since(state.since) < TIME_TO_ASK;
+        let stays = state.told.is_some() || state.blocked.is_some() || may_ask_yet;
+        (is_idle && !stays).then_some(state.since)
+    }
+
+    /// Looks how fast it is, and closes it if its client takes too long.
+    fn look(&self, now: Instant, timeouts: &Timeouts) -> Option<Closed> {
+        let mut state = self.state.lock();
+        let moved = self.moved.load(Ordering::Relaxed);
+        if now.saturating_duration_since(state.looked.0) >= WINDOW {
+            let same = state.since <= state.looked.0;
+            state.pace = same.then(|| moved - state.looked.1);
+            state.looked = (now, moved);
+        }
+        let lasts = |since: Instant, limit: Duration| now.saturating_duration_since(since) > limit;
+        let closed = match state.turn {
+            _ if state
+                .blocked
+                .is_some_and(|since| lasts(since, timeouts.send)) =>
+            {
+                Closed::Send
+            }
+            Turn::Idle if state.told.is_none() && lasts(state.since, timeouts.idle) => Closed::Idle,
+            Turn::Head if lasts(state.since, timeouts.head) => Closed::Head,
+            Turn::Lingering if lasts(state.since, LINGER) => Closed::Lingered,
+            _ => return None,
+        };
+        if closed == Closed::Idle {
+            state.told = Some(Told::GiveWay);
+            self.gives_way.notify_one();
+        } else {
+            // Once is enough.
+            state.blocked = None;
+            state.since = now;
+            self.closes.notify_one();
+        }
+        Some(closed)
     }
 }
 
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.state.lock().fmt(formatter)
+    }
+}
+
+impl State {
+    fn turn_to(&mut self, turn: Turn) {
+        self.turn = turn;
+        self.since = Instant::now();
+        self.pace = None;
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waits.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// A request, from its head until its answer is handed to the socket.
+pub(crate) struct UnderWay(Arc<Connection>);
+
+impl UnderWay {
+    pub(crate) fn new(connection: &Arc<Connection>) -> Self {
+        connection.under_way.fetch_add(1, Ordering::Relaxed);
+        let mut state = connection.state.lock();
+        state.asked = true;
+        state.told = None;
+        state.turn_to(Turn::Receiving);
+        drop(state);
+        Self(Arc::clone(connection))
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.0
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if self.0.under_way.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let mut state = self.0.state.lock();
+            if state.turn != Turn::Lingering {
+                state.turn_to(Turn::Idle);
+            }
+            state.wake();
+        }
+    }
+}
+
+/// All connections.
+pub(crate) struct Connections {
+    limit: usize,
+    timeouts: Timeouts,
+    /// A permit for each that may be opened.
+    free: Arc<Semaphore>,
+    open: Mutex<BTreeMap<u64, Arc<Connection>>>,
+    closed: [AtomicU64; Closed::ALL.len()],
+    /// How often none could be accepted.
+    failures: AtomicU64,
+}
+
 impl Connections {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, timeouts: Timeouts) -> Self {
         let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             limit,
+            timeouts,
             free: Arc::new(Semaphore::new(limit)),
             open: Mutex::default(),
+            closed: Default::default(),
+            failures: AtomicU64::new(0),
         }
     }
 
@@ -101,8 +437,32 @@ impl Connections {
         self.limit
     }
 
-    /// Waits until there may be one more, and has an idle one give way if need be.
-    async fn room(&self) -> OwnedSemaphorePermit {
+    /// How many the server closed, by reason.
+    pub(crate) fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self
+            .closed
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        Closed::ALL.map(Closed::as_str).into_iter().zip(counts)
+    }
+
+    /// How often none could be accepted.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count(&self, closed: Closed) {
+        if let Some(count) = self.closed.get(closed as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until there may be one more, and has another give way if need be.
+    pub(crate) async fn room(&self) -> OwnedSemaphorePermit {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
             return permit;
         }
@@ -119,89 +479,55 @@ impl Connections {
     fn have_one_give_way(&self) {
         let now = Instant::now();
         let open = self.open.lock();
-        let idle = open.values().filter(|connection| connection.is_idle(now));
-        if let Some(longest) = idle.min_by_key(|connection| *connection.idle_since.lock()) {
-            longest.leaves.store(true, Ordering::Relaxed);
-            longest.gives_way.notify_one();
+        let idle = open
+            .values()
+            .filter_map(|one| Some((one.idle_since(now)?, one)));
+        if let Some((_, longest)) = idle.min_by_key(|(since, _)| *since) {
+            longest.give_way();
+            self.count(Closed::GaveWay);
+            return;
+        }
+        let stalled = open.values().filter_map(|one| Some((one.stalled()?, one)));
+        if let Some((_, slowest)) = stalled.min_by_key(|(pace, _)| *pace) {
+            slowest.close_stalled();
         }
     }
-}
 
-/// Accepts connections and has `service` answer their requests, until a stop; then
-/// waits for nobody: each connection holds the stop handle until its request is
-/// answered.
-pub(crate) async fn serve<S>(
-    listener: TcpListener,
-    connections: Arc<Connections>,
-    service: S,
-    stop: watch::Receiver<()>,
-) where
-    S: Service<Request<Incoming>, Response = HttpResponse> + Clone + Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    S::Future: Send + 'static,
-{
-    let mut stopped = pin!(told(stop.clone()));
-    let mut pause = FIRST_PAUSE;
-    for number in 0.. {
-        let accepted = tokio::select! {
-            () = &mut stopped => return,
-            accepted = accept(&listener, &connections) => accepted,
-        };
-        match accepted {
-            Ok((permit, socket)) => {
-                pause = FIRST_PAUSE;
-                let served = Served::new(&connections, number, permit);
-                let service = Counted {
-                    inner: service.clone(),
-                    connection: Arc::clone(&served.connection),
-                };
-                tokio::spawn(answer(served, socket, service, stop.clone()));
+    /// Looks at every connection from time to time, and closes those whose clients take
+    /// too long. One clock for all: an idle connection needs no timer of its own.
+    pub(crate) async fn watch(&self) {
+        let Timeouts { head, idle, send } = self.timeouts;
+        let every = WINDOW.min(head.min(idle).min(send) / 4);
+        let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = Instant::now();
+            let open = self.open.lock();
+            for closed in open
+                .values()
+                .filter_map(|one| one.look(now, &self.timeouts))
+            {
+                self.count(closed);
             }
-            Err(error) => {
-                if pause == FIRST_PAUSE {
-                    tracing::warn!("connections cannot be accepted: {error}");
-                }
-                tokio::select! {
-                    () = &mut stopped => return,
-                    () = tokio::time::sleep(pause) => {}
-                }
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-        }
-    }
-}
-
-/// Waits for the stop.
-async fn told(mut stop: watch::Receiver<()>) {
-    // An error says that nobody is left who could tell it: it is one too.
-    let _ = stop.changed().await;
-}
-
-/// The next connection, with the permit it needs: only then does another give way.
-async fn accept(
-    listener: &TcpListener,
-    connections: &Connections,
-) -> io::Result<(OwnedSemaphorePermit, TcpStream)> {
-    loop {
-        match listener.accept().await {
-            Ok((socket, _)) => return Ok((connections.room().await, socket)),
-            // The client has gone again.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => return Err(error),
         }
     }
 }
 
 /// A connection in the list, and its permit.
-struct Served {
+pub(crate) struct Open {
     connections: Arc<Connections>,
     number: u64,
-    connection: Arc<Connection>,
+    pub(crate) connection: Arc<Connection>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Served {
-    fn new(connections: &Arc<Connections>, number: u64, permit: OwnedSemaphorePermit) -> Self {
+impl Open {
+    pub(crate) fn new(
+        connections: &Arc<Connections>,
+        number: u64,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
         let connection = Arc::new(Connection::new());
         let mut open = connections.open.lock();
         open.insert(number, Arc::clone(&connection));
@@ -215,109 +541,11 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for Open {
     fn drop(&mut self) {
         self.connections.open.lock().remove(&self.number);
-    }
-}
-
-/// Answers a connection's requests until either side has had enough.
-async fn answer<S>(
-    served: Served,
-    socket: TcpStream,
-    service: Counted<S>,
-    stop: watch::Receiver<()>,
-) where
-    S: Service<Request<Incoming>, Response = HttpResponse> + Clone + Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    S::Future: Send + 'static,
-{
-    // It delays small answers at worst.
-    let _ = socket.set_nodelay(true);
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(IDLE);
-    let service = TowerToHyperService::new(service);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service));
-    let mut ended = tokio::select! {
-        // A request that has arrived is begun before the connection may give way.
-        biased;
-        ended = &mut connection => Some(ended),
-        () = served.connection.gives_way.notified() => None,
-        () = told(stop.clone()) => None,
-    };
-    // One that nobody has asked anything over would be waited for.
-    if ended.is_none() && served.connection.asked.load(Ordering::Relaxed) {
-        connection.as_mut().graceful_shutdown();
-        ended = Some(connection.await);
-    }
-    if let Some(Err(error)) = ended {
-        tracing::debug!("a connection ended: {error}");
-    }
-}
-
-/// Tells a connection that answers from one that is idle.
-#[derive(Clone)]
-struct Counted<S> {
-    inner: S,
-    connection: Arc<Connection>,
-}
-
-impl<S> Service<Request<Incoming>> for Counted<S>
-where
-    S: Service<Request<Incoming>>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let under_way = UnderWay::new(&self.connection);
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let answer = answer.await;
-            drop(under_way);
-            answer
-        })
-    }
-}
-
-/// A request that is being answered.
-struct UnderWay(Arc<Connection>);
-
-impl UnderWay {
-    fn new(connection: &Arc<Connection>) -> Self {
-        connection.asked.store(true, Ordering::Relaxed);
-        connection.under_way.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(connection))
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        *self.0.idle_since.lock() = Instant::now();
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_new_connection_has_time_to_ask() {
-        let connection = Arc::new(Connection::new());
-        let opened = *connection.idle_since.lock();
-        assert!(!connection.is_idle(opened));
-        assert!(connection.is_idle(opened + TIME_TO_ASK));
-        let request = UnderWay::new(&connection);
-        assert!(!connection.is_idle(opened + 2 * TIME_TO_ASK));
-        drop(request);
-        // It has asked: what comes next is as likely from any other.
-        assert!(connection.is_idle(Instant::now()));
+        if self.connection.is_closing() {
+            self.connections.count(Closed::Stalled);
+        }
     }
 }

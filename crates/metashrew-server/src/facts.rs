@@ -101,6 +101,7 @@ pub(crate) fn of(readings: &Readings) -> Vec<Fact> {
     facts.extend(index::indexing(readings));
     facts.extend(views::facts(readings));
     facts.extend(server::storage(readings));
+    facts.extend(server::transport(readings));
     facts.extend(server::process(readings));
     facts
 }

@@ -15,7 +15,7 @@ use crate::wire;
 
 // Those of the JSON-RPC 2.0 specification.
 const PARSE_ERROR: i32 = -32700;
-const INVALID_REQUEST: i32 = -32600;
+pub(crate) const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 pub(crate) const INVALID_PARAMS: i32 = -32602;
 const INTERNAL_ERROR: i32 = -32603;
@@ -26,8 +26,8 @@ const BLOCK_NOT_IN_CHAIN: i32 = -32002;
 const NO_SUCH_VIEW: i32 = -32003;
 const GUEST_FAULT: i32 = -32004;
 const TIMEOUT: i32 = -32005;
-const BUSY: i32 = -32006;
-const INPUT_TOO_LONG: i32 = -32007;
+pub(crate) const BUSY: i32 = -32006;
+pub(crate) const INPUT_TOO_LONG: i32 = -32007;
 const ANSWER_TOO_LONG: i32 = -32008;
 const MEMORY_LIMIT: i32 = -32009;
 const BATCH_TOO_LONG: i32 = -32010;
@@ -282,15 +282,6 @@ pub(crate) fn batch_answer_too_long(limit: usize) -> RpcError {
         BATCH_ANSWER_TOO_LONG,
         format!("the answers are longer than the limit of {limit} bytes together"),
         json!({ "kind": "batch_answer_too_long", "limit": limit }),
-    )
-}
-
-/// A body that is longer than a request may be.
-pub(crate) fn request_too_long(limit: usize) -> RpcError {
-    object(
-        INPUT_TOO_LONG,
-        format!("the request is longer than the limit of {limit} bytes"),
-        json!({ "kind": "request_too_long", "limit": limit }),
     )
 }
 

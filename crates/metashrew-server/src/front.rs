@@ -1,4 +1,4 @@
-//! What stands before the methods: the HTTP of a request and of its answer.
+//! What stands before the methods: which requests are taken, and the HTTP of their answers.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -7,100 +7,224 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Incoming};
 use tokio::sync::Semaphore;
-use tower::Service;
+use tower::{Layer, Service};
+use tower_http::cors;
 
-use crate::probes;
+use crate::budget::{Budget, Lease};
+use crate::connections::Connection;
+use crate::cors::Cors;
+use crate::held::Held;
+use crate::hosts::AllowedHosts;
+use crate::receive::Bodies;
+use crate::refusal::{Reason, Refusal, Refusals};
 use crate::rpc::Rpc;
 use crate::telemetry::Telemetry;
 
-pub(crate) type HttpResponse = Response<UnsyncBoxBody<Bytes, Infallible>>;
+/// What bodies of requests may be called; the last two are names of older drafts of
+/// JSON-RPC over HTTP. A page of another origin has to ask before it sends any of them.
+const JSON_TYPES: [&str; 3] = [
+    "application/json",
+    "application/json-rpc",
+    "application/jsonrequest",
+];
+
+/// An answer over HTTP.
+pub(crate) type Answered = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// Answers every request.
-#[derive(Clone)]
 pub(crate) struct Front {
-    pub(crate) rpc: Rpc,
-    pub(crate) telemetry: Arc<Telemetry>,
-    /// A permit for each request that may be under way.
-    pub(crate) permits: Arc<Semaphore>,
-    /// Bytes of a request's body.
-    pub(crate) max_request: usize,
+    hosts: AllowedHosts,
+    shared: Arc<Shared>,
+    cors: cors::CorsLayer,
 }
 
-impl Service<Request<Incoming>> for Front {
-    type Response = HttpResponse;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, hyper::Error>> + Send>>;
+/// What requests are answered with.
+pub(crate) struct Shared {
+    pub(crate) rpc: Rpc,
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// A permit for each request that may be answered at a time.
+    pub(crate) permits: Semaphore,
+    pub(crate) max_requests: usize,
+    pub(crate) bodies: Bodies,
+    /// The memory of requests and their answers.
+    pub(crate) budget: Arc<Budget>,
+    /// The memory of probes' answers: others' may not keep them waiting.
+    pub(crate) probes: Arc<Budget>,
+    pub(crate) refusals: Arc<Refusals>,
+}
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+impl Front {
+    pub(crate) fn new(shared: Shared, hosts: AllowedHosts, cors: &Cors) -> Self {
+        Self {
+            hosts,
+            shared: Arc::new(shared),
+            cors: cors.layer(),
+        }
+    }
+
+    /// The answer to a request that came over `connection`.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        connection: &Arc<Connection>,
+    ) -> Answered {
+        if let Err(refusal) = self.hosts.check(&request) {
+            let unread = !request.body().is_end_stream();
+            return self.shared.refuse(refusal, connection, unread);
+        }
+        // It is always ready.
+        let answered = self.cors.layer(Routes {
+            shared: Arc::clone(&self.shared),
+            connection: Arc::clone(connection),
+        });
+        match { answered }.call(request).await {
+            Ok(answered) => answered.map(BodyExt::boxed_unsync),
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// Answers what comes over one connection: `GET` at the paths of probes, and JSON-RPC at
+/// every path.
+struct Routes {
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+}
+
+impl Service<Request<Incoming>> for Routes {
+    type Response = Answered;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Answered, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let front = self.clone();
-        Box::pin(async move { front.answer(request).await })
-    }
-}
-
-impl Front {
-    async fn answer(&self, request: Request<Incoming>) -> Result<HttpResponse, hyper::Error> {
-        if matches!(*request.method(), Method::GET | Method::HEAD)
-            && let Some(answer) = probes::answer(&self.telemetry, request.uri().path())
-        {
-            return Ok(answer);
-        }
-        if *request.method() != Method::POST {
-            return Ok(empty(StatusCode::METHOD_NOT_ALLOWED));
-        }
-        if !is_json(request.headers().get(CONTENT_TYPE)) {
-            return Ok(empty(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        }
-        let Ok(_permit) = self.permits.try_acquire() else {
-            return Ok(empty(StatusCode::TOO_MANY_REQUESTS));
-        };
-        let body = Limited::new(request.into_body(), self.max_request);
-        let body = match body.collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return Ok(json(StatusCode::PAYLOAD_TOO_LARGE, self.rpc.too_long()));
-            }
-            Err(error) => match error.downcast() {
-                Ok(error) => return Err(*error),
-                Err(_) => return Ok(empty(StatusCode::BAD_REQUEST)),
-            },
-        };
-        Ok(match self.rpc.answer(body).await {
-            Some(answer) => json(StatusCode::OK, answer),
-            None => empty(StatusCode::NO_CONTENT),
+        let (shared, connection) = (Arc::clone(&self.shared), Arc::clone(&self.connection));
+        Box::pin(async move {
+            let is_probe = matches!(*request.method(), Method::GET | Method::HEAD);
+            let probe = is_probe.then(|| shared.probe(request.uri().path(), &connection));
+            Ok(match probe.flatten() {
+                Some(answered) => answered,
+                None => shared.call(request, &connection).await,
+            })
         })
     }
 }
 
-/// Whether a content type is JSON's, whatever its parameters.
-fn is_json(given: Option<&HeaderValue>) -> bool {
-    let given = given.and_then(|given| given.to_str().ok());
-    let kind = given.and_then(|given| given.split(';').next());
-    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+impl Shared {
+    /// The answer to what is to be JSON-RPC.
+    async fn call(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Answered {
+        let (head, body) = request.into_parts();
+        if let Err(refusal) = check(&head) {
+            let unread = !body.is_end_stream();
+            return self.refuse(refusal, connection, unread);
+        }
+        let lease = self.budget.lease(connection);
+        let body = match self.bodies.receive(body, &lease, connection).await {
+            Ok(body) => body,
+            Err(refusal) => return self.refuse(refusal, connection, true),
+        };
+        connection.answers();
+        let answer = self.answer(body, lease).await;
+        answer.unwrap_or_else(|refusal| self.refuse(refusal, connection, false))
+    }
+
+    async fn answer(&self, body: Bytes, lease: Lease) -> Result<Answered, Refusal> {
+        let Ok(_permit) = self.permits.try_acquire() else {
+            let limit = self.max_requests;
+            let message = format!("{limit} requests are under way, as many as may be: try again");
+            return Err(Refusal::new(Reason::TooMany, message).with("limit", limit));
+        };
+        let Some(answer) = self.rpc.answer(body).await else {
+            let mut response = Response::new(Empty::new().boxed_unsync());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            return Ok(response);
+        };
+        lease.settle(answer.held())?;
+        Ok(json(StatusCode::OK, Held::new(answer, lease)))
+    }
+
+    /// The answer to a request that is refused. If its body is not read, the connection is
+    /// over once the client has ended it: what it still sends is read and dropped.
+    pub(crate) fn refuse(
+        &self,
+        refusal: Refusal,
+        connection: &Connection,
+        unread: bool,
+    ) -> Answered {
+        self.refusals.count(refusal.reason);
+        let (reason, status) = (refusal.reason, refusal.status);
+        let answer = self.rpc.refusal(refusal.error());
+        let mut response = json(status, answer);
+        let headers = response.headers_mut();
+        if unread {
+            connection.refuse();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let (name, value) = match reason {
+            Reason::Method => (ALLOW, "POST"),
+            Reason::ContentType => (ACCEPT_ENCODING, "identity"),
+            Reason::NoRoom | Reason::TooMany => (RETRY_AFTER, "1"),
+            Reason::Host | Reason::TooLong | Reason::BadBody | Reason::TooSlow => return response,
+        };
+        headers.insert(name, HeaderValue::from_static(value));
+        response
+    }
 }
 
-fn empty(status: StatusCode) -> HttpResponse {
-    let mut response = HttpResponse::default();
-    *response.status_mut() = status;
-    response
+/// Refuses what is no JSON-RPC by its head.
+fn check(head: &Parts) -> Result<(), Refusal> {
+    if head.method != Method::POST {
+        let message = format!("JSON-RPC is posted: the method is {}", head.method);
+        return Err(Refusal::new(Reason::Method, message));
+    }
+    if !is_json(&head.headers) {
+        let message = "the content type of the request is not application/json";
+        return Err(Refusal::new(Reason::ContentType, message));
+    }
+    let is_plain = |encoding: &HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !head.headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        let message = "compressed requests are not taken: send it without content-encoding";
+        return Err(Refusal::new(Reason::ContentType, message));
+    }
+    Ok(())
+}
+
+/// Whether the content type is one of [`JSON_TYPES`], with any parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let name = value
+        .and_then(|value| value.split(';').next())
+        .map(str::trim);
+    name.is_some_and(|name| {
+        JSON_TYPES
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known))
+    })
 }
 
 fn json(
     status: StatusCode,
     body: impl Body<Data = Bytes, Error = Infallible> + Send + 'static,
-) -> HttpResponse {
-    let mut response = Response::new(UnsyncBoxBody::new(body));
+) -> Answered {
+    let mut response = Response::new(body.boxed_unsync());
     *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
     response
 }

@@ -3,19 +3,22 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metashrew_runtime::MetashrewRuntime;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
-use tower::Layer;
 
-use crate::connections::{self, Connections};
+use crate::accept::{Acceptor, Stop};
+use crate::budget::Budget;
 use crate::error::ServerError;
-use crate::front::Front;
+use crate::front::{Front, Shared};
 use crate::options::ServerOptions;
+use crate::probes;
+use crate::receive::Bodies;
 use crate::requests::RequestCounts;
 use crate::rpc::Rpc;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, Transport};
 
 /// The JSON-RPC server.
 #[derive(Debug)]
@@ -111,40 +114,65 @@ impl Server {
     pub fn serve(
         reserved: Reserved,
         runtime: MetashrewRuntime,
-        mut options: ServerOptions,
+        options: ServerOptions,
     ) -> Result<ServerHandle, ServerError> {
         let address = reserved.address;
         let failed = |source| ServerError::Bind { address, source };
         let listener = reserved.listen()?;
         let local_addr = listener.local_addr().map_err(failed)?;
-        let connections = Arc::new(Connections::new(options.max_open_connections));
-        let requests = Arc::new(RequestCounts::default());
-        let telemetry = Arc::new(Telemetry::new(
-            runtime.clone(),
-            options.indexing.take(),
-            options.ready_within,
-            Arc::clone(&requests),
-            Arc::clone(&connections),
-        ));
-        let service = options.cors.layer().layer(Front {
-            rpc: Rpc::new(runtime, Arc::clone(&telemetry), requests, &options),
-            telemetry,
-            permits: Arc::new(Semaphore::new(options.max_connections as usize)),
-            max_request: options.max_request as usize,
-        });
-        let (stop, told) = watch::channel(());
+        let transport = Transport::new(&options);
+        let connections = Arc::clone(&transport.connections);
         tracing::debug!(limit = connections.limit(), "connections are bounded");
-        tokio::spawn(connections::serve(listener, connections, service, told));
+        let half_closed = options.half_closed_timeout;
+        let front = Arc::new(front(runtime, options, transport));
+        let (stop, stopped) = watch::channel(false);
+        let acceptor = Acceptor {
+            connections,
+            front,
+            half_closed,
+        };
+        tokio::spawn(acceptor.run(listener, Stop(stopped)));
         tracing::info!(address = %local_addr, "serving JSON-RPC");
         Ok(ServerHandle { local_addr, stop })
     }
+}
+
+/// What answers requests.
+fn front(runtime: MetashrewRuntime, mut options: ServerOptions, transport: Transport) -> Front {
+    let requests = Arc::new(RequestCounts::default());
+    let (budget, refusals) = (
+        Arc::clone(&transport.budget),
+        Arc::clone(&transport.refusals),
+    );
+    let telemetry = Arc::new(Telemetry::new(
+        runtime.clone(),
+        options.indexing.take(),
+        options.ready_within,
+        Arc::clone(&requests),
+        transport,
+    ));
+    let shared = Shared {
+        rpc: Rpc::new(runtime, Arc::clone(&telemetry), requests, &options),
+        telemetry,
+        permits: Semaphore::new(options.max_requests.min(Semaphore::MAX_PERMITS)),
+        max_requests: options.max_requests,
+        bodies: Bodies {
+            max: options.max_request as usize,
+            timeout: options.body_timeout,
+            min_rate: options.body_min_rate,
+        },
+        budget,
+        probes: Arc::new(Budget::new(probes::MEMORY, Duration::ZERO)),
+        refusals,
+    };
+    Front::new(shared, options.allowed_hosts, &options.cors)
 }
 
 /// A running server; dropping it stops the server too.
 #[derive(Debug)]
 pub struct ServerHandle {
     local_addr: SocketAddr,
-    stop: watch::Sender<()>,
+    stop: watch::Sender<bool>,
 }
 
 impl ServerHandle {
@@ -157,7 +185,7 @@ impl ServerHandle {
     /// A caller that won't wait so long drops the future.
     pub async fn stop(self) {
         // It fails only if the server has stopped already.
-        if self.stop.send(()).is_ok() {
+        if self.stop.send(true).is_ok() {
             self.stop.closed().await;
         }
     }

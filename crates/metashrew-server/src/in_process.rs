@@ -5,11 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use metashrew_runtime::MetashrewRuntime;
 
-use crate::connections::Connections;
 use crate::options::ServerOptions;
 use crate::requests::RequestCounts;
 use crate::rpc::Rpc;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, Transport};
 
 /// What a [`Server`](crate::Server) of the same options answers, without HTTP.
 #[derive(Clone)]
@@ -24,7 +23,7 @@ impl InProcess {
             options.indexing.clone(),
             options.ready_within,
             Arc::clone(&requests),
-            Arc::new(Connections::new(options.max_open_connections)),
+            Transport::new(options),
         ));
         Self(Rpc::new(runtime, telemetry, requests, options))
     }

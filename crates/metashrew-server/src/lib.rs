@@ -5,8 +5,11 @@
 //! machines how it is. The crate knows nothing about where
 //! blocks come from or how the process is started.
 
+mod accept;
 mod answer;
+mod budget;
 mod connections;
+mod cors;
 mod error;
 mod facts;
 mod fault;
@@ -14,6 +17,8 @@ mod front;
 mod guests;
 mod handle;
 mod health;
+mod held;
+mod hosts;
 mod in_process;
 mod indexing;
 mod listed;
@@ -25,19 +30,24 @@ mod parallel;
 mod params;
 mod probes;
 mod process;
+mod receive;
+mod refusal;
 mod request;
 mod requests;
 mod rpc;
+mod socket;
 mod telemetry;
 mod wire;
 
+pub use cors::{Cors, ParseCorsError};
 pub use error::ServerError;
 pub use handle::{Reserved, Server, ServerHandle};
+pub use hosts::{AllowedHosts, ParseAllowedHostsError};
 #[doc(hidden)]
 pub use in_process::InProcess;
 pub use indexing::{
     CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingStatus, IndexingTotals,
     Reorg, Scouts,
 };
-pub use options::{Cors, HeightCompat, ParseCorsError, ServerOptions};
+pub use options::{HeightCompat, ServerOptions};
 pub use process::resident_memory;

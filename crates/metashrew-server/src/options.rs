@@ -1,13 +1,12 @@
 //! Settings of the server.
 
 use std::num::NonZeroUsize;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use http::HeaderValue;
-use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
-
+use crate::cors::Cors;
+use crate::hosts::AllowedHosts;
 use crate::indexing::IndexingStatus;
 
 const MIB: u32 = 1024 * 1024;
@@ -17,6 +16,9 @@ const MIB: u32 = 1024 * 1024;
 pub struct ServerOptions {
     /// Which web pages may call. Default: [`Cors::Localhost`].
     pub cors: Cors,
+    /// Which names requests may give as their host, besides names of this machine and
+    /// addresses. Others are refused with HTTP 403. Default: none.
+    pub allowed_hosts: AllowedHosts,
     /// What `metashrew_height` answers. Default: [`HeightCompat::Last`].
     pub height_compat: HeightCompat,
     /// Bytes of a request's body. Default: 40 MiB, which holds a view's input of
@@ -29,13 +31,38 @@ pub struct ServerOptions {
     pub max_batch: usize,
     /// Calls of one batch or multicall that run at a time. Default: the number of cores.
     pub batch_parallel: NonZeroUsize,
-    /// Requests under way at a time; one more is refused with HTTP 429. `/health`,
-    /// `/ready` and `/metrics` do not count. Default: 1,024.
-    pub max_connections: u32,
+    /// Requests that are answered at a time, from the end of their bodies until their
+    /// answers are there; one more is refused with HTTP 429. `/health`, `/ready` and
+    /// `/metrics` do not count. Default: 1,024.
+    pub max_requests: usize,
+    /// Bytes that requests hold together, from the first byte of their bodies to the last
+    /// one of their answers, what is made of them included. The first 16 KiB of each need
+    /// no room. Default: 512 MiB, which is twice what the longest request and the longest
+    /// answer take.
+    pub request_memory: usize,
+    /// How long a request waits for room; then it is refused with HTTP 503. Default: 10
+    /// seconds.
+    pub request_wait: Duration,
     /// Connections open at a time. Where there are as many, the one idle for longest is
-    /// closed for a new one; while none is idle, new ones wait. Each takes a descriptor.
+    /// closed for a new one, or else one whose client neither sends nor reads; while there
+    /// is none such, new ones wait. Each takes a descriptor.
     /// Default: 512, half of the 1,024 descriptors that a process usually may have.
     pub max_open_connections: usize,
+    /// How long a client may take for the head of a request, from its first byte. Default:
+    /// 30 seconds.
+    pub head_timeout: Duration,
+    /// How long a client may take to begin its next request. Default: 2 minutes.
+    pub idle_timeout: Duration,
+    /// Within this time a client has to send as much of a body as `body_min_rate` says, or
+    /// its end. Default: 30 seconds.
+    pub body_timeout: Duration,
+    /// How fast a body has to come, in bytes a second. Default: 1,024.
+    pub body_min_rate: usize,
+    /// How long a client may read nothing of an answer. Default: 30 seconds.
+    pub send_timeout: Duration,
+    /// How long a call goes on after its client has ended its half of the connection: it
+    /// may still read, or have gone away. Default: 1 second.
+    pub half_closed_timeout: Duration,
     /// Who knows how indexing goes. Default: nobody; the server then knows only what
     /// is indexed.
     pub indexing: Option<Arc<dyn IndexingStatus>>,
@@ -48,13 +75,22 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             cors: Cors::default(),
+            allowed_hosts: AllowedHosts::default(),
             height_compat: HeightCompat::default(),
             max_request: 40 * MIB,
             max_response: 136 * MIB,
             max_batch: 1000,
             batch_parallel: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            max_connections: 1024,
+            max_requests: 1024,
+            request_memory: 512 * MIB as usize,
+            request_wait: Duration::from_secs(10),
             max_open_connections: 512,
+            head_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_mins(2),
+            body_timeout: Duration::from_secs(30),
+            body_min_rate: 1024,
+            send_timeout: Duration::from_secs(30),
+            half_closed_timeout: Duration::from_secs(1),
             indexing: None,
             ready_within: 2,
         }
@@ -70,130 +106,4 @@ pub enum HeightCompat {
     /// One more: the height that will be indexed next. Some clients subtract one
     /// because an older host answered this.
     Next,
-}
-
-/// Which web pages may call the server from a browser.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Cors {
-    /// Pages served from this machine, at any port. The default.
-    #[default]
-    Localhost,
-    /// Every page.
-    Any,
-    /// No page of another origin.
-    Off,
-    /// Pages of these origins, such as `https://example.org`.
-    Origins(Vec<HeaderValue>),
-}
-
-/// A text that names no origins.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{origin}` is not an origin: expected `*`, `off`, `localhost`, or origins such as `https://example.org`, separated by commas"
-)]
-pub struct ParseCorsError {
-    /// The part that is not one.
-    pub origin: String,
-}
-
-impl FromStr for Cors {
-    type Err = ParseCorsError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "*" => Ok(Self::Any),
-            "off" => Ok(Self::Off),
-            "localhost" => Ok(Self::Localhost),
-            origins => origins
-                .split(',')
-                .map(parse_origin)
-                .collect::<Result<_, _>>()
-                .map(Self::Origins),
-        }
-    }
-}
-
-fn parse_origin(text: &str) -> Result<HeaderValue, ParseCorsError> {
-    let origin = text.trim().trim_end_matches('/');
-    let not_one = || ParseCorsError {
-        origin: text.trim().to_owned(),
-    };
-    let has_scheme = ["http://", "https://"]
-        .iter()
-        .filter_map(|scheme| origin.strip_prefix(scheme))
-        .any(|host| !host.is_empty() && !host.contains('/'));
-    if !has_scheme {
-        return Err(not_one());
-    }
-    HeaderValue::from_str(origin).map_err(|_| not_one())
-}
-
-impl Cors {
-    /// The HTTP layer that answers preflight requests and marks answers.
-    pub(crate) fn layer(&self) -> CorsLayer {
-        let layer = CorsLayer::new()
-            .allow_methods(AllowMethods::list([http::Method::POST]))
-            .allow_headers(AllowHeaders::list([http::header::CONTENT_TYPE]));
-        match self {
-            Self::Off => CorsLayer::new(),
-            Self::Any => layer.allow_origin(AllowOrigin::any()),
-            Self::Origins(origins) => layer.allow_origin(AllowOrigin::list(origins.clone())),
-            Self::Localhost => {
-                layer.allow_origin(AllowOrigin::predicate(|origin, _| is_local(origin)))
-            }
-        }
-    }
-}
-
-/// Whether the origin is this machine's, over http, at any port.
-fn is_local(origin: &HeaderValue) -> bool {
-    let Some(host) = origin
-        .to_str()
-        .ok()
-        .and_then(|origin| origin.strip_prefix("http://"))
-    else {
-        return false;
-    };
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| {
-        host.strip_prefix(local)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cors_is_read_as_existing_hosts_read_it() {
-        assert_eq!("*".parse(), Ok(Cors::Any));
-        assert_eq!("off".parse(), Ok(Cors::Off));
-        let two = Cors::Origins(vec![
-            HeaderValue::from_static("https://a.example"),
-            HeaderValue::from_static("http://b.example:3000"),
-        ]);
-        assert_eq!("https://a.example, http://b.example:3000/".parse(), Ok(two));
-        for bad in ["", "example.org", "https://", "https://a/b", "ftp://a"] {
-            let error = bad.parse::<Cors>().unwrap_err();
-            assert_eq!(error.origin, bad);
-        }
-    }
-
-    #[test]
-    fn only_this_machine_is_local() {
-        let check = |origin: &str, expect: bool| {
-            assert_eq!(
-                is_local(&HeaderValue::from_str(origin).unwrap()),
-                expect,
-                "{origin}"
-            );
-        };
-        check("http://localhost", true);
-        check("http://localhost:3000", true);
-        check("http://127.0.0.1:80", true);
-        check("http://[::1]:8080", true);
-        check("https://localhost:3000", false);
-        check("http://localhost.example.org", false);
-        check("http://127.0.0.100", false);
-    }
 }

@@ -22,8 +22,6 @@ use crate::telemetry::Telemetry;
 pub(crate) struct Rpc {
     context: Arc<Context>,
     requests: Arc<RequestCounts>,
-    /// Bytes of a request.
-    max_request: usize,
 }
 
 impl Rpc {
@@ -47,7 +45,6 @@ impl Rpc {
         Self {
             context: Arc::new(context),
             requests,
-            max_request: options.max_request as usize,
         }
     }
 
@@ -65,11 +62,6 @@ impl Rpc {
             Ok(Request::One(entry)) => self.entry(entry, None).await,
             Ok(Request::Batch(entries)) => self.batch(entries).await,
         }
-    }
-
-    /// The answer to a request that is longer than requests may be.
-    pub(crate) fn too_long(&self) -> Answer {
-        self.refusal(fault::request_too_long(self.max_request))
     }
 
     /// The answer to a request of which nothing is known but what is wrong with it.

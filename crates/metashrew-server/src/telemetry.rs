@@ -7,10 +7,13 @@ use metashrew_runtime::{MetashrewRuntime, ViewCount, ViewStats};
 use metashrew_store::{BlockRecord, CacheStats, EngineHealth, GuestFrom, Height, StoreOptions};
 use parking_lot::Mutex;
 
-use crate::connections::Connections;
+use crate::budget::Budget;
+use crate::connections::{Connections, Timeouts};
 use crate::health::Readiness;
 use crate::indexing::{IndexingReport, IndexingStatus};
+use crate::options::ServerOptions;
 use crate::process;
+use crate::refusal::Refusals;
 use crate::requests::RequestCounts;
 
 /// How long what the database takes on disk is believed.
@@ -22,10 +25,17 @@ pub(crate) struct Telemetry {
     indexing: Option<Arc<dyn IndexingStatus>>,
     ready_within: u32,
     requests: Arc<RequestCounts>,
-    connections: Arc<Connections>,
+    transport: Transport,
     disk: Mutex<Option<(Instant, Option<u64>)>>,
     started: Instant,
     started_at: Duration,
+}
+
+/// Where to look for what goes on before the methods.
+pub(crate) struct Transport {
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 /// What was seen at one moment.
@@ -54,8 +64,7 @@ pub(crate) struct Readings {
     pub(crate) database_bytes: Option<u64>,
     /// Bytes that are free there.
     pub(crate) free_bytes: Option<u64>,
-    /// Connections that are open, and that may be.
-    pub(crate) connections: (usize, usize),
+    pub(crate) http: HttpReadings,
     /// Calls received, by method.
     pub(crate) requests: Vec<(&'static str, u64)>,
     pub(crate) uptime: Duration,
@@ -65,20 +74,61 @@ pub(crate) struct Readings {
     pub(crate) resident: Option<u64>,
 }
 
+/// What was seen before the methods.
+pub(crate) struct HttpReadings {
+    /// Connections that are open, and that may be.
+    pub(crate) connections: (usize, usize),
+    /// Connections that the server closed, by reason.
+    pub(crate) closed: Vec<(&'static str, u64)>,
+    /// How often no connection could be accepted.
+    pub(crate) accept_failures: u64,
+    /// Bytes that requests hold, and may hold.
+    pub(crate) memory: (usize, usize),
+    /// Requests that were refused, by reason.
+    pub(crate) refused: Vec<(&'static str, u64)>,
+}
+
+impl Transport {
+    pub(crate) fn new(options: &ServerOptions) -> Self {
+        let timeouts = Timeouts {
+            head: options.head_timeout,
+            idle: options.idle_timeout,
+            send: options.send_timeout,
+        };
+        let connections = Connections::new(options.max_open_connections, timeouts);
+        let budget = Budget::new(options.request_memory, options.request_wait);
+        Self {
+            connections: Arc::new(connections),
+            budget: Arc::new(budget),
+            refusals: Arc::default(),
+        }
+    }
+
+    fn read(&self) -> HttpReadings {
+        HttpReadings {
+            connections: (self.connections.open(), self.connections.limit()),
+            closed: self.connections.closed().collect(),
+            accept_failures: self.connections.failures(),
+            memory: (self.budget.used(), self.budget.limit()),
+            refused: self.refusals.by_reason().collect(),
+        }
+    }
+}
+
 impl Telemetry {
     pub(crate) fn new(
         runtime: MetashrewRuntime,
         indexing: Option<Arc<dyn IndexingStatus>>,
         ready_within: u32,
         requests: Arc<RequestCounts>,
-        connections: Arc<Connections>,
+        transport: Transport,
     ) -> Self {
         Self {
             runtime,
             indexing,
             ready_within,
             requests,
-            connections,
+            transport,
             disk: Mutex::default(),
             started: Instant::now(),
             started_at: SystemTime::now()
@@ -108,7 +158,7 @@ impl Telemetry {
             ready: readiness.ready,
             database_bytes: self.database_bytes(),
             free_bytes: self.runtime.store().free_space(),
-            connections: (self.connections.open(), self.connections.limit()),
+            http: self.transport.read(),
             requests: self.requests.by_method().collect(),
             uptime: self.started.elapsed(),
             started_at: self.started_at,

@@ -218,6 +218,24 @@ pub fn large(pages: u32) -> Vec<u8> {
     )
 }
 
+/// The well-behaved guest with one more view, `long`, that answers so many zeros.
+pub fn verbose(bytes: u32) -> Vec<u8> {
+    let end = 65_544 + bytes;
+    module(
+        MEMORY,
+        &format!(
+            r#"
+  (func (export "_start") (call $chain (call $load)))
+  (func (export "long") (result i32)
+    (drop (call $load))
+    (call $reach (i32.const {end}))
+    (i32.store (i32.const 65540) (i32.const {bytes}))
+    (i32.const 65544))
+{VIEWS}"#
+        ),
+    )
+}
+
 /// A guest with a maximum of 4 MiB of memory that never frees any, as AssemblyScript's
 /// stub runtime: its view `allocate` takes 100,000 bytes at each call, answers its
 /// input there, and traps when there are no more. `_start` is the well-behaved one.

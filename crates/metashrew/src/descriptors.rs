@@ -2,8 +2,15 @@
 
 use metashrew_store::StoreOptions;
 
-/// Connections are not worth more than this; each takes memory, too.
+/// Connections are not worth more than this.
 const MAX_CONNECTIONS: u64 = 10_000;
+
+/// Bytes that a connection takes at most, apart from what `--request-memory` counts: its
+/// buffers, and the part of a request and of an answer that needs no room.
+const CONNECTION_MEMORY: u64 = 64 * 1024;
+
+/// By default connections take one part in so many of the memory at most.
+const MEMORY_PART: u64 = 8;
 
 /// One part in so many of the descriptors is kept from connections, besides the storage
 /// engine's share.
@@ -45,13 +52,14 @@ impl Descriptors {
     /// Shares out `limit` descriptors, where so many files and connections are wanted.
     ///
     /// By default the storage engine keeps a quarter of them open, and half are for
-    /// connections; the rest is for its log, for what a compaction opens, and for the
-    /// node. What is wanted beyond what that needs would stop the engine: fewer are then
+    /// connections, where there is `memory` for so many; the rest is for its log, for what
+    /// a compaction opens, and for the node. What is wanted beyond what that needs would stop the engine: fewer are then
     /// allowed, with a warning.
     pub(crate) fn share(
         limit: Option<u64>,
         files: Option<usize>,
         connections: Option<usize>,
+        memory: Option<u64>,
     ) -> Self {
         let most_files = limit.map_or(u64::MAX, |limit| limit / 2);
         let files = files.map_or(StoreOptions::open_files_of(limit), |wanted| {
@@ -61,7 +69,8 @@ impl Descriptors {
             (limit - limit / RESERVE).saturating_sub(files as u64)
         });
         let default = limit.map_or(MAX_CONNECTIONS, |limit| limit / 2);
-        let default = default.min(MAX_CONNECTIONS).min(most);
+        let in_memory = memory.map_or(u64::MAX, |bytes| bytes / MEMORY_PART / CONNECTION_MEMORY);
+        let default = default.min(in_memory).min(MAX_CONNECTIONS).min(most);
         let connections = connections.map_or(at_least_one(default), |wanted| {
             bounded("--max-connections", wanted, most, limit)
         });
@@ -91,11 +100,11 @@ mod tests {
     use super::*;
 
     fn connections(wanted: Option<usize>, limit: Option<u64>) -> usize {
-        Descriptors::share(limit, None, wanted).connections
+        Descriptors::share(limit, None, wanted, None).connections
     }
 
     fn files(wanted: Option<usize>, limit: Option<u64>) -> usize {
-        Descriptors::share(limit, wanted, None).files
+        Descriptors::share(limit, wanted, None, None).files
     }
 
     #[test]
@@ -104,6 +113,13 @@ mod tests {
         assert_eq!(connections(None, Some(1_048_576)), 10_000);
         assert_eq!(connections(None, Some(1)), 1);
         assert_eq!(connections(None, None), 10_000);
+    }
+
+    #[test]
+    fn connections_take_an_eighth_of_the_memory_by_default() {
+        let share = |wanted| Descriptors::share(Some(20_000), None, wanted, Some(1 << 30));
+        assert_eq!(share(None).connections, 2_048);
+        assert_eq!(share(Some(5_000)).connections, 5_000);
     }
 
     #[test]
@@ -123,7 +139,7 @@ mod tests {
         assert_eq!(files(None, Some(1)), 16);
         assert_eq!(files(Some(100), Some(1_024)), 100);
         assert_eq!(files(Some(20_000), Some(1_024)), 512);
-        let both = Descriptors::share(Some(1_024), Some(512), Some(1_024));
+        let both = Descriptors::share(Some(1_024), Some(512), Some(1_024), None);
         assert_eq!((both.files, both.connections), (512, 384));
     }
 }

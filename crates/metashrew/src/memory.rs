@@ -1,13 +1,14 @@
 //! How the memory that the process may have is shared out: the one place that decides.
 //!
 //! The parts together are never more than there is. What is left is for the program, for
-//! requests and answers, and for the system's own cache of files.
+//! connections, and for the system's own cache of files.
 
 mod machine;
 
 use std::fmt;
 
 use metashrew_runtime::{ScoutOptions, ViewOptions};
+use metashrew_server::ServerOptions;
 use metashrew_store::{StoreOptions, VerifyOptions};
 use metashrew_sync::IndexOptions;
 
@@ -19,7 +20,7 @@ use crate::size::Size;
 /// most, as one in so many.
 const PART: u64 = 4;
 
-/// The part that scouts, or what a verification sorts, have at most by default.
+/// The part that requests, scouts, or what a verification sorts, have at most by default.
 const SMALL_PART: u64 = 8;
 
 /// The memory of each part, in bytes.
@@ -31,6 +32,8 @@ pub(crate) struct Memory {
     pub(crate) cache: u64,
     /// Instances for views.
     pub(crate) views: u64,
+    /// Requests and answers.
+    pub(crate) requests: u64,
     /// Scouts, all together.
     pub(crate) scouts: u64,
     /// Blocks that are fetched ahead.
@@ -46,16 +49,19 @@ pub(crate) struct Asked {
     pub(crate) cache: Option<Size>,
     /// For views.
     pub(crate) views: Option<Size>,
+    /// For requests and answers.
+    pub(crate) requests: Option<Size>,
     /// For scouts.
     pub(crate) scouts: Option<Size>,
 }
 
 impl Asked {
-    /// What a command asks for that runs neither views nor scouts.
+    /// What a command asks for that serves nothing and runs neither views nor scouts.
     pub(crate) fn cache_alone(cache: Option<Size>) -> Self {
         Self {
             cache,
             views: Some(Size(0)),
+            requests: Some(Size(0)),
             scouts: Some(Size(0)),
         }
     }
@@ -66,14 +72,15 @@ impl Asked {
 pub(crate) struct TooMuch {
     cache: Option<u64>,
     views: Option<u64>,
+    requests: Option<u64>,
     scouts: Option<u64>,
     blocks: u64,
     total: u64,
 }
 
 impl Memory {
-    /// Shares out `total`. Of what nothing was asked for, caches come first, then views,
-    /// then scouts, which only help.
+    /// Shares out `total`. Of what nothing was asked for, caches come first, then views and
+    /// requests, then scouts, which only help.
     pub(crate) fn share(total: Option<u64>, asked: Asked) -> Result<Self, TooMuch> {
         let index = IndexOptions::default();
         let (fetched, uncommitted) = (
@@ -83,14 +90,17 @@ impl Memory {
         let store = StoreOptions::default();
         let default_cache = store.cache_bytes + store.read_cache_bytes;
         let default_views = ViewOptions::default().memory_budget as u64;
+        let default_requests = ServerOptions::default().request_memory as u64;
         let default_scouts = ScoutOptions::default().memory_budget as u64;
-        let [cache, views, scouts] =
-            [asked.cache, asked.views, asked.scouts].map(|size| size.map(Size::bytes));
+        let [cache, views, requests, scouts] =
+            [asked.cache, asked.views, asked.requests, asked.scouts]
+                .map(|size| size.map(Size::bytes));
         let Some(total) = total else {
             return Ok(Self {
                 total,
                 cache: cache.unwrap_or(default_cache),
                 views: views.unwrap_or(default_views),
+                requests: requests.unwrap_or(default_requests),
                 scouts: scouts.unwrap_or(default_scouts),
                 fetched,
                 uncommitted,
@@ -101,7 +111,7 @@ impl Memory {
         let fetched = fetched.min(part / 3);
         let uncommitted = uncommitted.min(part - part / 3);
         let blocks = fetched + uncommitted;
-        let mut left = [cache, views, scouts]
+        let mut left = [cache, views, requests, scouts]
             .into_iter()
             .flatten()
             .chain([blocks])
@@ -109,6 +119,7 @@ impl Memory {
             .ok_or(TooMuch {
                 cache,
                 views,
+                requests,
                 scouts,
                 blocks,
                 total,
@@ -124,6 +135,7 @@ impl Memory {
             total: Some(total),
             cache: or_of_the_rest(cache, part),
             views: or_of_the_rest(views, default_views.min(part)),
+            requests: or_of_the_rest(requests, default_requests.min(total / SMALL_PART)),
             scouts: or_of_the_rest(scouts, default_scouts.min(total / SMALL_PART)),
             fetched,
             uncommitted,
@@ -144,6 +156,7 @@ impl fmt::Display for TooMuch {
         for (flag, bytes) in [
             ("--cache", self.cache),
             ("--view-memory-budget", self.views),
+            ("--request-memory", self.requests),
             ("--scout-memory", self.scouts),
         ] {
             if let Some(bytes) = bytes.filter(|bytes| *bytes > 0) {
@@ -184,7 +197,14 @@ mod tests {
     }
 
     fn sum(memory: &Memory) -> u64 {
-        memory.cache + memory.views + memory.scouts + memory.fetched + memory.uncommitted
+        let Memory {
+            cache,
+            views,
+            requests,
+            scouts,
+            ..
+        } = memory;
+        cache + views + requests + scouts + memory.fetched + memory.uncommitted
     }
 
     #[test]
@@ -192,12 +212,12 @@ mod tests {
         let share = |total| Memory::share(Some(total), Asked::default()).unwrap();
         let memory = share(64 * GIB);
         assert_eq!((memory.cache, memory.views), (16 * GIB, GIB));
-        assert_eq!(memory.scouts, GIB / 2);
+        assert_eq!((memory.requests, memory.scouts), (GIB / 2, GIB / 2));
         assert_eq!(memory.fetched + memory.uncommitted, 192 << 20);
         // Everything has less where there is less.
         let memory = share(GIB / 4);
         assert_eq!((memory.cache, memory.views), (GIB / 16, GIB / 16));
-        assert_eq!(memory.scouts, GIB / 32);
+        assert_eq!((memory.requests, memory.scouts), (GIB / 32, GIB / 32));
         assert!(memory.fetched + memory.uncommitted <= GIB / 16);
         let unknown = Memory::default();
         assert_eq!((unknown.cache, unknown.views), (192 << 20, GIB));
@@ -212,6 +232,7 @@ mod tests {
             let asked = Asked {
                 cache: cache.map(size),
                 views: views.map(size),
+                requests: None,
                 scouts: scouts.map(size),
             };
             Memory::share(Some(4 * GIB), asked)
@@ -229,7 +250,7 @@ mod tests {
         );
         assert_eq!(
             share(Some(2 * GIB), Some(GIB), None),
-            Ok((2 * GIB, GIB, half))
+            Ok((2 * GIB, GIB, GIB - blocks - half))
         );
         assert_eq!(
             share(None, None, Some(2 * GIB)),
@@ -257,11 +278,13 @@ mod tests {
             total in 0..(1_u64 << 45),
             cache in proptest::option::of(0..(1_u64 << 45)),
             views in proptest::option::of(0..(1_u64 << 45)),
+            requests in proptest::option::of(0..(1_u64 << 45)),
             scouts in proptest::option::of(0..(1_u64 << 45)),
         ) {
             let asked = Asked {
                 cache: cache.map(size),
                 views: views.map(size),
+                requests: requests.map(size),
                 scouts: scouts.map(size),
             };
             match Memory::share(Some(total), asked) {
@@ -269,11 +292,12 @@ mod tests {
                     prop_assert!(sum(&memory) <= total, "{memory:?}");
                     prop_assert!(cache.is_none_or(|cache| cache == memory.cache));
                     prop_assert!(views.is_none_or(|views| views == memory.views));
+                    prop_assert!(requests.is_none_or(|bytes| bytes == memory.requests));
                     prop_assert!(scouts.is_none_or(|scouts| scouts == memory.scouts));
                 }
                 Err(error) => {
-                    let asked = cache.unwrap_or(0) + views.unwrap_or(0) + scouts.unwrap_or(0);
-                    prop_assert!(asked + error.blocks > total);
+                    let asked = [cache, views, requests, scouts].into_iter().flatten();
+                    prop_assert!(asked.sum::<u64>() + error.blocks > total);
                 }
             }
         }

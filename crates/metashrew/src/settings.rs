@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metashrew_runtime::{ModuleCache, RuntimeOptions, ScoutOptions, ViewOptions};
-use metashrew_server::ServerOptions;
+use metashrew_server::{AllowedHosts, ServerOptions};
 use metashrew_store::StoreOptions;
 use metashrew_sync::{Auth, CoreSettings, IndexOptions, ScoutCount};
 
@@ -51,6 +51,7 @@ impl Start {
         Asked {
             cache: self.storage.cache.size,
             views: self.views.view_memory_budget,
+            requests: self.serving.request_memory,
             scouts: match self.scouts {
                 Scouts::Exactly(0) => Some(Size(0)),
                 Scouts::Auto | Scouts::Exactly(_) => self.scout_memory,
@@ -88,6 +89,7 @@ impl Start {
             limit,
             count(self.storage.max_open_files),
             count(self.serving.max_connections),
+            self.memory.total,
         )
     }
 
@@ -108,6 +110,7 @@ impl Start {
         let options = self.serving.options(&self.views);
         ServerOptions {
             max_open_connections: descriptors.connections,
+            request_memory: bytes(self.memory.requests),
             // So many blocks are left out on purpose.
             ready_within: options.ready_within.saturating_add(self.confirmations),
             ..options
@@ -219,8 +222,11 @@ impl Serving {
     pub(crate) fn options(&self, views: &Views) -> ServerOptions {
         const REST: usize = 64 * 1024;
         let bytes = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        let default = ServerOptions::default();
+        let time = Duration::from_millis;
         ServerOptions {
             cors: self.cors.clone(),
+            allowed_hosts: self.allowed_hosts(),
             height_compat: self.height_compat,
             max_request: bytes(self.max_request.0),
             max_response: bytes(
@@ -231,8 +237,23 @@ impl Serving {
                     .saturating_add(REST),
             ),
             max_batch: self.max_batch,
-            ..ServerOptions::default()
+            batch_parallel: self.batch_parallel.unwrap_or(default.batch_parallel),
+            max_requests: self.max_requests.get(),
+            request_wait: time(self.request_wait_ms),
+            idle_timeout: time(self.idle_timeout_ms),
+            head_timeout: time(self.head_timeout_ms),
+            body_timeout: time(self.body_timeout_ms),
+            body_min_rate: self.body_min_rate.0,
+            send_timeout: time(self.send_timeout_ms),
+            ..default
         }
+    }
+
+    /// Those that are named, and the name that it listens at.
+    fn allowed_hosts(&self) -> AllowedHosts {
+        let mut hosts = self.allowed_host.clone().unwrap_or_default();
+        hosts.allow(&self.host.as_ref().unwrap_or(&self.listen.host).0);
+        hosts
     }
 }
 
@@ -307,6 +328,13 @@ mod tests {
         assert_eq!(server.max_request, default.max_request);
         assert_eq!(server.max_batch, default.max_batch);
         assert_eq!(server.cors, default.cors);
+        assert_eq!(server.max_requests, default.max_requests);
+        assert_eq!(server.request_wait, default.request_wait);
+        assert_eq!(server.idle_timeout, default.idle_timeout);
+        assert_eq!(server.head_timeout, default.head_timeout);
+        assert_eq!(server.body_timeout, default.body_timeout);
+        assert_eq!(server.body_min_rate, default.body_min_rate);
+        assert_eq!(server.send_timeout, default.send_timeout);
         assert_eq!(server.height_compat, default.height_compat);
     }
 
@@ -337,6 +365,49 @@ mod tests {
         assert_eq!(views.max_instance_memory, 64 << 20);
         let server = start.serving.options(&start.views);
         assert_eq!(server.max_response, 2 * 1024 + 64 * 1024);
+    }
+
+    #[test]
+    fn flags_of_serving_reach_the_server() {
+        let start = start(&[
+            "--listen",
+            "indexer.example:1",
+            "--allowed-host",
+            "a.example,b.example",
+            "--request-memory",
+            "64MiB",
+            "--request-wait-ms",
+            "1",
+            "--max-requests",
+            "2",
+            "--idle-timeout-ms",
+            "3",
+            "--head-timeout-ms",
+            "4",
+            "--body-timeout-ms",
+            "5",
+            "--body-min-rate",
+            "6",
+            "--send-timeout-ms",
+            "7",
+            "--batch-parallel",
+            "8",
+        ]);
+        let descriptors = start.descriptors(Some(1_024));
+        let server = start.server_options(&descriptors);
+        let hosts = "indexer.example,a.example,b.example".parse();
+        assert_eq!(Ok(server.allowed_hosts), hosts);
+        assert_eq!(server.request_memory, 64 << 20);
+        assert_eq!((server.max_requests, server.batch_parallel.get()), (2, 8));
+        let times = [
+            server.request_wait,
+            server.idle_timeout,
+            server.head_timeout,
+            server.body_timeout,
+            server.send_timeout,
+        ];
+        assert_eq!(times.map(|time| time.as_millis()), [1, 3, 4, 5, 7]);
+        assert_eq!(server.body_min_rate, 6);
     }
 
     #[test]

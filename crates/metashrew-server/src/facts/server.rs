@@ -104,13 +104,29 @@ fn engine(health: Option<&EngineHealth>) -> Vec<Fact> {
     }
 }
 
-pub(super) fn process(readings: &Readings) -> Vec<Fact> {
-    let (open, limit) = readings.connections;
+pub(super) fn transport(readings: &Readings) -> Vec<Fact> {
+    let http = &readings.http;
     facts! {
-        "connections.open" [Gauge "metashrew_connections" "Connections open"] = open;
-        "connections.limit" [Gauge "metashrew_connections_limit" "Connections that may be open"] = limit;
+        "connections.open" [Gauge "metashrew_connections" "Connections open"] = http.connections.0;
+        "connections.limit" [Gauge "metashrew_connections_limit"
+            "Connections that may be open"] = http.connections.1;
+        "connections.closed" [Counter "metashrew_connections_closed"
+            "Connections closed by the server"] = by("reason", http.closed.clone());
+        "connections.accept_failures" [Counter "metashrew_accept_failures"
+            "Times that no connection could be accepted"] = http.accept_failures;
+        "request_memory.bytes" [Bytes "metashrew_request_memory"
+            "Memory that requests and their answers hold"] = http.memory.0;
+        "request_memory.limit_bytes" [Bytes "metashrew_request_memory_limit"
+            "Memory that requests and their answers may hold"] = http.memory.1;
         "requests" [Counter "metashrew_requests"
             "JSON-RPC requests received, those in batches included"] = by("method", readings.requests.clone());
+        "refused" [Counter "metashrew_requests_refused"
+            "HTTP requests refused before anything was called"] = by("reason", http.refused.clone());
+    }
+}
+
+pub(super) fn process(readings: &Readings) -> Vec<Fact> {
+    facts! {
         "process.resident_bytes" [Bytes "process_resident_memory"
             "Physical memory that the process has"] = readings.resident;
     }

@@ -19,9 +19,18 @@ fn patient(views: usize) -> Served {
             timeout: Duration::from_hours(1),
             ..ViewOptions::default()
         },
+        server: impatient(),
         ..Setup::default()
     }
     .serve()
+}
+
+/// A client that sends no more may still read: its call goes on for a moment.
+fn impatient() -> ServerOptions {
+    ServerOptions {
+        half_closed_timeout: Duration::from_millis(1),
+        ..ServerOptions::default()
+    }
 }
 
 fn start_endless_view(served: &Served) -> TcpStream {
@@ -52,7 +61,7 @@ fn a_closed_connection_ends_all_calls_of_its_multicall_or_batch() {
         },
         server: ServerOptions {
             batch_parallel: NonZeroUsize::new(3).unwrap(),
-            ..ServerOptions::default()
+            ..impatient()
         },
         ..Setup::default()
     }

@@ -119,7 +119,7 @@ fn a_full_server_answers_probes() {
             ..ViewOptions::default()
         },
         server: ServerOptions {
-            max_connections: 2,
+            max_requests: 2,
             ..ServerOptions::default()
         },
         ..Setup::default()

@@ -36,6 +36,14 @@ fn pages_of_the_origins_allowed_may_read() {
     };
     check("*", "https://a.example", Some("*"));
     check("off", "http://localhost:3000", None);
+    let extension = "moz-extension://0f6a2a5e-5b1d-4d0a-9d9a-2f4f3d1c8b7e";
+    check(extension, extension, Some(extension));
+    check("localhost", extension, None);
+    check(
+        "localhost",
+        "https://localhost:3000",
+        Some("https://localhost:3000"),
+    );
     check(
         "localhost",
         "http://localhost:3000",
@@ -53,7 +61,11 @@ fn a_preflight_request_is_answered() {
     let headers = [
         ("origin", "https://a.example"),
         ("access-control-request-method", "POST"),
-        ("access-control-request-headers", "content-type"),
+        (
+            "access-control-request-headers",
+            "content-type,x-request-id",
+        ),
+        ("access-control-request-private-network", "true"),
     ];
     let (head, _) = served.send("OPTIONS", &headers, "");
     assert_eq!(status(&head), 200);
@@ -62,7 +74,27 @@ fn a_preflight_request_is_answered() {
         "{head}"
     );
     assert!(
-        head.contains("access-control-allow-headers: content-type"),
+        head.contains("access-control-allow-headers: content-type,x-request-id"),
         "{head}"
     );
+    assert!(
+        head.contains("access-control-allow-private-network: true"),
+        "{head}"
+    );
+}
+
+#[test]
+fn a_page_that_may_call_can_read_why_it_is_refused() {
+    let served = with("localhost");
+    let headers = [
+        ("content-type", "text/plain"),
+        ("origin", "http://localhost:3000"),
+    ];
+    let (head, body) = served.send("POST", &headers, BODY);
+    assert_eq!(status(&head), 415);
+    assert!(
+        head.contains("access-control-allow-origin: http://localhost:3000"),
+        "{head}"
+    );
+    assert!(body.contains("content_type"), "{body}");
 }

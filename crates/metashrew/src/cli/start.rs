@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum, value_parser};
 use metashrew_runtime::Scope;
-use metashrew_server::{Cors, HeightCompat};
+use metashrew_server::{AllowedHosts, Cors, HeightCompat};
 use metashrew_store::Durability;
 use metashrew_sync::{Auth, Network};
 
@@ -304,7 +304,15 @@ pub(crate) struct Serving {
     #[arg(long, value_name = "PORT", env = "METASHREW_PORT")]
     pub(crate) port: Option<u16>,
 
-    /// Which web pages may call: `*`, `localhost`, `off`, or origins separated by commas
+    /// Which names requests may give as their host, separated by commas, besides the one in
+    /// --listen, those of this machine and addresses; `*` for any [default: none]
+    ///
+    /// A web page can have its own name point at this server; requests for other names are refused.
+    #[arg(long, value_name = "NAMES", env = "METASHREW_ALLOWED_HOST")]
+    pub(crate) allowed_host: Option<AllowedHosts>,
+
+    /// Which web pages may call: `*`, `localhost`, `off`, or origins separated by commas, such as
+    /// `https://example.org` or `moz-extension://…`
     #[arg(
         long,
         value_name = "ORIGINS",
@@ -332,11 +340,84 @@ pub(crate) struct Serving {
     )]
     pub(crate) max_request: Size,
 
+    /// The memory of all requests together, from the first byte of their bodies to the last one of
+    /// their answers, in bytes, or with a suffix such as MiB; the first 16 KiB of each are free
+    /// [default: 512MiB, or an eighth of the memory that the process may have if that is less]
+    #[arg(long, value_name = "SIZE", env = "METASHREW_REQUEST_MEMORY")]
+    pub(crate) request_memory: Option<Size>,
+
+    /// How long a request waits for room in --request-memory, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_REQUEST_WAIT_MS",
+        default_value_t = 10_000
+    )]
+    pub(crate) request_wait_ms: u64,
+
+    /// How many requests may be answered at a time; more are refused with HTTP 429
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "METASHREW_MAX_REQUESTS",
+        default_value = "1024"
+    )]
+    pub(crate) max_requests: NonZeroUsize,
+
     /// How many connections may be open; where there are as many, the one that has been idle for
     /// longest is closed for a new one [default: half of the file descriptors that the process may
-    /// have, 10000 at most]
+    /// have, as many as take an eighth of its memory, and 10000 at most]
     #[arg(long, value_name = "COUNT", env = "METASHREW_MAX_CONNECTIONS")]
     pub(crate) max_connections: Option<NonZeroUsize>,
+
+    /// How long a connection may be idle, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_IDLE_TIMEOUT_MS",
+        value_parser = value_parser!(u64).range(1..),
+        default_value_t = 120_000
+    )]
+    pub(crate) idle_timeout_ms: u64,
+
+    /// How long a client may take for the head of a request, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_HEAD_TIMEOUT_MS",
+        value_parser = value_parser!(u64).range(1..),
+        default_value_t = 30_000
+    )]
+    pub(crate) head_timeout_ms: u64,
+
+    /// How long a client may send less of a body than --body-min-rate says, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_BODY_TIMEOUT_MS",
+        value_parser = value_parser!(u64).range(1..),
+        default_value_t = 30_000
+    )]
+    pub(crate) body_timeout_ms: u64,
+
+    /// How much of a body has to come in a second, in bytes, or with a suffix such as KiB
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_BODY_MIN_RATE",
+        default_value = "1KiB"
+    )]
+    pub(crate) body_min_rate: Size,
+
+    /// How long a client may read nothing of its answer, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_SEND_TIMEOUT_MS",
+        value_parser = value_parser!(u64).range(1..),
+        default_value_t = 30_000
+    )]
+    pub(crate) send_timeout_ms: u64,
 
     /// How many calls a batch may hold
     #[arg(
@@ -346,6 +427,10 @@ pub(crate) struct Serving {
         default_value_t = 1000
     )]
     pub(crate) max_batch: usize,
+
+    /// How many calls of a batch or a multicall run at a time [default: the number of cores]
+    #[arg(long, value_name = "COUNT", env = "METASHREW_BATCH_PARALLEL")]
+    pub(crate) batch_parallel: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -15,12 +15,12 @@ use crate::harness::{Place, Running, get, metashrew, succeed};
 const BLOCKS: usize = 60;
 
 /// Writes some 140 KB a block.
-fn place() -> Place {
+pub(crate) fn place() -> Place {
     Place::with(&guests::flush_only(2_000), BLOCKS)
 }
 
 /// The same command, by a shell that sets limits first.
-fn under(limits: &str, command: &Command) -> Command {
+pub(crate) fn under(limits: &str, command: &Command) -> Command {
     let mut limited = Command::new("sh");
     limited
         .args(["-c", &format!(r#"{limits}; exec "$0" "$@""#)])
@@ -39,7 +39,7 @@ fn under(limits: &str, command: &Command) -> Command {
 }
 
 /// Ends the server, and compares what it indexed with an undisturbed index.
-fn assert_undisturbed(place: &Place, running: Running) -> String {
+pub(crate) fn assert_undisturbed(place: &Place, running: Running) -> String {
     running.wait_for_height(u32::try_from(BLOCKS).unwrap());
     let log = running.end();
     assert!(!log.contains("indexing has halted"), "{log}");

@@ -20,6 +20,7 @@ mod guests;
 mod halting;
 mod harness;
 mod help;
+mod hostile;
 mod identity;
 mod inspect;
 mod keys;

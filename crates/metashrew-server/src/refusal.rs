@@ -1,0 +1,169 @@
+//! Why requests are refused before anything is called: each reason with its HTTP status,
+//! its word, its error, and how often it was.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::budget::NoRoom;
+use crate::fault;
+
+/// A reason to refuse a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Its host is not this server's.
+    Host,
+    /// It is no `POST`.
+    Method,
+    /// It is not JSON, or compressed.
+    ContentType,
+    /// It is too long.
+    TooLong,
+    /// Its body is no body of HTTP, or ended too early.
+    BadBody,
+    /// Its body came too slowly.
+    TooSlow,
+    /// There is no room for it, or for its answer.
+    NoRoom,
+    /// Too many requests are under way.
+    TooMany,
+}
+
+impl Reason {
+    const ALL: [Self; 8] = [
+        Self::Host,
+        Self::Method,
+        Self::ContentType,
+        Self::TooLong,
+        Self::BadBody,
+        Self::TooSlow,
+        Self::NoRoom,
+        Self::TooMany,
+    ];
+
+    /// `data.kind` of the error, and what metrics call it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Method => "http_method",
+            Self::ContentType => "content_type",
+            Self::TooLong => "request_too_long",
+            Self::BadBody => "bad_body",
+            Self::TooSlow => "too_slow",
+            Self::NoRoom => "no_room",
+            Self::TooMany => "too_many_requests",
+        }
+    }
+
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::Host => StatusCode::FORBIDDEN,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    const fn code(self) -> i32 {
+        match self {
+            Self::Host | Self::Method | Self::ContentType | Self::BadBody | Self::TooSlow => {
+                fault::INVALID_REQUEST
+            }
+            Self::TooLong => fault::INPUT_TOO_LONG,
+            Self::NoRoom | Self::TooMany => fault::BUSY,
+        }
+    }
+}
+
+/// A request that is refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) reason: Reason,
+    pub(crate) status: StatusCode,
+    message: String,
+    /// A member of the error's data besides `kind`.
+    detail: Option<(&'static str, Value)>,
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            status: reason.status(),
+            message: message.into(),
+            detail: None,
+        }
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.detail = Some((name, value.into()));
+        self
+    }
+
+    pub(crate) fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    pub(crate) fn too_long(limit: usize) -> Self {
+        let message = format!("the request is longer than the limit of {limit} bytes");
+        Self::new(Reason::TooLong, message).with("limit", limit)
+    }
+
+    /// The error object.
+    pub(crate) fn error(self) -> fault::RpcError {
+        let mut data = json!({ "kind": self.reason.as_str() });
+        if let (Some((name, value)), Some(data)) = (self.detail, data.as_object_mut()) {
+            data.insert(name.to_owned(), value);
+        }
+        fault::object(self.reason.code(), self.message, data)
+    }
+}
+
+impl From<NoRoom> for Refusal {
+    fn from(NoRoom { limit }: NoRoom) -> Self {
+        let message = format!(
+            "requests and answers hold the {limit} bytes that they may have together: try again"
+        );
+        Self::new(Reason::NoRoom, message).with("limit", limit)
+    }
+}
+
+/// How many requests were refused, by reason.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals([AtomicU64; Reason::ALL.len()]);
+
+impl Refusals {
+    pub(crate) fn count(&self, reason: Reason) {
+        if let Some(count) = self.0.get(reason as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
+        Reason::ALL.map(Reason::as_str).into_iter().zip(counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_counted_and_documented() {
+        let document = include_str!("../../../docs/rpc.md");
+        let refusals = Refusals::default();
+        for reason in Reason::ALL {
+            refusals.count(reason);
+            let word = format!("`{}`", reason.as_str());
+            assert!(document.contains(&word), "{word}");
+        }
+        assert!(refusals.by_reason().all(|(_, count)| count == 1));
+    }
+}
