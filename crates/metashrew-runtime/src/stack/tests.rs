@@ -9,9 +9,15 @@ use wasmparser::{Parser, Payload};
 use wasmtime::{Config, Engine, Instance, InstanceAllocationStrategy, Module, Store, Trap};
 
 use super::*;
-use crate::engine;
+use crate::context::Call;
+use crate::deadline::Deadline;
+use crate::error::{GuestFault, HostFault};
+use crate::fault::Fault;
+use crate::host::Waits;
+use crate::limits::Allowance;
 use crate::options::{ModuleCache, ViewOptions};
 use crate::view::Sizes;
+use crate::{engine, guest, instance};
 
 /// The function `deep` counts in `depth` how deep it is, and goes deeper for ever. What
 /// `around` says is in it: it holds `{call}` where the call is to be.
@@ -331,4 +337,33 @@ fn a_guest_keeps_its_instructions_their_offsets_and_its_names() {
         }
     }
     assert!(changed > 10, "{changed}");
+}
+
+#[test]
+fn a_native_stack_that_ends_first_is_the_hosts_fault() {
+    let text = r#"(module (memory (export "memory") 1)
+        (func $deep (result i32) (i32.add (i32.const 1) (call $deep)))
+        (export "v" (func $deep)))"#;
+    let fault_on = |engine: &Engine| {
+        let code = guest::compile(engine, &wat::parse_str(text).unwrap()).unwrap();
+        let linked = guest::link(&code, Waits::Thread).unwrap();
+        let call = Call::view(metashrew_store::Store::in_memory().snapshot().latest(), 0);
+        let (allowance, deadline) = (Allowance::unlimited(), Deadline::default());
+        let mut instance = instance::Instance::create(&linked, call, allowance, deadline).unwrap();
+        let view = guest::View {
+            name: "v",
+            index: 0,
+        };
+        instance.view(view, 1).unwrap_err()
+    };
+    let short = fault_on(&with_native_stack(256 * 1024));
+    assert!(
+        matches!(short, Fault::Host(HostFault::Stack { .. })),
+        "{short}"
+    );
+    let enough = fault_on(&with_native_stack(NATIVE));
+    assert!(
+        matches!(enough, Fault::Guest(GuestFault::Trap { .. })),
+        "{enough}"
+    );
 }
