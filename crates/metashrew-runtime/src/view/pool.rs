@@ -523,9 +523,11 @@ impl<T: Pooled> Leaving<T> {
     }
 
     fn drop(&self, thing: T) {
+        // Before they are given back: counted twice, they would seem to be there for another
+        // call, which would have idle instances go for nothing.
         let bytes = thing.account().bytes();
-        drop(thing);
         self.bytes.fetch_sub(bytes, Ordering::SeqCst);
+        drop(thing);
         self.count.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -7,8 +7,12 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use metashrew_runtime::{MetashrewRuntime, ModuleCache, RuntimeOptions, ViewOptions};
+use metashrew_runtime::{
+    MetashrewRuntime, ModuleCache, PendingBlock, Route, RuntimeOptions, ViewAt, ViewCall,
+    ViewOptions,
+};
 use metashrew_store::{BlockHash, BlockId, BlockRef, Store};
 use metashrew_testing::guests;
 
@@ -132,8 +136,98 @@ fn faults() {
     assert!(left <= BUDGET / 16 + BESIDE, "{left} bytes stay");
 }
 
+/// A guest that writes nothing, whose view takes 400 MiB and touches every page of them;
+/// `counter` counts its calls.
+fn hungry() -> Vec<u8> {
+    guests::from_wat(
+        r#"(module
+             (import "env" "__flush" (func $flush (param i32)))
+             (memory (export "memory") 1)
+             (global $calls (mut i32) (i32.const 0))
+             (func $count (export "counter") (result i32)
+               (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+               (i32.store (i32.const 12) (i32.const 4))
+               (i32.store (i32.const 16) (global.get $calls))
+               (i32.const 16))
+             (func (export "_start") (call $flush (i32.const 8)))
+             (func (export "take") (result i32)
+               (local $page i32)
+               (local.set $page (i32.shl (memory.grow (i32.const 6400)) (i32.const 16)))
+               (loop $touch
+                 (i32.store (local.get $page) (i32.const 1))
+                 (local.set $page (i32.add (local.get $page) (i32.const 4096)))
+                 (br_if $touch (i32.lt_u (local.get $page) (i32.const 419495936))))
+               (call $count)))"#,
+    )
+}
+
+/// 16 calls at a time of a view that takes 400 MiB of a budget of 1 GiB, each on an instance of
+/// its own: fresh ones, previews, and calls about the pending block.
+fn large_calls_that_are_not_kept() {
+    const BUDGET: usize = 1024 * MIB;
+    let before = resident();
+    let runtime = runtime(
+        &hungry(),
+        ViewOptions {
+            memory_budget: BUDGET,
+            max_instance_memory: BUDGET,
+            timeout: Duration::from_hours(1),
+            max_wait: Duration::from_hours(1),
+            ..ViewOptions::default()
+        },
+    );
+    let count = || {
+        runtime
+            .view_sync("counter", b"", &BlockId::Latest)
+            .unwrap()
+            .bytes
+    };
+    assert_eq!(count()[..], 1u32.to_le_bytes());
+    let tip = runtime.store().snapshot().tip().unwrap().hash;
+    let pending = PendingBlock {
+        parent: tip,
+        block: vec![9; 90].into(),
+    };
+    runtime.set_pending(Some(pending)).unwrap();
+    let limit = before + BUDGET + BUDGET / 100 * 15;
+    let left = AtomicUsize::new(16);
+    std::thread::scope(|scope| {
+        for caller in 0..16 {
+            let (runtime, left) = (&runtime, &left);
+            scope.spawn(move || {
+                let fresh = ViewCall {
+                    route: Route::Fresh,
+                    ..ViewCall::new("take", b"")
+                };
+                match caller % 3 {
+                    0 => runtime.call_sync(fresh),
+                    1 => runtime.preview_sync(&[4; 90], "take", b"", &BlockId::Latest),
+                    _ => runtime.call_sync(ViewCall {
+                        at: ViewAt::Pending.into(),
+                        ..fresh
+                    }),
+                }
+                .unwrap();
+                left.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        while left.load(Ordering::Relaxed) > 0 {
+            let resident = resident();
+            assert!(resident <= limit, "{resident} bytes, {limit} allowed");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    assert_eq!(
+        count()[..],
+        2u32.to_le_bytes(),
+        "the warm instance is there"
+    );
+    assert_eq!(runtime.view_stats().errors.total(), 0);
+}
+
 #[test]
 fn the_process_stays_within_the_budget_and_no_call_fails() {
+    large_calls_that_are_not_kept();
     check(1024 * MIB, 2, 1, 100_000);
     check(64 * MIB, 2, 1, 4_000);
     check(64 * MIB, 2, 16, 4_000);
