@@ -62,8 +62,9 @@ macro_rules! println {
 ///
 /// With `memory: by_height,` between the two, one instance may answer for every
 /// block; with `memory: across_blocks,` memory is kept from one block to the next while
-/// indexing; `memory: by_height and across_blocks,` says both: see [`memory!`](crate::memory)
-/// for what that promises.
+/// indexing; with `memory: answers,` the views mean to answer from what earlier calls left.
+/// `memory: by_height and answers,` says both: see [`memory!`](crate::memory) for what each
+/// promises.
 ///
 /// The symbols exist in wasm only; natively, tests call the functions
 /// ([`test_utils`](crate::test_utils)).
@@ -124,6 +125,11 @@ macro_rules! export {
 /// only as long as it is what the state has, and no count, no order and no presence of what it
 /// remembers may reach what it writes. A host drops the memory whenever it likes, and at every
 /// start, so a guest that does not keep the promise builds another state on each machine.
+///
+/// `memory!(answers)`: the guest's views mean to answer from what earlier calls left in
+/// memory (how often they were called, say), beyond what state and input give. A host
+/// that runs calls again on fresh instances, to find views that do so by mistake, leaves
+/// this guest's alone. `memory!(answers: stats, caches)` says it of these views only.
 #[macro_export]
 macro_rules! memory {
     (across_blocks) => {
@@ -145,6 +151,29 @@ macro_rules! memory {
             #[allow(dead_code, unsafe_code, reason = "the host looks for its symbol")]
             extern "C" fn __height_partitioned() {}
         };
+    };
+    (answers) => {
+        const _: () = {
+            #[cfg_attr(
+                target_arch = "wasm32",
+                unsafe(export_name = "__metashrew_answers_from_memory")
+            )]
+            #[allow(dead_code, unsafe_code, reason = "the host looks for its symbol")]
+            extern "C" fn __answers_from_memory() {}
+        };
+    };
+    (answers: $($view:ident),+ $(,)?) => {
+        $(const _: () = {
+            #[cfg_attr(
+                target_arch = "wasm32",
+                unsafe(export_name = ::core::concat!(
+                    "__metashrew_answers_from_memory.",
+                    ::core::stringify!($view)
+                ))
+            )]
+            #[allow(dead_code, unsafe_code, reason = "the host looks for its symbol")]
+            extern "C" fn __answers_from_memory() {}
+        };)+
     };
 }
 

@@ -56,6 +56,8 @@ metashrew_core::declare_indexer! {
 
 // A promise beside the views: a symbol in wasm, nothing natively.
 metashrew_core::memory!(by_height);
+metashrew_core::memory!(answers);
+metashrew_core::memory!(answers: count, twice);
 
 /// Indexes the genesis block at height 3 as the declared `_start` does.
 fn index_genesis() {

@@ -11,6 +11,8 @@
 
 #[path = "views/callers.rs"]
 mod callers;
+#[path = "views/checks.rs"]
+mod checks;
 #[path = "views/indexing.rs"]
 mod indexing;
 #[path = "views/subject.rs"]
@@ -76,6 +78,10 @@ fn many_callers(_: &mut Criterion) {
     callers::table(&Disk::new().subject, &Subject::still());
 }
 
+fn checked(_: &mut Criterion) {
+    checks::table();
+}
+
 fn beside_indexing(_: &mut Criterion) {
     indexing::table();
 }
@@ -90,6 +96,6 @@ fn settings() -> Criterion {
 criterion_group! {
     name = views;
     config = settings();
-    targets = bare, in_memory, on_disk, many_callers, beside_indexing
+    targets = bare, in_memory, on_disk, many_callers, checked, beside_indexing
 }
 criterion_main!(views);

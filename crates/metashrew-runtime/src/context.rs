@@ -97,6 +97,9 @@ enum Last {
     Value(Bytes),
 }
 
+/// Whether a check is to end.
+pub(crate) type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
+
 enum Role {
     /// Runs `_start`: collects what is flushed, and remembers what was read, so
     /// that the commit need not read it again.
@@ -111,6 +114,8 @@ enum Role {
     },
     /// Runs a view on the input in the buffers: flushes nothing.
     View,
+    /// The same, once more, to compare the answers; ends once it is to `stop`.
+    Check { stop: Option<Stop> },
     /// Runs `_start` for what it reads: there is no place for what it writes.
     Scout {
         block: Bytes,
@@ -163,6 +168,14 @@ impl Call {
         }
     }
 
+    /// The same, of which only the answer counts, until it is to `stop`.
+    pub(crate) fn check(state: State, height: u32, stop: Option<Stop>) -> Self {
+        Self {
+            role: Role::Check { stop },
+            ..Self::view(state, height)
+        }
+    }
+
     /// A run of `_start` over `block` at `height` on the state as it is, of which nothing
     /// is kept, until `control` has it end.
     pub(crate) fn scout(height: u32, block: Bytes, control: Arc<dyn ScoutControl>) -> Self {
@@ -182,21 +195,26 @@ impl Call {
     pub(crate) fn is_cancelled(&self) -> bool {
         match &self.role {
             Role::Scout { control, .. } => control.is_cancelled(),
+            Role::Check { stop } => stop.as_ref().is_some_and(|stop| stop()),
             Role::Index { .. } | Role::View => false,
         }
     }
 
     /// Whether what the guest logs is to be told.
     pub(crate) fn logs(&self) -> bool {
-        !matches!(self.role, Role::Scout { .. })
+        !matches!(self.role, Role::Scout { .. } | Role::Check { .. })
     }
 
     /// How many values a scout has read.
     pub(crate) fn scouted_reads(&self) -> u64 {
         match self.role {
             Role::Scout { reads, .. } => reads,
-            Role::Index { .. } | Role::View => 0,
+            Role::Index { .. } | Role::View | Role::Check { .. } => 0,
         }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state.clone()
     }
 
     pub(crate) fn into_state(self) -> State {
@@ -211,7 +229,7 @@ impl Call {
     pub(crate) fn payload<'a>(&'a self, buffers: &'a Buffers) -> &'a [u8] {
         match &self.role {
             Role::Index { block, .. } | Role::Scout { block, .. } => block,
-            Role::View => &buffers.input,
+            Role::View | Role::Check { .. } => &buffers.input,
         }
     }
 
@@ -248,7 +266,7 @@ impl Call {
     pub(crate) fn held_bytes(&self) -> usize {
         match &self.role {
             Role::Index { writes, .. } => writes.bytes(),
-            Role::View | Role::Scout { .. } => 0,
+            Role::View | Role::Check { .. } | Role::Scout { .. } => 0,
         }
     }
 
@@ -274,7 +292,7 @@ impl Call {
                     None => Last::Value(value_of(newest)),
                 });
             }
-            Role::View => {}
+            Role::View | Role::Check { .. } => {}
             Role::Scout { reads, control, .. } => {
                 if control.is_cancelled() {
                     return Err(Fault::Timeout(GuestBacktrace::default()));

@@ -1,6 +1,6 @@
 //! A guest, compiled and checked: what it exports and how it is instantiated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use metashrew_abi::imports;
@@ -19,6 +19,11 @@ pub(crate) const HEIGHT_PARTITIONED: &str = "__metashrew_height_partitioned";
 /// The export by which a guest asks to keep its memory from one block to the next.
 const MEMORY_ACROSS_BLOCKS: &str = "__metashrew_memory_across_blocks";
 
+/// The export by which a guest says that its views mean to answer from what earlier calls
+/// left in its memory, so that nobody need check whether they do. With a view's name behind
+/// a dot it says so of that view alone.
+const ANSWERS_FROM_MEMORY: &str = "__metashrew_answers_from_memory";
+
 /// The export by which a guest takes the number of bytes that its own caches may
 /// have: `(i32) -> ()`. Called once on an instance that answers views, or whose memory is
 /// kept across blocks.
@@ -35,6 +40,8 @@ pub(crate) struct Guest {
     pub(crate) height_partitioned: bool,
     /// Whether what it writes does not depend on its memory, which may be kept therefore.
     pub(crate) memory_across_blocks: bool,
+    /// The views that mean to answer from what earlier calls left, by number.
+    pub(crate) answers_from_memory: BTreeSet<usize>,
     /// The function that takes the limit of the guest's caches.
     pub(crate) cache_limit: Option<ModuleExport>,
     /// Views by name, numbered.
@@ -59,6 +66,11 @@ impl Guest {
                 expected: "a memory",
             });
         }
+        let all_from_memory = says(module, ANSWERS_FROM_MEMORY);
+        let from_memory = view_names(module).enumerate().filter(|(_, view)| {
+            all_from_memory || says(module, &format!("{ANSWERS_FROM_MEMORY}.{view}"))
+        });
+        let answers_from_memory = from_memory.map(|(index, _)| index).collect();
         let views = view_names(module)
             .enumerate()
             .map(|(index, name)| (name.to_owned(), index))
@@ -68,8 +80,9 @@ impl Guest {
             indexing: link(&compile_counted(indexing, &counted)?, Waits::Thread)?,
             viewing: link(&code, Waits::Thread)?,
             viewing_on_fibres: link(&code, Waits::Fibre)?,
-            height_partitioned: module.get_export(HEIGHT_PARTITIONED).is_some(),
-            memory_across_blocks: module.get_export(MEMORY_ACROSS_BLOCKS).is_some(),
+            height_partitioned: says(module, HEIGHT_PARTITIONED),
+            memory_across_blocks: says(module, MEMORY_ACROSS_BLOCKS),
+            answers_from_memory,
             cache_limit: takes_cache_limit(module)
                 .then(|| module.get_export_index(CACHE_LIMIT))
                 .flatten(),
@@ -155,6 +168,14 @@ pub(crate) fn view_names(module: &Module) -> impl Iterator<Item = &str> {
         .exports()
         .filter(|export| matches!(export.ty(), ExternType::Func(ty) if is_view(&ty)))
         .map(|export| export.name())
+}
+
+/// Whether a guest has an export by which it says something. A view says nothing.
+fn says(module: &Module, name: &str) -> bool {
+    match module.get_export(name) {
+        Some(ExternType::Func(ty)) => !is_view(&ty),
+        export => export.is_some(),
+    }
 }
 
 fn takes_cache_limit(module: &Module) -> bool {

@@ -22,7 +22,7 @@ use crate::guest::{Guest, Linked, View};
 use crate::limits::Allowance;
 use crate::memory::bad_pointer;
 use crate::prepared::START_TYPE;
-use crate::view::Account;
+use crate::view::{Account, Meter};
 
 /// A view's typed function.
 type ViewFunction = TypedFunc<(), i32>;
@@ -37,6 +37,8 @@ pub(crate) struct Instance {
     /// Where small answers are copied to. Its memory is used again once the callers have let
     /// go of theirs.
     answers: BytesMut,
+    /// What its checks know of it.
+    pub(crate) meter: Meter,
     /// What the instance's bytes are taken from. Below the store: it is dropped once that
     /// memory is gone.
     _account: Option<Arc<Account>>,
@@ -88,6 +90,7 @@ impl Instance {
             memory,
             views: Vec::new(),
             answers: BytesMut::new(),
+            meter: Meter::default(),
             _account: account,
         })
     }
@@ -138,6 +141,11 @@ impl Instance {
         context.call = None;
         context.buffers.clear();
         context.allowance.end_call();
+    }
+
+    /// The state of the call under way, or of the one that just ended.
+    pub(crate) fn state(&self) -> Option<State> {
+        self.store.data().call.as_ref().map(Call::state)
     }
 
     /// The state of a call that failed.

@@ -3,7 +3,8 @@
 //! [`MetashrewRuntime`] is the way in. A block's run returns its write set and
 //! commits nothing; a view reads one snapshot and writes nothing. Views run on
 //! instances that persist between calls (*stateful views*), with answers equal
-//! to those of fresh ones. This crate knows neither nodes nor servers.
+//! to those of fresh ones for guests whose answers depend on state and input; a sample
+//! of answers is checked for it. This crate knows neither nodes nor servers.
 
 mod assemble;
 mod clock;
@@ -36,14 +37,16 @@ pub use error::{
     ViewError, Wait,
 };
 pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
-pub use options::{ModuleCache, RuntimeOptions, Scope, ScoutOptions, ViewOptions};
+pub use options::{
+    ModuleCache, RuntimeOptions, Scope, ScoutOptions, ViewCheck, ViewMode, ViewOptions,
+};
 pub use prepared::PreparedGuest;
 pub use read_time::BlockReads;
 pub use runner::BlockRunner;
 pub use runtime::MetashrewRuntime;
 pub use scout::{ScoutControl, ScoutEnd, Scouted};
 pub use view::{
-    Basis, CallContext, CallCounts, CallKind, Chain, DropCounts, DropReason, ErrorCounts,
-    ErrorKind, LatencyHistogram, PendingBlock, PendingId, PendingOffer, PendingState, Route,
-    ViewAnswer, ViewAt, ViewCall, ViewCount, ViewStats,
+    Basis, CallContext, CallCounts, CallKind, Chain, CheckCounts, DropCounts, DropReason,
+    ErrorCounts, ErrorKind, LatencyHistogram, PendingBlock, PendingId, PendingOffer, PendingState,
+    Route, ViewAnswer, ViewAt, ViewCall, ViewCount, ViewDifference, ViewStats,
 };

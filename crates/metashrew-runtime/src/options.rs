@@ -1,5 +1,6 @@
 //! Settings of a runtime.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
@@ -44,6 +45,30 @@ pub enum Scope {
     Shared,
 }
 
+/// What is done about views that answer from what earlier calls left in their memory. Some
+/// calls are run again, on a fresh instance, to find them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ViewCheck {
+    /// Nothing; no call is run again.
+    Off,
+    /// Such a view is named, once, and goes on as it is. Calls are run again after their
+    /// answer was given. The default.
+    #[default]
+    Warn,
+    /// Such a view is named, once, and runs on fresh instances from then on. Calls are run
+    /// again before their answer is given, which is then the fresh instance's.
+    Enforce,
+}
+
+/// How one view runs, where that is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewMode {
+    /// On instances that persist; its answers are not checked.
+    Stateful,
+    /// On a fresh instance for each call, but for the calls of sessions.
+    Fresh,
+}
+
 /// How views run. See `docs/views.md`.
 #[derive(Debug, Clone)]
 pub struct ViewOptions {
@@ -75,6 +100,11 @@ pub struct ViewOptions {
     pub max_input: usize,
     /// Bytes of answer that a call may give. Default: 64 MiB.
     pub max_output: usize,
+    /// What is done about views whose answers depend on earlier calls.
+    /// Default: [`ViewCheck::Warn`].
+    pub check: ViewCheck,
+    /// The views of which that is settled, by name. Default: none.
+    pub modes: BTreeMap<String, ViewMode>,
 }
 
 /// Calls under way for each core: with so many that never end, one that comes runs after at
@@ -106,6 +136,8 @@ impl Default for ViewOptions {
             max_instance_memory: 1024 * MIB,
             max_input: 16 * MIB,
             max_output: 64 * MIB,
+            check: ViewCheck::Warn,
+            modes: BTreeMap::new(),
         }
     }
 }

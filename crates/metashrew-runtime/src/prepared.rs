@@ -76,6 +76,11 @@ impl PreparedGuest {
             .collect()
     }
 
+    /// The names of the guest's views, `__meta` among them.
+    pub fn views(&self) -> Vec<&str> {
+        self.guest.views_by_number()
+    }
+
     /// Bytes of memory that an instance begins with.
     pub fn initial_memory(&self) -> u64 {
         self.guest.least_memory() as u64

@@ -23,8 +23,8 @@ use crate::runner::BlockRunner;
 use crate::scout::{self, ScoutControl, ScoutMemory, Scouted};
 use crate::ticker::{Ticker, Ticking};
 use crate::view::{
-    Chain, PendingBlock, PendingOffer, Sizes, ViewAnswer, ViewCall, ViewCount, ViewEngine,
-    ViewStats,
+    Chain, PendingBlock, PendingOffer, Sizes, ViewAnswer, ViewCall, ViewCount, ViewDifference,
+    ViewEngine, ViewStats,
 };
 
 /// A guest over a store: processes blocks, and answers views and previews.
@@ -419,6 +419,12 @@ impl MetashrewRuntime {
     /// What each view was asked: a bounded number of views apart, the others together.
     pub fn view_counts(&self) -> Vec<ViewCount> {
         self.shared.views.view_counts()
+    }
+
+    /// The views found to answer from what earlier calls left in their memory, as many as
+    /// are remembered, each with the first call that showed it.
+    pub fn view_differences(&self) -> Vec<ViewDifference> {
+        self.shared.views.differences()
     }
 
     /// What guests read, since the runtime was made, while they ran over blocks to be

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use metashrew_runtime::{MetashrewRuntime, ViewCount, ViewStats};
+use metashrew_runtime::{MetashrewRuntime, ViewCount, ViewDifference, ViewStats};
 use metashrew_store::{BlockRecord, CacheStats, EngineHealth, GuestFrom, Height, StoreOptions};
 use parking_lot::Mutex;
 
@@ -50,6 +50,8 @@ pub(crate) struct Readings {
     pub(crate) views: ViewStats,
     /// What each view was asked.
     pub(crate) per_view: Vec<ViewCount>,
+    /// The views found to answer from what earlier calls left.
+    pub(crate) view_differences: Vec<ViewDifference>,
     pub(crate) read_cache: CacheStats,
     /// How the database was opened, if it is on disk.
     pub(crate) storage: Option<StoreOptions>,
@@ -150,6 +152,7 @@ impl Telemetry {
             first: snapshot.first(),
             views: self.runtime.view_stats(),
             per_view: self.runtime.view_counts(),
+            view_differences: self.runtime.view_differences(),
             read_cache: self.runtime.store().cache_stats(),
             storage: self.runtime.store().options().copied(),
             engine: self.runtime.store().engine_health(),

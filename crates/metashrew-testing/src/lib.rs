@@ -19,6 +19,7 @@ pub mod proportions;
 pub mod proxy;
 pub mod recording;
 pub mod records;
+pub mod remembering;
 pub mod rng;
 pub mod stream;
 

@@ -5,6 +5,7 @@ mod parse;
 mod server_url;
 mod start;
 mod values;
+mod view_mode;
 
 use std::path::{Path, PathBuf};
 

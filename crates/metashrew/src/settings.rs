@@ -1,12 +1,13 @@
 //! What the command line means to the libraries.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use metashrew_runtime::{ModuleCache, RuntimeOptions, ScoutOptions, ViewOptions};
+use metashrew_runtime::{ModuleCache, RuntimeOptions, ScoutOptions, ViewMode, ViewOptions};
 use metashrew_server::{AllowedHosts, ServerOptions};
 use metashrew_store::StoreOptions;
 use metashrew_sync::{Auth, CoreSettings, IndexOptions, ScoutCount};
@@ -185,6 +186,14 @@ impl Views {
         !self.no_stateful_views
     }
 
+    /// The views of which it is settled how they run. The last word counts.
+    fn modes(&self) -> BTreeMap<String, ViewMode> {
+        let settled = self.view_modes.iter();
+        settled
+            .map(|settled| (settled.view.clone(), settled.mode))
+            .collect()
+    }
+
     /// With so much memory for all instances, in bytes.
     fn options(&self, memory: usize) -> ViewOptions {
         let default = ViewOptions::default();
@@ -200,6 +209,8 @@ impl Views {
             max_instance_memory: self.view_max_instance_memory.map_or(memory, |size| size.0),
             max_input: self.view_max_input.0,
             max_output: self.view_max_output.0,
+            check: self.view_check,
+            modes: self.modes(),
             ..default
         }
     }

@@ -26,5 +26,8 @@ metashrew_core::export! {
     },
 }
 
+// What its caches did.
+metashrew_core::memory!(answers: stats);
+
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@ use visits::visit;
 
 metashrew_core::export! {
     start: index,
-    memory: by_height,
+    memory: by_height and answers,
     views: {
         fingerprint: r#"{"rounds"}"# => r#"{"height","rounds","fingerprint","cached"}"#,
         recent: r#"{"blocks"}"# => r#"{"height","blocks","bytes","asked"}"#,

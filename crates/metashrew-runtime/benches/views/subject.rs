@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use metashrew_runtime::{MetashrewRuntime, RuntimeOptions};
+use metashrew_runtime::{MetashrewRuntime, RuntimeOptions, ViewCheck, ViewOptions};
 use metashrew_store::{BlockHash, BlockRef, Store, StoreOptions};
 use metashrew_testing::guests;
 use tempfile::TempDir;
@@ -27,7 +27,19 @@ pub(crate) struct Subject {
 
 impl Subject {
     pub(crate) fn in_memory() -> Self {
-        Self::over(&workload(), Store::in_memory())
+        Self::checked(ViewCheck::default())
+    }
+
+    /// The same, with answers checked so.
+    pub(crate) fn checked(check: ViewCheck) -> Self {
+        let options = RuntimeOptions {
+            views: ViewOptions {
+                check,
+                ..ViewOptions::default()
+            },
+            ..RuntimeOptions::default()
+        };
+        Self::with(&workload(), Store::in_memory(), options)
     }
 
     /// A small guest whose memory never grows; `counter` is its view.
@@ -36,9 +48,12 @@ impl Subject {
     }
 
     fn over(wasm: &[u8], store: Store) -> Self {
+        Self::with(wasm, store, RuntimeOptions::default())
+    }
+
+    fn with(wasm: &[u8], store: Store, options: RuntimeOptions) -> Self {
         let runtime =
-            MetashrewRuntime::with_options(wasm, store.clone(), RuntimeOptions::default())
-                .expect("the guest loads");
+            MetashrewRuntime::with_options(wasm, store.clone(), options).expect("the guest loads");
         let subject = Self { store, runtime };
         for height in 0..=HEIGHT {
             subject.index(height);

@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::budget::{Account, Budget};
 use super::call::{Basis, ViewAnswer, ViewAt, ViewCall};
 use super::chain::{CallContext, Chain, Position};
+use super::check::{Checks, Rerun, ViewDifference};
 use super::failures::Failures;
 use super::kept::{Maker, ViewPool};
 use super::key::{Moment, Pin, PinnedTo};
@@ -45,6 +46,8 @@ pub(crate) struct ViewEngine {
     pub(super) maker: Maker,
     pub(super) sessions: Sessions,
     pub(super) alarms: Arc<Alarms>,
+    /// Ends its thread, which needs epoch ticks for that, before what it uses is gone.
+    pub(super) checks: Checks,
     failures: Failures,
     pending: Pending,
     ticking: Ticking,
@@ -127,7 +130,15 @@ impl ViewEngine {
             alarms: Arc::clone(&alarms),
             reads_may_wait: store.reads_may_wait(),
         };
+        let rerun = Rerun {
+            maker: maker.clone(),
+            ticking: ticking.clone(),
+            timeout: options.timeout,
+            max_output: options.max_output,
+            guest_caches: sizes.guest_caches,
+        };
         let engine = Self {
+            checks: Checks::new(rerun, &options),
             failures: Failures::of(guest.view_count()),
             pending: Pending::new(maker.clone(), sizes, &options, ticking.clone()),
             guest,
@@ -227,7 +238,13 @@ impl ViewEngine {
     }
 
     pub(crate) fn view_counts(&self) -> Vec<ViewCount> {
-        self.pool.tally().per_view.into_counts()
+        let mut counts = self.pool.tally().per_view.into_counts();
+        self.checks.count(&mut counts);
+        counts
+    }
+
+    pub(crate) fn differences(&self) -> Vec<ViewDifference> {
+        self.checks.differences()
     }
 
     pub(crate) fn stats(&self) -> ViewStats {
@@ -248,6 +265,7 @@ impl ViewEngine {
             sessions: self.sessions.len(),
             memory: budget.used(),
             memory_limit: budget.limit(),
+            checks: self.checks.total(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod budget;
 mod call;
 mod chain;
+mod check;
 mod counts;
 mod engine;
 mod failures;
@@ -23,6 +24,8 @@ mod stats;
 pub(crate) use budget::Account;
 pub use call::{Basis, Route, ViewAnswer, ViewAt, ViewCall};
 pub use chain::{CallContext, Chain};
+pub(crate) use check::Meter;
+pub use check::{CheckCounts, ViewDifference};
 pub(crate) use engine::ViewEngine;
 pub(crate) use kept::ViewPool;
 pub use latency::LatencyHistogram;

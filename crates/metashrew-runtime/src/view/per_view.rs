@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::check::CheckCounts;
 use super::latency::LatencyHistogram;
 use super::stats::End;
 
@@ -13,7 +14,7 @@ const MAX_APART: usize = 64;
 const MAX_NAME: usize = 128;
 
 /// The name under which all others are counted.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// What a view was asked since the runtime was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct ViewCount {
     pub failed: u64,
     /// How long calls took that were answered, all waits included.
     pub latency: LatencyHistogram,
+    /// What came of the checks of its answers.
+    pub checks: CheckCounts,
 }
 
 /// A count for each of the first views by name, and one for all others.
@@ -44,6 +47,7 @@ impl PerView {
             answered: 0,
             failed: 0,
             latency: LatencyHistogram::default(),
+            checks: CheckCounts::default(),
         };
         let mut counts = Vec::new();
         let mut apart = Vec::new();

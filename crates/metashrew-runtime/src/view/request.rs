@@ -14,6 +14,7 @@ use tracing::field::Empty;
 
 use super::budget::Account;
 use super::call::{Route, ViewAnswer, ViewCall};
+use super::check::Answered;
 use super::engine::{Question, ViewEngine};
 use super::kept::Kept;
 use super::key::{Key, Wanted};
@@ -226,12 +227,18 @@ impl<'a> Request<'a> {
     fn wanted(&self, call: &ViewCall<'_>, question: &Question<'_>) -> Option<Wanted> {
         let pin = question.pin;
         let key = match (&self.turn, call.route) {
-            (_, Route::Fresh) => return None,
+            _ if self.is_fresh(call, question) => return None,
             (Some(turn), _) => Key::Session(turn.session.number),
             (None, _) => Key::Pinned(pin),
         };
         // Bytes that were reserved are for a new one.
         self.reserved.is_none().then_some(Wanted { key, pin })
+    }
+
+    /// Whether the call is to run on an instance of its own.
+    fn is_fresh(&self, call: &ViewCall<'_>, question: &Question<'_>) -> bool {
+        let is_settled = || self.engine.checks.are_fresh(question.view.index);
+        call.route == Route::Fresh || self.turn.is_none() && is_settled()
     }
 
     /// Answers a call that has its lease.
@@ -242,7 +249,7 @@ impl<'a> Request<'a> {
         mut state: State,
     ) -> Result<Result<Bytes, Fault>, ViewError> {
         let used = self.check_session(call, question)?;
-        let is_kept = used || (self.engine.pool.is_enabled() && call.route != Route::Fresh);
+        let is_kept = used || (self.engine.pool.is_enabled() && !self.is_fresh(call, question));
         self.keep = is_kept.then(|| Keep {
             key: match &self.turn {
                 Some(turn) => Key::Session(turn.session.number),
@@ -306,12 +313,12 @@ impl<'a> Request<'a> {
                 .prepare(Call::view(state, question.position.height), deadline);
         }
         let fault = match self.run(question).await {
-            Ok(answer) => return Ok(Reused::Answered(answer)),
+            Ok(answer) => return self.checked(question, answer).await,
             Err(fault) => fault,
         };
         self.run_from = now();
         let may_pass = match fault {
-            Fault::Guest(_) | Fault::Memory { .. } => true,
+            Fault::Guest(_) | Fault::Memory { .. } | Fault::Output { .. } => true,
             // It has its own time, if its caller gave it any more.
             Fault::Timeout(_) => self.run_from < self.end(),
             _ => false,
@@ -333,6 +340,45 @@ impl<'a> Request<'a> {
 
     fn kept(&mut self) -> Option<&mut Kept> {
         self.lease.as_mut().and_then(Lease::thing)
+    }
+
+    /// Has an answer of a used instance checked, if it is due: after it was given, or now, and
+    /// it is then what a fresh instance gives.
+    async fn checked(&mut self, question: &Question<'_>, kept: Bytes) -> Result<Reused, Fault> {
+        let checks = &self.engine.checks;
+        let view = question.view;
+        if self.turn.is_some() || !checks.watch(view.index) && !checks.are_fresh(view.index) {
+            return Ok(Reused::Answered(kept));
+        }
+        let ran = now().saturating_duration_since(self.run_from);
+        let deadline = self.deadline();
+        let lease = self.lease.as_mut().ok_or_else(no_lease)?;
+        let instance = &mut lease.thing().ok_or_else(no_lease)?.instance;
+        if checks.are_fresh(view.index) {
+            // Another call's check has just found that it answers from its memory.
+            let state = instance.take_state().ok_or_else(no_lease)?;
+            lease.discard(DropReason::Fresh);
+            self.keep = None;
+            return Ok(Reused::TryAgain(state));
+        }
+        let call = Answered {
+            view,
+            input: question.input,
+            block: question.position.block,
+            pending: question.position.pending,
+            height: question.position.height,
+            answer: &kept,
+            ran,
+        };
+        let Some(check) = checks.due(&call, instance) else {
+            return Ok(Reused::Answered(kept));
+        };
+        if !checks.enforce() {
+            checks.later(check);
+            return Ok(Reused::Answered(kept));
+        }
+        let fresh = checks.now(check, deadline).await;
+        fresh.unwrap_or(Ok(kept)).map(Reused::Answered)
     }
 
     /// Runs the call on an instance made for it, beside `held` bytes that the host holds.

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::budget::Shares;
 use crate::limits::MAX_TABLE_BYTES;
-use crate::options::{ViewOptions, cores};
+use crate::options::{ViewCheck, ViewOptions, cores};
 
 /// Instances that may be idle at a time; the engine reserves address space for them.
 const MAX_IDLE: usize = 256;
@@ -61,9 +61,16 @@ impl Sizes {
     /// On a machine with so many cores.
     fn on(options: &ViewOptions, cores: NonZeroUsize) -> Self {
         let instances = options.instances.get();
+        // Those that check: one, or one a call.
+        let checks = match options.check {
+            ViewCheck::Off => 0,
+            ViewCheck::Warn => 1,
+            ViewCheck::Enforce => instances,
+        };
         let slots = instances
             .saturating_add(MAX_IDLE)
-            .saturating_add(WITHOUT_PERMIT);
+            .saturating_add(WITHOUT_PERMIT)
+            .saturating_add(checks);
         let resident = options.memory_budget / RESIDENT_PART / slots;
         let pages = |bytes: usize| bytes / PAGE * PAGE;
         let table_keep_resident = pages(resident / 4).min(MAX_TABLE_KEEP_RESIDENT);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::check::CheckCounts;
 use super::counts::counted;
 use super::latency::LatencyHistogram;
 use super::per_view::PerView;
@@ -27,6 +28,8 @@ pub struct ViewStats {
     pub dropped: DropCounts,
     /// How long calls took that were answered, all waits included.
     pub latency: LatencyHistogram,
+    /// What came of the checks of answers.
+    pub checks: CheckCounts,
     /// Idle instances now.
     pub idle: usize,
     /// Calls running now.

@@ -323,6 +323,8 @@ fn run(bench: Bench, questions: fn(&mut Rng) -> Question, calls: u64) {
         (losses, losses)
     );
     assert_eq!(stats.calls.retried, 0);
+    assert_eq!(changing.bench.runtime.view_differences(), []);
+    assert!(stats.checks.run > 0, "{stats:?}");
     assert!(
         stats.dropped.reorg > 0 && stats.calls.reused > 0,
         "{stats:?}"

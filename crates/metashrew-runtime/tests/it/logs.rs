@@ -1,10 +1,11 @@
 //! What the runtime says of stateful views, as users look for it.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use metashrew_store::BlockId;
 use metashrew_testing::guests;
+use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{Bench, block};
@@ -30,8 +31,14 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
+/// Of a single subscriber, tracing asks the thread that first comes to a line of log whether
+/// anybody listens, and has its answer for all threads. So there is another one.
+static ANOTHER: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+
 /// What is logged, down to `debug`, while `run` runs.
 pub(crate) fn logged(run: impl FnOnce()) -> String {
+    LazyLock::force(&ANOTHER);
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::DEBUG)

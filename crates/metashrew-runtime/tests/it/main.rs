@@ -9,11 +9,13 @@ mod blocks;
 mod budget;
 mod callers;
 mod cancel;
+mod checks;
 mod concurrency;
 mod documented;
 mod errors;
 mod fairness;
 mod faults;
+mod honest;
 mod independence;
 mod inspect;
 mod logs;
@@ -164,4 +166,12 @@ async fn until(condition: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_mins(1), wait)
         .await
         .expect("the condition comes about");
+}
+
+/// The same on a thread of its own.
+fn wait_until(condition: impl Fn() -> bool) {
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    executor.unwrap().block_on(until(condition));
 }

@@ -14,7 +14,7 @@ use crate::{Bench, fresh};
 const CACHE_LIMIT: &str = "__metashrew_cache_limit";
 const HEIGHT_PARTITIONED: &str = "__metashrew_height_partitioned";
 
-fn wasm(name: &str) -> Vec<u8> {
+pub(crate) fn wasm(name: &str) -> Vec<u8> {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/wasm");
     let directory = std::env::var_os("METASHREW_GUESTS").map_or(kept, Into::into);
     std::fs::read(directory.join(format!("{name}.wasm"))).unwrap()

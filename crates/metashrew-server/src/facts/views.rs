@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use metashrew_runtime::ViewCount;
+use metashrew_runtime::{CheckCounts, ViewCount, ViewDifference};
+use serde::Serialize;
 
-use super::{Fact, Number, Sample, Value, by, facts};
+use super::{Fact, Number, Sample, Value, by, facts, json};
 use crate::telemetry::Readings;
+use crate::wire;
 
 pub(super) fn facts(readings: &Readings) -> Vec<Fact> {
     let views = &readings.views;
@@ -48,9 +50,17 @@ pub(super) fn facts(readings: &Readings) -> Vec<Fact> {
             "Memory that instances for views may have together"] = views.memory_limit;
         "views.latency" [Histogram "metashrew_view_duration"
             "How long answered view calls took, all waits included"] = Value::Latency(Box::new(views.latency));
+        "views.checks" = Value::Family(of_checks(&[], views.checks));
+        "views.checks.differences" = json(differences(&readings.view_differences));
         "views.by_view" [Counter "metashrew_view_calls"
             "Calls of each view, answered or failed"] = each_view(counts);
         "views.by_view" = Value::Family(counts.iter().map(time_of).collect());
+        "views.by_view" = Value::Family(counts.iter().flat_map(checks_of).collect());
+        "" [Counter "metashrew_view_checks"
+            "Answers of each view that were to be compared with a fresh instance's, by what came of it"]
+            = check_results(counts);
+        "" [Counter "metashrew_view_check_seconds"
+            "Time that these checks took"] = check_times(counts);
         "" [Histogram "metashrew_view_call_duration"
             "How long answered calls of each view took, all waits included"]
             = Value::Latencies(counts.iter().map(|count| (count.view.clone(), count.latency)).collect());
@@ -82,4 +92,79 @@ fn time_of(count: &ViewCount) -> Sample {
         members: vec![count.view.clone().into(), Cow::Borrowed("sum_seconds")],
         value: count.latency.sum.into(),
     }
+}
+
+/// What came of checks, below a place.
+fn of_checks(below: &[Cow<'static, str>], checks: CheckCounts) -> Vec<Sample> {
+    let sample = |name: &'static str, value| Sample {
+        labels: Vec::new(),
+        members: [below, &[Cow::Borrowed(name)]].concat(),
+        value,
+    };
+    vec![
+        sample("run", checks.run.into()),
+        sample("skipped", checks.skipped.into()),
+        sample("differed", checks.differed.into()),
+        sample("waiting", checks.waiting.into()),
+        sample("seconds", checks.time.into()),
+    ]
+}
+
+fn checks_of(count: &ViewCount) -> Vec<Sample> {
+    of_checks(
+        &[count.view.clone().into(), Cow::Borrowed("checks")],
+        count.checks,
+    )
+}
+
+fn check_results(counts: &[ViewCount]) -> Value {
+    let samples = counts.iter().flat_map(|count| {
+        let checks = count.checks;
+        let results = [
+            ("same", checks.run.saturating_sub(checks.differed)),
+            ("differed", checks.differed),
+            ("skipped", checks.skipped),
+        ];
+        results.map(|(result, value)| Sample {
+            labels: vec![
+                ("view", count.view.clone().into()),
+                ("result", Cow::Borrowed(result)),
+            ],
+            members: Vec::new(),
+            value: value.into(),
+        })
+    });
+    Value::Family(samples.collect())
+}
+
+fn check_times(counts: &[ViewCount]) -> Value {
+    let times = counts
+        .iter()
+        .map(|count| (count.view.clone(), count.checks.time));
+    by("view", times)
+}
+
+/// A call that a fresh instance answers otherwise.
+#[derive(Serialize)]
+struct Difference<'a> {
+    view: &'a str,
+    height: u32,
+    block_hash: String,
+    pending: bool,
+    input_sha256: String,
+    error: Option<&'a str>,
+    hint: String,
+}
+
+fn differences(found: &[ViewDifference]) -> Vec<Difference<'_>> {
+    let found = found.iter().map(|found| Difference {
+        view: &found.view,
+        height: found.block.height,
+        block_hash: wire::block_hash(&found.block.hash),
+        pending: found.pending.is_some(),
+        input_sha256: hex::encode_prefixed(found.input_sha256),
+        error: found.error.as_deref(),
+        hint: found.hint(),
+    });
+    found.collect()
 }

@@ -240,3 +240,48 @@ fn every_method_that_is_documented_is_served_and_counted() {
     assert_eq!(requests["unknown"], 0);
     assert_eq!(requests.as_object().unwrap().len(), methods.len() + 1);
 }
+
+#[test]
+fn a_view_that_answers_from_its_memory_is_named() {
+    let served = Setup {
+        wasm: metashrew_testing::remembering::remembering(),
+        ..Setup::default()
+    }
+    .serve();
+    // Once it is named it is not checked again, and goes on as it is.
+    let expected = ["0x01", "0x01", "0x01"];
+    for (input, expected) in ["0x01", "0x02", "0x03"].into_iter().zip(expected) {
+        let answer = served.result("metashrew_view", &json!(["first_input", input]));
+        assert_eq!(answer, expected);
+    }
+    let checks = loop {
+        let checks = stats(&served)["views"]["checks"].clone();
+        if checks["differed"] != 0 {
+            break checks;
+        }
+        std::thread::yield_now();
+    };
+    let tip = served.tip();
+    let expected = json!({
+        "view": "first_input",
+        "height": 104,
+        "block_hash": format!("0x{}", tip.hash),
+        "pending": false,
+        // SHA-256 of the byte 2.
+        "input_sha256": "0xdbc1b4c900ffe48d575b5da5c638040125f65db0fe3e24494b76ea986457d986",
+        "error": null,
+        "hint": served.runtime.view_differences()[0].hint(),
+    });
+    assert_eq!(checks["differences"], json!([expected]));
+    let by_view = stats(&served)["views"]["by_view"]["first_input"]["checks"].clone();
+    assert_eq!(by_view["differed"], 1);
+    let (_, _, metrics) = served.get("/metrics");
+    for sample in [
+        "Answers of each view that were to be compared with a fresh instance's",
+        r#"metashrew_view_checks_total{view="first_input",result="differed"} 1"#,
+        r#"metashrew_view_checks_total{view="first_input",result="same"} 0"#,
+        r#"metashrew_view_checks_total{view="echo",result="skipped"} 0"#,
+    ] {
+        assert!(metrics.contains(sample), "{sample}: {metrics}");
+    }
+}

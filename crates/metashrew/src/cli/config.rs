@@ -12,10 +12,15 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::view_mode::mode_of;
 use crate::nearest::nearest;
 
 /// The table with the settings of views, and what their flags begin with.
 const VIEWS: &str = "views";
+
+/// The flag that settles how a view runs, and the one key in a view's own table.
+const VIEW_MODE: &str = "view-mode";
+const MODE: &str = "mode";
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -132,9 +137,12 @@ fn check(arg: &Arg, setting: &Setting) -> Result<(), String> {
             other => Err(format!("expected true or false, not `{other}`")),
         };
     }
-    let alone = Arg::new("value")
+    let mut alone = Arg::new("value")
         .long("value")
         .value_parser(arg.get_value_parser().clone());
+    if let Some(delimiter) = arg.get_value_delimiter() {
+        alone = alone.value_delimiter(delimiter).action(ArgAction::Append);
+    }
     let flag = format!("--value={}", setting.value);
     let parsed = Command::new("config")
         .arg(alone)
@@ -161,7 +169,7 @@ fn one_of(arg: &Arg, value: &str) -> String {
     )
 }
 
-fn read(text: &str) -> Result<Vec<Setting>, (usize, String)> {
+fn read(text: &str) -> Result<Vec<Setting>, Mistake> {
     let table = DeTable::parse(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
         (offset, error.message().to_owned())
@@ -170,11 +178,7 @@ fn read(text: &str) -> Result<Vec<Setting>, (usize, String)> {
     for (key, value) in table.get_ref() {
         let name = key.get_ref().as_ref();
         match value.get_ref() {
-            DeValue::Table(views) if name == VIEWS => {
-                for (key, value) in views {
-                    settings.push(of_views(key.span().start, key.get_ref(), value)?);
-                }
-            }
+            DeValue::Table(views) if name == VIEWS => settings.extend(of_views(views)?),
             _ => settings.push(Setting {
                 flag: name.replace('_', "-"),
                 key: name.to_owned(),
@@ -186,7 +190,58 @@ fn read(text: &str) -> Result<Vec<Setting>, (usize, String)> {
     Ok(settings)
 }
 
-fn of_views(
+/// Settings of all views, and a table for each view that has settings of its own.
+fn of_views(views: &DeTable<'_>) -> Result<Vec<Setting>, Mistake> {
+    let mut settings = Vec::new();
+    let mut modes = Vec::new();
+    for (key, value) in views {
+        let (offset, name) = (key.span().start, key.get_ref());
+        match value.get_ref() {
+            DeValue::Table(view) => modes.push((offset, of_view(offset, name, view)?)),
+            _ => settings.push(of_all_views(offset, name, value)?),
+        }
+    }
+    if let Some((offset, _)) = modes.first() {
+        let modes: Vec<_> = modes.iter().map(|(_, mode)| mode.as_str()).collect();
+        settings.push(Setting {
+            flag: VIEW_MODE.to_owned(),
+            key: format!("{VIEWS}.NAME.{MODE}"),
+            value: modes.join(","),
+            offset: *offset,
+        });
+    }
+    Ok(settings)
+}
+
+/// What a view's own table says, as the flag takes it.
+fn of_view(offset: usize, view: &str, table: &DeTable<'_>) -> Result<String, Mistake> {
+    if view.is_empty() || view.contains(',') {
+        let what = format!("`{VIEWS}.{view}`: no view of such a name can be settled");
+        return Err((offset, what).into());
+    }
+    let mut mode = None;
+    for (key, value) in table {
+        let (offset, name) = (key.span().start, key.get_ref());
+        let key = format!("{VIEWS}.{view}.{name}");
+        if *name != MODE {
+            return Err(Mistake {
+                offset,
+                what: format!("there is no setting `{key}`"),
+                hint: Some(format!("a view's table has one, `{MODE}`")),
+            });
+        }
+        let text = text_of(offset, &key, value)?;
+        mode_of(&text).map_err(|what| (offset, format!("`{key}`: {what}")))?;
+        mode = Some(text);
+    }
+    let Some(mode) = mode else {
+        let what = format!("`{VIEWS}.{view}` lacks the setting `{MODE}`");
+        return Err((offset, what).into());
+    };
+    Ok(format!("{view}={mode}"))
+}
+
+fn of_all_views(
     offset: usize,
     name: &str,
     value: &Spanned<DeValue<'_>>,
@@ -233,6 +288,7 @@ mod tests {
     use std::ffi::OsString;
 
     use clap::CommandFactory;
+    use metashrew_runtime::ViewMode;
 
     use super::*;
     use crate::cli::parse::parse_from;
@@ -263,6 +319,8 @@ mod tests {
             "cache" => "\"64MiB\"",
             "durability" => "\"buffered\"",
             "view_scope" => "\"shared\"",
+            "view_check" => "\"enforce\"",
+            "view_modes" => "\"a=fresh,b=stateful\"",
             "height_compat" => "\"next\"",
             "on_halt" => "\"exit\"",
             "network" => "\"regtest\"",
@@ -305,6 +363,34 @@ mod tests {
         let flags = start(lines, &["--confirmations", "5", "--view-queue", "2"]).unwrap();
         assert_eq!((flags.confirmations, flags.views.view_queue), (5, 2));
         assert_eq!(flags.serving.port, Some(9));
+    }
+
+    #[test]
+    fn views_have_tables_of_their_own_beside_the_settings_of_all() {
+        let lines = "blocks = \"b\"\n[views]\nqueue = 5\n[views.balance]\nmode = \"fresh\"\n\
+                     [views.\"a=b.c\"]\nmode = \"stateful\"\n";
+        let modes = |flags: &[&str]| {
+            let views = start(lines, flags).unwrap().views;
+            assert_eq!(views.view_queue, 5);
+            let modes = views.view_modes.iter();
+            let modes = modes.map(|settled| (settled.view.clone(), settled.mode));
+            modes.collect::<Vec<_>>()
+        };
+        let settled = |view: &str, mode| (view.to_owned(), mode);
+        let (fresh, stateful) = (ViewMode::Fresh, ViewMode::Stateful);
+        let of_file = [settled("a=b.c", stateful), settled("balance", fresh)];
+        assert_eq!(modes(&[]), of_file);
+        let flags = [
+            "--view-mode",
+            "x=fresh,y=stateful",
+            "--view-mode",
+            "z=fresh",
+        ];
+        let of_flags = [("x", fresh), ("y", stateful), ("z", fresh)];
+        assert_eq!(
+            modes(&flags),
+            of_flags.map(|(view, mode)| settled(view, mode))
+        );
     }
 
     #[test]
@@ -359,6 +445,27 @@ mod tests {
         check(
             "[views]\nscope = \"none\"",
             "line 4 of `FILE`: `views.scope`: ",
+        );
+        check(
+            "[views.balance]\nmode = \"frehs\"",
+            "line 4 of `FILE`: `views.balance.mode`: `frehs` is not one of its values: fresh, \
+             stateful; did you mean `fresh`?",
+        );
+        check(
+            "[views.balance]\nqueue = 1",
+            "line 4 of `FILE`: there is no setting `views.balance.queue`",
+        );
+        check(
+            "[views.balance]",
+            "line 3 of `FILE`: `views.balance` lacks the setting `mode`",
+        );
+        check(
+            "[views.\"a,b\"]\nmode = \"fresh\"",
+            "line 3 of `FILE`: `views.a,b`: no view of such a name can be settled",
+        );
+        check(
+            "view-mode = \"balance\"",
+            "line 3 of `FILE`: `view-mode`: expected a view and how it runs",
         );
         check("port = = 1", "line 3 of `FILE`: ");
         check("", "either --rpc-url or --blocks is needed");

@@ -4,14 +4,15 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, ValueEnum, value_parser};
-use metashrew_runtime::Scope;
+use clap::{ArgAction, Args, ValueEnum, value_parser};
+use metashrew_runtime::{Scope, ViewCheck};
 use metashrew_server::{AllowedHosts, Cors, HeightCompat};
 use metashrew_store::Durability;
 use metashrew_sync::{Auth, Network};
 
 use super::Cache;
 use super::values::{self, Host, Listen, Scouts};
+use super::view_mode::SettledView;
 use crate::memory::Memory;
 use crate::size::Size;
 
@@ -472,6 +473,30 @@ pub(crate) struct Views {
         default_value = "auto"
     )]
     pub(crate) view_scope: Scope,
+
+    /// What to do about a view that answers from what earlier calls left in its memory, where a
+    /// fresh instance answers otherwise; some calls are run again to find such views
+    #[arg(
+        long,
+        value_name = "WHAT",
+        env = "METASHREW_VIEW_CHECK",
+        value_parser = values::view_check(),
+        default_value = "warn"
+    )]
+    pub(crate) view_check: ViewCheck,
+
+    /// Settles how one view runs: `fresh`, each call on an instance of its own, or `stateful`, on
+    /// instances that persist; it is not checked then [default: none is settled]
+    ///
+    /// May be given several times, or with several views separated by commas.
+    #[arg(
+        long = "view-mode",
+        value_name = "VIEW=MODE",
+        env = "METASHREW_VIEW_MODE",
+        value_delimiter = ',',
+        action = ArgAction::Append
+    )]
+    pub(crate) view_modes: Vec<SettledView>,
 
     /// How long a view may run, in milliseconds
     #[arg(

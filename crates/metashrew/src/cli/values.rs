@@ -12,7 +12,7 @@ use clap::builder::{
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
-use metashrew_runtime::Scope;
+use metashrew_runtime::{Scope, ViewCheck};
 use metashrew_server::HeightCompat;
 use metashrew_store::{BlockId, Durability, ParseBlockIdError, without_hex_prefix};
 use metashrew_sync::{Auth, CoreSettings, Network, check_endpoint};
@@ -80,6 +80,22 @@ pub(super) fn view_scope() -> impl TypedValueParser<Value = Scope> {
             "shared",
             Scope::Shared,
             "An instance answers for every block",
+        ),
+    ])
+}
+
+pub(super) fn view_check() -> impl TypedValueParser<Value = ViewCheck> {
+    one_of([
+        ("off", ViewCheck::Off, "Nothing; no call is run again"),
+        (
+            "warn",
+            ViewCheck::Warn,
+            "Name it, once; it goes on as it is",
+        ),
+        (
+            "enforce",
+            ViewCheck::Enforce,
+            "Name it, once, and answer as the fresh instance does from then on",
         ),
     ])
 }

@@ -5,6 +5,7 @@ use metashrew_runtime::PreparedGuest;
 
 use super::database;
 use crate::cli::{Start, usage_error};
+use crate::nearest::nearest;
 use crate::size::Size;
 
 /// Compiles the guest and says which it is. Fails if it cannot index, or none of its
@@ -18,6 +19,7 @@ pub(super) fn prepare(args: &Start) -> Result<PreparedGuest> {
     check_memory(args, guest.initial_memory())?;
     let sha256 = hex::encode(guest.sha256());
     tracing::info!(file = %path, %sha256, "the guest is compiled");
+    tell_unknown_views(args, &guest);
     let unknown = guest.unknown_imports();
     if !unknown.is_empty() {
         let unknown = unknown.join(", ");
@@ -26,6 +28,22 @@ pub(super) fn prepare(args: &Start) -> Result<PreparedGuest> {
         );
     }
     Ok(guest)
+}
+
+/// Says which views are settled that the guest does not have.
+fn tell_unknown_views(args: &Start, guest: &PreparedGuest) {
+    let views = guest.views();
+    for settled in &args.views.view_modes {
+        let view = settled.view.as_str();
+        if views.contains(&view) {
+            continue;
+        }
+        let meant = nearest(view, views.iter().copied());
+        let meant = meant.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+        tracing::warn!(
+            "how the view `{view}` runs is settled, and the guest has no such view{meant}"
+        );
+    }
 }
 
 /// An instance that may not have its first memory cannot be made.

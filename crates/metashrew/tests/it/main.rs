@@ -41,3 +41,4 @@ mod start;
 mod status;
 mod usage;
 mod view;
+mod view_checks;
