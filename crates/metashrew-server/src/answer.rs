@@ -12,14 +12,20 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use serde::Serialize;
 
+use crate::parallel::Size;
+
 /// Bytes that become hex at once: what a socket takes in one go, about, is twice as much.
 const PIECE: usize = 32 * 1024;
+
+/// Bytes of text in one part: as many as a piece has in hex. HTTP takes a part whole, and
+/// what it has taken is no longer counted.
+const TEXT: usize = 2 * PIECE;
 
 /// JSON, or a part of it.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     parts: VecDeque<Part>,
-    /// What stands after all parts.
+    /// What stands after all parts, [`TEXT`] at most.
     text: Vec<u8>,
     /// Bytes of all JSON.
     length: usize,
@@ -60,16 +66,32 @@ impl Answer {
         self.length
     }
 
+    pub(crate) fn size(&self) -> Size {
+        Size {
+            length: self.len(),
+            held: self.held(),
+        }
+    }
+
     pub(crate) fn push(&mut self, text: &str) {
-        self.text.extend_from_slice(text.as_bytes());
-        self.length += text.len();
+        self.extend(text.as_bytes());
     }
 
     pub(crate) fn push_json(&mut self, value: &impl Serialize) {
-        let before = self.text.len();
-        serde_json::to_writer(&mut self.text, value)
-            .expect("what is answered has only texts as keys, and memory takes what is written");
-        self.length += self.text.len() - before;
+        self.extend(&json_of(value));
+    }
+
+    fn extend(&mut self, mut text: &[u8]) {
+        self.length += text.len();
+        while !text.is_empty() {
+            if self.text.len() >= TEXT {
+                self.seal();
+            }
+            let room = TEXT.saturating_sub(self.text.len());
+            let (now, later) = text.split_at(room.min(text.len()));
+            self.text.extend_from_slice(now);
+            text = later;
+        }
     }
 
     /// A text of `0x` and the bytes in hex.
@@ -77,6 +99,9 @@ impl Answer {
         self.push("\"0x");
         self.length += 2 * bytes.len();
         if bytes.len() <= PIECE {
+            if self.text.len() + 2 * bytes.len() > TEXT {
+                self.seal();
+            }
             let before = self.text.len();
             self.text.resize(before + 2 * bytes.len(), 0);
             encode(&bytes, self.text.get_mut(before..).unwrap_or_default());
@@ -89,22 +114,22 @@ impl Answer {
 
     /// The members of `value`, an object, and its end: those before are written already.
     pub(crate) fn push_members(&mut self, value: &impl Serialize) {
-        let before = self.text.len();
-        self.push_json(value);
-        if let Some(brace) = self.text.get_mut(before) {
+        let mut members = json_of(value);
+        if let Some(brace) = members.first_mut() {
             *brace = b',';
         }
+        self.extend(&members);
     }
 
     pub(crate) fn append(&mut self, other: Self) {
         if other.parts.is_empty() {
-            self.text.extend_from_slice(&other.text);
+            self.extend(&other.text);
         } else {
             self.seal();
             self.parts.extend(other.parts);
             self.text = other.text;
+            self.length += other.length;
         }
-        self.length += other.length;
     }
 
     /// An array of `answers`.
@@ -123,7 +148,8 @@ impl Answer {
     /// Has a part end here.
     fn seal(&mut self) {
         if !self.text.is_empty() {
-            let text = mem::take(&mut self.text);
+            let mut text = mem::take(&mut self.text);
+            text.shrink_to_fit();
             self.parts.push_back(Part::Text(text.into()));
         }
     }
@@ -156,6 +182,10 @@ impl Answer {
         }
         written
     }
+}
+
+fn json_of(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("what is answered has only texts as keys")
 }
 
 fn encode(bytes: &[u8], digits: &mut [u8]) {
@@ -210,6 +240,33 @@ mod tests {
         assert!(answer.held() < 41 * PIECE, "{}", answer.held());
         let (small, _) = hex_of(40);
         assert!(small.parts.is_empty());
+    }
+
+    #[test]
+    fn long_text_is_sent_in_pieces_too() {
+        let text = "x".repeat(5 * TEXT + 7);
+        let member = "y".repeat(PIECE - 1);
+        let mut object = Answer::text("{\"long\":");
+        object.push(&format!("\"{text}\""));
+        object.push_members(&json!({ "short": 7 }));
+        let mut answer = Answer::array((0..9).map(|_| Answer::json(&member)));
+        answer.append(object);
+        let all: String = std::iter::repeat_n(format!("\"{member}\""), 9)
+            .collect::<Vec<_>>()
+            .join(",");
+        let expect = format!("[{all}]{{\"long\":\"{text}\",\"short\":7}}");
+        assert_eq!(answer.len(), expect.len());
+        assert!(
+            answer.held() <= expect.len() + 2 * TEXT,
+            "{}",
+            answer.held()
+        );
+        let mut written = Vec::new();
+        while let Some(piece) = answer.next_piece() {
+            assert!(piece.len() <= TEXT, "{}", piece.len());
+            written.extend_from_slice(&piece);
+        }
+        assert!(written == expect.as_bytes());
     }
 
     #[test]

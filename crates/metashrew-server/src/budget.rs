@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -92,7 +92,8 @@ impl Waiting {
 }
 
 /// There is no room for what a request or its answer takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("requests and answers hold the {limit} bytes that they may have together: try again")]
 pub(crate) struct NoRoom {
     /// Bytes that all may have together.
     pub(crate) limit: usize,
@@ -122,7 +123,7 @@ impl Budget {
         Lease {
             budget: Arc::clone(self),
             number: self.next.fetch_add(1, Ordering::Relaxed),
-            bytes: AtomicUsize::new(0),
+            bytes: Mutex::new(0),
             connection: Arc::clone(connection),
         }
     }
@@ -233,8 +234,9 @@ impl State {
 pub(crate) struct Lease {
     budget: Arc<Budget>,
     number: u64,
-    /// Bytes held, those that need no room included.
-    bytes: AtomicUsize,
+    /// Bytes held, those that need no room included. Calls of a batch add to them side by
+    /// side. Locked before the budget.
+    bytes: Mutex<usize>,
     connection: Arc<Connection>,
 }
 
@@ -247,7 +249,7 @@ impl Lease {
     /// Holds so many bytes more, which are to come. Waits until there is room, for as long
     /// as the budget has requests wait.
     pub(crate) async fn grow(&self, bytes: usize, rank: Rank) -> Result<(), NoRoom> {
-        let held = self.bytes.load(Ordering::Relaxed);
+        let held = *self.bytes.lock();
         let after = held.saturating_add(bytes);
         let wanted = counted(after) - counted(held);
         let place = (rank, self.number);
@@ -257,7 +259,7 @@ impl Lease {
             }
             self.wait_for(place, wanted).await?;
         }
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        *self.bytes.lock() += bytes;
         Ok(())
     }
 
@@ -265,29 +267,30 @@ impl Lease {
     /// there is no room, transfers that have stalled and bodies that wait for room are given
     /// up for it; what they hold is given back a moment later.
     pub(crate) fn charge(&self, bytes: usize) -> Result<(), NoRoom> {
-        let held = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let wanted = counted(held + bytes) - counted(held);
+        let mut held = self.bytes.lock();
+        let sum = held.saturating_add(bytes);
+        let wanted = counted(sum) - counted(*held);
         if wanted == 0 {
+            *held = sum;
             return Ok(());
         }
         let mut state = self.budget.state.lock();
         let after = state.used.saturating_add(wanted);
         let over = after.saturating_sub(self.budget.limit);
         if over > 0 && state.make_room(over) < over {
-            drop(state);
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(self.no_room());
         }
         state.take(self, wanted, usize::MAX);
+        *held = sum;
         Ok(())
     }
 
     /// Gives so many bytes back, all it has at most.
     pub(crate) fn release(&self, bytes: usize) {
-        let held = self.bytes.load(Ordering::Relaxed);
-        let bytes = bytes.min(held);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        let freed = counted(held) - counted(held - bytes);
+        let mut held = self.bytes.lock();
+        let after = held.saturating_sub(bytes);
+        let freed = counted(*held) - counted(after);
+        *held = after;
         if freed > 0 {
             self.give_back(freed);
         }
@@ -295,7 +298,7 @@ impl Lease {
 
     /// Holds exactly so many bytes from now on, which are in memory already.
     pub(crate) fn settle(&self, bytes: usize) -> Result<(), NoRoom> {
-        let held = self.bytes.load(Ordering::Relaxed);
+        let held = *self.bytes.lock();
         if bytes > held {
             self.charge(bytes - held)
         } else {
@@ -351,6 +354,39 @@ impl Lease {
             }
         }
         state.wake_first();
+    }
+}
+
+/// What parts of an answer hold until they are put together; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    lease: Arc<Lease>,
+    bytes: usize,
+}
+
+impl Parts {
+    pub(crate) fn new(lease: &Arc<Lease>) -> Self {
+        Self {
+            lease: Arc::clone(lease),
+            bytes: 0,
+        }
+    }
+
+    /// One more is there, of so many bytes.
+    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        self.lease.charge(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    pub(crate) fn give_back(&mut self) {
+        self.lease.release(std::mem::take(&mut self.bytes));
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 

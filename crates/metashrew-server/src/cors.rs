@@ -114,8 +114,14 @@ fn is_local(origin: &HeaderValue) -> bool {
     is_web
         && ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| {
             host.strip_prefix(local)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+                .is_some_and(|rest| rest.is_empty() || is_port(rest))
         })
+}
+
+/// Whether it is a port with its colon.
+fn is_port(text: &str) -> bool {
+    let digits = text.strip_prefix(':').unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -178,5 +184,7 @@ mod tests {
         check("null", false);
         check("http://localhost.example.org", false);
         check("http://127.0.0.100", false);
+        check("http://localhost:3@example.org", false);
+        check("http://localhost:", false);
     }
 }

@@ -11,6 +11,8 @@ use metashrew_store::ResolveError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::parallel::Stopped;
+use crate::refusal::Refusal;
 use crate::wire;
 
 // Those of the JSON-RPC 2.0 specification.
@@ -283,6 +285,14 @@ pub(crate) fn batch_answer_too_long(limit: usize) -> RpcError {
         format!("the answers are longer than the limit of {limit} bytes together"),
         json!({ "kind": "batch_answer_too_long", "limit": limit }),
     )
+}
+
+/// A batch or a multicall whose calls were not all answered.
+pub(crate) fn of_stopped(stopped: Stopped, max_length: usize) -> RpcError {
+    match stopped {
+        Stopped::TooLong => batch_answer_too_long(max_length),
+        Stopped::NoRoom(none) => Refusal::from(none).error(),
+    }
 }
 
 /// An answer that is longer than an answer may be.

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER,
+    TRANSFER_ENCODING,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -130,7 +131,7 @@ impl Shared {
             let unread = !body.is_end_stream();
             return self.refuse(refusal, connection, unread);
         }
-        let lease = self.budget.lease(connection);
+        let lease = Arc::new(self.budget.lease(connection));
         let body = match self.bodies.receive(body, &lease, connection).await {
             Ok(body) => body,
             Err(refusal) => return self.refuse(refusal, connection, true),
@@ -140,13 +141,13 @@ impl Shared {
         answer.unwrap_or_else(|refusal| self.refuse(refusal, connection, false))
     }
 
-    async fn answer(&self, body: Bytes, lease: Lease) -> Result<Answered, Refusal> {
+    async fn answer(&self, body: Bytes, lease: Arc<Lease>) -> Result<Answered, Refusal> {
         let Ok(_permit) = self.permits.try_acquire() else {
             let limit = self.max_requests;
             let message = format!("{limit} requests are under way, as many as may be: try again");
             return Err(Refusal::new(Reason::TooMany, message).with("limit", limit));
         };
-        let Some(answer) = self.rpc.answer(body).await else {
+        let Some(answer) = self.rpc.answer(body, &lease).await else {
             let mut response = Response::new(Empty::new().boxed_unsync());
             *response.status_mut() = StatusCode::NO_CONTENT;
             return Ok(response);
@@ -196,6 +197,17 @@ fn check(head: &Parts) -> Result<(), Refusal> {
     let is_plain = |encoding: &HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"identity");
     if !head.headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
         let message = "compressed requests are not taken: send it without content-encoding";
+        return Err(Refusal::new(Reason::ContentType, message));
+    }
+    // HTTP has joined its chunks by then, but a coding below them is as good as the above.
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if !head
+        .headers
+        .get_all(TRANSFER_ENCODING)
+        .iter()
+        .all(is_chunked)
+    {
+        let message = "compressed requests are not taken: no transfer-encoding but `chunked` is";
         return Err(Refusal::new(Reason::ContentType, message));
     }
     Ok(())

@@ -1,10 +1,13 @@
 //! The methods without a transport, for fuzzers and tests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use metashrew_runtime::MetashrewRuntime;
 
+use crate::budget::{Budget, Lease};
+use crate::connections::Connection;
 use crate::options::ServerOptions;
 use crate::requests::RequestCounts;
 use crate::rpc::Rpc;
@@ -12,7 +15,11 @@ use crate::telemetry::{Telemetry, Transport};
 
 /// What a [`Server`](crate::Server) of the same options answers, without HTTP.
 #[derive(Clone)]
-pub struct InProcess(Rpc);
+pub struct InProcess {
+    rpc: Rpc,
+    /// Without a limit.
+    lease: Arc<Lease>,
+}
 
 impl InProcess {
     /// Over a runtime.
@@ -25,13 +32,17 @@ impl InProcess {
             Arc::clone(&requests),
             Transport::new(options),
         ));
-        Self(Rpc::new(runtime, telemetry, requests, options))
+        let budget = Arc::new(Budget::new(usize::MAX, Duration::ZERO));
+        Self {
+            rpc: Rpc::new(runtime, telemetry, requests, options),
+            lease: Arc::new(budget.lease(&Arc::new(Connection::new()))),
+        }
     }
 
     /// The answer to a request's body; none if it is nothing but notifications. Needs a
     /// tokio runtime.
     pub async fn answer(&self, body: Bytes) -> Option<Vec<u8>> {
-        let answer = self.0.answer(body).await;
+        let answer = self.rpc.answer(body, &self.lease).await;
         answer.map(crate::answer::Answer::into_bytes)
     }
 }

@@ -126,11 +126,8 @@ impl Refusal {
 }
 
 impl From<NoRoom> for Refusal {
-    fn from(NoRoom { limit }: NoRoom) -> Self {
-        let message = format!(
-            "requests and answers hold the {limit} bytes that they may have together: try again"
-        );
-        Self::new(Reason::NoRoom, message).with("limit", limit)
+    fn from(none: NoRoom) -> Self {
+        Self::new(Reason::NoRoom, none.to_string()).with("limit", none.limit)
     }
 }
 

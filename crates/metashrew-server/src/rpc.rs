@@ -8,11 +8,12 @@ use futures_util::FutureExt;
 use metashrew_runtime::{Chain, MetashrewRuntime};
 
 use crate::answer::Answer;
+use crate::budget::Lease;
 use crate::fault::{self, RpcError};
 use crate::method::{Call, Context};
 use crate::offload::Offload;
 use crate::options::ServerOptions;
-use crate::parallel::{self, Bounds, TooLong};
+use crate::parallel::{self, Bounds, Stopped};
 use crate::request::{Entry, Id, Request};
 use crate::requests::RequestCounts;
 use crate::telemetry::Telemetry;
@@ -48,9 +49,9 @@ impl Rpc {
         }
     }
 
-    /// The answer to a request; none if it is nothing but notifications. Dropping the
-    /// future ends the views under way.
-    pub(crate) async fn answer(&self, body: Bytes) -> Option<Answer> {
+    /// The answer to a request; none if it is nothing but notifications. Its `lease` holds the
+    /// parts of an answer until all are there. Dropping the future ends the views under way.
+    pub(crate) async fn answer(&self, body: Bytes, lease: &Arc<Lease>) -> Option<Answer> {
         let (length, max_batch) = (body.len(), self.context.max_batch);
         let read = move || {
             Request::parse(&body, max_batch, |method, params| {
@@ -59,8 +60,8 @@ impl Rpc {
         };
         match self.context.offload.run(length, read).await {
             Err(error) | Ok(Request::Refused(error)) => Some(self.refusal(error)),
-            Ok(Request::One(entry)) => self.entry(entry, None).await,
-            Ok(Request::Batch(entries)) => self.batch(entries).await,
+            Ok(Request::One(entry)) => self.entry(entry, None, lease).await,
+            Ok(Request::Batch(entries)) => self.batch(entries, lease).await,
         }
     }
 
@@ -70,32 +71,38 @@ impl Rpc {
     }
 
     /// The answer to one call, if it gets any. A panic is an error of this call alone.
-    async fn entry(&self, entry: Entry<Call>, batch: Option<&Chain>) -> Option<Answer> {
+    async fn entry(
+        &self,
+        entry: Entry<Call>,
+        batch: Option<&Chain>,
+        lease: &Arc<Lease>,
+    ) -> Option<Answer> {
         let (id, call) = match entry {
             Entry::Notification => return None,
             Entry::Invalid { id } => return Some(self.written(&id, Err(RpcError::INVALID))),
             Entry::Call { id, call } => (id, call),
         };
         self.requests.count(call.method());
-        let answer = AssertUnwindSafe(call.answer(&self.context, batch));
+        let answer = AssertUnwindSafe(call.answer(&self.context, batch, lease));
         let answer = answer.catch_unwind().await;
         Some(self.written(&id, answer.unwrap_or(Err(RpcError::INTERNAL))))
     }
 
     /// The answers to a batch, all on one moment of the chain, in the order of its calls.
-    async fn batch(&self, mut entries: Vec<Entry<Call>>) -> Option<Answer> {
+    async fn batch(&self, mut entries: Vec<Entry<Call>>, lease: &Arc<Lease>) -> Option<Answer> {
         entries.retain(|entry| !matches!(entry, Entry::Notification));
         if entries.is_empty() {
             return None;
         }
         let chain = self.context.runtime.chain();
-        let rpc = self.clone();
-        let answers = parallel::run(entries, self.context.bounds, move |entry| {
-            let (rpc, chain) = (rpc.clone(), chain.clone());
+        let (rpc, under) = (self.clone(), Arc::clone(lease));
+        let answers = parallel::run(entries, self.context.bounds, lease, move |entry| {
+            let (rpc, chain, lease) = (rpc.clone(), chain.clone(), Arc::clone(&under));
             async move {
-                let answer = rpc.entry(entry, Some(&chain)).await.unwrap_or_default();
-                let length = answer.len();
-                (answer, length)
+                let answer = rpc.entry(entry, Some(&chain), &lease).await;
+                let answer = answer.unwrap_or_default();
+                let size = answer.size();
+                (answer, size)
             }
         });
         let limit = self.context.bounds.max_length;
@@ -103,10 +110,12 @@ impl Rpc {
             let internal = || self.refusal(RpcError::INTERNAL);
             let answers = answers.into_iter();
             let joined = Answer::array(answers.map(|answer| answer.unwrap_or_else(internal)));
-            (joined.len() <= limit).then_some(joined).ok_or(TooLong)
+            (joined.len() <= limit)
+                .then_some(joined)
+                .ok_or(Stopped::TooLong)
         });
-        let too_long = |TooLong| self.refusal(fault::batch_answer_too_long(limit));
-        Some(joined.unwrap_or_else(too_long))
+        let stopped = |stopped| self.refusal(fault::of_stopped(stopped, limit));
+        Some(joined.unwrap_or_else(stopped))
     }
 
     fn written(&self, id: &Id, outcome: Result<Answer, RpcError>) -> Answer {

@@ -13,6 +13,7 @@ use super::Context;
 use super::anchor::{Anchor, Session};
 use super::options::{CallOptions, OF_ENTRY, OF_VIEW};
 use crate::answer::Answer;
+use crate::budget::Lease;
 use crate::fault::{self, RpcError};
 use crate::params::{Arguments, invalid};
 use crate::{listed, parallel};
@@ -45,6 +46,7 @@ impl Params {
         self,
         context: &Arc<Context>,
         batch: Option<&Chain>,
+        lease: &Arc<Lease>,
     ) -> Result<Answer, RpcError> {
         // If the block cannot be answered for, no call could be.
         let stands_on = self.look_up(&context.chain(batch)).await;
@@ -52,16 +54,16 @@ impl Params {
         let anchor = (self.options.anchor).then(|| Anchor::of_context(&stands_on, context));
         let bounds = context.bounds;
         let context = Arc::clone(context);
-        let outcomes = parallel::run(self.calls, bounds, move |call| {
+        let outcomes = parallel::run(self.calls, bounds, lease, move |call| {
             let (context, stands_on) = (Arc::clone(&context), Arc::clone(&stands_on));
             async move {
                 let outcome = call.answer(&context, &stands_on).await;
-                let length = outcome.len();
-                (outcome, length)
+                let size = outcome.size();
+                (outcome, size)
             }
         });
-        let too_long = |parallel::TooLong| fault::batch_answer_too_long(bounds.max_length);
-        let outcomes = outcomes.await.map_err(too_long)?.into_iter();
+        let stopped = |stopped| fault::of_stopped(stopped, bounds.max_length);
+        let outcomes = outcomes.await.map_err(stopped)?.into_iter();
         let panicked = || failed(&RpcError::INTERNAL);
         let outcomes = Answer::array(outcomes.map(|outcome| outcome.unwrap_or_else(panicked)));
         let answer = match anchor {

@@ -166,6 +166,13 @@ fn what_is_compressed_is_refused_with_what_would_be_taken() {
     assert_eq!(status(&head), 415);
     assert!(head.contains("accept-encoding: identity"), "{head}");
     assert!(body.contains("content-encoding"), "{body}");
+    let mut stream = connect(&served);
+    let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                transfer-encoding: gzip, chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(b"0\r\n\r\n").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(status(&read_answer(&mut stream).0), 415);
     let headers = [
         ("content-type", "application/json"),
         ("content-encoding", "identity"),
