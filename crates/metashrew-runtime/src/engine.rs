@@ -67,9 +67,12 @@ pub(crate) fn viewing(
     // What stays mapped is meant for all tables of an instance.
     let table_keep_resident = sizes.table_keep_resident / tables as usize / PAGE * PAGE;
     build(cache, |config, pool| {
-        config.epoch_interruption(true);
+        // A deep call's stack goes with its instance: kept, as many as there are would take what
+        // the budget does not count.
+        config.epoch_interruption(true).async_stack_zeroing(true);
         pool.linear_memory_keep_resident(sizes.keep_resident)
-            .table_keep_resident(table_keep_resident);
+            .table_keep_resident(table_keep_resident)
+            .async_stack_keep_resident(sizes.stack_keep_resident);
         slots(pool, sizes.slots.saturating_add(scouts), tables);
     })
 }

@@ -20,6 +20,9 @@ const MAX_KEEP_RESIDENT: usize = 1024 * 1024;
 /// The same for tables: a guest's functions fit.
 const MAX_TABLE_KEEP_RESIDENT: usize = 16 * 1024;
 
+/// The same for stacks: short calls and what the host does for them fit.
+const MAX_STACK_KEEP_RESIDENT: usize = 16 * 1024;
+
 /// The part of the budget that may stay mapped in dropped instances' slots.
 const RESIDENT_PART: usize = 16;
 
@@ -42,6 +45,8 @@ pub(crate) struct Sizes {
     pub(crate) keep_resident: usize,
     /// What stays mapped of its table.
     pub(crate) table_keep_resident: usize,
+    /// What stays mapped of a stack without an instance.
+    pub(crate) stack_keep_resident: usize,
     /// What all instances may have together, so that the budget holds what stays mapped
     /// as well.
     pub(crate) all_instances: usize,
@@ -73,9 +78,11 @@ impl Sizes {
             .saturating_add(checks);
         let resident = options.memory_budget / RESIDENT_PART / slots;
         let pages = |bytes: usize| bytes / PAGE * PAGE;
+        let stack_keep_resident = pages(resident / 4).min(MAX_STACK_KEEP_RESIDENT);
         let table_keep_resident = pages(resident / 4).min(MAX_TABLE_KEEP_RESIDENT);
-        let keep_resident = pages(resident - table_keep_resident).min(MAX_KEEP_RESIDENT);
-        let mapped = (keep_resident + table_keep_resident) * slots;
+        let others = stack_keep_resident + table_keep_resident;
+        let keep_resident = pages(resident - others).min(MAX_KEEP_RESIDENT);
+        let mapped = (keep_resident + others) * slots;
         let all_instances = options.memory_budget - mapped;
         let for_small = all_instances / SMALL_PART;
         let one_instance = options.max_instance_memory.min(all_instances - for_small);
@@ -86,6 +93,7 @@ impl Sizes {
             slots: u32::try_from(slots).unwrap_or(u32::MAX),
             keep_resident,
             table_keep_resident,
+            stack_keep_resident,
             all_instances,
             for_small,
             one_instance,
@@ -122,7 +130,7 @@ impl Sizes {
 
     /// What stays mapped in the slots of so many more instances, in bytes.
     pub(crate) fn mapped_by(&self, instances: usize) -> usize {
-        let each = self.keep_resident + self.table_keep_resident;
+        let each = self.keep_resident + self.table_keep_resident + self.stack_keep_resident;
         each.saturating_mul(instances)
     }
 }
@@ -152,8 +160,7 @@ mod tests {
                 ..ViewOptions::default()
             };
             let sizes = Sizes::on(&options, number(count));
-            let mapped =
-                (sizes.keep_resident + sizes.table_keep_resident) * sizes.slots as usize;
+            let mapped = sizes.mapped_by(sizes.slots as usize);
             prop_assert_eq!(mapped + sizes.all_instances, memory_budget);
             prop_assert!(mapped <= memory_budget / RESIDENT_PART);
             prop_assert!(sizes.one_instance <= sizes.all_instances);

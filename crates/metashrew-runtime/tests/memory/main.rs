@@ -225,8 +225,47 @@ fn large_calls_that_are_not_kept() {
     assert_eq!(runtime.view_stats().errors.total(), 0);
 }
 
+/// What deep calls took of their stacks goes with their instances.
+fn stacks() {
+    const BUDGET: usize = 64 * MIB;
+    const SESSIONS: usize = 64;
+    let before = resident();
+    let deep = guests::from_wat(
+        r#"(module
+             (import "env" "__flush" (func $flush (param i32)))
+             (memory (export "memory") 1)
+             (func $down (param i32) (result i32)
+               (if (i32.eqz (local.get 0)) (then (return (i32.const 0))))
+               (i32.add (i32.const 1) (call $down (i32.sub (local.get 0) (i32.const 1)))))
+             (func (export "_start") (call $flush (i32.const 8)))
+             (func (export "deep") (result i32)
+               (i32.sub (call $down (i32.const 40000)) (i32.const 39984))))"#,
+    );
+    let runtime = runtime(
+        &deep,
+        ViewOptions {
+            memory_budget: BUDGET,
+            ..ViewOptions::default()
+        },
+    );
+    for session in 0..SESSIONS {
+        let call = ViewCall {
+            route: Route::Session(&session.to_string()),
+            ..ViewCall::new("deep", b"")
+        };
+        runtime.call_sync(call).unwrap();
+    }
+    assert_eq!(runtime.view_stats().idle, SESSIONS);
+    let taken = resident().saturating_sub(before) / SESSIONS;
+    assert!(taken >= MIB, "{taken} bytes are taken by each");
+    runtime.disable_stateful_views();
+    let left = resident().saturating_sub(before);
+    assert!(left <= BUDGET / 16 + BESIDE, "{left} bytes stay");
+}
+
 #[test]
 fn the_process_stays_within_the_budget_and_no_call_fails() {
+    stacks();
     large_calls_that_are_not_kept();
     check(1024 * MIB, 2, 1, 100_000);
     check(64 * MIB, 2, 1, 4_000);
