@@ -71,6 +71,18 @@ impl Start {
         self.has_failed.store(failure.is_some(), Ordering::Relaxed);
         *noted = failure;
     }
+
+    /// If they are off for such a reason, `enable`s them. Nobody turns them off meanwhile: who
+    /// does notes that first.
+    fn make_good(&self, enable: impl FnOnce()) -> bool {
+        let mut noted = self.failure.lock();
+        let is_off = noted.take().is_some();
+        if is_off {
+            self.has_failed.store(false, Ordering::Relaxed);
+            enable();
+        }
+        is_off
+    }
 }
 
 /// What a call asks, and what it stands on.
@@ -225,9 +237,9 @@ impl ViewEngine {
         if !self.start.has_failed.load(Ordering::Relaxed) || self.least > self.limit_of_kept() {
             return;
         }
-        self.start.note(None);
-        self.pool.enable();
-        tracing::info!("stateful views enabled: an instance could be made at last");
+        if self.start.make_good(|| self.pool.enable()) {
+            tracing::info!("stateful views enabled: an instance could be made at last");
+        }
     }
 
     /// Makes calls run on fresh instances from now on. Calls under way end as

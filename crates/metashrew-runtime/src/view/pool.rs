@@ -5,6 +5,9 @@
 //! there, before anything new is made. What is taken out of a shard and not dropped yet still
 //! takes memory, and is counted until it is gone.
 
+mod eviction;
+mod leaving;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -12,7 +15,7 @@ use std::thread;
 use metashrew_store::Height;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::budget::{Account, Budget, Slot};
+use super::budget::{Account, Budget};
 use super::key::{Moment, Pin, PinnedTo, Wanted};
 use super::lease::Lease;
 use super::per_view::PerView;
@@ -20,12 +23,8 @@ use super::queue::{Full, Queue};
 use super::shard::{Idle, Shard};
 use super::stats::{CallKind, DropReason, Tally};
 use crate::clock;
-use crate::error::ViewError;
 use crate::ticker::Ticking;
-
-/// So many instances at most are dropped by the call that finds them dead; more are left to
-/// a thread of their own.
-const DROPPED_AT_ONCE: usize = 2;
+use leaving::Leaving;
 
 /// What a pool holds.
 pub(crate) trait Pooled: Send + 'static {
@@ -76,15 +75,6 @@ struct Seen {
     changing: Mutex<()>,
 }
 
-/// What is out of the shards and not dropped yet.
-#[derive(Debug)]
-struct Leaving<T> {
-    count: AtomicUsize,
-    bytes: AtomicUsize,
-    /// Of these, what nobody has begun to drop.
-    dead: Mutex<Vec<T>>,
-}
-
 /// The number of the calling thread.
 fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -118,11 +108,7 @@ impl<T: Pooled> Pool<T> {
             budget,
             enabled: AtomicBool::new(false),
             seen: Seen::default(),
-            leaving: Leaving {
-                count: AtomicUsize::new(0),
-                bytes: AtomicUsize::new(0),
-                dead: Mutex::default(),
-            },
+            leaving: Leaving::default(),
             ticking,
         })
     }
@@ -315,163 +301,9 @@ impl<T: Pooled> Pool<T> {
         self.enabled.store(false, Ordering::Relaxed);
         self.drain(DropReason::Disabled, |_| true);
         self.bury();
-        while self.leaving.count.load(Ordering::SeqCst) > 0 {
+        while self.leaving.is_any() {
             thread::yield_now();
         }
-    }
-
-    fn drain(&self, reason: DropReason, unwanted: impl Fn(&Pin) -> bool) {
-        let drain = |mut shard: MutexGuard<'_, Shard<T>>| {
-            let drained = shard.drain(&unwanted);
-            // Under the lock: who looks for memory finds it here or there, and a session that
-            // finds no instance finds why.
-            for idle in &drained {
-                self.leaving.add(&idle.thing);
-                idle.thing.gone(reason);
-            }
-            drained
-        };
-        let drained = self.all().flat_map(drain).map(|idle| idle.thing);
-        self.drop_all(drained.collect(), reason);
-    }
-
-    /// Drops what a call held.
-    pub(super) fn discard(&self, thing: T, reason: DropReason) {
-        self.leaving.add(&thing);
-        thing.gone(reason);
-        self.drop_all(vec![thing], reason);
-    }
-
-    /// Drops what is gone and counted among the leaving ones already: at once, or, if it is much, on a
-    /// thread of its own.
-    fn drop_all(&self, dropped: Vec<T>, reason: DropReason) {
-        if dropped.is_empty() {
-            return;
-        }
-        self.count(|tally| dropped.iter().for_each(|_| tally.dropped.count(reason)));
-        if dropped.len() <= DROPPED_AT_ONCE {
-            dropped
-                .into_iter()
-                .for_each(|thing| self.leaving.drop(thing));
-            return;
-        }
-        self.leaving.dead.lock().extend(dropped);
-        let pool = self.this.upgrade();
-        let reaper = thread::Builder::new().name("view-reaper".to_owned());
-        let begun = reaper.spawn(move || {
-            if let Some(pool) = pool {
-                pool.bury();
-            }
-        });
-        if begun.is_err() {
-            self.bury();
-        }
-    }
-
-    /// Drops all that is dead.
-    fn bury(&self) {
-        while let Some(dead) = self.leaving.next() {
-            self.leaving.drop(dead);
-        }
-    }
-
-    /// Takes the idle instance out that was not used for the longest time.
-    fn evict(&self) -> Option<T> {
-        let shards = self.shards.iter();
-        let oldest = shards
-            .filter_map(|shard| shard.0.lock().oldest().map(|used| (used, shard)))
-            .min_by_key(|(used, _)| *used);
-        let mut shard = oldest?.1.0.lock();
-        let evicted = shard.take_oldest()?.thing;
-        self.leaving.add(&evicted);
-        shard.tally.dropped.count(DropReason::Evicted);
-        evicted.gone(DropReason::Evicted);
-        Some(evicted)
-    }
-
-    /// Bytes that are free for one that has `total` then, or would be if every idle instance
-    /// went.
-    fn obtainable(&self, total: usize) -> usize {
-        let idle: usize = self.all().map(|shard| shard.bytes()).sum();
-        let leaving = self.leaving.bytes.load(Ordering::SeqCst);
-        let busy = self.budget.used().saturating_sub(idle + leaving);
-        self.budget.rest(total, busy)
-    }
-
-    /// The error of a call that wants so many bytes, of which it `has` some.
-    pub(super) fn busy_error(&self, wanted: usize, has: usize) -> ViewError {
-        ViewError::MemoryBusy {
-            wanted,
-            available: self.obtainable(wanted).saturating_add(has),
-            limit: self.budget.limit(),
-        }
-    }
-
-    /// Lets what is dead or idle go until `take` succeeds; none if nothing is left to go.
-    fn make_room<R>(&self, take: impl Fn() -> Option<R>) -> Option<R> {
-        loop {
-            if let Some(taken) = take() {
-                return Some(taken);
-            }
-            if let Some(gone) = self.leaving.next().or_else(|| self.evict()) {
-                self.leaving.drop(gone);
-            } else if self.leaving.count.load(Ordering::SeqCst) == 0 {
-                // What has left since the first try has given its memory back.
-                return take();
-            } else {
-                // Another thread drops one at the moment.
-                thread::yield_now();
-            }
-        }
-    }
-
-    /// Takes `bytes` more for an account that has `has` of at most `limit`, for a call that
-    /// came at `age`, letting idle instances go if that helps. False if it does not: others
-    /// have the bytes, or one that came earlier waits for them.
-    ///
-    /// One that grows step by step makes others go only if there is [headroom](headroom) for
-    /// it: else it would take their place and fail all the same.
-    pub(crate) fn grow(&self, account: &Account, bytes: usize, limit: usize, age: u64) -> bool {
-        let has = account.bytes();
-        let total = has.saturating_add(bytes);
-        if self.budget.is_behind(age, total) {
-            return false;
-        }
-        let mut taken = self.budget.take(bytes, total);
-        if !taken {
-            if self.obtainable(total) < bytes.max(headroom(has, limit)) {
-                return false;
-            }
-            let take = || self.budget.take(bytes, total).then_some(());
-            taken = self.make_room(take).is_some();
-        }
-        if taken {
-            account.add(bytes);
-        }
-        taken
-    }
-
-    /// Waits until `least` bytes can be had by a call that came at `age`, and takes up to
-    /// `most`.
-    pub(super) async fn reserve(&self, least: usize, most: usize, age: u64) -> Arc<Account> {
-        let budget = &self.budget;
-        let take = || {
-            let obtainable = self.obtainable(least);
-            let costs_others = budget.rest(least, budget.used()) < least;
-            let enough = least + headroom(least, budget.limit());
-            if obtainable < least || (costs_others && obtainable < enough && self.busy() > 0) {
-                return None;
-            }
-            let bytes = most.clamp(least, obtainable);
-            let take = || budget.take(bytes, bytes).then_some(bytes);
-            Some(Account::with(budget, self.make_room(take)?))
-        };
-        budget.wait(age, take).await
-    }
-
-    /// Room for one more instance. An idle one goes if there is none.
-    pub(super) fn slot(&self) -> Option<Slot> {
-        self.make_room(|| self.budget.slot())
     }
 
     /// How many calls run.
@@ -496,12 +328,6 @@ impl<T: Pooled> Pool<T> {
     }
 }
 
-/// What must be left for one to grow into that has `has` of at most `limit`, if others are to
-/// go for it: as much again, but not more than half of what it may have yet.
-fn headroom(has: usize, limit: usize) -> usize {
-    has.min(limit.saturating_sub(has) / 2)
-}
-
 /// What is wanted, if it is in that shard.
 fn pick<T>(shard: &mut Shard<T>, wanted: &Wanted) -> Option<Idle<T>> {
     let idle = shard.take(&wanted.key)?;
@@ -511,27 +337,5 @@ fn pick<T>(shard: &mut Shard<T>, wanted: &Wanted) -> Option<Idle<T>> {
     Some(idle)
 }
 
-impl<T: Pooled> Leaving<T> {
-    fn add(&self, thing: &T) {
-        self.bytes
-            .fetch_add(thing.account().bytes(), Ordering::SeqCst);
-        self.count.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn next(&self) -> Option<T> {
-        self.dead.lock().pop()
-    }
-
-    fn drop(&self, thing: T) {
-        // Before they are given back: counted twice, they would seem to be there for another
-        // call, which would have idle instances go for nothing.
-        let bytes = thing.account().bytes();
-        self.bytes.fetch_sub(bytes, Ordering::SeqCst);
-        drop(thing);
-        self.count.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 #[cfg(test)]
-#[path = "pool_tests.rs"]
 mod tests;

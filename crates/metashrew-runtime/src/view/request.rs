@@ -1,10 +1,10 @@
 //! One call's way through the engine. However it ends (answered, failed, its caller gone),
 //! its lease gives back what it holds, and the end is counted once.
 
-use std::future::poll_fn;
-use std::pin::pin;
+mod preview;
+mod waits;
+
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -34,15 +34,19 @@ enum Reused {
     TryAgain(State),
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and none excludes another"
+)]
 pub(super) struct Request<'a> {
     engine: &'a ViewEngine,
     /// Whether it gives way at every tick.
     yields: bool,
     came: Instant,
-    /// When it came, or its last wait or run was over.
-    run_from: Instant,
     /// How long it may take from then on, if its caller says so.
     timeout: Option<Duration>,
+    /// When it came, or its last wait or run was over.
+    run_from: Instant,
     span: Span,
     /// The number of the view, once it is known that it can be asked.
     view: Option<usize>,
@@ -99,27 +103,6 @@ impl<'a> Request<'a> {
         tracing::debug!("view runs in {mode}");
     }
 
-    /// When the call must have ended, whatever it waits for or runs on: after the time that
-    /// its caller gave, or after two waits and two runs of the longest.
-    fn end(&self) -> Instant {
-        let options = &self.engine.options;
-        let longest = options.timeout.saturating_add(options.max_wait);
-        let limit = self.timeout.unwrap_or(longest.saturating_mul(2));
-        // So far off that the clock has no word for it: as good as never.
-        let never = || self.came + Duration::from_hours(24 * 365);
-        self.came.checked_add(limit).unwrap_or_else(never)
-    }
-
-    /// When a wait that begins now is over, and how long it may take then.
-    fn wait_end(&self) -> (Instant, Duration) {
-        let max_wait = self.engine.options.max_wait;
-        let end = self.end();
-        match now().checked_add(max_wait) {
-            Some(waited) if waited < end => (waited, max_wait),
-            _ => (end, self.timeout.unwrap_or(max_wait)),
-        }
-    }
-
     /// The deadline of the run that begins now.
     fn deadline(&self) -> Deadline {
         let end = self.end();
@@ -135,24 +118,6 @@ impl<'a> Request<'a> {
         let timeout = self.engine.options.timeout;
         let limit = self.timeout.map_or(timeout, |limit| limit.min(timeout));
         self.engine.error(fault, limit)
-    }
-
-    /// Awaits `future` for as long as the call may wait for something.
-    async fn wait<T>(
-        &mut self,
-        wanted: Wait,
-        future: impl Future<Output = Result<T, ViewError>>,
-    ) -> Result<T, ViewError> {
-        let mut future = pin!(future);
-        // Mostly there is nothing to wait for, and the clock need not be asked.
-        let first = poll_fn(|task| Poll::Ready(future.as_mut().poll(task))).await;
-        if let Poll::Ready(ready) = first {
-            return ready;
-        }
-        let (end, limit) = self.wait_end();
-        let waited = self.engine.alarms.until(end, future).await;
-        self.run_from = now();
-        waited.unwrap_or(Err(ViewError::Waited { limit, wanted }))
     }
 
     pub(super) async fn ask(&mut self, call: ViewCall<'_>) -> Result<ViewAnswer, ViewError> {
@@ -171,56 +136,6 @@ impl<'a> Request<'a> {
             };
             self.starve(wanted).await?;
         }
-    }
-
-    /// Runs `block` on top of the call's block, then the view on that, both on instances of
-    /// their own.
-    pub(super) async fn preview(
-        &mut self,
-        block: Bytes,
-        call: ViewCall<'_>,
-    ) -> Result<ViewAnswer, ViewError> {
-        self.engine.check(call.input)?;
-        let alone = ViewCall {
-            route: Route::Fresh,
-            ..call
-        };
-        loop {
-            let (mut question, state) = self.enter(&alone).await?;
-            let wanted = match self.preview_on(&mut question, state, &block).await {
-                Ok(answer) => return Ok(self.answered(&question, answer)),
-                Err(Fault::Starved { wanted }) => wanted,
-                Err(fault) => return Err(self.error(fault)),
-            };
-            self.starve(wanted).await?;
-        }
-    }
-
-    /// Gets a permit, and the instance that the call wants if there is one idle. A call that
-    /// had to wait is looked up again: the chain may have moved on meanwhile.
-    async fn enter<'c>(&mut self, call: &ViewCall<'c>) -> Result<(Question<'c>, State), ViewError> {
-        let engine = self.engine;
-        let (question, state) = self.wait(Wait::Block, engine.question(call)).await?;
-        self.view = Some(question.view.index);
-        let wanted = self.wanted(call, &question);
-        if let Some(lease) = engine.pool.enter(wanted.as_ref(), question.moment()) {
-            self.lease = Some(lease);
-            return Ok((question, state));
-        }
-        drop(state);
-        let queue = engine.pool.queue().limit();
-        let permit = async {
-            let lease = engine.pool.wait().await;
-            lease.map_err(|_| ViewError::Busy { queue })
-        };
-        let mut lease = self.wait(Wait::Permit, permit).await?;
-        let looked_up = self.wait(Wait::Block, engine.question(call)).await;
-        let (question, state) = looked_up?;
-        if let Some(wanted) = self.wanted(call, &question) {
-            engine.pool.pick_for(&mut lease, &wanted, question.moment());
-        }
-        self.lease = Some(lease);
-        Ok((question, state))
     }
 
     /// The idle instance that the call wants; none if it is to have a new one.
@@ -286,7 +201,11 @@ impl<'a> Request<'a> {
             Some(pin) if pin == question.pin => return Ok(true),
             Some(pin) => {
                 let same_chain = pin.generation == question.pin.generation;
-                let block = [DropReason::Reorg, DropReason::Block][usize::from(same_chain)];
+                let block = if same_chain {
+                    DropReason::Block
+                } else {
+                    DropReason::Reorg
+                };
                 if let Some(lease) = &mut self.lease {
                     lease.discard(block);
                 }
@@ -430,67 +349,6 @@ impl<'a> Request<'a> {
         let kept = self.kept().ok_or_else(no_lease)?;
         kept.instance.set_input(question.input)?;
         kept.instance.view_async(question.view, max_output).await
-    }
-
-    async fn preview_on(
-        &mut self,
-        question: &mut Question<'_>,
-        state: State,
-        block: &Bytes,
-    ) -> Result<Bytes, Fault> {
-        let height = question.position.height.saturating_add(1);
-        let overlay = Call::overlay(state.clone(), height, block.clone());
-        self.is_at_block = true;
-        // Both instances, and what the first one wrote, are counted together.
-        let account = self.reserved.take();
-        self.reserved = Some(account.unwrap_or_else(|| Account::empty(self.engine.pool.budget())));
-        let kept = self.create(overlay, 0).await?;
-        let writes = kept.instance.start_async().await?;
-        if let Some(lease) = &mut self.lease {
-            lease.discard(DropReason::Fresh);
-        }
-        self.is_at_block = false;
-        let held = writes.bytes();
-        let state = state.with_block(height, Arc::new(writes));
-        question.position.height = height;
-        self.make_and_run(question, state, held).await
-    }
-
-    /// Others have the memory that the call wants: it gives back all that it has, waits for
-    /// so much, and is to be run again. It changed nothing.
-    async fn starve(&mut self, wanted: usize) -> Result<(), ViewError> {
-        let engine = self.engine;
-        let is_again = std::mem::replace(&mut self.has_starved, true);
-        self.reserved = None;
-        // What a session's instance remembers cannot be run again.
-        let is_lost = self
-            .turn
-            .as_ref()
-            .is_some_and(|turn| turn.session.has_answered());
-        if is_lost {
-            let has = self.kept().map_or(0, |kept| kept.account.bytes());
-            return Err(engine.pool.busy_error(wanted, has));
-        }
-        engine
-            .pool
-            .count(|tally| tally.calls.count(CallKind::Starved));
-        if let Some(mut lease) = self.lease.take() {
-            lease.discard(DropReason::Starved);
-            lease.end(Err(DropReason::Starved), |_| {});
-        }
-        // One that goes on growing is not run again for each step.
-        let most = if is_again {
-            wanted.saturating_mul(2)
-        } else {
-            wanted
-        };
-        let most = most.min(engine.sizes.one_instance).max(wanted);
-        let age = clock::nanos(self.came);
-        let reserve = engine.pool.reserve(wanted, most, age);
-        let reserved = engine.alarms.until(self.wait_end().0, reserve).await;
-        self.run_from = now();
-        self.reserved = Some(reserved.ok_or_else(|| engine.pool.busy_error(wanted, 0))?);
-        Ok(())
     }
 
     fn answered(&self, question: &Question<'_>, bytes: Bytes) -> ViewAnswer {

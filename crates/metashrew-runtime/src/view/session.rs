@@ -228,9 +228,9 @@ mod tests {
         let known: Vec<_> = ["a", "b"]
             .map(|name| wait(sessions.turn(name)).unwrap())
             .into();
-        known
-            .iter()
-            .for_each(|turn| assert_eq!(turn.session.count_call(), 1));
+        for turn in &known {
+            assert_eq!(turn.session.count_call(), 1);
+        }
         // As if the pool had their instances.
         let instances: Vec<_> = known.iter().map(|turn| Arc::clone(&turn.session)).collect();
         drop(known);
@@ -242,10 +242,9 @@ mod tests {
         assert_eq!(wait(sessions.turn("a")).unwrap().session.count_call(), 2);
 
         // Whose instance goes is told so, and only then is there a place again.
-        instances
-            .iter()
-            .for_each(|session| session.lose(SessionLoss::Memory));
-        drop(instances);
+        for session in instances {
+            session.lose(SessionLoss::Memory);
+        }
         wait(sessions.turn("c")).unwrap_err();
         let told = wait(sessions.turn("a")).unwrap().session.take_loss();
         assert_eq!(told, Some(SessionLoss::Memory));

@@ -2,6 +2,7 @@
 //! does not.
 
 use std::num::NonZeroUsize;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use metashrew_runtime::{
@@ -340,4 +341,104 @@ async fn a_wait_for_a_permit_ends_with_the_calls_own_time() {
     holder.await.unwrap_err();
     assert_eq!(stats(&bench).waiting, 0);
     bench.runtime.call(call).await.unwrap();
+}
+
+/// A guest that takes 40 MiB to run a block, and whose view `at_once` takes as many.
+fn hungry_for_blocks() -> Vec<u8> {
+    guests::from_wat(
+        r#"(module
+             (import "env" "__flush" (func $flush (param i32)))
+             (memory (export "memory") 1)
+             (func $take (drop (memory.grow (i32.const 640))))
+             (func (export "_start") (call $take) (call $flush (i32.const 8)))
+             (func (export "small") (result i32) (i32.const 16))
+             (func (export "hold") (result i32)
+               (call $take) (loop $again (br $again)) (unreachable))
+             (func (export "at_once") (result i32) (call $take) (i32.const 16)))"#,
+    )
+}
+
+fn next_block(bench: &Bench, branch: u8) -> PendingBlock {
+    PendingBlock {
+        parent: bench.store.snapshot().tip().unwrap().hash,
+        block: block(1, branch).into(),
+    }
+}
+
+/// A call that has got its bytes finds a new pending block, which needs as many: were they kept
+/// for the call, the two would wait for each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_keeps_bytes_while_it_waits_for_a_block_that_needs_them() {
+    let bench = Bench::with(&hungry_for_blocks(), |views| {
+        views.memory_budget = 64 * MIB;
+        views.max_instance_memory = 64 * MIB;
+        views.timeout = Duration::from_hours(1);
+        views.max_wait = Duration::from_secs(20);
+    });
+    bench.index_to(0, 1);
+    let about_pending = |function| ViewCall {
+        at: ViewAt::Pending.into(),
+        ..fresh(function)
+    };
+    let pending = |branch| {
+        let block = next_block(&bench, branch);
+        bench.runtime.set_pending(Some(block)).unwrap();
+    };
+    pending(1);
+    bench.runtime.call(about_pending("small")).await.unwrap();
+    let holder = spawn(&bench, fresh("hold"));
+    until(|| stats(&bench).memory > 40 * MIB).await;
+    let waiting = spawn(&bench, about_pending("at_once"));
+    until(|| stats(&bench).waiting == 1).await;
+    pending(2);
+    holder.abort();
+    holder.await.unwrap_err();
+    let answer = waiting.await.unwrap().unwrap();
+    assert_eq!(answer.pending.unwrap().number, 2);
+    assert_adds_up(&stats(&bench));
+}
+
+/// A call that waited for its permit finds a new pending block, which takes long: others run
+/// meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_keeps_its_permit_while_it_waits_for_the_pending_block() {
+    let bench = Bench::with(&hungry(1), |views| {
+        views.instances = NonZeroUsize::MIN;
+        views.timeout = Duration::from_hours(1);
+    });
+    bench.index_to(0, 1);
+    let pending = ViewCall {
+        at: ViewAt::Pending.into(),
+        ..ViewCall::new("counter", b"")
+    };
+    let first = next_block(&bench, 1);
+    bench.runtime.set_pending(Some(first)).unwrap();
+    bench.runtime.call(pending).await.unwrap();
+    let holder = spawn(&bench, fresh("hold"));
+    until(|| stats(&bench).busy == 1).await;
+    let waiting = spawn(&bench, pending);
+    until(|| stats(&bench).waiting == 1).await;
+    let next = next_block(&bench, 2);
+    let (fetched, fetching) = mpsc::channel();
+    let (let_go, held) = mpsc::channel();
+    let fetch = move || {
+        fetched.send(()).unwrap();
+        held.recv().unwrap();
+        Ok(next.block)
+    };
+    bench.runtime.offer_pending(next.parent, fetch).unwrap();
+    holder.abort();
+    holder.await.unwrap_err();
+    tokio::task::spawn_blocking(move || fetching.recv().unwrap())
+        .await
+        .unwrap();
+    let quick = ViewCall {
+        timeout: Some(Duration::from_secs(20)),
+        ..ViewCall::new("counter", b"")
+    };
+    bench.runtime.call(quick).await.unwrap();
+    let_go.send(()).unwrap();
+    let answer = waiting.await.unwrap().unwrap();
+    assert_eq!(answer.pending.unwrap().number, 2);
+    assert_adds_up(&stats(&bench));
 }

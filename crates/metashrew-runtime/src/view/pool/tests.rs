@@ -9,15 +9,16 @@ use std::task::{Context, Poll, Waker};
 use metashrew_store::{BlockHash, wait};
 use proptest::prelude::*;
 
-use super::super::budget::Shares;
-use super::super::key::Key;
-use super::super::lease::Keep;
+use super::eviction::headroom;
 use super::*;
+use crate::view::budget::{Shares, Slot};
+use crate::view::key::Key;
+use crate::view::lease::Keep;
 
 /// What the pools of these tests hold.
 #[derive(Debug)]
-struct Thing {
-    number: u64,
+pub(super) struct Thing {
+    pub(super) number: u64,
     account: Arc<Account>,
     _slot: Slot,
 }
@@ -30,29 +31,38 @@ impl Pooled for Thing {
     fn gone(&self, _: DropReason) {}
 }
 
-type Leased<'a> = Lease<'a, Thing>;
+pub(super) type Leased<'a> = Lease<'a, Thing>;
 
-const LIMIT: usize = 100;
-const PERMITS: usize = 3;
+pub(super) const LIMIT: usize = 100;
+pub(super) const PERMITS: usize = 3;
 
-fn pool(permits: usize, shards: usize) -> Arc<Pool<Thing>> {
+pub(super) fn pool(permits: usize, shards: usize) -> Arc<Pool<Thing>> {
+    let division = Shares {
+        all: LIMIT,
+        assured: 5,
+        for_small: 0,
+    };
+    pool_with(permits, shards, division, 50)
+}
+
+pub(super) fn pool_with(
+    permits: usize,
+    shards: usize,
+    division: Shares,
+    room: usize,
+) -> Arc<Pool<Thing>> {
     let size = PoolSize {
         permits,
         queue: 64,
         shards,
     };
-    let shares = Shares {
-        all: LIMIT,
-        assured: 5,
-        for_small: 0,
-    };
-    let budget = Budget::new(shares, 50);
+    let budget = Budget::new(division, room);
     let pool = Pool::new(size, budget, &PerView::default(), Ticking::default());
     pool.enable();
     pool
 }
 
-fn pin(block: u8) -> Pin {
+pub(super) fn pin(block: u8) -> Pin {
     Pin {
         generation: 0,
         to: PinnedTo::Block {
@@ -62,14 +72,14 @@ fn pin(block: u8) -> Pin {
     }
 }
 
-fn wanted(block: u8) -> Wanted {
+pub(super) fn wanted(block: u8) -> Wanted {
     Wanted {
         key: Key::Pinned(pin(block)),
         pin: pin(block),
     }
 }
 
-fn keep(block: u8) -> Keep {
+pub(super) fn keep(block: u8) -> Keep {
     Keep {
         key: Key::Pinned(pin(block)),
         pin: pin(block),
@@ -77,12 +87,18 @@ fn keep(block: u8) -> Keep {
     }
 }
 
-fn enter(pool: &Pool<Thing>, block: u8) -> Option<Leased<'_>> {
+pub(super) fn enter(pool: &Pool<Thing>, block: u8) -> Option<Leased<'_>> {
     pool.enter(Some(&wanted(block)), Moment::default())
 }
 
 /// A thing that has its bytes, or the lease back.
-fn make(pool: &Pool<Thing>, lease: &mut Leased<'_>, number: u64, bytes: usize, age: u64) -> bool {
+pub(super) fn make(
+    pool: &Pool<Thing>,
+    lease: &mut Leased<'_>,
+    number: u64,
+    bytes: usize,
+    age: u64,
+) -> bool {
     let account = Account::empty(pool.budget());
     let slot = pool.slot().expect("there is room");
     let made = pool.grow(&account, bytes, LIMIT, age);
@@ -97,7 +113,7 @@ fn make(pool: &Pool<Thing>, lease: &mut Leased<'_>, number: u64, bytes: usize, a
 }
 
 /// Answers a call about a block on a thing of so many bytes.
-fn answer(pool: &Pool<Thing>, block: u8, number: u64, bytes: usize) -> Option<u64> {
+pub(super) fn answer(pool: &Pool<Thing>, block: u8, number: u64, bytes: usize) -> Option<u64> {
     let mut lease = enter(pool, block)?;
     if lease.thing().is_none() && !make(pool, &mut lease, number, bytes, number) {
         return None;
@@ -116,62 +132,6 @@ fn one_caller_finds_its_thing_whatever_thread_it_comes_from() {
         assert_eq!(served, Some(7));
     }
     assert_eq!((pool.idle(), pool.busy(), pool.budget().used()), (1, 0, 10));
-}
-
-#[test]
-fn nobody_goes_for_a_call_that_cannot_be_served() {
-    let pool = pool(PERMITS, 2);
-    for block in 0..4 {
-        answer(&pool, block, block.into(), 15).unwrap();
-    }
-    let mut large = enter(&pool, 9).unwrap();
-    assert!(make(&pool, &mut large, 9, 35, 9), "it is free");
-    // 5 bytes are free, and 60 would be if everybody went.
-    let mut other = enter(&pool, 8).unwrap();
-    assert!(!make(&pool, &mut other, 8, 66, 8));
-    assert_eq!(pool.idle(), 4);
-    // Nor for one that grows step by step and has no room to double.
-    let thing = large.thing().unwrap();
-    let account = Arc::clone(thing.account());
-    assert!(pool.grow(&account, 5, LIMIT, 9));
-    drop(other);
-    for block in 0..3 {
-        drop(enter(&pool, block).unwrap());
-    }
-    assert_eq!((pool.idle(), pool.budget().used()), (1, 55));
-    let mut third = enter(&pool, 7).unwrap();
-    assert!(make(&pool, &mut third, 7, 45, 7));
-    assert!(
-        !pool.grow(&account, 1, LIMIT, 9),
-        "it has 40, and 15 can be had"
-    );
-    assert_eq!(pool.idle(), 1);
-    // What it really needs it gets once it says so.
-    drop(third);
-    drop(account);
-    drop(large);
-    let got = wait(pool.reserve(90, 100, 9)).bytes();
-    assert_eq!((got, pool.idle()), (100, 0));
-}
-
-#[test]
-fn large_calls_leave_something_to_small_ones() {
-    let shares = Shares {
-        all: 100,
-        assured: 5,
-        for_small: 20,
-    };
-    let budget = Budget::new(shares, 1);
-    assert!(budget.take(80, 80));
-    assert!(!budget.take(1, 6) && budget.take(5, 5));
-    assert_eq!((budget.rest(6, 85), budget.rest(5, 85)), (0, 15));
-    // Nor do they get anything while an older one waits, but small ones do.
-    let mut wait = Box::pin(budget.wait(7, || None::<()>));
-    let mut task = Context::from_waker(Waker::noop());
-    assert!(wait.as_mut().poll(&mut task).is_pending());
-    assert!(budget.is_behind(8, 6) && !budget.is_behind(8, 5) && !budget.is_behind(6, 6));
-    drop(wait);
-    assert!(!budget.is_behind(8, 6));
 }
 
 #[test]
@@ -288,15 +248,14 @@ proptest! {
                     let found = lease.thing().map(|thing| thing.number);
                     let expected = model.take(block);
                     prop_assert_eq!(found, expected.map(|(number, _)| number));
-                    let (served, has) = match expected {
-                        Some(known) => known,
-                        None => {
-                            number += 1;
-                            let made = make(&pool, &mut lease, number, bytes, number);
-                            prop_assert_eq!(made, model.grow(0, bytes));
-                            if !made { continue }
-                            (number, bytes)
-                        }
+                    let (served, has) = if let Some(known) = expected {
+                        known
+                    } else {
+                        number += 1;
+                        let made = make(&pool, &mut lease, number, bytes, number);
+                        prop_assert_eq!(made, model.grow(0, bytes));
+                        if !made { continue }
+                        (number, bytes)
                     };
                     model.busy.insert(served, has);
                     running.push(Running { lease, block, number: served, has });
@@ -337,97 +296,7 @@ proptest! {
     }
 }
 
-/// A call of the next test: what it needs in the end, step by step.
-struct Hungry<'a> {
-    pool: &'a Pool<Thing>,
-    age: u64,
-    needs: usize,
-    step: usize,
-    stage: Stage<'a>,
-}
-
-enum Stage<'a> {
-    /// Bytes that it asked for when it last gave back.
-    Waits(Pinned<Box<dyn Future<Output = Arc<Account>> + 'a>>),
-    /// What it has, of which it uses so much.
-    Runs(Arc<Account>, usize),
-    Done,
-}
-
-impl<'a> Hungry<'a> {
-    fn new(pool: &'a Pool<Thing>, age: u64, needs: usize, step: usize) -> Self {
-        let stage = Stage::Runs(Account::empty(pool.budget()), 0);
-        Self {
-            pool,
-            age,
-            needs,
-            step,
-            stage,
-        }
-    }
-
-    /// One step of its run, as a guest would grow. Answers whether anything changed.
-    fn go_on(&mut self) -> bool {
-        match &mut self.stage {
-            Stage::Done => false,
-            Stage::Waits(reserved) => {
-                let mut task = Context::from_waker(Waker::noop());
-                let Poll::Ready(account) = reserved.as_mut().poll(&mut task) else {
-                    return false;
-                };
-                self.stage = Stage::Runs(account, 0);
-                true
-            }
-            Stage::Runs(account, used) => {
-                let wanted = (*used + self.step).min(self.needs);
-                let missing = wanted.saturating_sub(account.bytes());
-                if missing > 0 && !self.pool.grow(account, missing, LIMIT, self.age) {
-                    // It gives back what it has and waits for all that it wanted.
-                    let (pool, age) = (self.pool, self.age);
-                    self.stage = Stage::Done;
-                    self.stage = Stage::Waits(Box::pin(pool.reserve(wanted, wanted, age)));
-                    return true;
-                }
-                *used = wanted;
-                if wanted == self.needs {
-                    self.stage = Stage::Done;
-                }
-                true
-            }
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        matches!(self.stage, Stage::Done)
-    }
-}
-
 proptest! {
-    /// However much each of them needs, one always gets on, and all are served in the end.
-    #[test]
-    fn calls_that_want_more_than_there_is_never_wait_for_each_other(
-        calls in proptest::collection::vec((1..=LIMIT, 1..30_usize), 1..12),
-        order in proptest::collection::vec(any::<usize>(), 0..400),
-    ) {
-        let pool = pool(calls.len(), 2);
-        let mut hungry: Vec<_> = (0..).zip(&calls)
-            .map(|(age, (needs, step))| Hungry::new(&pool, age, *needs, *step))
-            .collect();
-        for which in order {
-            let index = which % hungry.len();
-            hungry[index].go_on();
-            prop_assert!(pool.budget().used() <= LIMIT);
-        }
-        while !hungry.iter().all(Hungry::is_done) {
-            let mut went_on = false;
-            for call in &mut hungry {
-                went_on |= call.go_on();
-            }
-            prop_assert!(went_on, "all wait for each other");
-        }
-        prop_assert_eq!((pool.budget().used(), pool.budget().waiting()), (0, 0));
-    }
-
     /// No permit is lost, and none is there twice, in whatever order calls come, wait, give up
     /// and end; they get their permits in the order they came.
     #[test]
@@ -442,14 +311,13 @@ proptest! {
         let mut came = 0;
         for (step, which) in steps {
             match step {
-                0 => match pool.enter(None, Moment::default()) {
-                    Some(lease) => running.push(lease),
-                    None => {
-                        came += 1;
-                        let mut wait = Box::pin(pool.wait());
-                        prop_assert!(wait.as_mut().poll(&mut task).is_pending());
-                        waiting.push((came, wait));
-                    }
+                0 => if let Some(lease) = pool.enter(None, Moment::default()) {
+                    running.push(lease);
+                } else {
+                    came += 1;
+                    let mut wait = Box::pin(pool.wait());
+                    prop_assert!(wait.as_mut().poll(&mut task).is_pending());
+                    waiting.push((came, wait));
                 },
                 1 if !running.is_empty() => drop(running.remove(which % running.len())),
                 2 if !waiting.is_empty() => drop(waiting.remove(which % waiting.len())),
@@ -489,15 +357,11 @@ fn many_threads_leave_nothing_behind() {
             scope.spawn(move || {
                 for call in 0..2_000_u64 {
                     let block = (call % 3) as u8 + caller % 2;
-                    let lease = enter(pool, block);
-                    let mut lease = match lease {
-                        Some(lease) => lease,
-                        None => {
-                            let mut lease = wait(pool.wait()).expect("the queue is long enough");
-                            pool.pick_for(&mut lease, &wanted(block), Moment::default());
-                            lease
-                        }
-                    };
+                    let mut lease = enter(pool, block).unwrap_or_else(|| {
+                        let mut lease = wait(pool.wait()).expect("the queue is long enough");
+                        pool.pick_for(&mut lease, &wanted(block), Moment::default());
+                        lease
+                    });
                     if lease.thing().is_none() {
                         let number = number.fetch_add(1, Ordering::Relaxed);
                         let slot = pool.slot().expect("there is room");
@@ -530,4 +394,37 @@ fn many_threads_leave_nothing_behind() {
     );
     pool.disable();
     assert_eq!(pool.budget().used(), 0);
+}
+
+/// Where each permit has room for one instance, its call always gets it, whatever others take,
+/// keep and drop at the same moment.
+#[test]
+fn a_call_with_a_permit_always_finds_room_for_an_instance() {
+    let shares = Shares {
+        all: LIMIT,
+        assured: LIMIT,
+        for_small: 0,
+    };
+    let pool = pool_with(PERMITS, PERMITS, shares, PERMITS);
+    thread::scope(|scope| {
+        for caller in 0..8_u8 {
+            let pool = &pool;
+            scope.spawn(move || {
+                for call in 0..20_000_u64 {
+                    let block = (call % 7) as u8 + caller;
+                    let queue = || wait(pool.wait()).expect("the queue is long enough");
+                    let mut lease = enter(pool, block).unwrap_or_else(queue);
+                    if lease.thing().is_none() {
+                        let slot = pool.slot().expect("there is room");
+                        lease.hold(Thing {
+                            number: call,
+                            account: Account::empty(pool.budget()),
+                            _slot: slot,
+                        });
+                    }
+                    lease.end(Ok(keep(block)), |_| {});
+                }
+            });
+        }
+    });
 }
