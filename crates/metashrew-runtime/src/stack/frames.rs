@@ -186,6 +186,9 @@ impl Reading {
         while !reader.eof() {
             let start = reader.original_position();
             let operator = reader.read()?;
+            // Before it is applied: an `end` takes with it the block that says so.
+            let results = operator.operator_arity(&validator);
+            let results = results.map_or(1, |(_, results)| results as usize);
             validator.op(start, &operator)?;
             let at = start..reader.original_position();
             self.operator(&operator, at, &mut calls);
@@ -194,7 +197,8 @@ impl Reading {
                 .is_some_and(|frame| !frame.unreachable);
             if is_reached {
                 operands = operands.max(validator.operand_stack_height());
-                is_wide |= wide(validator.get_operand_type(0).flatten());
+                is_wide = is_wide
+                    || (0..results).any(|depth| wide(validator.get_operand_type(depth).flatten()));
             }
         }
         reader.finish()?;

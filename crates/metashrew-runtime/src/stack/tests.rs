@@ -140,6 +140,28 @@ fn worst() -> Vec<(String, Vec<u8>)> {
     cases
 }
 
+#[test]
+fn one_wide_value_makes_a_frame_wide_wherever_it_is() {
+    let cost = |values: &str, made: &str| {
+        let text = format!(
+            "(module (func $make (result {values}) unreachable) (func $take (param {values}))
+               (func {made} call $take))"
+        );
+        let wasm = wat::parse_str(text).unwrap();
+        Frames::of(&wasm).unwrap().functions.last().unwrap().cost
+    };
+    let narrow = cost("i32 i32", "call $make");
+    for wide in ["f32", "f64", "v128"] {
+        let (above, below) = (format!("i32 {wide}"), format!("{wide} i32"));
+        // Twice as much for each of the two.
+        assert_eq!(cost(&above, "call $make"), narrow + 2 * 8);
+        assert_eq!(cost(&below, "call $make"), narrow + 2 * 8, "{wide}");
+        // A block that nothing in it says the types of.
+        let block = |values: &str| cost(values, &format!("(block (result {values}) unreachable)"));
+        assert_eq!(block(&below), block(&above), "{wide}");
+    }
+}
+
 /// The settings of guests, with so many bytes of native stack.
 fn with_native_stack(bytes: usize) -> Engine {
     let mut config: Config = engine::deterministic();
