@@ -135,6 +135,13 @@ impl Instance {
         self.store.set_epoch_deadline(TICKS_BETWEEN_CHECKS);
     }
 
+    /// Gives an idle instance the next block. Where the guest would see a growth fail, the
+    /// block ends instead.
+    pub(crate) fn prepare_block(&mut self, call: Call) {
+        self.prepare(call, Deadline::default());
+        self.store.data_mut().allowance.end_when_refused();
+    }
+
     /// Ends the call: what it read and was asked is gone from the instance.
     pub(crate) fn finish(&mut self) {
         let context = self.store.data_mut();

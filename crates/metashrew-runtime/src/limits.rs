@@ -37,6 +37,9 @@ pub(crate) struct Allowance {
     table_elements: usize,
     /// Whether the growth under way is within the guest's own maximum.
     legal: bool,
+    /// Whether a growth that the guest would be refused ends the call instead: a fresh
+    /// instance, which has less, may have it.
+    ends_when_refused: bool,
 }
 
 /// What an instance's bytes are taken from.
@@ -87,6 +90,7 @@ impl Allowance {
             age: 0,
             table_elements: 0,
             legal: false,
+            ends_when_refused: false,
         }
     }
 
@@ -162,6 +166,25 @@ impl Allowance {
         }
     }
 
+    /// From now on a guest sees no growth fail: the call ends where one does.
+    pub(crate) fn end_when_refused(&mut self) {
+        self.ends_when_refused = true;
+    }
+
+    /// A growth to `wanted` is beyond `limit`: the guest sees -1, as on every host, unless
+    /// that may be for what earlier calls left.
+    fn refuse(&self, wanted: usize, limit: usize) -> wasmtime::Result<()> {
+        if self.ends_when_refused {
+            let backtrace = GuestBacktrace::default();
+            return Err(wasmtime::Error::new(Fault::Memory {
+                wanted,
+                limit,
+                backtrace,
+            }));
+        }
+        Ok(())
+    }
+
     fn take(&mut self, bytes: usize) -> Result<(), Fault> {
         let wanted = self.used.saturating_add(bytes);
         let backtrace = GuestBacktrace::default();
@@ -198,7 +221,8 @@ impl ResourceLimiter for Allowance {
     ) -> wasmtime::Result<bool> {
         self.legal = maximum.is_none_or(|maximum| desired <= maximum);
         if !self.legal {
-            return Ok(true); // wasmtime refuses it itself; the guest sees -1, as on every host
+            self.refuse(desired, maximum.unwrap_or(usize::MAX))?;
+            return Ok(true); // wasmtime refuses it itself
         }
         self.take(desired.saturating_sub(current))
             .map_err(wasmtime::Error::new)?;
@@ -224,7 +248,9 @@ impl ResourceLimiter for Allowance {
         let grown = desired.saturating_sub(current);
         let together = self.table_elements.saturating_add(grown);
         if maximum.is_some_and(|maximum| desired > maximum) || together > MAX_TABLE_ELEMENTS {
-            return Ok(false); // the guest sees -1, as on every host
+            let limit = maximum.map_or(MAX_TABLE_ELEMENTS, |it| it.min(MAX_TABLE_ELEMENTS));
+            self.refuse(desired * TABLE_ELEMENT, limit * TABLE_ELEMENT)?;
+            return Ok(false);
         }
         self.take(grown * TABLE_ELEMENT)
             .map_err(wasmtime::Error::new)?;

@@ -65,13 +65,14 @@ impl BlockRunner {
         if let Some(kept) = kept.filter(|kept| kept.precedes(block, &state)) {
             let call = self.call(state.clone(), block, bytes.clone());
             let mut instance = kept.instance;
-            instance.prepare(call, Deadline::default());
+            instance.prepare_block(call);
             match instance.start() {
                 Ok(writes) => {
                     self.keep(instance, block, generation);
                     return Ok(writes);
                 }
-                // A host that has just been started would have had a fresh one.
+                // A host that has just been started would have had a fresh one, whose memory
+                // is smaller, too.
                 Err(fault) => {
                     tracing::debug!("block failed on kept memory, trying without: {fault}");
                 }

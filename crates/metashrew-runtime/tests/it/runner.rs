@@ -133,6 +133,47 @@ fn memory_is_dropped_above_its_limit() {
     assert_eq!(counts, [1, 2, 3, 1, 2]);
 }
 
+/// Grows by so much in each block, and writes under `n` whether that went well.
+fn growing(declared: &str, grow: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+          (import "env" "__flush" (func $flush (param i32)))
+          {declared} {KEEPS}
+          (data (i32.const 0) "\06\00\00\00\0a\01n\0a\01v")
+          (func (export "_start")
+            (i32.store8 (i32.const 9) (i32.ne ({grow}) (i32.const -1)))
+            (call $flush (i32.const 4))))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+#[test]
+fn no_growth_is_refused_on_kept_memory_that_a_fresh_one_has() {
+    let memory = growing(
+        r#"(memory (export "memory") 1 3)"#,
+        "memory.grow (i32.const 1)",
+    );
+    let table = growing(
+        r#"(memory (export "memory") 1) (table 1 3 funcref)"#,
+        "table.grow (ref.null func) (i32.const 1)",
+    );
+    let all_tables = growing(
+        r#"(memory (export "memory") 1) (table 1 funcref)"#,
+        "table.grow (ref.null func) (i32.const 400000)",
+    );
+    for wasm in [memory, table, all_tables] {
+        let mut run = Run::of(&wasm);
+        assert_eq!([(); 6].map(|()| run.next(&[])), [1; 6]);
+    }
+    // What a fresh one has not either is refused as ever.
+    let never = growing(
+        r#"(memory (export "memory") 1 3)"#,
+        "memory.grow (i32.const 3)",
+    );
+    let mut run = Run::of(&never);
+    assert_eq!([(); 3].map(|()| run.next(&[])), [0; 3]);
+}
+
 #[test]
 fn memory_serves_only_the_block_that_stands_on_the_last_one() {
     let mut run = Run::of(&counting(KEEPS));
