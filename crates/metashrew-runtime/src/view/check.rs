@@ -223,6 +223,13 @@ impl Checks {
         }
     }
 
+    /// Ends the checks that wait or run after their answer was given.
+    pub(super) fn clear(&self) {
+        if let Some(Some(background)) = self.background.get() {
+            background.clear();
+        }
+    }
+
     /// Checks an answer before it is given, by the call's deadline; what the fresh instance
     /// gives, if that is something else.
     pub(super) async fn now(

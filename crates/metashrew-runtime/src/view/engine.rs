@@ -247,6 +247,7 @@ impl ViewEngine {
     pub(crate) fn disable(&self) {
         self.start.note(None);
         self.pool.disable();
+        self.checks.clear();
     }
 
     pub(crate) fn view_counts(&self) -> Vec<ViewCount> {

@@ -364,3 +364,21 @@ fn a_runtime_ends_while_checks_wait() {
     drop(bench);
     assert_eq!(store.snapshot().tip().unwrap().height, 2);
 }
+
+#[test]
+fn checks_end_where_stateful_views_are_turned_off() {
+    let bench = bench(|views| views.timeout = Duration::from_hours(1));
+    bench.ask("warms", b"x").unwrap();
+    for number in 0..10 {
+        // Each of their checks runs for an hour.
+        bench.ask("warms", &[b's', number]).unwrap();
+    }
+    bench.runtime.disable_stateful_views();
+    assert_eq!(bench.checks().waiting, 0);
+    assert_eq!(bench.runtime.view_stats().memory, 0);
+    // And go on once they are on again.
+    bench.runtime.enable_stateful_views_sync().unwrap();
+    bench.ask("first_input", b"a").unwrap();
+    bench.ask("first_input", b"b").unwrap();
+    wait_until(|| bench.named() == ["first_input"]);
+}

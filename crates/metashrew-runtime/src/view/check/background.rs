@@ -14,7 +14,6 @@ use tracing::dispatcher::{self, Dispatch};
 
 use super::{Check, Rerun};
 use crate::context::Stop;
-use crate::fault::Fault;
 
 /// Checks that may wait: the first ones of a view that is asked them all at once.
 const MAX_WAITING: usize = 64;
@@ -37,7 +36,7 @@ struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
     /// Ends the guest that runs.
-    stop: Arc<AtomicBool>,
+    stop: AtomicBool,
 }
 
 #[derive(Default)]
@@ -88,7 +87,7 @@ impl Background {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             changed: Condvar::new(),
-            stop: Arc::default(),
+            stop: AtomicBool::new(false),
         });
         let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
@@ -115,7 +114,24 @@ impl Background {
             held: more,
             log: dispatcher::get_default(Dispatch::clone),
         });
-        self.shared.changed.notify_one();
+        self.shared.changed.notify_all();
+    }
+
+    /// Forgets the checks that wait, and ends the one that runs, at the next epoch tick or
+    /// once a read of its is over.
+    pub(super) fn clear(&self) {
+        let mut queue = self.shared.queue.lock();
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let waiting = std::mem::take(&mut queue.waiting);
+        for waiting in &waiting {
+            queue.held = queue.held.without(waiting.held);
+        }
+        while queue.held.count > 0 {
+            self.shared.changed.wait(&mut queue);
+        }
+        self.shared.stop.store(queue.closed, Ordering::Relaxed);
+        drop(queue);
+        drop(waiting);
     }
 }
 
@@ -128,29 +144,35 @@ fn held_by(check: &Check) -> Held {
 }
 
 impl Shared {
-    fn run(&self, rerun: &Arc<Rerun>) {
+    fn run(self: &Arc<Self>, rerun: &Arc<Rerun>) {
         while let Some(Waiting { check, held, log }) = self.next() {
             if check.due.is_wanted() {
-                let _ticking = rerun.tick();
-                let stop: Stop = {
-                    let (stop, rerun) = (Arc::clone(&self.stop), Arc::clone(rerun));
-                    Arc::new(move || stop.load(Ordering::Relaxed) || rerun.is_in_the_way())
-                };
-                let (fresh, took) =
-                    wait(rerun.answer(&check, rerun.deadline(), Some(Arc::clone(&stop))));
-                if self.stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                if matches!(fresh, Err(Fault::Timeout(_))) && rerun.is_in_the_way() {
-                    drop(check);
-                } else {
-                    dispatcher::with_default(&log, || check.settle(fresh, took));
-                }
+                dispatcher::with_default(&log, || self.check(rerun, check));
             } else {
                 drop(check);
             }
             let mut queue = self.queue.lock();
             queue.held = queue.held.without(held);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Runs a check, unless it is to end: for good, or since a call waits for memory. Then it
+    /// is a skipped one.
+    fn check(self: &Arc<Self>, rerun: &Arc<Rerun>, check: Check) {
+        let _ticking = rerun.tick();
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let stop: Stop = {
+            let (shared, rerun) = (Arc::clone(self), Arc::clone(rerun));
+            let has_ended = Arc::clone(&has_ended);
+            Arc::new(move || {
+                let ends = shared.stop.load(Ordering::Relaxed) || rerun.is_in_the_way();
+                has_ended.fetch_or(ends, Ordering::Relaxed) || ends
+            })
+        };
+        let (fresh, took) = wait(rerun.answer(&check, rerun.deadline(), Some(stop)));
+        if !has_ended.load(Ordering::Relaxed) {
+            check.settle(fresh, took);
         }
     }
 
@@ -171,14 +193,9 @@ impl Drop for Background {
     /// Ends the check that runs, at the next epoch tick, and forgets those that wait: none
     /// may hold the store once the engine is gone.
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        let waiting = {
-            let mut queue = self.shared.queue.lock();
-            queue.closed = true;
-            std::mem::take(&mut queue.waiting)
-        };
-        self.shared.changed.notify_one();
-        drop(waiting);
+        self.shared.queue.lock().closed = true;
+        self.clear();
+        self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             thread.join().ok();
         }
