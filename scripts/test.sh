@@ -16,7 +16,7 @@ bin=$("$project/scripts/setup-bitcoind.sh")
 say "1 of 3: $("${BITCOIND_EXE:-$bin/bitcoind}" -version | head -n 1), after ${SECONDS}s"
 say "2 of 3: compiling the tests (about 7 minutes on 2 cores the first time, once metashrew has been compiled)"
 compile test --no-run "${arguments[@]}"
-say "3 of 3: running the tests after ${SECONDS}s (about 4 minutes on 2 cores)"
+say "3 of 3: running the tests after ${SECONDS}s (about 6 minutes on 2 cores)"
 status=0
 cargo test "${arguments[@]}" "$@" || status=$?
 say "ended after ${SECONDS}s"
