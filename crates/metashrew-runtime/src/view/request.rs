@@ -17,7 +17,7 @@ use super::call::{Route, ViewAnswer, ViewCall};
 use super::check::Answered;
 use super::engine::{Question, ViewEngine};
 use super::kept::Kept;
-use super::key::{Key, Wanted};
+use super::key::{Key, Pin, Wanted};
 use super::lease::{Keep, Lease};
 use super::session::Turn;
 use super::stats::{CallKind, DropReason, End, ErrorKind};
@@ -140,14 +140,21 @@ impl<'a> Request<'a> {
 
     /// The idle instance that the call wants; none if it is to have a new one.
     fn wanted(&self, call: &ViewCall<'_>, question: &Question<'_>) -> Option<Wanted> {
-        let pin = question.pin;
-        let key = match (&self.turn, call.route) {
-            _ if self.is_fresh(call, question) => return None,
-            (Some(turn), _) => Key::Session(turn.session.number),
-            (None, _) => Key::Pinned(pin),
-        };
         // Bytes that were reserved are for a new one.
-        self.reserved.is_none().then_some(Wanted { key, pin })
+        let wants_used = self.reserved.is_none() && !self.is_fresh(call, question);
+        let pin = question.pin;
+        wants_used.then(|| Wanted {
+            key: self.key(pin),
+            pin,
+        })
+    }
+
+    /// By what the call's instance is found, if it is kept under `pin`.
+    fn key(&self, pin: Pin) -> Key {
+        match &self.turn {
+            Some(turn) => Key::Session(turn.session.number),
+            None => Key::Pinned(pin),
+        }
     }
 
     /// Whether the call is to run on an instance of its own.
@@ -166,10 +173,7 @@ impl<'a> Request<'a> {
         let used = self.check_session(call, question)?;
         let is_kept = used || (self.engine.pool.is_enabled() && !self.is_fresh(call, question));
         self.keep = is_kept.then(|| Keep {
-            key: match &self.turn {
-                Some(turn) => Key::Session(turn.session.number),
-                None => Key::Pinned(question.pin),
-            },
+            key: self.key(question.pin),
             pin: question.pin,
             follows_tip: question.follows_tip,
         });

@@ -33,6 +33,13 @@ impl Bench {
         answer.map(|answer| answer.bytes.to_vec())
     }
 
+    /// Whatever it is asked, the kept instance answers what it was asked first.
+    fn ask_what_remembers_its_first_input(&self) {
+        for number in 0..CALLS {
+            assert_eq!(self.ask("first_input", &[number]).unwrap(), [0]);
+        }
+    }
+
     fn fresh(&self, view: &str, input: &[u8]) -> Vec<u8> {
         let call = ViewCall {
             route: Route::Fresh,
@@ -157,9 +164,7 @@ fn what_goes_wrong_later_is_found_by_the_part_of_the_time() {
 #[test]
 fn a_warning_leaves_the_answers_as_they_are() {
     let bench = bench(|_| {});
-    for number in 0..CALLS {
-        assert_eq!(bench.ask("first_input", &[number]).unwrap(), [0]);
-    }
+    bench.ask_what_remembers_its_first_input();
     bench.wait_for_checks(1);
     assert_eq!(bench.named(), ["first_input"]);
 }
@@ -298,9 +303,7 @@ fn a_settled_view_is_not_checked() {
 #[test]
 fn off_checks_nothing() {
     let bench = bench(|views| views.check = ViewCheck::Off);
-    for number in 0..CALLS {
-        assert_eq!(bench.ask("first_input", &[number]).unwrap(), [0]);
-    }
+    bench.ask_what_remembers_its_first_input();
     assert_eq!(bench.checks(), CheckCounts::default());
 }
 
@@ -310,9 +313,7 @@ fn a_guest_that_says_so_may_answer_from_its_memory() {
         views.check = ViewCheck::Enforce;
     });
     bench.index_to(0, 1);
-    for number in 0..CALLS {
-        assert_eq!(bench.ask("first_input", &[number]).unwrap(), [0]);
-    }
+    bench.ask_what_remembers_its_first_input();
     assert_eq!(bench.checks(), CheckCounts::default());
 }
 

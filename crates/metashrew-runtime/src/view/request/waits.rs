@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::mem;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -45,8 +45,7 @@ impl Request<'_> {
     ) -> Result<T, ViewError> {
         let mut future = pin!(future);
         // Mostly there is nothing to wait for, and the clock need not be asked.
-        let first = poll_fn(|task| Poll::Ready(future.as_mut().poll(task))).await;
-        if let Poll::Ready(ready) = first {
+        if let Poll::Ready(ready) = poll_once(future.as_mut()).await {
             return ready;
         }
         let (end, limit) = self.wait_end();
@@ -62,8 +61,7 @@ impl Request<'_> {
         call: &ViewCall<'c>,
     ) -> Result<(Question<'c>, State), ViewError> {
         let mut question = pin!(self.engine.question(call));
-        let first = poll_fn(|task| Poll::Ready(question.as_mut().poll(task))).await;
-        if let Poll::Ready(ready) = first {
+        if let Poll::Ready(ready) = poll_once(question.as_mut()).await {
             return ready;
         }
         self.lease = None;
@@ -123,8 +121,7 @@ impl Request<'_> {
         engine
             .pool
             .count(|tally| tally.calls.count(CallKind::Starved));
-        if let Some(mut lease) = self.lease.take() {
-            lease.discard(DropReason::Starved);
+        if let Some(lease) = self.lease.take() {
             lease.end(Err(DropReason::Starved), |_| {});
         }
         // One that goes on growing is not run again for each step.
@@ -141,4 +138,9 @@ impl Request<'_> {
         self.reserved = Some(reserved.ok_or_else(|| engine.pool.busy_error(wanted, 0))?);
         Ok(())
     }
+}
+
+/// What `future` has to say now.
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|task| Poll::Ready(future.as_mut().poll(task))).await
 }
