@@ -1,6 +1,6 @@
 //! The names a guest imports and exports.
 
-/// The module every host function lives in.
+/// The module of the host functions that every Metashrew host has.
 pub const MODULE: &str = "env";
 
 /// `() -> i32`: the length of the input, four bytes of height included.
@@ -18,8 +18,41 @@ pub const LOG: &str = "__log";
 /// `(message, file, line, column)`: AssemblyScript's abort; ends the call.
 pub const ABORT: &str = "abort";
 
-/// All imports that this host provides.
+/// All of [`MODULE`].
 pub const PROVIDED: [&str; 7] = [HOST_LEN, LOAD_INPUT, GET_LEN, GET, FLUSH, LOG, ABORT];
+
+/// The module of the host functions that other Metashrew hosts may lack. A guest that
+/// imports none of them runs on any.
+pub const OPTIONAL_MODULE: &str = "metashrew";
+
+/// `(keys) -> i32`: reads many keys ([`many`](crate::many)), and returns the answer's length
+/// or an error's code.
+pub const READ_MANY: &str = "read_many";
+/// `(request) -> i32`: reads keys in order ([`range`](crate::range)), and returns the
+/// answer's length.
+pub const READ_RANGE: &str = "read_range";
+/// `(ptr)`: writes the answer at `ptr`; the host drops it.
+pub const LOAD_ANSWER: &str = "load_answer";
+
+/// All of [`OPTIONAL_MODULE`].
+pub const PROVIDED_OPTIONAL: [&str; 3] = [READ_MANY, READ_RANGE, LOAD_ANSWER];
+
+/// Whether this host provides the function `name` of `module`.
+///
+/// ```
+/// use metashrew_abi::imports;
+///
+/// assert!(imports::is_provided("env", "__get"));
+/// assert!(imports::is_provided("metashrew", "read_range"));
+/// assert!(!imports::is_provided("env", "read_range"));
+/// ```
+pub fn is_provided(module: &str, name: &str) -> bool {
+    match module {
+        MODULE => PROVIDED.contains(&name),
+        OPTIONAL_MODULE => PROVIDED_OPTIONAL.contains(&name),
+        _ => false,
+    }
+}
 
 /// The export that indexes one block: `() -> ()`.
 pub const START: &str = "_start";

@@ -7,4 +7,9 @@
 pub mod buffer;
 pub mod flush;
 pub mod imports;
+pub mod many;
+mod parts;
 pub mod proto;
+pub mod range;
+
+pub use parts::{MAX_PAIRS, Malformed};
