@@ -2,7 +2,9 @@
 //! [`Memory`] for the whole guest.
 
 mod debug;
+mod many;
 mod memory;
+mod range;
 mod tiers;
 mod unflushed;
 
@@ -25,6 +27,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) use memory::Kind;
+pub(crate) use range::OwnWrites;
 
 type Bytes = Arc<Vec<u8>>;
 
@@ -56,6 +59,28 @@ pub fn input() -> Vec<u8> {
 /// has. Of what the host answered, as much is kept as the caches have room for.
 pub fn get(v: Arc<Vec<u8>>) -> Arc<Vec<u8>> {
     with(|memory| memory.get(v))
+}
+
+/// The values of many keys, in their order: as [`get`] of each, but that the host is asked at
+/// once for all that is not known here.
+///
+/// A guest that calls it needs a host with the import module `metashrew` (docs/abi.md).
+///
+/// ```
+/// # metashrew_core::test_utils::reset();
+/// use std::sync::Arc;
+///
+/// let keys = ["a", "b"].map(|key| Arc::new(key.as_bytes().to_vec()));
+/// metashrew_core::set(keys[1].clone(), Arc::new(vec![7]));
+/// assert_eq!(*metashrew_core::read_many(&keys)[1], [7]);
+/// ```
+pub fn read_many(keys: &[Arc<Vec<u8>>]) -> Vec<Arc<Vec<u8>>> {
+    with(|memory| memory.get_many(keys))
+}
+
+/// Runs `f` on what the call wrote.
+pub(crate) fn with_own<T>(f: impl FnOnce(&OwnWrites<'_>) -> T) -> T {
+    with(|memory| f(&memory.own_writes()))
 }
 
 /// Writes a key's value, for [`flush`] to hand over.

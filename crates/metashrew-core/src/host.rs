@@ -5,6 +5,10 @@
 //! nothing of what [`set`](crate::set) holds back.
 #![allow(unsafe_code, reason = "imported functions are unsafe to call")]
 
+mod reads;
+
+pub use reads::{RangeAnswer, RangeRequest, Values, read_many, read_range};
+
 use crate::buffers::{to_arraybuffer_layout, to_passback_ptr};
 use crate::flush::FlushBuffer;
 use crate::imports;

@@ -26,9 +26,26 @@ unsafe extern "C" {
     pub fn abort(message: i32, file: i32, line: i32, column: i32);
 }
 
+// A module of its own, so that a guest which uses none of it has no import of it.
+#[cfg(all(target_arch = "wasm32", not(feature = "test-utils")))]
+#[link(wasm_import_module = "metashrew")]
+unsafe extern "C" {
+    /// Writes the answer that the host keeps at `ptr`, and has it dropped.
+    #[link_name = "load_answer"]
+    pub fn __load_answer(ptr: i32);
+    /// Has the host keep the values of the keys at `ptr`: the bytes of that answer, or a
+    /// negative code.
+    #[link_name = "read_many"]
+    pub fn __read_many(ptr: i32) -> i32;
+    /// Has the host keep what the request at `ptr` asks for: the bytes of that answer.
+    #[link_name = "read_range"]
+    pub fn __read_range(ptr: i32) -> i32;
+}
+
 #[cfg(any(feature = "test-utils", not(target_arch = "wasm32")))]
 pub use stubs::{
-    __flush, __get, __get_len, __host_len, __load_input, __log, __now, __set_input, abort,
+    __flush, __get, __get_len, __host_len, __load_answer, __load_input, __log, __now, __read_many,
+    __read_range, __set_input, abort,
 };
 
 /// The same functions, over the host in this thread's memory.
@@ -99,6 +116,42 @@ mod stubs {
             written,
             "__get: no buffer for {} bytes at {v:#x}",
             value.len()
+        );
+    }
+
+    /// Has the host keep the values of the keys at `ptr`: the bytes of that answer, or a
+    /// negative code.
+    ///
+    /// # Safety
+    /// `ptr` names a living buffer.
+    pub unsafe extern "C-unwind" fn __read_many(ptr: i32) -> i32 {
+        // SAFETY: the caller's promise.
+        let request = unsafe { buffer("read_many", ptr) };
+        host::with(|host| host.read_many(&request))
+    }
+
+    /// Has the host keep what the request at `ptr` asks for: the bytes of that answer.
+    ///
+    /// # Safety
+    /// `ptr` names a living buffer.
+    pub unsafe extern "C-unwind" fn __read_range(ptr: i32) -> i32 {
+        // SAFETY: the caller's promise.
+        let request = unsafe { buffer("read_range", ptr) };
+        host::with(|host| host.read_range(&request))
+    }
+
+    /// Writes the answer that the host keeps at `ptr`, and has it dropped.
+    ///
+    /// # Safety
+    /// `ptr` names a living buffer of that size, which nothing borrows.
+    pub unsafe extern "C-unwind" fn __load_answer(ptr: i32) {
+        let answer = host::with(host::Host::take_answer);
+        // SAFETY: the caller's promise.
+        let written = unsafe { write_buffer(ptr, &answer) };
+        assert!(
+            written,
+            "load_answer: no buffer for {} bytes at {ptr:#x}",
+            answer.len()
         );
     }
 

@@ -1,9 +1,11 @@
 //! Pointers into the guest's state, plain ones and ones that can take back what
 //! was written.
 
+use crate::cache::with_own;
+use crate::range::{Page, Range, RangeError};
 use crate::{get, set};
 use metashrew_support::index_pointer::KeyValuePointer;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A pointer that reads and writes the guest's state at once.
@@ -135,6 +137,25 @@ impl AtomicPointer {
     /// Takes back what was written since the innermost checkpoint, and closes it.
     pub fn rollback(&mut self) {
         self.store.lock().pop();
+    }
+
+    /// Reads a page of a range, as [`get`](KeyValuePointer::get) sees its keys: with what
+    /// waits in the open checkpoints of this pointer's family, the innermost on top, over what
+    /// the call wrote otherwise.
+    ///
+    /// Each call looks through all that waits, and all that the call wrote in the range.
+    ///
+    /// # Errors
+    /// As [`Range::page`].
+    pub fn page(&self, range: &Range) -> Result<Page, RangeError> {
+        let window = range.window();
+        let mut own: BTreeMap<_, _> = with_own(|own| own.all(window).collect());
+        for checkpoint in self.store.lock().iter() {
+            let waiting = checkpoint.0.iter();
+            let inside = waiting.filter(|(key, _)| window.may_have(key));
+            own.extend(inside.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        range.page_over(&own)
     }
 
     /// A pointer to another key, with these checkpoints.

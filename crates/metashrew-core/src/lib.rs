@@ -43,6 +43,7 @@ pub mod imports;
 pub mod index_pointer;
 pub mod macros;
 pub mod proto;
+pub mod range;
 pub mod stdio;
 #[cfg(any(feature = "test-utils", not(target_arch = "wasm32")))]
 pub mod test_utils;
@@ -53,8 +54,8 @@ pub use cache::{
     generate_lru_debug_report, get, get_actual_cache_memory_limit, get_cache, get_cache_mode,
     get_lru_debug_stats, get_min_cache_memory_limit, get_prefix_analysis_config, initialize, input,
     is_cache_below_minimum, is_lru_cache_available, is_lru_debug_mode_enabled,
-    lru_cache_memory_usage, lru_cache_stats, parse_cache_key, reset, set, set_cache_memory_limit,
-    set_cache_mode, set_prefix_analysis_config, set_view_for_height,
+    lru_cache_memory_usage, lru_cache_stats, parse_cache_key, read_many, reset, set,
+    set_cache_memory_limit, set_cache_mode, set_prefix_analysis_config, set_view_for_height,
 };
 pub use metashrew_support::lru_cache::{
     CacheAllocationMode, CacheStats, KeyPrefixStats, LruDebugStats, PrefixAnalysisConfig,

@@ -11,6 +11,7 @@
 //! previews and pending blocks instances of their own.
 
 use super::Bytes;
+use super::range::OwnKeys;
 use super::unflushed::Unflushed;
 use crate::buffers;
 use crate::host;
@@ -66,7 +67,8 @@ pub(super) struct Memory {
     pub(super) prefixes: PrefixCounts,
     call: Call,
     /// What the call wrote, and read if the tiers did not take it.
-    immediate: HashMap<Bytes, Bytes, FixedState>,
+    pub(super) own: HashMap<Bytes, Bytes, FixedState>,
+    pub(super) own_keys: OwnKeys,
     unflushed: Unflushed,
     /// What the host was handed in this call.
     flushed: Vec<(Bytes, Bytes)>,
@@ -164,9 +166,10 @@ impl Memory {
             self.tiers.clear_heights();
         }
         self.unflushed.take();
-        if !self.immediate.is_empty() {
-            self.immediate = HashMap::default();
+        if !self.own.is_empty() {
+            self.own = HashMap::default();
         }
+        self.own_keys = OwnKeys::default();
         self.shown = None;
     }
 
@@ -190,50 +193,56 @@ impl Memory {
     }
 
     pub(super) fn get(&mut self, key: Bytes) -> Bytes {
-        self.notice_answer();
-        if !self.counts_prefixes {
-            return self.find(key);
+        self.resume();
+        if let Some(value) = self.lookup(&key) {
+            return value;
         }
-        let misses = self.tiers.stats().misses;
-        let value = self.find(key.clone());
-        let hit = self.tiers.stats().misses == misses;
-        self.prefixes.count(&key, hit);
+        let value = Arc::new(host::read(&key));
+        self.remember(key, &value);
         value
     }
 
-    fn find(&mut self, key: Bytes) -> Bytes {
-        if !self.immediate.is_empty()
-            && let Some(value) = self.immediate.get(&key)
+    /// What is known of a key, by the immediate cache and the tiers.
+    pub(super) fn lookup(&mut self, key: &Bytes) -> Option<Bytes> {
+        let known = self.find(key);
+        if self.counts_prefixes {
+            self.prefixes.count(key, known.is_some());
+        }
+        known
+    }
+
+    fn find(&mut self, key: &Bytes) -> Option<Bytes> {
+        if !self.own.is_empty()
+            && let Some(value) = self.own.get(key)
         {
             self.tiers.count(true);
-            return value.clone();
+            return Some(value.clone());
         }
+        let key = key.clone();
         match self.place() {
-            Place::Main => {
-                let key = CacheKey(key);
-                let cached = self.tiers.get(&key);
-                cached.unwrap_or_else(|| {
-                    let value = Arc::new(host::read(&key.0));
-                    let kept = self.tiers.insert(key.clone(), value.clone());
-                    self.was_read(key.0, &value, kept);
-                    value
-                })
-            }
-            Place::Height(height) => {
-                let key = HeightPartitionedKey { height, key };
-                let cached = self.tiers.get_at_height(&key);
-                cached.unwrap_or_else(|| {
-                    let value = Arc::new(host::read(&key.key));
-                    let kept = self.tiers.insert_at_height(key.clone(), value.clone());
-                    self.was_read(key.key, &value, kept);
-                    value
-                })
-            }
+            Place::Main => self.tiers.get(&CacheKey(key)),
+            Place::Height(height) => self
+                .tiers
+                .get_at_height(&HeightPartitionedKey { height, key }),
             Place::Nowhere => {
                 self.tiers.count(false);
-                Arc::new(host::read(&key))
+                None
             }
         }
+    }
+
+    /// Keeps what the host answered.
+    pub(super) fn remember(&mut self, key: Bytes, value: &Bytes) {
+        let kept = match self.place() {
+            Place::Main => self.tiers.insert(CacheKey(key.clone()), value.clone()),
+            Place::Height(height) => {
+                let key = key.clone();
+                let key = HeightPartitionedKey { height, key };
+                self.tiers.insert_at_height(key, value.clone())
+            }
+            Place::Nowhere => return,
+        };
+        self.was_read(key, value, kept);
     }
 
     fn was_read(&mut self, key: Bytes, value: &Bytes, kept: bool) {
@@ -241,22 +250,23 @@ impl Memory {
         // Where the SDK sees the call end, the call can keep for itself what the
         // tiers have no room for.
         if !kept && self.call.phase == Phase::Declared {
-            self.immediate.insert(key, value.clone());
+            self.own.insert(key, value.clone());
         }
     }
 
     pub(super) fn set(&mut self, key: Bytes, value: Bytes) {
-        self.notice_answer();
+        self.resume();
         self.shown = None;
         self.unflushed.insert(&key);
-        self.immediate.insert(key, value);
+        self.own_keys.insert(&key);
+        self.own.insert(key, value);
     }
 
     pub(super) fn flush(&mut self) {
         let keys = self.unflushed.take().into_iter();
         let pairs: Vec<_> = keys
             .filter_map(|key| {
-                let value = self.immediate.get(&key)?.clone();
+                let value = self.own.get(&key)?.clone();
                 Some((key, value))
             })
             .collect();
@@ -299,7 +309,7 @@ impl Memory {
             Place::Height(height) => self.tiers.entries_at_height(height).map(pair).collect(),
             Place::Nowhere => HashMap::default(),
         };
-        map.extend(self.immediate.iter().map(pair));
+        map.extend(self.own.iter().map(pair));
         let map: &'static _ = Box::leak(Box::new(map));
         self.shown = Some(map);
         map
@@ -315,7 +325,7 @@ impl Memory {
 
     /// An answer handed over ends the guest's own call: what follows, before a
     /// look at the input, is of a call at a height yet unknown.
-    fn notice_answer(&mut self) {
+    pub(super) fn resume(&mut self) {
         let ended = match self.call.phase {
             Phase::Declared => false,
             Phase::Open => self.call.answers != buffers::answers(),

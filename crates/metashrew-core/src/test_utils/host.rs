@@ -1,5 +1,7 @@
 //! The host in this thread's memory.
 
+mod reads;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -33,6 +35,8 @@ pub(crate) struct Host {
     /// Every key's values by height.
     values: BTreeMap<Vec<u8>, BTreeMap<u32, Vec<u8>>>,
     log: Vec<String>,
+    /// What `load_answer` hands over.
+    answer: Option<Vec<u8>>,
 }
 
 impl Host {
@@ -49,6 +53,7 @@ impl Host {
             self.flushed = false;
         }
         self.access = access;
+        self.answer = None;
     }
 
     pub(crate) fn flushed(&self) -> bool {
@@ -62,16 +67,20 @@ impl Host {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> &[u8] {
-        let end = match self.access {
-            Access::Newest => u64::MAX,
-            Access::Index => self.height().into(),
-            Access::View => u64::from(self.height()) + 1,
-        };
         let version = self
             .values
             .get(key)
-            .and_then(|versions| newest_before(versions, end));
+            .and_then(|versions| newest_before(versions, self.reads_before()));
         version.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The height below which values are read.
+    fn reads_before(&self) -> u64 {
+        match self.access {
+            Access::Newest => u64::MAX,
+            Access::Index => self.height().into(),
+            Access::View => u64::from(self.height()) + 1,
+        }
     }
 
     pub(crate) fn flush(&mut self, message: &[u8]) {
