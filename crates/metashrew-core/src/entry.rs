@@ -75,6 +75,7 @@ pub fn describe(name: &str, version: &str, views: &[(&str, &str, &str)]) -> i32 
         name: (*name).to_owned(),
         input_type: (*input).to_owned(),
         output_type: (*output).to_owned(),
+        ..ViewFunction::default()
     });
     let metadata = IndexerMetadata {
         compiler_version: concat!("metashrew-core ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -82,6 +83,7 @@ pub fn describe(name: &str, version: &str, views: &[(&str, &str, &str)]) -> i32 
         view_functions: view_functions.collect(),
         name: name.to_owned(),
         version: version.to_owned(),
+        ..IndexerMetadata::default()
     };
     buffers::export_bytes(metadata.encode_to_vec())
 }

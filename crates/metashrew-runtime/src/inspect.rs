@@ -1,7 +1,7 @@
 //! What a module is, before it is trusted with a block.
 
 use metashrew_abi::imports;
-use metashrew_abi::proto::IndexerMetadata;
+use metashrew_abi::proto::{IndexerMetadata, MAX_METADATA_BYTES};
 use metashrew_store::{GuestId, Store};
 use prost::Message;
 use wasmtime::ExternType;
@@ -183,7 +183,7 @@ fn metadata_of(guest: &Linked) -> Result<IndexerMetadata, String> {
         Allowance::up_to(options.max_instance_memory),
         Deadline::after(options.timeout, false),
     )
-    .and_then(|mut instance| instance.view(view, options.max_output))
+    .and_then(|mut instance| instance.view(view, MAX_METADATA_BYTES))
     .map_err(|fault: Fault| fault.to_string())?;
     IndexerMetadata::decode(answer).map_err(|error| format!("not an IndexerMetadata: {error}"))
 }

@@ -2,7 +2,22 @@
 
 /// The messages of the package `metashrew`.
 pub mod metashrew {
-    pub use metashrew_abi::proto::{KeyValueFlush, ViewFunction};
+    pub use metashrew_abi::proto::KeyValueFlush;
+
+    /// One view, with the fields that existing guests fill in;
+    /// [`metashrew_abi::proto::ViewFunction`] has more.
+    #[derive(Clone, PartialEq, Eq, prost::Message)]
+    pub struct ViewFunction {
+        /// The export's name.
+        #[prost(string, tag = "1")]
+        pub name: String,
+        /// What it takes.
+        #[prost(string, tag = "2")]
+        pub input_type: String,
+        /// What it answers.
+        #[prost(string, tag = "3")]
+        pub output_type: String,
+    }
 
     /// What a guest says of itself in `__meta`, with the fields that existing guests
     /// fill in; [`metashrew_abi::proto::IndexerMetadata`] has more.

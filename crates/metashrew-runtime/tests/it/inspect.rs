@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use metashrew_abi::proto::{IndexerMetadata, ViewFunction};
+use metashrew_abi::proto::{IndexerMetadata, MAX_METADATA_BYTES, ViewFunction};
 use metashrew_runtime::{LoadError, MemorySize, inspect};
 use metashrew_testing::guests;
 use prost::Message;
@@ -46,10 +46,37 @@ fn a_guests_description_is_read() {
             name: "balance".into(),
             input_type: "A".into(),
             output_type: "B".into(),
+            doc: "What it is for.\nIn two lines.".into(),
+            ..ViewFunction::default()
         }],
         name: "ledger".into(),
         version: "1.2.3".into(),
+        ..IndexerMetadata::default()
     };
+    let report = inspect(&described(&meta)).unwrap();
+    assert_eq!(report.meta, Some(Ok(meta)));
+    assert!(report.views.is_empty());
+    assert!(!report.indexes);
+}
+
+#[test]
+fn a_description_of_any_length_is_not_read() {
+    let long = |bytes| IndexerMetadata {
+        doc: "x".repeat(bytes),
+        ..IndexerMetadata::default()
+    };
+    // A tag and three bytes of length in front.
+    let whole = long(MAX_METADATA_BYTES - 4);
+    assert_eq!(whole.encoded_len(), MAX_METADATA_BYTES);
+    let report = inspect(&described(&whole)).unwrap();
+    assert_eq!(report.meta, Some(Ok(whole)));
+    let report = inspect(&described(&long(MAX_METADATA_BYTES - 3))).unwrap();
+    let error = report.meta.unwrap().unwrap_err();
+    assert!(error.contains("262145"), "{error}");
+}
+
+/// A module whose `__meta` answers with this.
+fn described(meta: &IndexerMetadata) -> Vec<u8> {
     let message = meta.encode_to_vec();
     let length = u32::try_from(message.len()).unwrap().to_le_bytes();
     let mut bytes = String::new();
@@ -57,13 +84,10 @@ fn a_guests_description_is_read() {
         write!(bytes, "\\{byte:02x}").unwrap();
     }
     let wasm = wat::parse_str(format!(
-        r#"(module (memory (export "memory") 1 8) (data (i32.const 8) "{bytes}")
+        r#"(module (memory (export "memory") 8 16) (data (i32.const 8) "{bytes}")
              (func (export "__meta") (result i32) (i32.const 12)))"#
     ));
-    let report = inspect(&wasm.unwrap()).unwrap();
-    assert_eq!(report.meta, Some(Ok(meta)));
-    assert!(report.views.is_empty());
-    assert!(!report.indexes);
+    wasm.unwrap()
 }
 
 #[test]

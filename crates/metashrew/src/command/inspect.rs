@@ -1,6 +1,5 @@
 //! `metashrew inspect`: what a guest is.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use anyhow::{Context, Error, Result, bail};
 use metashrew_runtime::ModuleReport;
 use serde_json::{Value, json};
 
-use super::{Output, database, inspect_database};
+use super::{Output, database, described, inspect_database};
 use crate::cli::Inspect;
 use crate::printable;
 
@@ -63,17 +62,7 @@ fn as_json(report: &ModuleReport) -> Value {
         })
     });
     let meta = report.meta.as_ref().map(|meta| match meta {
-        Ok(meta) => json!({
-            "name": meta.name,
-            "version": meta.version,
-            "compiler_version": meta.compiler_version,
-            "rustc_version": meta.rustc_version,
-            "view_functions": meta.view_functions.iter().map(|view| json!({
-                "name": view.name,
-                "input_type": view.input_type,
-                "output_type": view.output_type,
-            })).collect::<Vec<_>>(),
-        }),
+        Ok(meta) => described::as_json(meta),
         Err(error) => json!({ "error": error }),
     });
     json!({
@@ -140,31 +129,7 @@ fn meta(report: &ModuleReport) -> String {
     match &report.meta {
         None => "__meta: none\n".to_owned(),
         Some(Err(error)) => format!("__meta: fails: {}\n", printable::lines(error)),
-        Some(Ok(meta)) => {
-            let mut text = "__meta:\n".to_owned();
-            for (what, said) in [
-                ("name", &meta.name),
-                ("version", &meta.version),
-                ("compiler", &meta.compiler_version),
-                ("rustc", &meta.rustc_version),
-            ] {
-                if !said.is_empty() {
-                    let said = printable::line(said);
-                    writeln!(text, "  {what} {said}").expect("a String takes every line");
-                }
-            }
-            for view in &meta.view_functions {
-                writeln!(
-                    text,
-                    "  {}: {} -> {}",
-                    printable::line(&view.name),
-                    printable::line(&view.input_type),
-                    printable::line(&view.output_type)
-                )
-                .expect("a String takes every line");
-            }
-            text
-        }
+        Some(Ok(meta)) => described::as_text(meta),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The subcommands, one file each, and how any of them ends.
 
 mod database;
+mod described;
 mod guest;
 mod halt;
 mod inspect;
