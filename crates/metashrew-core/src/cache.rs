@@ -6,7 +6,6 @@ mod many;
 mod memory;
 mod range;
 mod tiers;
-mod unflushed;
 
 pub use debug::{
     clear_prefix_hit_stats, disable_lru_debug_mode, enable_lru_debug_mode,
@@ -20,13 +19,13 @@ pub use tiers::{
     set_cache_memory_limit, set_cache_mode, set_view_for_height,
 };
 
+use crate::call::{self, Input, Kind};
 use crate::host;
 use memory::Memory;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub(crate) use memory::Kind;
 pub(crate) use range::OwnWrites;
 
 type Bytes = Arc<Vec<u8>>;
@@ -51,7 +50,7 @@ pub fn initialize() {
 /// or the caller's bytes in a view.
 pub fn input() -> Vec<u8> {
     let input = host::load_input();
-    with(|memory| memory.enter(height(&input)));
+    call::look_at(&input);
     input
 }
 
@@ -116,38 +115,34 @@ pub fn get_cache() -> &'static HashMap<Arc<Vec<u8>>, Arc<Vec<u8>>> {
     with(Memory::shown)
 }
 
-/// A call that the SDK itself began; dropping it ends the call.
-pub(crate) struct Call(());
-
-impl Call {
-    /// Begins a call: the call, and its input.
-    pub(crate) fn begin(kind: Kind) -> (Self, Vec<u8>) {
-        initialize();
-        let input = host::load_input();
-        with(|memory| memory.begin_declared(kind, height(&input)));
-        (Self(()), input)
-    }
-
-    /// Ends a block's call that left nothing to do: the host has all its writes.
-    pub(crate) fn indexed(call: Self) {
-        with(Memory::indexed);
-        drop(call);
-    }
+/// A call begins; [`call::begin`] sees to the rest of the guest.
+pub(crate) fn begin(kind: Option<Kind>, bounded: bool) {
+    with(|memory| memory.begin(kind, bounded));
 }
 
-impl Drop for Call {
-    fn drop(&mut self) {
-        with(Memory::end);
-    }
+/// Whether an input is not that of the call under way.
+pub(crate) fn is_another(input: Input) -> bool {
+    with(|memory| memory.is_another(input))
+}
+
+/// The call under way has this input.
+pub(crate) fn enter(input: Input) {
+    with(|memory| memory.enter(input));
+}
+
+/// The call under way ended. What follows is no part of it.
+pub(crate) fn end() {
+    with(Memory::end);
+}
+
+/// The call under way failed: nobody knows what the host makes of its flushes.
+pub(crate) fn distrust() {
+    with(Memory::distrust);
 }
 
 /// The guest handed the host writes of which the caches know nothing.
 pub(crate) fn bypassed() {
     with(Memory::bypassed);
-}
-
-fn height(input: &[u8]) -> Option<u32> {
-    input.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What a guest's exports do around the guest's own functions.
 
 use crate::buffers;
-use crate::cache::{self, Call, Kind};
+use crate::cache;
+use crate::call::{Call, Kind};
 use crate::host;
 use metashrew_abi::proto::{IndexerMetadata, ViewFunction};
 use prost::Message;
@@ -13,13 +14,12 @@ use std::fmt::Display;
 /// # Panics
 /// If `index` fails: the block then leaves no trace and the host says why.
 pub fn start<E: Display>(index: impl FnOnce(u32, &[u8]) -> Result<(), E>) {
-    let (call, input) = Call::begin(Kind::Index);
+    let (_call, input) = Call::begin(Kind::Index);
     let (height, block) = parts(&input);
     if let Err(error) = index(height, block) {
         panic!("block {height}: {error}");
     }
     cache::flush();
-    Call::indexed(call);
 }
 
 /// Answers the call's input: the body of a view.

@@ -34,6 +34,8 @@
 //! guest's logic runs in plain tests ([`test_utils`]).
 
 mod cache;
+mod call;
+pub mod call_local;
 #[cfg(feature = "panic-hook")]
 pub mod compat;
 pub mod entry;
@@ -57,6 +59,7 @@ pub use cache::{
     lru_cache_memory_usage, lru_cache_stats, parse_cache_key, read_many, reset, set,
     set_cache_memory_limit, set_cache_mode, set_prefix_analysis_config, set_view_for_height,
 };
+pub use call::__metashrew_begin;
 pub use metashrew_support::lru_cache::{
     CacheAllocationMode, CacheStats, KeyPrefixStats, LruDebugStats, PrefixAnalysisConfig,
 };
@@ -69,7 +72,7 @@ use metashrew_support::compat as buffers;
 ///
 /// A view returns a pointer to the data: that is
 /// [`metashrew_support::compat::export_bytes`], or this plus four. The buffer
-/// stays in memory until the next one takes its place.
+/// stays in memory as long as one of those.
 pub fn export_bytes(bytes: Vec<u8>) -> i32 {
     buffers::export_bytes(bytes).wrapping_sub(4)
 }

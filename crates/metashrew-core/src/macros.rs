@@ -113,9 +113,8 @@ macro_rules! export {
 /// promised.
 ///
 /// Views of [`export!`](crate::export) and [`declare_indexer!`](crate::declare_indexer)
-/// need no more. One written by hand calls [`input`](crate::input) before it reads,
-/// and hands its answer over by [`export_bytes`](crate::export_bytes): so the SDK
-/// knows its height, and that it ended.
+/// need no more. One written by hand calls [`input`](crate::input) before it reads: so
+/// the SDK knows its height.
 ///
 /// `memory!(across_blocks)`: a promise to the host that what a block writes is the same
 /// whatever the guest's memory holds, so that it may be kept from one block to the next.

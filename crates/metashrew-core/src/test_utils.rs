@@ -7,16 +7,18 @@
 //!
 //! The guest's memory persists from call to call, as in stateful views;
 //! [`clear`](crate::clear) gives it a fresh start, as the real host does for
-//! every block.
+//! every block. A call that panics loses it, as a trapped instance is dropped.
 
 pub(crate) mod host;
 
+use crate::call;
 use crate::entry;
 use crate::imports::__set_input;
 use host::Access;
 use metashrew_support::compat::read_buffer;
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::thread;
 
 /// Indexes a block with a guest's function, as `_start` does.
 ///
@@ -62,7 +64,7 @@ pub fn view<E: Display>(
 )]
 pub fn view_export(height: u32, input: &[u8], export: impl FnOnce() -> i32) -> Vec<u8> {
     let pointer = call(Access::View, height, input, export);
-    // SAFETY: an answer's buffer lives until the guest's next answer.
+    // SAFETY: an answer's buffer lives until the next call begins.
     let answer = unsafe { read_buffer(pointer) };
     answer.unwrap_or_else(|| panic!("the view answered {pointer:#x}, where no buffer is"))
 }
@@ -82,16 +84,43 @@ pub fn take_log() -> Vec<String> {
     host::with(host::Host::take_log)
 }
 
-/// Forgets everything: the host's state and the guest's cache.
+/// Forgets everything: the host's state and the guest's memory, but for statics of
+/// its own.
 pub fn reset() {
-    crate::clear();
+    forget_guest();
     host::with(|host| *host = host::Host::default());
+}
+
+fn forget_guest() {
+    call::begin(None, false);
+    crate::clear();
 }
 
 fn call<T>(access: Access, height: u32, payload: &[u8], run: impl FnOnce() -> T) -> T {
     __set_input([&height.to_le_bytes()[..], payload].concat());
     host::with(|host| host.enter(access));
-    let result = run();
-    host::with(|host| host.enter(Access::Newest));
-    result
+    let announces = !host::with(|host| host.silent);
+    let _running = Running { announces };
+    if announces {
+        crate::__metashrew_begin(i32::from(access == Access::View));
+    }
+    run()
+}
+
+/// A call that the host makes; dropping it ends the call.
+struct Running {
+    announces: bool,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        host::with(|host| host.enter(Access::Newest));
+        if thread::panicking() {
+            // As the host drops an instance that trapped.
+            forget_guest();
+        }
+        if self.announces {
+            call::end();
+        }
+    }
 }

@@ -72,6 +72,7 @@ fn caches_keep_their_signatures() {
     let _: fn() -> String = metashrew_core::generate_lru_debug_report;
     let _: fn(&[u8]) -> String = metashrew_core::parse_cache_key;
     let _: extern "C" fn(i32) = metashrew_core::__metashrew_cache_limit;
+    let _: extern "C" fn(i32) = metashrew_core::__metashrew_begin;
 }
 
 #[test]

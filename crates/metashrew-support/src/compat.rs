@@ -11,6 +11,7 @@
 
 use metashrew_abi::buffer;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 
 /// The length word in front of a buffer's data.
 const LENGTH_BYTES: i32 = 4;
@@ -42,29 +43,42 @@ pub fn to_arraybuffer_layout<T: AsRef<[u8]>>(v: T) -> Vec<u8> {
     buffer::encode(v.as_ref())
 }
 
-/// Hands `v` to the host as a call's answer: the pointer to return.
-///
-/// The answer stays in memory until the next one takes its place, so that a
-/// guest whose memory persists holds one answer and not all it ever gave.
-pub fn export_bytes(v: Vec<u8>) -> i32 {
-    thread_local! {
-        static ANSWER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    }
-    ANSWERS.set(ANSWERS.get().wrapping_add(1));
-    ANSWER.with_borrow_mut(|answer| {
-        *answer = to_arraybuffer_layout(v);
-        to_passback_ptr(answer)
-    })
-}
+/// Answers of one call that stay in memory: a bound for guests of which nobody
+/// says where a call begins.
+const ANSWERS: usize = 16;
 
 thread_local! {
-    static ANSWERS: Cell<u32> = const { Cell::new(0) };
+    static HANDED_OVER: RefCell<VecDeque<Vec<u8>>> = const { RefCell::new(VecDeque::new()) };
+    static COUNT: Cell<u32> = const { Cell::new(0) };
 }
 
-/// How many answers [`export_bytes`] has handed over. A cache takes another one
-/// as the end of a call.
+/// Hands `v` to the host as a call's answer: the pointer to return.
+///
+/// The answer stays in memory until the next call begins, or until 16 more were
+/// handed over. So a guest whose memory persists does not hold all it ever gave.
+pub fn export_bytes(v: Vec<u8>) -> i32 {
+    COUNT.set(COUNT.get().wrapping_add(1));
+    let mut answer = to_arraybuffer_layout(v);
+    let pointer = to_passback_ptr(&mut answer);
+    HANDED_OVER.with_borrow_mut(|answers| {
+        answers.truncate(ANSWERS - 1);
+        // The buffer stays where it is: only its owner moves.
+        answers.push_front(answer);
+    });
+    pointer
+}
+
+/// A call begins: the answers of the one before are freed. `metashrew_core` says so.
+#[doc(hidden)]
+pub fn forget_answers() {
+    HANDED_OVER.with_borrow_mut(VecDeque::clear);
+}
+
+/// How many answers were handed over. After one, `metashrew_core` takes nothing for
+/// granted in a call of which nobody says where it ends.
+#[doc(hidden)]
 pub fn answers() -> u32 {
-    ANSWERS.get()
+    COUNT.get()
 }
 
 /// The data of the buffer at `ptr`, or `None` if `ptr` names no buffer.
@@ -262,11 +276,24 @@ mod tests {
     }
 
     #[test]
-    fn an_exported_answer_reads_back_until_the_next() {
+    fn answers_read_back_until_the_next_call() {
         let first = export_bytes(b"one".to_vec());
-        assert_eq!(read(first).as_deref(), Some(&b"one"[..]));
         let second = export_bytes(vec![7; 1000]);
+        assert_eq!(read(first).as_deref(), Some(&b"one"[..]));
         assert_eq!(read(second), Some(vec![7; 1000]));
+    }
+
+    #[test]
+    fn no_more_answers_stay_than_there_is_room_for() {
+        let held = || HANDED_OVER.with_borrow(VecDeque::len);
+        forget_answers();
+        let handed_over = answers();
+        for number in 0..100u8 {
+            export_bytes(vec![number]);
+        }
+        assert_eq!((held(), answers() - handed_over), (ANSWERS, 100));
+        forget_answers();
+        assert_eq!(held(), 0);
     }
 
     #[test]

@@ -77,6 +77,15 @@ pub struct HeightPartitionedKey {
     pub key: Arc<Vec<u8>>,
 }
 
+/// A key of the guest's state and the cache that its value belongs in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum StateKey {
+    /// The main cache.
+    Main(CacheKey),
+    /// The one that keeps heights apart.
+    Height(HeightPartitionedKey),
+}
+
 impl From<Arc<Vec<u8>>> for CacheValue {
     fn from(value: Arc<Vec<u8>>) -> Self {
         Self(value)

@@ -3,7 +3,7 @@
 
 use metashrew_support::lru_cache::{
     ByteLru, CacheAllocationMode, CacheKey, CacheStats, DEFAULT_LIMIT, ENTRY_OVERHEAD,
-    HeightPartitionedKey, Tiers,
+    HeightPartitionedKey, StateKey, Tiers,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -219,16 +219,19 @@ fn do_both(
     step: Step,
     fill: u8,
 ) -> Option<(Option<Bytes>, Option<Bytes>)> {
-    let at = |height: u32, number: u8| HeightPartitionedKey::from((height, key(number)));
+    let main = |number: u8| StateKey::Main(CacheKey(key(number)));
+    let at = |height: u32, number: u8| {
+        StateKey::Height(HeightPartitionedKey::from((height, key(number))))
+    };
     let name = |number: u8| "n".repeat(usize::from(number) + 1);
     match (step, which) {
         (Step::Get(number), Which::Main) => {
             let expect = naive.main.get(&number);
-            return Some((tiers.get(&CacheKey(key(number))), naive.count(expect)));
+            return Some((tiers.get(&main(number)), naive.count(expect)));
         }
         (Step::Get(number), &Which::Height(height)) => {
             let expect = naive.by_height.get(&(height, number));
-            let found = tiers.get_at_height(&at(height, number));
+            let found = tiers.get(&at(height, number));
             return Some((found, naive.count(expect)));
         }
         (Step::Get(number), Which::Api) => {
@@ -239,11 +242,11 @@ fn do_both(
             let (size, value) = (usize::from(number) + 1, bytes(length, fill));
             let kept = match which {
                 Which::Main => [
-                    tiers.insert(CacheKey(key(number)), value.clone()),
+                    tiers.insert(main(number), value.clone()),
                     naive.main.insert(number, size, value),
                 ],
                 &Which::Height(height) => [
-                    tiers.insert_at_height(at(height, number), value.clone()),
+                    tiers.insert(at(height, number), value.clone()),
                     naive.by_height.insert((height, number), size, value),
                 ],
                 Which::Api => [
@@ -254,11 +257,11 @@ fn do_both(
             assert_eq!(kept[0], kept[1]);
         }
         (Step::Remove(number), Which::Main) => {
-            tiers.remove(&CacheKey(key(number)));
+            tiers.remove(&main(number));
             naive.main.remove(&number);
         }
         (Step::Remove(number), &Which::Height(height)) => {
-            tiers.remove_at_height(&at(height, number));
+            tiers.remove(&at(height, number));
             naive.by_height.remove(&(height, number));
         }
         (Step::Remove(number), Which::Api) => {

@@ -1,10 +1,10 @@
 //! The caches of one guest, and what a call may find in them.
 //!
-//! A read goes through the *immediate* cache, the call's own, which holds what it
-//! wrote; then the least recently used values of the *tiers*; then the host. A
-//! value belongs to a state: that after a height in a view, that before one in
-//! `_start`. So a view's reads are filed under its height, and what a block read
-//! is of use to the next block only, once it was told what the block wrote.
+//! A read goes through what is the call's *own*: what it wrote, and what it read and
+//! the tiers had no room for. Then come the least recently used values of the *tiers*,
+//! then the host. A value belongs to a state: that after a height in a view, that
+//! before one in `_start`. So a view's reads are filed under its height, and what a
+//! block read is of use to the next block only, once it was told what the block wrote.
 //!
 //! Two chains may have a block each at one height. Nothing here tells them apart:
 //! the host lets the instances of a chain go when it rolls back, and gives
@@ -12,51 +12,37 @@
 
 use super::Bytes;
 use super::range::OwnKeys;
-use super::unflushed::Unflushed;
 use crate::buffers;
+use crate::call::{Input, Kind};
 use crate::host;
 use foldhash::fast::FixedState;
 use metashrew_support::lru_cache::{
-    CacheAllocationMode, CacheKey, HeightPartitionedKey, PrefixCounts, Tiers,
+    CacheAllocationMode, CacheKey, HeightPartitionedKey, PrefixCounts, StateKey, Tiers,
 };
 use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 
-/// What a call is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// `_start`.
-    Index,
-    /// A view.
-    View,
-    /// The guest's own exports call [`input`](crate::input) and do not say.
-    Unknown,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// The SDK began it and will end it.
-    Declared,
-    /// It ends when the guest hands over an answer, or when the height changes.
-    Open,
-    Ended,
-}
-
+#[derive(Default)]
 struct Call {
-    kind: Kind,
-    phase: Phase,
-    /// The height of its input; without one, nothing it reads is kept.
-    height: Option<u32>,
-    /// How many answers were handed over before it.
-    answers: u32,
+    /// What it is for; `None` if nobody said so.
+    kind: Option<Kind>,
+    /// Whether somebody says where the next one begins, so that this one can keep
+    /// for itself what it read.
+    bounded: bool,
+    ended: bool,
+    /// What it found when it looked at its input, if it did.
+    input: Option<Input>,
+    /// How many answers the guest had handed over when it last did; `None` after it
+    /// said that its view ends.
+    answers: Option<u32>,
 }
 
-/// Where a call's reads are kept.
-enum Place {
-    Main,
-    Height(u32),
-    Nowhere,
+/// A value that the call wrote, or read where the tiers did not take it.
+pub(super) struct Own {
+    pub(super) value: Bytes,
+    /// Whether it waits to be flushed.
+    waits: bool,
 }
 
 #[derive(Default)]
@@ -66,128 +52,137 @@ pub(super) struct Memory {
     pub(super) counts_prefixes: bool,
     pub(super) prefixes: PrefixCounts,
     call: Call,
-    /// What the call wrote, and read if the tiers did not take it.
-    pub(super) own: HashMap<Bytes, Bytes, FixedState>,
+    pub(super) own: HashMap<Bytes, Own, FixedState>,
     pub(super) own_keys: OwnKeys,
-    unflushed: Unflushed,
-    /// What the host was handed in this call.
+    /// The keys of `own` that wait, in the order of their first write.
+    waiting: Vec<Bytes>,
+    /// What the host was handed in this call and the tiers were not told.
     flushed: Vec<(Bytes, Bytes)>,
-    /// Whether the host was handed more than that.
-    bypassed: bool,
-    /// The block whose state after it the main cache holds, with `flushed` on top.
-    indexed: Option<u32>,
+    /// Whether the tiers may hold what the host has no more.
+    distrusted: bool,
+    /// The calls, by kind and height, that find the main cache right.
+    main_serves: Option<(Option<Kind>, u32)>,
     /// What [`get_cache`](crate::get_cache) showed last, if nothing changed since.
     shown: Option<&'static HashMap<Bytes, Bytes>>,
 }
 
-impl Default for Call {
-    fn default() -> Self {
-        Self {
-            kind: Kind::Unknown,
-            phase: Phase::Ended,
-            height: None,
-            answers: 0,
-        }
+impl Call {
+    fn height(&self) -> Option<u32> {
+        self.input?.height
+    }
+
+    /// The height whose state the call reads, if there is no doubt. After an answer
+    /// the next call may have begun, where nobody says so.
+    fn reads_at(&self) -> Option<u32> {
+        let certain = self.bounded || self.answers == Some(buffers::answers());
+        self.height().filter(|_| certain)
     }
 }
 
 impl Memory {
-    pub(super) fn begin_declared(&mut self, kind: Kind, height: Option<u32>) {
-        self.begin(kind, height);
-        self.call.phase = Phase::Declared;
-    }
-
-    /// The guest looked at its input: another call, unless it is the same.
-    pub(super) fn enter(&mut self, height: Option<u32>) {
-        let same = self.call.height == height;
-        let goes_on = match self.call.phase {
-            Phase::Declared => same,
-            Phase::Open => same && self.call.answers == buffers::answers(),
-            Phase::Ended => false,
-        };
-        if !goes_on {
-            self.begin(Kind::Unknown, height);
+    /// Begins a call: what the last one wrote and did not flush is gone.
+    pub(super) fn begin(&mut self, kind: Option<Kind>, bounded: bool) {
+        self.settle();
+        let last = mem::take(&mut self.call);
+        self.main_serves = last.height().and_then(|height| match last.kind {
+            Some(Kind::Index) => Some((last.kind, height.checked_add(1)?)),
+            Some(Kind::View) => None,
+            None => Some((None, height)),
+        });
+        match kind {
+            Some(Kind::Index) => self.tiers.set_mode(CacheAllocationMode::Indexer),
+            // Exports of which nobody says what they are keep the mode that they set.
+            None if last.kind.is_none() => (),
+            Some(Kind::View) | None => self.tiers.set_mode(CacheAllocationMode::View),
         }
+        self.call.kind = kind;
+        self.call.bounded = bounded;
     }
 
-    /// The host has the writes of a whole block.
-    pub(super) fn indexed(&mut self) {
-        self.indexed = self.call.height;
+    pub(super) fn call_is_bounded(&self) -> bool {
+        self.call.bounded && !self.call.ended
+    }
+
+    /// Whether an input is not that of the call under way.
+    pub(super) fn is_another(&self, input: Input) -> bool {
+        self.call.ended || self.call.input.is_some_and(|known| known != input)
+    }
+
+    /// The call under way has this input.
+    pub(super) fn enter(&mut self, input: Input) {
+        if self.call.input.is_none() {
+            self.call.input = Some(input);
+            let call = input.height.map(|height| (self.call.kind, height));
+            if call.is_none() || call != self.main_serves {
+                self.tiers.clear_main();
+            }
+        }
+        self.call.answers = Some(buffers::answers());
     }
 
     pub(super) fn end(&mut self) {
-        self.call.phase = Phase::Ended;
+        self.call.ended = true;
     }
 
-    pub(super) fn begin_view(&mut self, height: Option<u32>) {
-        self.begin(Kind::View, height);
-    }
-
-    /// What is read from here on belongs to no known state.
-    pub(super) fn leave(&mut self) {
-        self.begin(Kind::Unknown, None);
-    }
-
-    fn begin(&mut self, kind: Kind, height: Option<u32>) {
-        let keeps_main = match kind {
-            Kind::Index => self.indexed.is_some_and(|indexed| {
-                height.is_some_and(|height| indexed.checked_add(1) == Some(height))
-            }),
-            Kind::Unknown => {
-                self.call.kind == kind && height.is_some() && self.call.height == height
-            }
-            Kind::View => false,
-        };
-        self.settle();
-        if !keeps_main {
-            self.tiers.clear_main();
+    /// The guest says that its view ends.
+    pub(super) fn end_view(&mut self) {
+        if self.call.kind != Some(Kind::Index) {
+            self.settle();
+            self.call.answers = None;
         }
-        self.indexed = None;
-        match kind {
-            Kind::Index => self.tiers.set_mode(CacheAllocationMode::Indexer),
-            // The guest's own exports keep the mode that they set themselves.
-            Kind::Unknown if self.call.kind == kind => (),
-            Kind::Unknown | Kind::View => self.tiers.set_mode(CacheAllocationMode::View),
-        }
-        self.call = Call {
-            kind,
-            phase: Phase::Open,
-            height,
-            answers: buffers::answers(),
-        };
     }
 
-    /// Takes a call's writes out of the immediate cache. What is kept for others
-    /// is what the host has after it.
+    /// What the tiers hold may not be what the host has when this call ended.
+    pub(super) fn distrust(&mut self) {
+        self.distrusted = true;
+    }
+
+    /// The host was handed writes of which the caches know nothing.
+    pub(super) fn bypassed(&mut self) {
+        self.distrusted |= self.call.kind != Some(Kind::View);
+    }
+
+    /// What follows the end of a call belongs to none that is known.
+    pub(super) fn resume(&mut self) {
+        if self.call.ended {
+            self.begin(None, false);
+        }
+    }
+
+    /// Takes out what is the call's own. What stays for others is what the host has
+    /// after it.
     fn settle(&mut self) {
         self.publish();
-        if mem::take(&mut self.bypassed) {
+        if mem::take(&mut self.distrusted) {
             self.tiers.clear_main();
             self.tiers.clear_heights();
         }
-        self.unflushed.take();
+        self.forget_own();
+    }
+
+    fn forget_own(&mut self) {
         if !self.own.is_empty() {
             self.own = HashMap::default();
         }
         self.own_keys = OwnKeys::default();
+        self.waiting.clear();
         self.shown = None;
     }
 
     /// Brings the tiers up to what was flushed.
     pub(super) fn publish(&mut self) {
         for (key, value) in mem::take(&mut self.flushed) {
-            if self.call.kind == Kind::View {
+            if self.call.kind == Some(Kind::View) {
                 continue;
             }
-            if let Some(height) = self.call.height {
-                let key = key.clone();
-                self.tiers
-                    .remove_at_height(&HeightPartitionedKey { height, key });
+            if let Some(height) = self.call.height() {
+                self.tiers.remove(&at_height(height, key.clone()));
             }
-            if self.call.kind == Kind::Index {
-                self.tiers.insert(CacheKey(key), value);
+            let key = StateKey::Main(CacheKey(key));
+            if self.call.kind.is_some() {
+                self.tiers.insert(key, value);
             } else {
-                self.tiers.remove(&CacheKey(key));
+                self.tiers.remove(&key);
             }
         }
     }
@@ -202,7 +197,7 @@ impl Memory {
         value
     }
 
-    /// What is known of a key, by the immediate cache and the tiers.
+    /// A value that the host need not be asked for. Counts as a hit or a miss.
     pub(super) fn lookup(&mut self, key: &Bytes) -> Option<Bytes> {
         let known = self.find(key);
         if self.counts_prefixes {
@@ -212,64 +207,54 @@ impl Memory {
     }
 
     fn find(&mut self, key: &Bytes) -> Option<Bytes> {
-        if !self.own.is_empty()
-            && let Some(value) = self.own.get(key)
-        {
+        if let Some(own) = self.own.get(key) {
             self.tiers.count(true);
-            return Some(value.clone());
+            return Some(own.value.clone());
         }
-        let key = key.clone();
-        match self.place() {
-            Place::Main => self.tiers.get(&CacheKey(key)),
-            Place::Height(height) => self
-                .tiers
-                .get_at_height(&HeightPartitionedKey { height, key }),
-            Place::Nowhere => {
-                self.tiers.count(false);
-                None
-            }
-        }
-    }
-
-    /// Keeps what the host answered.
-    pub(super) fn remember(&mut self, key: Bytes, value: &Bytes) {
-        let kept = match self.place() {
-            Place::Main => self.tiers.insert(CacheKey(key.clone()), value.clone()),
-            Place::Height(height) => {
-                let key = key.clone();
-                let key = HeightPartitionedKey { height, key };
-                self.tiers.insert_at_height(key, value.clone())
-            }
-            Place::Nowhere => return,
+        let Some(key) = self.state_key(key) else {
+            self.tiers.count(false);
+            return None;
         };
-        self.was_read(key, value, kept);
+        self.tiers.get(&key)
     }
 
-    fn was_read(&mut self, key: Bytes, value: &Bytes, kept: bool) {
+    /// Keeps what the host answered, where there is a place for it.
+    pub(super) fn remember(&mut self, key: Bytes, value: &Bytes) {
         self.shown = None;
-        // Where the SDK sees the call end, the call can keep for itself what the
-        // tiers have no room for.
-        if !kept && self.call.phase == Phase::Declared {
-            self.own.insert(key, value.clone());
+        let state_key = self.state_key(&key);
+        let kept = state_key.is_some_and(|key| self.tiers.insert(key, value.clone()));
+        if !kept && self.call.bounded {
+            let own = Own {
+                value: value.clone(),
+                waits: false,
+            };
+            self.own.insert(key, own);
         }
+    }
+
+    /// Where a value of the state that the call reads is kept for others.
+    fn state_key(&self, key: &Bytes) -> Option<StateKey> {
+        let height = self.call.reads_at()?;
+        Some(match self.tiers.mode() {
+            CacheAllocationMode::Indexer => StateKey::Main(CacheKey(key.clone())),
+            CacheAllocationMode::View => at_height(height, key.clone()),
+        })
     }
 
     pub(super) fn set(&mut self, key: Bytes, value: Bytes) {
         self.resume();
         self.shown = None;
-        self.unflushed.insert(&key);
+        let own = Own { value, waits: true };
         self.own_keys.insert(&key);
-        self.own.insert(key, value);
+        let last = self.own.insert(key.clone(), own);
+        if !last.is_some_and(|last| last.waits) {
+            self.waiting.push(key);
+        }
     }
 
     pub(super) fn flush(&mut self) {
-        let keys = self.unflushed.take().into_iter();
-        let pairs: Vec<_> = keys
-            .filter_map(|key| {
-                let value = self.own.get(&key)?.clone();
-                Some((key, value))
-            })
-            .collect();
+        self.resume();
+        let pairs = self.take_waiting();
         host::hand_over(pairs.iter().map(as_slices));
         if self.flushed.is_empty() {
             self.flushed = pairs;
@@ -279,24 +264,25 @@ impl Memory {
     }
 
     pub(super) fn reset(&mut self) {
-        self.unflushed.take();
+        self.take_waiting();
+    }
+
+    fn take_waiting(&mut self) -> Vec<(Bytes, Bytes)> {
+        let keys = mem::take(&mut self.waiting).into_iter();
+        let pair = |key: Bytes| {
+            let own = self.own.get_mut(&key)?;
+            own.waits = false;
+            Some((key, own.value.clone()))
+        };
+        keys.filter_map(pair).collect()
     }
 
     pub(super) fn clear(&mut self) {
-        let mut tiers = mem::take(&mut self.tiers);
-        let mut prefixes = mem::take(&mut self.prefixes);
-        tiers.clear();
-        prefixes.clear();
-        *self = Self {
-            tiers,
-            prefixes,
-            counts_prefixes: self.counts_prefixes,
-            ..Self::default()
-        };
-    }
-
-    pub(super) fn bypassed(&mut self) {
-        self.bypassed |= self.call.kind != Kind::View;
+        self.tiers.clear();
+        self.prefixes.clear();
+        self.forget_own();
+        // Else the tiers would go on with what the host had before.
+        self.distrusted |= !mem::take(&mut self.flushed).is_empty();
     }
 
     pub(super) fn shown(&mut self) -> &'static HashMap<Bytes, Bytes> {
@@ -304,37 +290,24 @@ impl Memory {
             return shown;
         }
         let pair = |(key, value): (&Bytes, &Bytes)| (key.clone(), value.clone());
-        let mut map: HashMap<Bytes, Bytes> = match self.place() {
-            Place::Main => self.tiers.main_entries().map(pair).collect(),
-            Place::Height(height) => self.tiers.entries_at_height(height).map(pair).collect(),
-            Place::Nowhere => HashMap::default(),
+        let mut map: HashMap<Bytes, Bytes> = match (self.call.reads_at(), self.tiers.mode()) {
+            (None, _) => HashMap::default(),
+            (Some(_), CacheAllocationMode::Indexer) => {
+                self.tiers.main_entries().map(pair).collect()
+            }
+            (Some(height), CacheAllocationMode::View) => {
+                self.tiers.entries_at_height(height).map(pair).collect()
+            }
         };
-        map.extend(self.own.iter().map(pair));
+        map.extend(self.own.iter().map(|(key, own)| pair((key, &own.value))));
         let map: &'static _ = Box::leak(Box::new(map));
         self.shown = Some(map);
         map
     }
+}
 
-    fn place(&self) -> Place {
-        match (self.call.height, self.tiers.mode()) {
-            (None, _) => Place::Nowhere,
-            (Some(_), CacheAllocationMode::Indexer) => Place::Main,
-            (Some(height), CacheAllocationMode::View) => Place::Height(height),
-        }
-    }
-
-    /// An answer handed over ends the guest's own call: what follows, before a
-    /// look at the input, is of a call at a height yet unknown.
-    pub(super) fn resume(&mut self) {
-        let ended = match self.call.phase {
-            Phase::Declared => false,
-            Phase::Open => self.call.answers != buffers::answers(),
-            Phase::Ended => true,
-        };
-        if ended {
-            self.begin(Kind::Unknown, None);
-        }
-    }
+fn at_height(height: u32, key: Bytes) -> StateKey {
+    StateKey::Height(HeightPartitionedKey { height, key })
 }
 
 fn as_slices((key, value): &(Bytes, Bytes)) -> (&[u8], &[u8]) {

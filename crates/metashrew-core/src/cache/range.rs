@@ -1,7 +1,7 @@
 //! What a call wrote, in order, for ranges.
 
 use super::Bytes;
-use super::memory::Memory;
+use super::memory::{self, Memory};
 use crate::range::merge::Own;
 use crate::range::window::Window;
 use foldhash::fast::FixedState;
@@ -25,7 +25,7 @@ impl OwnKeys {
 /// are what the host has, so they change nothing.
 pub(crate) struct OwnWrites<'a> {
     keys: &'a BTreeSet<Bytes>,
-    values: &'a HashMap<Bytes, Bytes, FixedState>,
+    values: &'a HashMap<Bytes, memory::Own, FixedState>,
 }
 
 impl Memory {
@@ -47,7 +47,8 @@ impl OwnWrites<'_> {
     }
 
     fn pair(&self, key: &Bytes) -> (Bytes, Bytes) {
-        let value = self.values.get(key).cloned().unwrap_or_default();
+        let own = self.values.get(key);
+        let value = own.map(|own| own.value.clone()).unwrap_or_default();
         (key.clone(), value)
     }
 }

@@ -154,5 +154,6 @@ fn what_a_view_sets_shows_in_no_later_call() {
     assert!(test_utils::written(2).is_empty());
 }
 
+mod calls;
 mod properties;
 mod tiers;

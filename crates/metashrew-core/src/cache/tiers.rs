@@ -1,6 +1,7 @@
 //! What a guest can say to its caches, and they to it.
 
 use super::with;
+use crate::call::{self, Kind};
 use crate::host;
 use metashrew_support::lru_cache::{CacheAllocationMode, CacheStats, MINIMUM_LIMIT};
 use std::sync::Arc;
@@ -48,10 +49,9 @@ pub fn is_lru_cache_available() -> bool {
 /// height and the guest's own data, one half each. What is above a share is
 /// dropped.
 ///
-/// A guest need not call it: `_start` of [`export!`](crate::export) and
-/// [`declare_indexer!`](crate::declare_indexer) begins in mode `Indexer`, their
-/// views in mode `View`. Other exports begin in mode `View` too, until they set
-/// another.
+/// A guest need not call it: `_start` begins in mode `Indexer`, a view in mode
+/// `View`. Hand-written exports on a host that does not say where a call begins are
+/// in mode `View`, until they set another.
 pub fn set_cache_mode(mode: CacheAllocationMode) {
     with(|memory| memory.tiers.set_mode(mode));
 }
@@ -84,18 +84,21 @@ pub fn is_cache_below_minimum() -> bool {
     get_actual_cache_memory_limit() < MINIMUM_LIMIT
 }
 
-/// Begins a view at a height, for exports that the SDK's macros did not make:
-/// what is read is kept for calls at the same height. If the input says another
-/// height, nothing is kept.
-pub fn set_view_for_height(height: u32) {
-    let input = super::height(&host::load_input());
-    with(|memory| memory.begin_view(input.filter(|input| *input == height)));
+/// Begins a view, for exports that the SDK's macros did not make: what is read is
+/// kept for calls at the same height. That is the height of the input, whatever is
+/// said here. Where the host says that a call begins, this begins no other.
+pub fn set_view_for_height(_height: u32) {
+    let input = host::load_input();
+    if !with(|memory| memory.call_is_bounded()) {
+        call::begin(Some(Kind::View), false);
+    }
+    call::look_at(&input);
 }
 
 /// Ends such a view: drops what it set. What was read stays cached for its
-/// height; what is read before the next look at the input is not kept.
+/// height. It does nothing in a block's call.
 pub fn clear_view_cache() {
-    with(super::Memory::leave);
+    with(super::Memory::end_view);
 }
 
 /// Brings the main cache up to what this block flushed, for the next one.

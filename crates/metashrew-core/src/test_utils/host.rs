@@ -29,6 +29,8 @@ pub(crate) enum Access {
 
 #[derive(Debug, Default)]
 pub(crate) struct Host {
+    /// Whether it does not say where a call begins.
+    pub(crate) silent: bool,
     input: Vec<u8>,
     access: Access,
     flushed: bool,

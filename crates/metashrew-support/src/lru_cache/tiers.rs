@@ -2,7 +2,7 @@
 
 use super::{
     ApiCacheKey, ByteLru, CacheAllocationMode, CacheKey, CacheStats, DEFAULT_LIMIT,
-    HeightPartitionedKey,
+    HeightPartitionedKey, StateKey,
 };
 use std::sync::Arc;
 
@@ -75,38 +75,31 @@ impl Tiers {
         self.api.set_limit(api);
     }
 
-    /// A value of the main cache. Counts as a hit or a miss.
-    pub fn get(&mut self, key: &CacheKey) -> Option<Arc<Vec<u8>>> {
-        let value = self.main.get(key).cloned();
+    /// A value of the guest's state. Counts as a hit or a miss.
+    pub fn get(&mut self, key: &StateKey) -> Option<Arc<Vec<u8>>> {
+        let value = match key {
+            StateKey::Main(key) => self.main.get(key),
+            StateKey::Height(key) => self.by_height.get(key),
+        };
+        let value = value.cloned();
         self.count(value.is_some());
         value
     }
 
-    /// Puts a value into the main cache: whether it took it.
-    pub fn insert(&mut self, key: CacheKey, value: Arc<Vec<u8>>) -> bool {
-        self.main.insert(key, value)
+    /// Puts a value of the guest's state in: whether the cache took it.
+    pub fn insert(&mut self, key: StateKey, value: Arc<Vec<u8>>) -> bool {
+        match key {
+            StateKey::Main(key) => self.main.insert(key, value),
+            StateKey::Height(key) => self.by_height.insert(key, value),
+        }
     }
 
-    /// Takes a value out of the main cache.
-    pub fn remove(&mut self, key: &CacheKey) {
-        self.main.remove(key);
-    }
-
-    /// A value at a height. Counts as a hit or a miss.
-    pub fn get_at_height(&mut self, key: &HeightPartitionedKey) -> Option<Arc<Vec<u8>>> {
-        let value = self.by_height.get(key).cloned();
-        self.count(value.is_some());
-        value
-    }
-
-    /// Puts a value at a height in: whether the cache took it.
-    pub fn insert_at_height(&mut self, key: HeightPartitionedKey, value: Arc<Vec<u8>>) -> bool {
-        self.by_height.insert(key, value)
-    }
-
-    /// Takes a value at a height out.
-    pub fn remove_at_height(&mut self, key: &HeightPartitionedKey) {
-        self.by_height.remove(key);
+    /// Takes a value of the guest's state out.
+    pub fn remove(&mut self, key: &StateKey) {
+        match key {
+            StateKey::Main(key) => self.main.remove(key),
+            StateKey::Height(key) => self.by_height.remove(key),
+        };
     }
 
     /// A value of the guest's own. Counts as a hit or a miss.

@@ -2,6 +2,7 @@
 //! state says, and every block writes what it would write from a fresh memory.
 
 use super::*;
+use std::panic::AssertUnwindSafe;
 
 /// What a guest does in a call.
 #[derive(Debug, Clone)]
@@ -12,6 +13,10 @@ enum Step {
     FlushToLru,
     Reset,
     LookAtInput,
+    Answer,
+    Clear,
+    SetViewForHeight(u32),
+    ClearViewCache,
     Mode(CacheAllocationMode),
     Limit(usize),
     Keep(u8, Vec<u8>),
@@ -19,14 +24,25 @@ enum Step {
     Drop(u8),
 }
 
+/// How a call is made.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    /// Its export was not made by the SDK.
+    by_hand: bool,
+    /// The host says that it begins.
+    announced: bool,
+    /// It panics in the end.
+    panics: bool,
+}
+
 #[derive(Debug, Clone)]
 enum Act {
     Index {
-        by_hand: bool,
+        how: How,
         steps: Vec<Step>,
     },
     View {
-        by_hand: bool,
+        how: How,
         back: u32,
         steps: Vec<Step>,
     },
@@ -45,7 +61,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Flush),
         1 => Just(Step::FlushToLru),
         1 => Just(Step::Reset),
-        1 => Just(Step::LookAtInput),
+        2 => Just(Step::LookAtInput),
+        1 => Just(Step::Answer),
+        1 => Just(Step::Clear),
+        1 => (0..4u32).prop_map(Step::SetViewForHeight),
+        1 => Just(Step::ClearViewCache),
         1 => mode.prop_map(Step::Mode),
         1 => (0..3000usize).prop_map(Step::Limit),
         1 => (0..4u8, value()).prop_map(|(name, value)| Step::Keep(name, value)),
@@ -54,12 +74,17 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+prop_compose! {
+    fn how()(by_hand: bool, announced: bool, panics in prop::bool::weighted(0.1)) -> How {
+        How { by_hand, announced, panics }
+    }
+}
+
 fn act() -> impl Strategy<Value = Act> {
     let steps = || prop::collection::vec(step(), 0..20);
     prop_oneof![
-        6 => (any::<bool>(), steps()).prop_map(|(by_hand, steps)| Act::Index { by_hand, steps }),
-        8 => (any::<bool>(), 0..4u32, steps())
-            .prop_map(|(by_hand, back, steps)| Act::View { by_hand, back, steps }),
+        6 => (how(), steps()).prop_map(|(how, steps)| Act::Index { how, steps }),
+        8 => (how(), 0..4u32, steps()).prop_map(|(how, back, steps)| Act::View { how, back, steps }),
         1 => Just(Act::Clear),
     ]
 }
@@ -76,6 +101,12 @@ struct Model {
     kept: BTreeMap<u8, Vec<u8>>,
     /// Look-ups since the memory was last cleared.
     lookups: u64,
+    /// Whether the call is a view.
+    is_view: bool,
+    /// Whether `set_view_for_height` begins another call.
+    bounded: bool,
+    /// Calls so far.
+    calls: u32,
 }
 
 impl Model {
@@ -84,6 +115,14 @@ impl Model {
         self.set.clear();
         self.waiting.clear();
         self.flushed.clear();
+    }
+
+    /// What a memory that was just made knows.
+    fn forget(&mut self) {
+        self.set.clear();
+        self.waiting.clear();
+        self.kept.clear();
+        self.lookups = 0;
     }
 
     fn flush(&mut self) {
@@ -117,6 +156,22 @@ impl Model {
                 self.waiting.clear();
             }
             Step::LookAtInput => drop(input()),
+            Step::Answer => drop(metashrew_support::compat::export_bytes(vec![])),
+            Step::Clear => {
+                clear();
+                self.forget();
+            }
+            Step::SetViewForHeight(height) if self.is_view => {
+                set_view_for_height(*height);
+                if !self.bounded {
+                    self.set.clear();
+                }
+            }
+            Step::ClearViewCache if self.is_view => {
+                clear_view_cache();
+                self.set.clear();
+            }
+            Step::SetViewForHeight(_) | Step::ClearViewCache => (),
             Step::Mode(mode) => set_cache_mode(*mode),
             Step::Limit(limit) => set_cache_memory_limit(*limit),
             Step::Keep(key, value) => {
@@ -141,43 +196,80 @@ impl Model {
     }
 }
 
-/// Indexes a block; answers what it wrote.
-fn index(model: &mut Model, height: u32, by_hand: bool, steps: &[Step]) {
-    model.enter(test_utils::state(height - 1));
-    let run = |model: &mut Model| steps.iter().for_each(|step| model.step(step));
-    if by_hand {
-        test_utils::index_export(height, b"", || {
-            input();
-            run(model);
-            flush();
-            // The next export may look at an input of the same height.
-            metashrew_support::compat::export_bytes(vec![]);
-        });
+/// Makes a call that does the steps, and more at its end. Where nobody says that it
+/// begins, its input does, which no other call has.
+fn call(model: &mut Model, height: u32, how: How, steps: &[Step], is_view: bool) {
+    model.calls += 1;
+    model.is_view = is_view;
+    model.bounded = how.announced || !how.by_hand;
+    test_utils::host::with(|host| host.silent = !how.announced);
+    let payload = if how.announced {
+        [0; 4]
     } else {
-        test_utils::index_block(height, b"", |_, _| {
-            run(model);
+        model.calls.to_le_bytes()
+    };
+    let model = RefCell::new(model);
+    let run = || {
+        for step in steps {
+            model.borrow_mut().step(step);
+        }
+        assert!(!how.panics, "as a guest does");
+    };
+    let answer = || metashrew_support::compat::export_bytes(vec![]);
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| match (is_view, how.by_hand) {
+        (true, true) => drop(test_utils::view_export(height, &payload, || {
+            input();
+            run();
+            answer()
+        })),
+        (true, false) => drop(test_utils::view(height, &payload, |_, _| {
+            run();
+            Ok::<_, Infallible>(vec![])
+        })),
+        (false, true) => test_utils::index_export(height, &payload, || {
+            input();
+            run();
+            flush();
+        }),
+        (false, false) => test_utils::index_block(height, &payload, |_, _| {
+            run();
             Ok::<_, Infallible>(())
-        });
+        }),
+    }));
+    match outcome {
+        Ok(()) => assert!(!how.panics),
+        Err(payload) => {
+            let meant = payload.downcast_ref() == Some(&"as a guest does");
+            if !(how.panics && meant) {
+                std::panic::resume_unwind(payload);
+            }
+            model.borrow_mut().forget();
+        }
+    }
+}
+
+/// Indexes a block, and once more if that panicked.
+fn index(model: &mut Model, height: u32, how: How, steps: &[Step]) {
+    let panics = [true, false]
+        .into_iter()
+        .filter(|panics| how.panics || !panics);
+    for panics in panics {
+        model.enter(test_utils::state(height - 1));
+        // A block that panicked flushed nothing: the host has no way to take it back.
+        let steps: Vec<_> = steps
+            .iter()
+            .filter(|step| !panics || !matches!(step, Step::Flush))
+            .cloned()
+            .collect();
+        call(model, height, How { panics, ..how }, &steps, false);
     }
     model.flush();
     assert_eq!(test_utils::written(height), model.flushed);
 }
 
-fn view(model: &mut Model, height: u32, by_hand: bool, steps: &[Step]) {
+fn view(model: &mut Model, height: u32, how: How, steps: &[Step]) {
     model.enter(test_utils::state(height));
-    let run = |model: &mut Model| steps.iter().for_each(|step| model.step(step));
-    if by_hand {
-        test_utils::view_export(height, b"", || {
-            input();
-            run(model);
-            metashrew_support::compat::export_bytes(vec![])
-        });
-    } else {
-        test_utils::view(height, b"", |_, _| {
-            run(model);
-            Ok::<_, Infallible>(vec![])
-        });
-    }
+    call(model, height, how, steps, true);
 }
 
 proptest! {
@@ -191,17 +283,16 @@ proptest! {
         let mut tip = 0;
         for act in acts {
             match act {
-                Act::Index { by_hand, steps } => {
+                Act::Index { how, steps } => {
                     tip += 1;
-                    index(&mut model, tip, by_hand, &steps);
+                    index(&mut model, tip, how, &steps);
                 }
-                Act::View { by_hand, back, steps } => {
-                    view(&mut model, tip.saturating_sub(back), by_hand, &steps);
+                Act::View { how, back, steps } => {
+                    view(&mut model, tip.saturating_sub(back), how, &steps);
                 }
                 Act::Clear => {
                     clear();
-                    model.kept.clear();
-                    model.lookups = 0;
+                    model.forget();
                 }
             }
         }
