@@ -2,13 +2,38 @@
 //! `bitcoin` crate.
 //!
 //! [`Block::parse`] walks a consensus-encoded block once and keeps, for every
-//! transaction, where its parts are; scripts and outpoints are slices of the
-//! block. It checks the encoding, not the rules of consensus.
+//! transaction, where its parts are. Scripts, outpoints and witnesses are slices
+//! of the block. It checks the encoding, as Bitcoin Core does when it reads a
+//! block; it does not check the rules of consensus.
+//!
+//! [`script`] reads what scripts say, [`inscription`] what witnesses inscribe.
+//!
+//! ```
+//! use metashrew_support::raw::{Block, ParseError, ScriptKind};
+//!
+//! /// What a block pays to Taproot outputs, in satoshi.
+//! fn paid_to_taproot(block: &[u8]) -> Result<u64, ParseError> {
+//!     let block = Block::parse(block)?;
+//!     let outputs = block.transactions().flat_map(|tx| tx.outputs);
+//!     let taproot = outputs.filter(|output| matches!(output.kind(), ScriptKind::P2tr { .. }));
+//!     Ok(taproot.map(|output| output.value).sum())
+//! }
+//! # assert!(paid_to_taproot(b"no block").is_err());
+//! ```
 
+pub mod inscription;
 mod reader;
+pub mod script;
+mod transaction;
+mod witness;
+
+pub use inscription::{Envelope, InscriptionId};
+pub use script::{Instruction, ScriptKind};
+pub use transaction::{Input, Output, Transaction};
+pub use witness::Witness;
 
 use bitcoin_hashes::{Hash, sha256d};
-use reader::Reader;
+use reader::{Flaw, Reader};
 use std::ops::Range;
 
 /// Why bytes are not a block.
@@ -32,6 +57,12 @@ pub enum ParseError {
         /// The flag.
         flag: u8,
     },
+    /// A transaction is encoded with witnesses, and all of them are empty.
+    #[error("a transaction is encoded with witnesses but has none")]
+    NoWitness,
+    /// A count or a length is written in more bytes than it needs.
+    #[error("a count or a length is written in more bytes than it needs")]
+    NonMinimal,
 }
 
 /// A block of 80 bytes of header and its transactions.
@@ -54,72 +85,46 @@ struct Spans<'a> {
     outputs: Range<usize>,
 }
 
-/// A transaction of a [`Block`].
-#[derive(Debug, Clone, Copy)]
-pub struct Transaction<'a> {
-    bytes: &'a [u8],
-    body: &'a [u8],
-    /// What it spends, in order.
-    pub inputs: &'a [Input<'a>],
-    /// What it creates, in order.
-    pub outputs: &'a [Output<'a>],
-}
-
-/// What a transaction spends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Input<'a> {
-    /// The transaction whose output is spent; zeros in a coinbase. In the byte
-    /// order of hashing, which is the reverse of what people read.
-    pub txid: &'a [u8; 32],
-    /// Which of its outputs; `u32::MAX` in a coinbase.
-    pub vout: u32,
-    /// The unlocking script.
-    pub script: &'a [u8],
-}
-
-/// What a transaction creates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Output<'a> {
-    /// In satoshi.
-    pub value: u64,
-    /// The locking script.
-    pub script: &'a [u8],
-}
-
 impl<'a> Block<'a> {
     /// Reads a consensus-encoded block.
     ///
     /// # Errors
     /// If the bytes are not exactly one block.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        Self::read(bytes).map_err(|flaw| match flaw {
+            Flaw::Short => ParseError::Short {
+                length: bytes.len(),
+            },
+            Flaw::Trailing { bytes } => ParseError::Trailing { bytes },
+            Flaw::WitnessFlag { flag } => ParseError::WitnessFlag { flag },
+            Flaw::NoWitness => ParseError::NoWitness,
+            Flaw::NonMinimal => ParseError::NonMinimal,
+        })
+    }
+
+    fn read(bytes: &'a [u8]) -> Result<Self, Flaw> {
         let mut reader = Reader::new(bytes);
-        let short = || ParseError::Short {
-            length: bytes.len(),
-        };
-        let header = reader.array().ok_or_else(short)?;
-        let count = reader.length().ok_or_else(short)?;
+        let header = reader.array()?;
+        let count = reader.length()?;
+        // A transaction has at least ten bytes: a false count reserves no more.
+        let likely = count.min(bytes.len() / 10);
         let mut block = Self {
             bytes,
             header,
-            // A transaction has at least ten bytes: a false count reserves no more.
-            transactions: Vec::with_capacity(count.min(bytes.len() / 10)),
-            inputs: Vec::new(),
-            outputs: Vec::new(),
+            transactions: Vec::with_capacity(likely),
+            inputs: Vec::with_capacity(likely),
+            outputs: Vec::with_capacity(likely),
         };
         for _ in 0..count {
-            let flag = block.read_transaction(&mut reader).ok_or_else(short)?;
-            if flag != 1 {
-                return Err(ParseError::WitnessFlag { flag });
-            }
+            block.read_transaction(&mut reader)?;
         }
         match reader.rest().len() {
             0 => Ok(block),
-            bytes => Err(ParseError::Trailing { bytes }),
+            bytes => Err(Flaw::Trailing { bytes }),
         }
     }
 
-    /// Reads one transaction: its witness flag, 1 if it has none.
-    fn read_transaction(&mut self, reader: &mut Reader<'a>) -> Option<u8> {
+    fn read_transaction(&mut self, reader: &mut Reader<'a>) -> Result<(), Flaw> {
         let start = *reader;
         reader.take(4)?;
         let mut body_start = *reader;
@@ -128,26 +133,28 @@ impl<'a> Block<'a> {
         if segwit {
             let [flag] = *reader.array()?;
             if flag != 1 {
-                return Some(flag);
+                return Err(Flaw::WitnessFlag { flag });
             }
             body_start = *reader;
             inputs_here = reader.length()?;
         }
         let inputs_start = self.inputs.len();
         for _ in 0..inputs_here {
-            self.inputs.push(read_input(reader)?);
+            self.inputs.push(Input::read(reader)?);
         }
         let outputs_start = self.outputs.len();
         for _ in 0..reader.length()? {
-            self.outputs.push(read_output(reader)?);
+            self.outputs.push(Output::read(reader)?);
         }
         let body = body_start.until(reader);
         if segwit {
-            for _ in 0..inputs_here {
-                for _ in 0..reader.length()? {
-                    let length = reader.length()?;
-                    reader.take(length)?;
-                }
+            let mut empty = true;
+            for input in self.inputs.iter_mut().skip(inputs_start) {
+                input.witness = Witness::read(reader)?;
+                empty &= input.witness.is_empty();
+            }
+            if empty && inputs_here > 0 {
+                return Err(Flaw::NoWitness);
             }
         }
         reader.take(4)?;
@@ -157,7 +164,7 @@ impl<'a> Block<'a> {
             inputs: inputs_start..self.inputs.len(),
             outputs: outputs_start..self.outputs.len(),
         });
-        Some(1)
+        Ok(())
     }
 
     /// The block as it was given.
@@ -175,14 +182,34 @@ impl<'a> Block<'a> {
         sha256d::Hash::hash(self.header).to_byte_array()
     }
 
+    /// Which rules the block was made for, and what its miner signals.
+    pub fn version(&self) -> i32 {
+        i32::from_le_bytes(self.header_part(0))
+    }
+
     /// The hash of the block before, in the byte order of hashing.
     pub fn previous(&self) -> [u8; 32] {
         self.header_part(4)
     }
 
+    /// The root of the tree over the transactions' ids, in the byte order of hashing.
+    pub fn merkle_root(&self) -> [u8; 32] {
+        self.header_part(36)
+    }
+
     /// When it was mined, as its miner says: seconds since 1970.
     pub fn time(&self) -> u32 {
         u32::from_le_bytes(self.header_part(68))
+    }
+
+    /// The target that the hash had to meet, in compact form.
+    pub fn bits(&self) -> u32 {
+        u32::from_le_bytes(self.header_part(72))
+    }
+
+    /// What the miner varied until the hash met the target.
+    pub fn nonce(&self) -> u32 {
+        u32::from_le_bytes(self.header_part(76))
     }
 
     fn header_part<const N: usize>(&self, at: usize) -> [u8; N] {
@@ -208,73 +235,6 @@ impl<'a> Block<'a> {
             .sum();
         4 * self.bytes.len() - 3 * witnesses
     }
-}
-
-impl<'a> Transaction<'a> {
-    /// The transaction as encoded, witnesses included.
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
-
-    /// Bytes it takes.
-    pub fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Bytes it takes without witnesses.
-    pub fn base_size(&self) -> usize {
-        self.body.len() + 8
-    }
-
-    /// Its id, in the byte order of hashing.
-    pub fn txid(&self) -> [u8; 32] {
-        if self.base_size() == self.size() {
-            return sha256d::Hash::hash(self.bytes).to_byte_array();
-        }
-        let mut engine = sha256d::Hash::engine();
-        let ends = self
-            .bytes
-            .first_chunk::<4>()
-            .zip(self.bytes.last_chunk::<4>());
-        let (version, lock_time) = ends.expect("a transaction has a version and a lock time");
-        for part in [version, self.body, lock_time] {
-            bitcoin_hashes::HashEngine::input(&mut engine, part);
-        }
-        sha256d::Hash::from_engine(engine).to_byte_array()
-    }
-}
-
-impl Input<'_> {
-    /// Whether it spends nothing, because it is a coinbase's.
-    pub fn is_coinbase(&self) -> bool {
-        self.vout == u32::MAX && *self.txid == [0; 32]
-    }
-}
-
-impl Output<'_> {
-    /// Whether nobody can ever spend it: the script starts with `OP_RETURN` or
-    /// has more than 10,000 bytes.
-    pub fn is_unspendable(&self) -> bool {
-        const OP_RETURN: u8 = 0x6a;
-        const MAX_SCRIPT_BYTES: usize = 10_000;
-        self.script.first() == Some(&OP_RETURN) || self.script.len() > MAX_SCRIPT_BYTES
-    }
-}
-
-fn read_input<'a>(reader: &mut Reader<'a>) -> Option<Input<'a>> {
-    let txid = reader.array()?;
-    let vout = u32::from_le_bytes(*reader.array()?);
-    let length = reader.length()?;
-    let script = reader.take(length)?;
-    reader.take(4)?;
-    Some(Input { txid, vout, script })
-}
-
-fn read_output<'a>(reader: &mut Reader<'a>) -> Option<Output<'a>> {
-    let value = u64::from_le_bytes(*reader.array()?);
-    let length = reader.length()?;
-    let script = reader.take(length)?;
-    Some(Output { value, script })
 }
 
 #[cfg(test)]
