@@ -1,0 +1,302 @@
+//! Chains of blocks made to order.
+
+use crate::assemble::{Assembled, Encoded, Frame, assemble};
+use crate::coins::Coins;
+use crate::{Inscription, Lock, OutPoint, Tx, TxOut};
+use metashrew_support::raw::{self, InscriptionId};
+
+/// A block of a [`Chain`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Its height.
+    pub height: u32,
+    /// Its hash, in the byte order of hashing.
+    pub hash: [u8; 32],
+    /// The block, consensus-encoded: what a guest gets.
+    pub bytes: Vec<u8>,
+}
+
+impl Block {
+    /// The block, read in place.
+    ///
+    /// # Panics
+    /// If it is none, which those of a [`Chain`] are not.
+    pub fn raw(&self) -> raw::Block<'_> {
+        raw::Block::parse(&self.bytes).expect("the bytes are a block")
+    }
+}
+
+/// A chain that grows block by block: the same calls, the same bytes.
+///
+/// Blocks connect; merkle roots, witness commitments, the heights in coinbases and
+/// the work (at the difficulty of regtest) are right. There are no fees. A coinbase
+/// may be spent from the next block on.
+///
+/// Transactions wait for the next block. What they spend by themselves comes from
+/// the *purse*, which each coinbase pays, unless it is told to pay others.
+///
+/// ```
+/// use metashrew_test::{Chain, Inscription, Lock};
+///
+/// let mut chain = Chain::new();
+/// let (alice, bob) = (Lock::p2wpkh("alice"), Lock::p2tr("bob"));
+/// chain.mine(); // The purse has something to spend.
+///
+/// chain.pay(&alice, 100_000);
+/// let id = chain.inscribe(&bob, Inscription::text("hello"));
+/// chain.op_return(b"data");
+/// let block = chain.mine();
+/// assert_eq!((block.height, block.raw().transactions().len()), (2, 5));
+/// assert_eq!(chain.balance(&alice), 100_000);
+///
+/// chain.send(&alice, &bob, 40_000);
+/// chain.mine();
+/// assert_eq!(chain.balance(&alice), 60_000);
+///
+/// chain.reorg(2);
+/// assert_eq!(chain.balance(&alice), 0);
+/// assert_eq!(id.index, 0);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Chain {
+    first: u32,
+    /// The block before the first one.
+    parent: [u8; 32],
+    blocks: Vec<Block>,
+    /// Each block's transactions.
+    mined: Vec<Vec<Tx>>,
+    /// The next block's transactions.
+    waiting: Vec<Tx>,
+    /// What the next block's coinbase pays; the purse, if nobody.
+    coinbase: Vec<TxOut>,
+    /// Counts branches, so that their blocks differ.
+    branch: u64,
+    /// What can be spent by the transactions that wait.
+    coins: Coins,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Chain {
+    /// A chain whose first block has height 1.
+    pub fn new() -> Self {
+        Self::starting_at(1)
+    }
+
+    /// A chain whose first block has a height.
+    pub fn starting_at(height: u32) -> Self {
+        Self {
+            first: height,
+            parent: if height == 0 { [0; 32] } else { [0x11; 32] },
+            blocks: Vec::new(),
+            mined: Vec::new(),
+            waiting: Vec::new(),
+            coinbase: Vec::new(),
+            branch: 0,
+            coins: Coins::default(),
+        }
+    }
+
+    /// Whom coinbases pay, unless told otherwise.
+    pub fn purse() -> Lock {
+        Lock::p2wpkh("purse")
+    }
+
+    /// Has the next block's coinbase pay, in place of the purse. Several calls make
+    /// several outputs.
+    pub fn coinbase(&mut self, to: impl Into<Lock>, satoshi: u64) -> &mut Self {
+        self.coinbase.push(TxOut {
+            value: satoshi,
+            lock: to.into(),
+        });
+        self
+    }
+
+    /// Adds a transaction to the next block: its id. It may spend what this chain does
+    /// not know.
+    pub fn add(&mut self, transaction: Tx) -> [u8; 32] {
+        let txid = self.coins.apply(&transaction);
+        self.waiting.push(transaction);
+        txid
+    }
+
+    /// Pays from the purse: the output that pays.
+    ///
+    /// # Panics
+    /// If the purse has too little: it has what the coinbases of blocks before paid.
+    pub fn pay(&mut self, to: impl Into<Lock>, satoshi: u64) -> OutPoint {
+        self.send(&Self::purse(), to, satoshi)
+    }
+
+    /// Pays from what `from` has, in a transaction of its own, the rest going back: the
+    /// output that pays.
+    ///
+    /// # Panics
+    /// If `from` has too little.
+    pub fn send(&mut self, from: &Lock, to: impl Into<Lock>, satoshi: u64) -> OutPoint {
+        let tx = self.funded(from, Tx::new().pay(to, satoshi));
+        let output = tx.output(0);
+        self.add(tx);
+        output
+    }
+
+    /// Carries data in an output of a transaction of its own: its id.
+    ///
+    /// # Panics
+    /// If the purse is empty.
+    pub fn op_return(&mut self, data: impl AsRef<[u8]>) -> [u8; 32] {
+        let tx = self.funded(&Self::purse(), Tx::new().op_return(data));
+        self.add(tx)
+    }
+
+    /// Inscribes by a commit and a reveal, both in the next block: the inscription's id.
+    /// The reveal pays 546 satoshi to `to`.
+    ///
+    /// # Panics
+    /// If the purse has too little.
+    pub fn inscribe(&mut self, to: impl Into<Lock>, inscription: Inscription) -> InscriptionId {
+        const DUST: u64 = 546;
+        let inscriptions = [inscription];
+        let commit = self.pay(Inscription::lock(&inscriptions), DUST);
+        let reveal = Tx::new().reveal(commit, &inscriptions).pay(to, DUST);
+        let txid = self.add(reveal);
+        InscriptionId { txid, index: 0 }
+    }
+
+    /// The transaction with inputs that spend from `from` before its own, as many as it
+    /// takes, and an output that gives back the rest behind its own.
+    ///
+    /// # Panics
+    /// If `from` has too little.
+    pub fn funded(&self, from: &Lock, mut transaction: Tx) -> Tx {
+        let paid: u64 = transaction.outputs.iter().map(|output| output.value).sum();
+        let spent = transaction.inputs.iter();
+        let spent: u64 = spent
+            .filter_map(|input| self.coins.value(&input.previous))
+            .sum();
+        let wanted = paid.saturating_sub(spent).max(1);
+        let (coins, found) = self.coins.pick(from, wanted, &transaction);
+        assert!(
+            found >= wanted,
+            "{from} has {found} satoshi to spend, of {wanted} wanted; is a block mined that pays it?"
+        );
+        let inputs = coins.into_iter().map(|coin| crate::TxIn::new(coin, from));
+        transaction.inputs.splice(0..0, inputs);
+        match (spent + found).saturating_sub(paid) {
+            0 => transaction,
+            rest => transaction.pay(from, rest),
+        }
+    }
+
+    /// Mines the next block: a coinbase, and all transactions that wait.
+    pub fn mine(&mut self) -> &Block {
+        let height = self.next_height();
+        let mut coinbase = std::mem::take(&mut self.coinbase);
+        if coinbase.is_empty() {
+            coinbase.push(TxOut {
+                value: subsidy(height),
+                lock: Self::purse(),
+            });
+        }
+        let frame = Frame {
+            height,
+            parent: self.tip().map_or(self.parent, |tip| tip.hash),
+            extra_nonce: self.branch.to_le_bytes(),
+            coinbase,
+            with_work: true,
+        };
+        let mut transactions = std::mem::take(&mut self.waiting);
+        let encoded: Vec<Encoded> = transactions.iter().map(Encoded::from).collect();
+        let Assembled {
+            hash,
+            coinbase,
+            bytes,
+        } = assemble(&frame, &encoded);
+        self.coins.apply(&coinbase);
+        transactions.insert(0, coinbase);
+        self.mined.push(transactions);
+        self.blocks.push(Block {
+            height,
+            hash,
+            bytes,
+        });
+        self.tip().expect("a block was pushed")
+    }
+
+    /// Mines several blocks, the first of which has the transactions that wait.
+    pub fn mine_blocks(&mut self, count: usize) -> &[Block] {
+        let before = self.blocks.len();
+        for _ in 0..count {
+            self.mine();
+        }
+        self.blocks.get(before..).unwrap_or_default()
+    }
+
+    /// Abandons the newest blocks, as many as `depth` says, and what waits. The blocks
+    /// mined from here on differ from those abandoned.
+    ///
+    /// # Panics
+    /// If there are not that many blocks.
+    pub fn reorg(&mut self, depth: usize) -> Vec<Block> {
+        let kept = self.blocks.len().checked_sub(depth);
+        let kept = kept.unwrap_or_else(|| {
+            panic!(
+                "a reorg of {depth} blocks, of {} there are",
+                self.blocks.len()
+            )
+        });
+        self.branch += 1;
+        self.waiting.clear();
+        self.coinbase.clear();
+        self.mined.truncate(kept);
+        self.coins = Coins::default();
+        for transaction in self.mined.iter().flat_map(|block| {
+            // A coinbase's outputs come after the block's own transactions, as in `mine`.
+            block.iter().skip(1).chain(block.first())
+        }) {
+            self.coins.apply(transaction);
+        }
+        self.blocks.split_off(kept)
+    }
+
+    /// The blocks, lowest first.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// The block at a height, if it was mined.
+    pub fn at(&self, height: u32) -> Option<&Block> {
+        let place = usize::try_from(height.checked_sub(self.first)?).ok()?;
+        self.blocks.get(place)
+    }
+
+    /// The newest block.
+    pub fn tip(&self) -> Option<&Block> {
+        self.blocks.last()
+    }
+
+    /// The height that the next block gets.
+    pub fn next_height(&self) -> u32 {
+        self.tip().map_or(self.first, |tip| tip.height + 1)
+    }
+
+    /// What can be spent of what was paid to `lock`, oldest first, each with its
+    /// satoshi. What transactions that wait pay and spend counts.
+    pub fn unspent(&self, lock: &Lock) -> Vec<(OutPoint, u64)> {
+        self.coins.of(lock)
+    }
+
+    /// What [`unspent`](Self::unspent) is worth together, in satoshi.
+    pub fn balance(&self, lock: &Lock) -> u64 {
+        self.unspent(lock).iter().map(|(_, satoshi)| satoshi).sum()
+    }
+}
+
+/// What a block may create, in satoshi.
+fn subsidy(height: u32) -> u64 {
+    5_000_000_000u64.checked_shr(height / 210_000).unwrap_or(0)
+}
