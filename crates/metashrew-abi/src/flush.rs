@@ -91,7 +91,7 @@ pub fn decode(message: &[u8]) -> Result<Flush<'_>, FlushError> {
         items += 1;
         bytes += item.len();
     }
-    if !usize::is_multiple_of(items, 2) {
+    if items % 2 != 0 {
         return Err(FlushError::OddTrailingKey { items });
     }
     Ok(Flush {
@@ -147,11 +147,10 @@ mod tests {
     /// What prost makes of a message, copying it.
     fn decoded_by_prost(message: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
         let list = KeyValueFlush::decode(message).ok()?.list;
-        let (pairs, rest) = list.as_chunks::<2>();
-        let pairs = pairs
-            .iter()
-            .map(|[key, value]| (key.clone(), value.clone()));
-        rest.is_empty().then(|| pairs.collect())
+        let pairs = list.chunks_exact(2);
+        let whole = pairs.remainder().is_empty();
+        let pairs = pairs.map(|pair| (pair[0].clone(), pair[1].clone()));
+        whole.then(|| pairs.collect())
     }
 
     fn decoded(message: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {

@@ -9,7 +9,10 @@ use std::sync::Once;
 /// Logs the panic's message and place, then ends the call with them by the
 /// host's `abort`.
 pub fn panic_hook(info: &PanicHookInfo) {
-    let message = info.payload_as_str().unwrap_or("a value that is no text");
+    let payload = info.payload();
+    let message = (payload.downcast_ref::<&str>().copied())
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a value that is no text");
     let (file, line, column) = info
         .location()
         .map_or(("", 0, 0), |at| (at.file(), at.line(), at.column()));

@@ -203,9 +203,8 @@ mod stubs {
 
     fn utf16(bytes: &[u8]) -> String {
         let units = bytes
-            .as_chunks()
-            .0
-            .iter()
+            .chunks_exact(2)
+            .filter_map(|unit| unit.first_chunk())
             .map(|unit| u16::from_le_bytes(*unit));
         char::decode_utf16(units)
             .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))

@@ -58,9 +58,14 @@ impl AuxpowVersion {
     }
 }
 
+/// The same 32 bits, read as a signed number.
+fn signed(bits: u32) -> i32 {
+    i32::from_le_bytes(bits.to_le_bytes())
+}
+
 impl From<AuxpowVersion> for Version {
     fn from(version: AuxpowVersion) -> Self {
-        Self::from_consensus(version.0.cast_signed())
+        Self::from_consensus(signed(version.0))
     }
 }
 
@@ -196,7 +201,7 @@ impl AuxpowMerkleBranch {
         Ok(Self {
             branch_length,
             branch_hash: hashes.collect::<Result<_>>()?,
-            branch_side_mask: consume_sized_int::<u32>(cursor)?.cast_signed(),
+            branch_side_mask: signed(consume_sized_int::<u32>(cursor)?),
         })
     }
 }

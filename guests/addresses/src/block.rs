@@ -107,7 +107,7 @@ impl Indexing {
         let place = self.place(position);
         let owner = &mut self.owners.get_mut(at).expect("was just met").owner;
         let sequence = owner.funded;
-        if sequence > 0 && sequence.is_multiple_of(PAGE) {
+        if sequence > 0 && sequence % PAGE == 0 {
             let full = std::mem::take(&mut owner.unspent);
             if !full.is_empty() {
                 self.unspent_pages
@@ -204,7 +204,7 @@ impl Indexing {
             last.change += change;
             return;
         }
-        if owner.txs > 0 && owner.txs.is_multiple_of(PAGE) {
+        if owner.txs > 0 && owner.txs % PAGE == 0 {
             let key = keys::history_page(&known.id, owner.newest_history_page());
             self.history_pages
                 .push((key, owner::encode_history(&owner.history)));

@@ -187,7 +187,10 @@ impl Txids {
             .chunks
             .entry((height, chunk))
             .or_insert_with(|| host::read(&keys::txids(height, chunk)));
-        let id = ids.as_chunks().0.get((position % TXIDS_PER_CHUNK) as usize);
+        let id = ids
+            .chunks_exact(32)
+            .nth((position % TXIDS_PER_CHUNK) as usize)
+            .and_then(|id| id.first_chunk());
         Hash(*id.expect("a transaction's id is written with its block"))
     }
 }

@@ -20,7 +20,8 @@ impl Writer {
 
     /// Writes a number that may be negative; small ones of either sign are short.
     pub fn signed(&mut self, number: i64) -> &mut Self {
-        self.number(((number << 1) ^ (number >> 63)).cast_unsigned())
+        let folded = (number << 1) ^ (number >> 63);
+        self.number(u64::from_le_bytes(folded.to_le_bytes()))
     }
 
     /// Writes bytes; their count is known to who reads them.
@@ -77,7 +78,8 @@ impl<'a> Reader<'a> {
     /// Reads a number that may be negative.
     pub fn signed(&mut self) -> i64 {
         let number: u64 = self.number();
-        (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
+        let unfolded = (number >> 1) ^ (number & 1).wrapping_neg();
+        i64::from_le_bytes(unfolded.to_le_bytes())
     }
 
     /// Reads bytes.

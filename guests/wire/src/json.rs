@@ -48,10 +48,7 @@ mod tests {
 
     fn check(input: &str, expect: &str) {
         let answer = answer(input.as_bytes(), |question: Question| {
-            let half = question
-                .number
-                .is_multiple_of(2)
-                .then_some(question.number / 2);
+            let half = (question.number % 2 == 0).then_some(question.number / 2);
             half.map(|half| [half])
                 .ok_or_else(|| "odd \"number\"".to_owned())
         });

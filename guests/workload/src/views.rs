@@ -42,7 +42,7 @@ fn sum(input: &[u8], first_byte: impl Fn(Vec<u8>) -> Option<u8>) -> Result<Vec<u
 }
 
 pub(crate) fn lookup(_height: u32, input: &[u8]) -> Result<Vec<u8>, &'static str> {
-    let name = str::from_utf8(input).map_err(|_| "a name is UTF-8")?;
+    let name = std::str::from_utf8(input).map_err(|_| "a name is UTF-8")?;
     NUMBERS.with(|numbers| {
         let number = numbers.get_or_init(build).get(name);
         let number = number.ok_or("there is no entry of that name")?;

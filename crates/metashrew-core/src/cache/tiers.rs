@@ -117,5 +117,6 @@ pub fn flush_to_lru() {
 )]
 #[allow(unsafe_code, reason = "the host calls it by its symbol")]
 pub extern "C" fn __metashrew_cache_limit(bytes: i32) {
-    set_cache_memory_limit(usize::try_from(bytes.cast_unsigned()).unwrap_or(usize::MAX));
+    let unsigned = u32::from_le_bytes(bytes.to_le_bytes());
+    set_cache_memory_limit(usize::try_from(unsigned).unwrap_or(usize::MAX));
 }
