@@ -10,7 +10,8 @@ mod tiers;
 pub use debug::{
     clear_prefix_hit_stats, disable_lru_debug_mode, enable_lru_debug_mode,
     generate_lru_debug_report, get_lru_debug_stats, get_prefix_analysis_config,
-    is_lru_debug_mode_enabled, parse_cache_key, set_prefix_analysis_config,
+    is_lru_debug_mode_enabled, parse_cache_key, parse_cache_key_enhanced,
+    set_prefix_analysis_config,
 };
 pub use tiers::{
     __metashrew_cache_limit, cache_get, cache_remove, cache_set, clear_view_cache, flush_to_lru,

@@ -4,6 +4,7 @@
 //! needs no cache between: [`read`] and [`flush`] are what it wants. They know
 //! nothing of what [`set`](crate::set) holds back.
 #![allow(unsafe_code, reason = "imported functions are unsafe to call")]
+#![allow(unused_unsafe, reason = "those of the test host are safe to call")]
 
 mod reads;
 
@@ -69,9 +70,6 @@ pub(crate) fn hand_over<K: AsRef<[u8]>, V: AsRef<[u8]>>(
     let pointer = to_passback_ptr(&mut buffer);
     // SAFETY: the buffer lives until the host has read it.
     unsafe { imports::__flush(pointer) };
-    if cfg!(feature = "debug-log") {
-        log(&format!("flushed {count} pairs of {bytes} bytes"));
-    }
 }
 
 /// Logs a line of text at the host.

@@ -49,6 +49,10 @@ pub use stubs::{
 };
 
 /// The same functions, over the host in this thread's memory.
+///
+/// They are safe to call because tests of guests in the wild call them so. A pointer
+/// names one of the buffers that were last made into one on this thread, else they
+/// panic; that the buffer still lives is the caller's promise nevertheless.
 #[cfg(any(feature = "test-utils", not(target_arch = "wasm32")))]
 mod stubs {
     use crate::buffers::{read_buffer, write_buffer};
@@ -70,20 +74,14 @@ mod stubs {
     }
 
     /// Bytes of the input: four of height, and the payload.
-    ///
-    /// # Safety
-    /// None needed here; the host's is unsafe to call.
-    pub unsafe extern "C-unwind" fn __host_len() -> i32 {
+    pub fn __host_len() -> i32 {
         length(host::with(|host| host.input().len()))
     }
 
     /// Writes the input at `ptr`.
-    ///
-    /// # Safety
-    /// `ptr` names a living buffer of that size, which nothing borrows.
-    pub unsafe extern "C-unwind" fn __load_input(ptr: i32) {
+    pub fn __load_input(ptr: i32) {
         let input = host::with(|host| host.input().to_vec());
-        // SAFETY: the caller's promise.
+        // SAFETY: see above.
         let written = unsafe { write_buffer(ptr, &input) };
         assert!(
             written,
@@ -93,24 +91,18 @@ mod stubs {
     }
 
     /// Bytes of the value of the key at `ptr`, 0 if it has none.
-    ///
-    /// # Safety
-    /// `ptr` names a living buffer.
-    pub unsafe extern "C-unwind" fn __get_len(ptr: i32) -> i32 {
-        // SAFETY: the caller's promise.
+    pub fn __get_len(ptr: i32) -> i32 {
+        // SAFETY: see above.
         let key = unsafe { buffer("__get_len", ptr) };
         length(host::with(|host| host.get(&key).len()))
     }
 
     /// Writes the value of the key at `ptr` to `v`.
-    ///
-    /// # Safety
-    /// Both name living buffers; nothing borrows the second.
-    pub unsafe extern "C-unwind" fn __get(ptr: i32, v: i32) {
-        // SAFETY: the caller's promise.
+    pub fn __get(ptr: i32, v: i32) {
+        // SAFETY: see above.
         let key = unsafe { buffer("__get", ptr) };
         let value = host::with(|host| host.get(&key).to_vec());
-        // SAFETY: the caller's promise.
+        // SAFETY: see above.
         let written = unsafe { write_buffer(v, &value) };
         assert!(
             written,
@@ -156,21 +148,15 @@ mod stubs {
     }
 
     /// Hands over a `KeyValueFlush`.
-    ///
-    /// # Safety
-    /// `ptr` names a living buffer.
-    pub unsafe extern "C-unwind" fn __flush(ptr: i32) {
-        // SAFETY: the caller's promise.
+    pub fn __flush(ptr: i32) {
+        // SAFETY: see above.
         let message = unsafe { buffer("__flush", ptr) };
         host::with(|host| host.flush(&message));
     }
 
     /// Logs UTF-8 text.
-    ///
-    /// # Safety
-    /// `ptr` names a living buffer.
-    pub unsafe extern "C-unwind" fn __log(ptr: i32) {
-        // SAFETY: the caller's promise.
+    pub fn __log(ptr: i32) {
+        // SAFETY: see above.
         let text = unsafe { buffer("__log", ptr) };
         host::with(|host| host.log(&text));
     }

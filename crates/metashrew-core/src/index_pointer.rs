@@ -4,7 +4,7 @@
 use crate::cache::with_own;
 use crate::range::{Page, Range, RangeError};
 use crate::{get, set};
-use metashrew_support::index_pointer::KeyValuePointer;
+pub use metashrew_support::index_pointer::KeyValuePointer;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +15,10 @@ pub struct IndexPointer(Arc<Vec<u8>>);
 impl KeyValuePointer for IndexPointer {
     fn wrap(word: &Vec<u8>) -> Self {
         Self(Arc::new(word.clone()))
+    }
+
+    fn with_key(&self, key: Vec<u8>) -> Self {
+        Self(Arc::new(key))
     }
 
     fn unwrap(&self) -> Arc<Vec<u8>> {
@@ -75,6 +79,10 @@ impl KeyValuePointer for AtomicPointer {
         }
     }
 
+    fn with_key(&self, key: Vec<u8>) -> Self {
+        self.derive(&self.pointer.with_key(key))
+    }
+
     fn unwrap(&self) -> Arc<Vec<u8>> {
         self.pointer.unwrap()
     }
@@ -111,27 +119,31 @@ impl AtomicPointer {
     }
 
     /// Keeps what was written since the innermost checkpoint: in the one around
-    /// it, or, in the last, in the guest's state. The last one stays open.
+    /// it, or, in the last, in the guest's state. The last one stays open, *with all
+    /// that was written through it*.
+    ///
+    /// So these pointers go on to read what they wrote last, and the next commit of
+    /// the last checkpoint writes it again, over what another pointer may have written
+    /// to that key meanwhile. Existing state depends on it. A guest that makes its
+    /// `AtomicPointer` anew for each transaction sees nothing of it.
     ///
     /// # Panics
     /// If no checkpoint is open.
     pub fn commit(&mut self) {
         let mut checkpoints = self.store.lock();
         let innermost = checkpoints.pop();
-        let written = innermost
-            .expect("commit() called without checkpoints in memory")
-            .0;
+        let innermost = innermost.expect("commit() called without checkpoints in memory");
         if let Some(outer) = checkpoints.last_mut() {
-            outer.0.extend(written);
+            outer.0.extend(innermost.0);
             return;
         }
-        checkpoints.push(IndexCheckpoint::default());
         // In order, so that the same block makes the same flush on every run.
-        let mut written: Vec<_> = written.into_iter().collect();
+        let mut written: Vec<_> = innermost.0.iter().collect();
         written.sort_unstable();
         for (key, value) in written {
-            set(key, value);
+            set(key.clone(), value.clone());
         }
+        checkpoints.push(innermost);
     }
 
     /// Takes back what was written since the innermost checkpoint, and closes it.
@@ -203,6 +215,31 @@ mod tests {
         p.commit();
         assert_eq!((p.get_value::<u32>(), stored(&p)), (2, 2));
         assert_eq!(p.checkpoint_depth(), 1);
+    }
+
+    /// Existing state has it so: what was committed last is committed again.
+    #[test]
+    fn the_last_checkpoint_keeps_what_it_committed() {
+        let mut p = pointer("/a");
+        p.set_value(1u32);
+        p.keyword("/b").set_value(7u32);
+        p.commit();
+        assert_eq!(stored(&p), 1);
+        p.get_pointer().set_value(2u32);
+        assert_eq!((p.get_value::<u32>(), stored(&p)), (1, 2));
+        p.checkpoint();
+        p.keyword("/b").set_value(8u32);
+        p.commit();
+        p.commit();
+        assert_eq!(
+            (stored(&p), p.keyword("/b").get_pointer().get_value()),
+            (1, 8u32)
+        );
+        // Pointers that were made anew know nothing of it.
+        let mut other = AtomicPointer::from_keyword("/a");
+        other.get_pointer().set_value(3u32);
+        other.commit();
+        assert_eq!((other.get_value::<u32>(), stored(&other)), (3, 3));
     }
 
     #[test]

@@ -33,6 +33,7 @@
 //! Natively, the imports are those of a host in the thread's memory, so a
 //! guest's logic runs in plain tests ([`test_utils`]).
 
+mod aliases;
 mod cache;
 mod call;
 pub mod call_local;
@@ -43,6 +44,7 @@ mod flush;
 pub mod host;
 pub mod imports;
 pub mod index_pointer;
+pub mod lru_cache;
 pub mod macros;
 pub mod proto;
 pub mod range;
@@ -50,20 +52,25 @@ pub mod stdio;
 #[cfg(any(feature = "test-utils", not(target_arch = "wasm32")))]
 pub mod test_utils;
 
-pub use cache::{
-    __metashrew_cache_limit, cache_get, cache_remove, cache_set, clear, clear_prefix_hit_stats,
-    clear_view_cache, disable_lru_debug_mode, enable_lru_debug_mode, flush, flush_to_lru,
-    generate_lru_debug_report, get, get_actual_cache_memory_limit, get_cache, get_cache_mode,
-    get_lru_debug_stats, get_min_cache_memory_limit, get_prefix_analysis_config, initialize, input,
-    is_cache_below_minimum, is_lru_cache_available, is_lru_debug_mode_enabled,
-    lru_cache_memory_usage, lru_cache_stats, parse_cache_key, read_many, reset, set,
-    set_cache_memory_limit, set_cache_mode, set_prefix_analysis_config, set_view_for_height,
-};
+#[doc(hidden)]
+pub use cache::__metashrew_cache_limit;
+pub use cache::{clear, flush, get, get_cache, initialize, input, read_many, reset, set};
+#[doc(hidden)]
 pub use call::__metashrew_begin;
-pub use metashrew_support::lru_cache::{
-    CacheAllocationMode, CacheStats, KeyPrefixStats, LruDebugStats, PrefixAnalysisConfig,
-};
 pub use stdio::stdout;
+
+// Where guests in the wild look for what has a place of its own.
+#[doc(hidden)]
+pub use aliases::{memory, metashrew_println, wasm};
+#[doc(hidden)]
+pub use lru_cache::*;
+#[doc(hidden)]
+pub use metashrew_support::{
+    byte_view,
+    compat::{to_arraybuffer_layout, to_passback_ptr, to_ptr},
+    index_pointer::KeyValuePointer,
+    utils,
+};
 
 use metashrew_support::compat as buffers;
 

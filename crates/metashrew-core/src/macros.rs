@@ -34,21 +34,33 @@ impl DecodeBlock for metashrew_support::block::AuxpowBlock {
 }
 
 /// Logs formatted text at the host, as one message.
+///
+/// With the feature `silent`, and without `debug-log`, it does nothing: not even what
+/// stands among its arguments.
 #[macro_export]
 macro_rules! print {
     ($($argument:tt)*) => {
-        $crate::host::log(&::std::format!($($argument)*))
+        if $crate::stdio::LOGS {
+            $crate::host::log(&::std::format!($($argument)*));
+        }
     };
 }
 
 /// Logs formatted text at the host, as one message that ends in a line break.
+///
+/// With the feature `silent`, and without `debug-log`, it does nothing: not even what
+/// stands among its arguments.
 #[macro_export]
 macro_rules! println {
     () => {
-        $crate::host::log("\n")
+        if $crate::stdio::LOGS {
+            $crate::host::log("\n");
+        }
     };
     ($($argument:tt)*) => {
-        $crate::host::log(&(::std::format!($($argument)*) + "\n"))
+        if $crate::stdio::LOGS {
+            $crate::host::log(&(::std::format!($($argument)*) + "\n"));
+        }
     };
 }
 

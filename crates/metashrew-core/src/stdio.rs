@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 pub use std::fmt::{Error, Write};
 
+/// Whether `println!` and `print!` log; see the features `silent` and `debug-log`.
+#[doc(hidden)]
+pub const LOGS: bool = cfg!(feature = "debug-log") || !cfg!(feature = "silent");
+
 /// The host's log, as something to write to. Each write is a message of its own.
 #[derive(Debug)]
 pub struct Stdout(());

@@ -75,13 +75,13 @@ fn caches_keep_their_signatures() {
     let _: extern "C" fn(i32) = metashrew_core::__metashrew_begin;
 }
 
+/// Tests of guests call them as safe functions.
 #[test]
 fn imports_keep_their_names() {
-    let _: unsafe extern "C-unwind" fn() -> i32 = imports::__host_len;
-    let _: unsafe extern "C-unwind" fn(i32) -> i32 = imports::__get_len;
-    let _: unsafe extern "C-unwind" fn(i32, i32) = imports::__get;
-    let _: [unsafe extern "C-unwind" fn(i32); 3] =
-        [imports::__load_input, imports::__flush, imports::__log];
+    let _: fn() -> i32 = imports::__host_len;
+    let _: fn(i32) -> i32 = imports::__get_len;
+    let _: fn(i32, i32) = imports::__get;
+    let _: [fn(i32); 3] = [imports::__load_input, imports::__flush, imports::__log];
 }
 
 #[test]

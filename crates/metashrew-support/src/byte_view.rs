@@ -20,21 +20,47 @@ pub trait ByteView {
     fn maximum() -> Self;
     /// What an absent value reads as.
     fn zero() -> Self;
+
+    /// [`from_bytes`](ByteView::from_bytes) of a copy; the integers need none.
+    ///
+    /// # Panics
+    /// Where `from_bytes` does.
+    #[must_use]
+    fn from_slice(bytes: &[u8]) -> Self
+    where
+        Self: Sized,
+    {
+        Self::from_bytes(bytes.to_vec())
+    }
+
+    /// Writes [`to_bytes`](ByteView::to_bytes) behind what `bytes` holds; the integers
+    /// allocate nothing for it.
+    fn append_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.to_bytes());
+    }
 }
 
 macro_rules! byte_view_of_integers {
     ($($integer:ty),*) => {$(
         impl ByteView for $integer {
             fn from_bytes(v: Vec<u8>) -> Self {
-                let length = v.len();
-                let bytes = v.try_into().unwrap_or_else(|_| {
+                Self::from_slice(&v)
+            }
+
+            fn from_slice(bytes: &[u8]) -> Self {
+                let bytes = bytes.try_into().unwrap_or_else(|_| {
                     panic!(
-                        "incorrect length: a {} has {} bytes, not {length}",
+                        "incorrect length: a {} has {} bytes, not {}",
                         stringify!($integer),
                         size_of::<$integer>(),
+                        bytes.len(),
                     )
                 });
                 Self::from_le_bytes(bytes)
+            }
+
+            fn append_to(&self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(&self.to_le_bytes());
             }
 
             fn to_bytes(&self) -> Vec<u8> {

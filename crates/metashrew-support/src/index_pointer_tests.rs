@@ -2,7 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -12,13 +12,14 @@ type Map = Rc<RefCell<BTreeMap<Vec<u8>, Arc<Vec<u8>>>>>;
 struct MapPointer {
     key: Arc<Vec<u8>>,
     map: Map,
+    reads: Rc<Cell<usize>>,
 }
 
 impl KeyValuePointer for MapPointer {
     fn wrap(word: &Vec<u8>) -> Self {
         Self {
             key: Arc::new(word.clone()),
-            map: Map::default(),
+            ..Self::default()
         }
     }
 
@@ -31,6 +32,7 @@ impl KeyValuePointer for MapPointer {
     }
 
     fn get(&self) -> Arc<Vec<u8>> {
+        self.reads.set(self.reads.get() + 1);
         self.map
             .borrow()
             .get(self.key.as_slice())
@@ -40,6 +42,7 @@ impl KeyValuePointer for MapPointer {
 
     fn inherits(&mut self, from: &Self) {
         self.map = from.map.clone();
+        self.reads = from.reads.clone();
     }
 }
 
@@ -124,26 +127,116 @@ fn a_list_of_numbers_reads_as_numbers() {
     assert_eq!(p.get_list_values::<u64>(), [3, 1, 2]);
 }
 
+/// What a script leaves in the state: keys without the list's, numbers in decimal.
+fn left(list: &MapPointer) -> Vec<String> {
+    let map = list.map.borrow();
+    let pairs = map.iter().map(|(key, value)| {
+        let key = key.strip_prefix(b"/list").unwrap();
+        match key.strip_prefix(b"/next") {
+            Some(of) => format!("next({})={}", of[0], value[0]),
+            None if value.len() == 4 => {
+                format!("{}={}", String::from_utf8_lossy(key), value[0])
+            }
+            None => {
+                let value = String::from_utf8_lossy(value).replace('\0', "00");
+                format!("{}={value}", String::from_utf8_lossy(key))
+            }
+        }
+    });
+    pairs.collect()
+}
+
+fn check_script(script: &str, expect: &[&str], linked: &[u32]) {
+    let p = list();
+    for step in script.split(' ') {
+        match step.strip_prefix('-') {
+            Some(index) => p.delete_value(index.parse().unwrap()),
+            None => p.append_ll(bytes(step)),
+        }
+    }
+    assert_eq!(left(&p), expect, "{script}");
+    assert_eq!(p.map_ll(|_, index| index), linked, "{script}");
+}
+
 #[test]
-fn a_linked_list_forgets_what_is_deleted() {
-    let check = |delete: &[u32], expect: &[&str]| {
+fn deleting_leaves_the_bytes_that_existing_state_has() {
+    // The head's place is 0, so what was deleted there comes first again, as a zero.
+    check_script(
+        "a -0 b",
+        &["/0=00", "/1=b", "/head=0", "/length=2", "next(0)=1"],
+        &[0, 1],
+    );
+    check_script(
+        "a b c -0",
+        &[
+            "/0=00",
+            "/1=b",
+            "/2=c",
+            "/head=1",
+            "/length=3",
+            "next(0)=1",
+            "next(1)=2",
+        ],
+        &[1, 2],
+    );
+    // The last one is still what the next is appended to, and nothing leads to it.
+    check_script(
+        "a b c -2 d",
+        &[
+            "/0=a",
+            "/1=b",
+            "/2=00",
+            "/3=d",
+            "/length=4",
+            "next(0)=1",
+            "next(1)=0",
+            "next(2)=3",
+        ],
+        &[0, 1],
+    );
+    // Item 1 was out of the list already, so item 2 stays in it.
+    check_script(
+        "a b c d -1 -2",
+        &[
+            "/0=a",
+            "/1=00",
+            "/2=00",
+            "/3=d",
+            "/length=4",
+            "next(0)=2",
+            "next(1)=3",
+            "next(2)=3",
+        ],
+        &[0, 2, 3],
+    );
+    check_script(
+        "a b c d -1",
+        &[
+            "/0=a",
+            "/1=00",
+            "/2=c",
+            "/3=d",
+            "/length=4",
+            "next(0)=2",
+            "next(1)=2",
+            "next(2)=3",
+        ],
+        &[0, 2, 3],
+    );
+    // What is not there is deleted all the same.
+    check_script("a -7", &["/0=a", "/7=00", "/length=1", "next(6)=0"], &[0]);
+}
+
+#[test]
+fn deleting_takes_the_same_few_reads_wherever_it_is() {
+    let reads = |length: u32, i: u32| {
         let p = list();
-        for text in ["a", "b", "c", "d"] {
-            p.append_ll(bytes(text));
-        }
-        for &i in delete {
-            p.delete_value(i);
-        }
-        assert_eq!(linked(&p), expect, "deleting {delete:?}");
+        (0..length).for_each(|_| p.append_ll(bytes("x")));
+        let before = p.reads.get();
+        p.delete_value(i);
+        p.reads.get() - before
     };
-    check(&[], &["a", "b", "c", "d"]);
-    check(&[0], &["b", "c", "d"]);
-    check(&[3], &["a", "b", "c"]);
-    check(&[1, 2], &["a", "d"]);
-    check(&[2, 1], &["a", "d"]);
-    check(&[1, 1, 9], &["a", "c", "d"]);
-    check(&[0, 1, 2, 3], &[]);
-    check(&[3, 2, 1, 0], &[]);
+    assert_eq!((reads(3, 1), reads(1000, 999)), (2, 2));
 }
 
 #[test]
@@ -160,24 +253,42 @@ fn map_ll_may_write_to_the_items() {
 }
 
 proptest! {
+    /// Over numbers alone: `next` of each item, `head`, and the length.
     #[test]
-    fn a_linked_list_behaves_like_a_vector(steps: Vec<Option<u8>>) {
+    fn a_linked_list_is_its_links(steps in prop::collection::vec(prop::option::of(0..8u32), 0..24)) {
         let p = list();
-        let mut model: Vec<(u32, String)> = Vec::new();
-        for (step, choice) in steps.into_iter().enumerate() {
-            match choice {
-                Some(pick) if !model.is_empty() => {
-                    let (index, _) = model.remove(usize::from(pick) % model.len());
-                    p.delete_value(index);
+        let (mut next, mut head) = (BTreeMap::<u32, u32>::new(), 0);
+        let mut items: BTreeMap<u32, String> = BTreeMap::new();
+        let mut length = 0;
+        for (step, delete) in steps.into_iter().enumerate() {
+            if let Some(i) = delete {
+                p.delete_value(i);
+                let behind = next.get(&i).copied().unwrap_or(0);
+                if i == head {
+                    head = behind;
+                } else {
+                    next.insert(i.wrapping_sub(1), behind);
                 }
-                _ => {
-                    let index = p.length();
-                    p.append_ll(bytes(&step.to_string()));
-                    model.push((index, step.to_string()));
+                items.insert(i, "\0".to_owned());
+            } else {
+                p.append_ll(bytes(&step.to_string()));
+                if length > 0 {
+                    next.insert(length - 1, length);
                 }
+                items.insert(length, step.to_string());
+                length += 1;
             }
-            let expect: Vec<_> = model.iter().map(|(_, text)| text.clone()).collect();
-            prop_assert_eq!(linked(&p), expect);
         }
+        prop_assert_eq!(p.length(), length);
+        prop_assert_eq!(p.head_key().get_value::<u32>(), head);
+        for (&i, &to) in &next {
+            prop_assert_eq!(p.next_key(i).get_value::<u32>(), to);
+        }
+        for (&i, text) in &items {
+            prop_assert_eq!(p.select_index(i).get(), bytes(text));
+        }
+        let known = usize::from(length > 0) + next.len() + items.len();
+        let head_is_written = p.map.borrow().contains_key(b"/list/head".as_slice());
+        prop_assert_eq!(p.map.borrow().len(), known + usize::from(head_is_written));
     }
 }

@@ -5,9 +5,9 @@
 //! too. The names, paths and signatures are those that guests in the wild
 //! compile against.
 //!
-//! The feature `bitcoin` (off by default) adds `address`, `block` and the
-//! consensus codec of [`utils`]; without it, [`raw`] parses blocks in place and
-//! a guest holds no C code.
+//! The feature `bitcoin` (on by default) has `address`, `block` and the consensus
+//! codec of [`utils`]. Without it, a guest holds no C code, and [`raw`] parses
+//! blocks in place.
 
 #[cfg(feature = "bitcoin")]
 pub mod address;
@@ -20,3 +20,14 @@ pub mod lru_cache;
 pub mod proto;
 pub mod raw;
 pub mod utils;
+
+// Where guests in the wild look for what has a place of its own.
+#[doc(hidden)]
+pub use byte_view::{ByteView, shrink_back};
+#[doc(hidden)]
+pub use index_pointer::KeyValuePointer;
+#[doc(hidden)]
+pub use lru_cache::{
+    ApiCacheKey, CacheAllocationMode, CacheKey, CacheStats, CacheValue, HeightPartitionedKey,
+    KeyPrefixStats, LruDebugStats, PrefixAnalysisConfig,
+};

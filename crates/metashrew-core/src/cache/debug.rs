@@ -52,3 +52,8 @@ pub fn generate_lru_debug_report() -> String {
 pub fn parse_cache_key(key: &[u8]) -> String {
     format_key(&key.to_vec())
 }
+
+/// [`parse_cache_key`].
+pub fn parse_cache_key_enhanced(key: &[u8]) -> String {
+    parse_cache_key(key)
+}
