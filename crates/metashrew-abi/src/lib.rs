@@ -7,6 +7,7 @@
 pub mod buffer;
 pub mod flush;
 pub mod imports;
+pub mod layout;
 pub mod many;
 mod parts;
 pub mod proto;

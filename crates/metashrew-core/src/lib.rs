@@ -49,6 +49,7 @@ pub mod macros;
 pub mod proto;
 pub mod range;
 pub mod stdio;
+pub mod storage;
 #[cfg(any(feature = "test-utils", not(target_arch = "wasm32")))]
 pub mod test_utils;
 

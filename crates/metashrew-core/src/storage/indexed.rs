@@ -1,0 +1,229 @@
+//! A map with indexes over its values.
+
+use super::codec::{Encoding, Native};
+use super::error::StorageError;
+use super::index::{Indexes, MultiIndex, PrimaryKey, UniqueIndex};
+use super::key::{AsKey, CompoundKey, Key, encoded};
+use super::layout::{Described, Table};
+use super::place::{Place, Types};
+use super::{Map, Rows};
+use std::marker::PhantomData;
+use std::ops::RangeBounds;
+
+/// A [`Map`] that can be asked by what is in its values: who has it, what it is called.
+///
+/// ```
+/// use metashrew_core::storage::{
+///     Index, IndexedMap, Indexes, MultiIndex, StorageError, UniqueIndex,
+/// };
+///
+/// metashrew_core::record! {
+///     #[derive(Debug, Clone, PartialEq)]
+///     struct Token { owner: String, symbol: String }
+/// }
+///
+/// struct TokenIndexes {
+///     owner: MultiIndex<String, u32, Token>,
+///     symbol: UniqueIndex<String, u32, Token>,
+/// }
+///
+/// impl Indexes<u32, Token> for TokenIndexes {
+///     fn all(&self) -> impl Iterator<Item = &dyn Index<u32, Token>> {
+///         [&self.owner as &dyn Index<_, _>, &self.symbol].into_iter()
+///     }
+/// }
+///
+/// const TOKENS: IndexedMap<u32, Token, TokenIndexes> = IndexedMap::new("tokens", TokenIndexes {
+///     owner: MultiIndex::new("owner", |_, token| token.owner.clone()),
+///     symbol: UniqueIndex::new("symbol", |_, token| token.symbol.clone()),
+/// });
+///
+/// let token = |owner: &str, symbol: &str| Token { owner: owner.into(), symbol: symbol.into() };
+/// TOKENS.set(1, &token("ann", "RARE"))?;
+/// TOKENS.set(2, &token("ben", "ODD"))?;
+/// TOKENS.set(3, &token("ann", "EVEN"))?;
+///
+/// let of_ann: Result<Vec<u32>, _> = TOKENS.multi(|by| &by.owner).prefix("ann").keys().collect();
+/// assert_eq!(of_ann?, [1, 3]);
+/// assert_eq!(TOKENS.find(|by| &by.symbol, "ODD")?, Some((2, token("ben", "ODD"))));
+///
+/// let taken = TOKENS.set(4, &token("eve", "ODD"));
+/// assert!(matches!(taken, Err(StorageError::NotUnique { index: "symbol", .. })));
+/// # Ok::<_, StorageError>(())
+/// ```
+///
+/// A change writes the value and the entries of the indexes that change with it. An error leaves all
+/// as it was. Indexes may be given as a tuple, too.
+#[derive(Debug, Clone)]
+pub struct IndexedMap<K, V, I, E = Native> {
+    place: Place,
+    indexes: I,
+    types: Types<(K, V, E)>,
+}
+
+impl<K, V, I, E> IndexedMap<K, V, I, E> {
+    /// The map of a name, 1 to 64 bytes, which no other table of the guest has; with its indexes.
+    pub const fn new(name: &'static str, indexes: I) -> Self {
+        Self {
+            place: Place::new(name),
+            indexes,
+            types: PhantomData,
+        }
+    }
+
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        self.place.name()
+    }
+
+    /// The values: where an index has its name's length stands a zero.
+    fn primary(&self) -> Map<K, V, E> {
+        Map::at(self.place.below(|prefix| prefix.push(0)))
+    }
+}
+
+impl<K: Key + 'static, V: 'static, I: Indexes<K, V>, E: Encoding<V>> IndexedMap<K, V, I, E> {
+    /// The key under which a value is stored.
+    pub fn stored_key(&self, key: impl AsKey<K>) -> Vec<u8> {
+        self.primary().stored_key(key)
+    }
+
+    /// Whether a key has a value.
+    pub fn has(&self, key: impl AsKey<K>) -> bool {
+        self.primary().has(key)
+    }
+
+    /// The value of a key, if it has one.
+    ///
+    /// # Errors
+    /// If the stored bytes are no such value.
+    pub fn get(&self, key: impl AsKey<K>) -> Result<Option<V>, StorageError> {
+        self.primary().get(key)
+    }
+
+    /// Gives a key a value.
+    ///
+    /// # Errors
+    /// If another key has the same entry in a unique index; if the value cannot be encoded, a key is
+    /// too long, or the value that was there cannot be decoded.
+    pub fn set(&self, key: impl AsKey<K>, value: &V) -> Result<(), StorageError> {
+        let old = self.get(&key)?;
+        self.replace(key, old.as_ref(), value)
+    }
+
+    /// Makes a key absent: the value that it had.
+    ///
+    /// # Errors
+    /// If the value that was there cannot be decoded.
+    pub fn remove(&self, key: impl AsKey<K>) -> Result<Option<V>, StorageError> {
+        let old = self.get(&key)?;
+        if let Some(old) = &old {
+            let owned = self.owned(&key)?;
+            for index in self.indexes.all() {
+                index.change(&self.place, &owned, Some(old), None)?;
+            }
+            self.primary().remove(key);
+        }
+        Ok(old)
+    }
+
+    /// Gives a key the value that `change` makes of what it has; with `None` it is removed.
+    ///
+    /// # Errors
+    /// Those of `change`, after which the value is as before, and those of [`set`](Self::set).
+    pub fn update<F: From<StorageError>>(
+        &self,
+        key: impl AsKey<K>,
+        change: impl FnOnce(Option<&V>) -> Result<Option<V>, F>,
+    ) -> Result<(), F> {
+        let old = self.get(&key)?;
+        match change(old.as_ref())? {
+            Some(value) => self.replace(key, old.as_ref(), &value)?,
+            None => drop(self.remove(key)?),
+        }
+        Ok(())
+    }
+
+    fn replace(&self, key: impl AsKey<K>, old: Option<&V>, new: &V) -> Result<(), StorageError> {
+        let owned = self.owned(&key)?;
+        for index in self.indexes.all() {
+            index.check(&self.place, &owned, new)?;
+        }
+        // Nothing else can fail from here on: what the indexes write, they checked.
+        self.primary().set(key, new)?;
+        for index in self.indexes.all() {
+            index.change(&self.place, &owned, old, Some(new))?;
+        }
+        Ok(())
+    }
+
+    /// What stands for a key, as a key.
+    fn owned(&self, key: &impl AsKey<K>) -> Result<K, StorageError> {
+        let bytes = encoded::<K>(key);
+        let owned = K::decode(&mut &bytes[..]);
+        owned.ok_or_else(|| self.place.bad_key::<K>(bytes))
+    }
+
+    /// All keys and values, in order.
+    pub fn rows(&self) -> Rows<K, V, E> {
+        self.primary().rows()
+    }
+
+    /// The keys of a range and their values, in order.
+    pub fn range(&self, keys: impl RangeBounds<K>) -> Rows<K, V, E> {
+        self.rows().range(keys)
+    }
+
+    /// What has a first part, by the other parts.
+    pub fn prefix(&self, first: impl AsKey<K::First>) -> Rows<K::Rest, V, E>
+    where
+        K: CompoundKey,
+    {
+        self.rows().prefix(first)
+    }
+
+    /// The entries of a multi index: what it is over, and the key of the value. They are in this order,
+    /// so [`prefix`](Rows::prefix) gives the keys of one entry, and
+    /// [`prefix_range`](Rows::prefix_range) those of some.
+    pub fn multi<Q: Key>(&self, pick: impl FnOnce(&I) -> &MultiIndex<Q, K, V>) -> Rows<(Q, K), ()> {
+        Rows::new(pick(&self.indexes).place(&self.place))
+    }
+
+    /// The entries of a unique index, each with the key of the value.
+    pub fn unique<Q: Key>(
+        &self,
+        pick: impl FnOnce(&I) -> &UniqueIndex<Q, K, V>,
+    ) -> Rows<Q, K, PrimaryKey> {
+        Rows::new(pick(&self.indexes).place(&self.place))
+    }
+
+    /// The one value that has an entry in a unique index, and its key.
+    ///
+    /// # Errors
+    /// If stored bytes cannot be decoded.
+    pub fn find<Q: Key>(
+        &self,
+        pick: impl FnOnce(&I) -> &UniqueIndex<Q, K, V>,
+        entry: impl AsKey<Q>,
+    ) -> Result<Option<(K, V)>, StorageError> {
+        let Some(key) = pick(&self.indexes).holder(&self.place, entry)? else {
+            return Ok(None);
+        };
+        let value = self.get(&key)?;
+        Ok(value.map(|value| (key, value)))
+    }
+}
+
+impl<K: Key + 'static, V: 'static, I: Indexes<K, V>, E: Encoding<V>> Table
+    for IndexedMap<K, V, I, E>
+{
+    fn describe(&self) -> Vec<Described> {
+        let primary = self.primary().describe().into_iter();
+        let primary = primary.map(|described| Described {
+            kind: "indexed_map",
+            ..described
+        });
+        let indexes = self.indexes.all().map(|index| index.describe(&self.place));
+        primary.chain(indexes).collect()
+    }
+}
