@@ -54,6 +54,9 @@ pub fn is_provided(module: &str, name: &str) -> bool {
     }
 }
 
+/// What the names of the exports begin with that a host may use or pass over.
+pub const OPTIONAL_EXPORTS: &str = "__metashrew_";
+
 /// The export that indexes one block: `() -> ()`.
 pub const START: &str = "_start";
 /// The exported linear memory.

@@ -134,16 +134,22 @@ impl AnswerBuilder {
         Self { answer: buffer }
     }
 
-    /// The length of the answer once `value` is added, in bytes.
+    /// The memory that it should have to take `value`, in bytes.
     ///
     /// # Errors
-    /// If that is more than [`MAX_ANSWER`].
-    pub fn length_with(&self, value: &[u8]) -> Result<usize, ReadManyError> {
+    /// If the answer would have more than [`MAX_ANSWER`] bytes.
+    pub fn room_for(&self, value: &[u8]) -> Result<usize, ReadManyError> {
         let length = self.answer.len() + LENGTH_BYTES + value.len();
         if length > MAX_ANSWER {
             return Err(ReadManyError::AnswerTooLarge);
         }
-        Ok(length)
+        Ok(parts::room(self.answer.capacity(), length, MAX_ANSWER))
+    }
+
+    /// Gives it so many bytes of memory, and no more.
+    pub fn reserve(&mut self, room: usize) {
+        let missing = room.saturating_sub(self.answer.len());
+        self.answer.reserve_exact(missing);
     }
 
     /// Adds the value of the next key; an empty one stands for an absent key.
@@ -151,20 +157,9 @@ impl AnswerBuilder {
     /// # Errors
     /// If the answer would have more than [`MAX_ANSWER`] bytes.
     pub fn push(&mut self, value: &[u8]) -> Result<(), ReadManyError> {
-        self.length_with(value)?;
+        self.room_for(value)?;
         parts::put(&mut self.answer, value);
         Ok(())
-    }
-
-    /// The memory that it has, in bytes.
-    pub fn capacity(&self) -> usize {
-        self.answer.capacity()
-    }
-
-    /// Makes room for an answer of `length` bytes, and no more.
-    pub fn reserve(&mut self, length: usize) {
-        let missing = length.saturating_sub(self.answer.len());
-        self.answer.reserve_exact(missing);
     }
 
     /// The answer.
@@ -232,10 +227,11 @@ mod tests {
 
             let mut answer = AnswerBuilder::new(Vec::new());
             for part in &parts {
-                let length = answer.length_with(part).unwrap();
-                answer.reserve(length);
+                let room = answer.room_for(part).unwrap();
+                answer.reserve(room);
+                let memory = answer.answer.as_ptr();
                 answer.push(part).unwrap();
-                prop_assert!(answer.capacity() >= length);
+                prop_assert_eq!(answer.answer.as_ptr(), memory, "it had the room");
             }
             let answer = answer.finish();
             prop_assert!(decode_answer(&answer).unwrap().eq(parts.iter().map(Vec::as_slice)));

@@ -28,6 +28,18 @@ pub(crate) fn length(part: &[u8]) -> u32 {
     u32::try_from(part.len()).expect("keys and values are far below 4 GiB")
 }
 
+/// The memory for `length` bytes, in bytes: what there is, if it is enough, else twice as much,
+/// if that is not more than `limit`. So one that grows is seldom moved.
+pub(crate) fn room(capacity: usize, length: usize, limit: usize) -> usize {
+    if length <= capacity {
+        return capacity;
+    }
+    length.max(limit.min(capacity.saturating_mul(2).max(LEAST_ROOM)))
+}
+
+/// Bytes that an answer begins with.
+const LEAST_ROOM: usize = 1024;
+
 /// Takes one byte from the front of `bytes`.
 pub(crate) fn take_byte(bytes: &mut &[u8]) -> Result<u8, Malformed> {
     let (byte, rest) = bytes

@@ -168,14 +168,22 @@ impl AnswerBuilder {
         self.end.is_some()
     }
 
-    /// The length of the answer once this pair is added, in bytes.
-    pub fn length_with(&self, key: &[u8], value: &[u8]) -> usize {
-        let without_value = self.answer.len() + PAIR_OVERHEAD + key.len();
-        if self.keys_only || self.cost(key, value) > self.bytes {
-            without_value
+    /// The memory that it should have to take this pair, in bytes.
+    pub fn room_for(&self, key: &[u8], value: &[u8]) -> usize {
+        let (length, cost) = (self.answer.len(), self.cost(key, value));
+        let added = if cost > self.bytes {
+            PAIR_OVERHEAD + key.len()
         } else {
-            without_value + value.len()
-        }
+            cost
+        };
+        let limit = length.saturating_add(self.bytes);
+        parts::room(self.answer.capacity(), length + added, limit)
+    }
+
+    /// Gives it so many bytes of memory, and no more.
+    pub fn reserve(&mut self, room: usize) {
+        let missing = room.saturating_sub(self.answer.len());
+        self.answer.reserve_exact(missing);
     }
 
     fn cost(&self, key: &[u8], value: &[u8]) -> usize {
@@ -209,17 +217,6 @@ impl AnswerBuilder {
             self.end = Some(End::Count);
         }
         !self.is_full()
-    }
-
-    /// The memory that it has, in bytes.
-    pub fn capacity(&self) -> usize {
-        self.answer.capacity()
-    }
-
-    /// Makes room for an answer of `length` bytes, and no more.
-    pub fn reserve(&mut self, length: usize) {
-        let missing = length.saturating_sub(self.answer.len());
-        self.answer.reserve_exact(missing);
     }
 
     /// The answer: there is no other pair, or it is full.

@@ -20,10 +20,11 @@ fn answered(request: &Request<'_>, pairs: &Pairs) -> (Vec<u8>, usize) {
             break;
         }
         given += 1;
-        let length = builder.length_with(key, value);
-        builder.reserve(length);
-        assert!(builder.capacity() >= length);
+        let room = builder.room_for(key, value);
+        builder.reserve(room);
+        let memory = builder.answer.as_ptr();
         assert_eq!(builder.push(key, value), !builder.is_full());
+        assert_eq!(builder.answer.as_ptr(), memory, "it had the room");
     }
     (builder.finish(), given)
 }
