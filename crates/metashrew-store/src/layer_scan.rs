@@ -1,19 +1,20 @@
-//! The keys of several write sets that begin with a prefix, in one order: a merge of
-//! what each has sorted, of which nothing is collected first.
+//! The keys of several write sets within a range, in one order: a merge of what each has
+//! sorted, of which nothing is collected first.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::backend::Direction;
 use crate::block::Height;
 use crate::overlay::Layer;
 use crate::write_set::{Version, WriteSet};
 
 pub(crate) struct LayerScan {
-    prefix: Bytes,
     cursors: BinaryHeap<Cursor>,
 }
 
@@ -23,29 +24,33 @@ struct Cursor {
     height: Height,
     /// How many layers are below it.
     layer: usize,
-    /// Its place in key order, and the number of the entry there.
-    place: usize,
+    direction: Direction,
+    /// The places in key order that come after it.
+    places: Range<usize>,
+    /// The number of the entry.
     number: usize,
 }
 
 impl LayerScan {
-    /// The keys in `layers`, the lowest first, that begin with `prefix`.
-    pub(crate) fn new(layers: &[Layer], prefix: &[u8]) -> Self {
+    /// The keys in `layers`, the lowest first, from `start` to `end`.
+    pub(crate) fn new(
+        layers: &[Layer],
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: Direction,
+    ) -> Self {
         let cursors = layers.iter().enumerate().filter_map(|(layer, entry)| {
             let (height, writes) = entry;
-            let order = writes.key_order();
-            let before = |number: &u32| writes.key_at(*number) < prefix;
-            let cursor = Cursor {
+            let mut cursor = Cursor {
                 writes: Arc::clone(writes),
                 height: *height,
                 layer,
-                place: order.partition_point(before),
+                direction,
+                places: places(writes, range),
                 number: 0,
             };
-            cursor.settled(prefix)
+            cursor.advance().then_some(cursor)
         });
         Self {
-            prefix: Bytes::copy_from_slice(prefix),
             cursors: cursors.collect(),
         }
     }
@@ -54,6 +59,29 @@ impl LayerScan {
     pub(crate) fn peek(&self) -> Option<&[u8]> {
         self.cursors.peek().map(Cursor::key)
     }
+
+    /// Has it end here.
+    pub(crate) fn end(&mut self) {
+        self.cursors.clear();
+    }
+}
+
+/// The places of the keys from `start` to `end` in the key order of `writes`.
+fn places(writes: &WriteSet, (start, end): (Bound<&[u8]>, Bound<&[u8]>)) -> Range<usize> {
+    let order = writes.key_order();
+    let below = |bound: &[u8]| order.partition_point(|number| writes.key_at(*number) < bound);
+    let up_to = |bound: &[u8]| order.partition_point(|number| writes.key_at(*number) <= bound);
+    let first = match start {
+        Bound::Included(start) => below(start),
+        Bound::Excluded(start) => up_to(start),
+        Bound::Unbounded => 0,
+    };
+    let last = match end {
+        Bound::Included(end) => up_to(end),
+        Bound::Excluded(end) => below(end),
+        Bound::Unbounded => order.len(),
+    };
+    first..last.max(first)
 }
 
 impl Iterator for LayerScan {
@@ -70,8 +98,7 @@ impl Iterator for LayerScan {
             if *cursor.key() != *key {
                 break;
             }
-            cursor.place += 1;
-            if !cursor.settle(&self.prefix) {
+            if !cursor.advance() {
                 PeekMut::pop(cursor);
             }
         }
@@ -84,25 +111,28 @@ impl Cursor {
         self.writes.key(self.number).key()
     }
 
-    fn settled(mut self, prefix: &[u8]) -> Option<Self> {
-        self.settle(prefix).then_some(self)
-    }
-
-    /// Finds the entry at its place; false if there is none with the prefix.
-    fn settle(&mut self, prefix: &[u8]) -> bool {
-        let number = self.writes.key_order().get(self.place);
+    /// Goes to the next entry; false if there is none.
+    fn advance(&mut self) -> bool {
+        let place = match self.direction {
+            Direction::Forward => self.places.next(),
+            Direction::Back => self.places.next_back(),
+        };
+        let number = place.and_then(|place| self.writes.key_order().get(place));
         let Some(number) = number.and_then(|number| usize::try_from(*number).ok()) else {
             return false;
         };
         self.number = number;
-        self.key().starts_with(prefix)
+        true
     }
 }
 
 impl Ord for Cursor {
-    /// The smallest key is the greatest, and among equals the newest layer's.
+    /// The key that comes next is the greatest, and among equals the newest layer's.
     fn cmp(&self, other: &Self) -> Ordering {
-        let by_key = other.key().cmp(self.key());
+        let by_key = match self.direction {
+            Direction::Forward => other.key().cmp(self.key()),
+            Direction::Back => self.key().cmp(other.key()),
+        };
         by_key.then(self.layer.cmp(&other.layer))
     }
 }

@@ -36,14 +36,15 @@ mod rollback;
 mod root;
 mod snapshot;
 mod state;
+mod state_scan;
 mod store;
 mod touched;
 mod verify;
 mod write_set;
 
 pub use backend::{
-    Backend, BackendError, Batch, BatchNumber, Cursor, Durability, EngineHealth, Entry, ErrorKind,
-    MemoryBackend, Operation, Pending, Read, Scan, Space, View, wait,
+    Backend, BackendError, Batch, BatchNumber, Cursor, Direction, Durability, EngineHealth, Entry,
+    ErrorKind, MemoryBackend, Operation, Pending, Read, Scan, Space, View, wait,
 };
 pub use base::Base;
 pub use block::{BlockHash, BlockRecord, BlockRef, Height, HistoryRoot, ParseHashError};
@@ -61,7 +62,8 @@ pub use open::StoreOptions;
 pub use overlay::Overlay;
 pub use read_cache::CacheStats;
 pub use snapshot::Snapshot;
-pub use state::{PrefixScan, State};
+pub use state::State;
+pub use state_scan::{StateScan, Step};
 pub use store::Store;
 pub use verify::{VerifyOptions, VerifyPhase, VerifyProgress, VerifyReport};
 pub use write_set::{Version, WriteSet};

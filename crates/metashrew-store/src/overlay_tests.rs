@@ -1,10 +1,12 @@
 //! Overlays against a naive model, and readers beside the thread that indexes.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::backend::Direction;
 use crate::block::{BlockHash, BlockRef};
 use crate::store::Store;
 use crate::write_set::Version;
@@ -72,6 +74,21 @@ fn check(state: &State, model: &Model, asked: &[Vec<u8>]) {
             .map(|(key, found)| (key.clone().into(), of(found)))
             .collect();
         assert_eq!(found, expect, "{prefix:?}");
+    }
+    for (start, end) in [(&b"\0"[..], &b"a\xff"[..]), (b"a", b"a"), (b"\xff", b"a")] {
+        let found = state.scan(
+            Bound::Excluded(start),
+            Bound::Included(end),
+            Direction::Back,
+        );
+        let found: Vec<_> = found.map(Result::unwrap).collect();
+        let expect: Vec<_> = model
+            .iter()
+            .rev()
+            .filter(|(key, _)| &key[..] > start && &key[..] <= end)
+            .map(|(key, found)| (key.clone().into(), of(found)))
+            .collect();
+        assert_eq!(found, expect, "back from {end:?} to {start:?}");
     }
 }
 

@@ -6,15 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::backend::{Scan, Space, wait};
+use crate::backend::{Direction, wait};
 use crate::block::Height;
 use crate::error::ReadError;
 use crate::hashed_key::HashedKey;
-use crate::history;
-use crate::keys::{MAX_KEY_LEN, decode_version, prefix_end};
-use crate::layer_scan::LayerScan;
+use crate::keys::{MAX_KEY_LEN, prefix_end};
 use crate::overlay::Layers;
 use crate::snapshot::Snapshot;
+use crate::state_scan::StateScan;
 use crate::write_set::{Version, WriteSet};
 
 /// The state after one block. Cloning it is cheap.
@@ -95,84 +94,36 @@ impl State {
 
     /// Every key that starts with `prefix`, with its newest version in this
     /// state, in key order; versions of zero length are included.
-    pub fn scan_prefix(&self, prefix: &[u8]) -> PrefixScan {
+    pub fn scan_prefix(&self, prefix: &[u8]) -> StateScan {
         let end = prefix_end(prefix);
-        let end_bound = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let scan = self.base.map(|_| {
-            self.snapshot
-                .view()
-                .scan(Space::KeyToNewest, Bound::Included(prefix), end_bound)
-        });
-        PrefixScan {
-            snapshot: self.snapshot.clone(),
-            base: self.base.unwrap_or_default(),
-            scan,
-            stored: None,
-            layered: LayerScan::new(self.layers.blocks(), prefix),
-        }
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.scan(Bound::Included(prefix), end, Direction::Forward)
+    }
+
+    /// Every key from `start` to `end`, with its newest version in this state; versions of
+    /// zero length are included. Nothing is collected first: see [`StateScan`].
+    pub fn scan(&self, start: Bound<&[u8]>, end: Bound<&[u8]>, direction: Direction) -> StateScan {
+        let range = bounded(start, end);
+        StateScan::new(
+            self.snapshot.clone(),
+            self.base,
+            self.layers.blocks(),
+            range,
+            direction,
+        )
     }
 }
 
-/// The entries of [`State::scan_prefix`]: stored ones and those of uncommitted blocks,
-/// merged as they are asked for.
-pub struct PrefixScan {
-    snapshot: Snapshot,
-    base: Height,
-    scan: Option<Scan>,
-    /// The stored entry that is next, where it is known.
-    stored: Option<(Bytes, Version)>,
-    layered: LayerScan,
-}
-
-impl std::fmt::Debug for PrefixScan {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("PrefixScan")
-            .field("base", &self.base)
-            .finish_non_exhaustive()
-    }
-}
-
-impl PrefixScan {
-    /// Makes sure that `stored` holds the next stored entry, if there is one.
-    fn fill_stored(&mut self) -> Result<(), ReadError> {
-        while self.stored.is_none() {
-            let Some(entry) = self.scan.as_mut().and_then(Iterator::next) else {
-                self.scan = None;
-                return Ok(());
-            };
-            let (key, record) = entry?;
-            let newest = decode_version(&record)?;
-            self.stored = if newest.height <= self.base {
-                Some((key, newest))
-            } else {
-                wait(history::older(self.snapshot.view(), &key, self.base))?
-                    .map(|version| (key, version))
-            };
-        }
-        Ok(())
-    }
-}
-
-impl Iterator for PrefixScan {
-    type Item = Result<(Bytes, Version), ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Err(error) = self.fill_stored() {
-            self.scan = None;
-            return Some(Err(error));
-        }
-        let Some(layered) = self.layered.peek() else {
-            return self.stored.take().map(Ok);
-        };
-        if let Some((stored, _)) = &self.stored {
-            if **stored < *layered {
-                return self.stored.take().map(Ok);
-            }
-            if **stored == *layered {
-                self.stored = None;
-            }
-        }
-        self.layered.next().map(Ok)
-    }
+/// The same range, with bounds that are no longer than keys. An engine need not take others.
+fn bounded<'a>(start: Bound<&'a [u8]>, end: Bound<&'a [u8]>) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
+    // Of the keys there may be, those above a longer bound are those above its beginning.
+    let begin = |bound: &'a [u8]| bound.get(..MAX_KEY_LEN).filter(|it| it.len() < bound.len());
+    let long = |bound| match bound {
+        Bound::Included(bound) | Bound::Excluded(bound) => begin(bound),
+        Bound::Unbounded => None,
+    };
+    (
+        long(start).map_or(start, Bound::Excluded),
+        long(end).map_or(end, Bound::Included),
+    )
 }

@@ -175,8 +175,18 @@ impl View for DelayedView {
     }
 
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        self.delay(self.view.scan(space, start, end))
+    }
+
+    fn scan_back(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        self.delay(self.view.scan_back(space, start, end))
+    }
+}
+
+impl DelayedView {
+    fn delay(&self, scan: Scan) -> Scan {
         Scan::new(DelayedScan {
-            scan: self.view.scan(space, start, end),
+            scan,
             left: 0,
             line: Arc::clone(&self.line),
         })

@@ -86,4 +86,11 @@ impl<H: Hook> View for HookedView<H> {
             Err(error) => Scan::failed(error),
         }
     }
+
+    fn scan_back(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        match self.hook.before_scan() {
+            Ok(()) => self.view.scan_back(space, start, end),
+            Err(error) => Scan::failed(error),
+        }
+    }
 }

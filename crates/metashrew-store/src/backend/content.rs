@@ -17,7 +17,7 @@ use super::memory::is_empty;
 use super::scan::{LayerScan, MergedScan, Source};
 use super::tables::{Stored, Tables};
 use super::tree_key::{ENTRY_TAG, TreeKey, is_hashed, tagged};
-use super::{BackendError, BatchNumber, Read, Scan, Space, View};
+use super::{BackendError, BatchNumber, Direction, Read, Scan, Space, View};
 
 /// The tables of every tree.
 pub(super) type AllTables = [Arc<Tables>; Space::ALL.len()];
@@ -146,6 +146,21 @@ impl View for ContentView {
     }
 
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        self.walk(space, (start, end), Direction::Forward)
+    }
+
+    fn scan_back(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        self.walk(space, (start, end), Direction::Back)
+    }
+}
+
+impl ContentView {
+    fn walk(
+        &self,
+        space: Space,
+        (start, end): (Bound<&[u8]>, Bound<&[u8]>),
+        direction: Direction,
+    ) -> Scan {
         let start = match start {
             Bound::Unbounded => Bound::Included(Bytes::from_static(&[ENTRY_TAG])),
             bound => bound.map(tagged),
@@ -156,12 +171,13 @@ impl View for ContentView {
         }
         let content = self.content.load();
         let layers = content.layers.iter().filter_map(|layer| {
-            LayerScan::new(Arc::clone(layer), space, &start, &end).map(Source::Layer)
+            LayerScan::new(Arc::clone(layer), space, (&start, &end), direction).map(Source::Layer)
         });
         let (first, last) = (start.clone().map(Slice::from), end.clone().map(Slice::from));
-        let tables = Tables::scan(content.tables(space), &first, &last);
+        let tables = Tables::scan(content.tables(space), &first, &last, direction);
         Scan::new(MergedScan::new(
             layers.chain(tables.map(Source::Tables)),
+            direction,
             Arc::clone(&self.hold),
         ))
     }

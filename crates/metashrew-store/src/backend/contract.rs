@@ -8,7 +8,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Backend, Batch, BatchNumber, Disk, MemoryBackend, Space, View};
+use super::{Backend, Batch, BatchNumber, Disk, MemoryBackend, Scan, Space, View};
 use crate::open::StoreOptions;
 
 /// The engines, each empty, with what they live in.
@@ -224,18 +224,23 @@ fn check(
     for (start, end) in bounds {
         let (start, end) = (start.as_ref(), end.as_ref());
         let scan = view.scan(space, start.map(Vec::as_slice), end.map(Vec::as_slice));
-        let found: Vec<_> = scan
-            .map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())))
-            .collect::<Result<_, _>>()
-            .unwrap();
+        let found = entries(scan);
         let expect: Vec<_> = model
             .iter()
             .filter(|(key, _)| is_within(key, start, end))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
-        prop_assert_eq!(found, expect);
+        prop_assert_eq!(&found, &expect);
+        let back = view.scan_back(space, start.map(Vec::as_slice), end.map(Vec::as_slice));
+        prop_assert!(entries(back).iter().eq(expect.iter().rev()));
     }
     Ok(())
+}
+
+fn entries(scan: Scan) -> Vec<(Vec<u8>, Vec<u8>)> {
+    scan.map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())))
+        .collect::<Result<_, _>>()
+        .unwrap()
 }
 
 fn is_within(key: &Vec<u8>, start: Bound<&Vec<u8>>, end: Bound<&Vec<u8>>) -> bool {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use rpds::RedBlackTreeMapSync;
 
-use super::{Backend, BackendError, Batch, BatchNumber, Read, Scan, Space, View};
+use super::{Backend, BackendError, Batch, BatchNumber, Direction, Read, Scan, Space, View};
 
 type Map = RedBlackTreeMapSync<Bytes, Bytes>;
 
@@ -81,13 +81,11 @@ impl View for Maps {
     }
 
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
-        Scan::new(MapScan {
-            map: Maps::get(self, space).clone(),
-            start: start.map(Bytes::copy_from_slice),
-            end: end.map(Bytes::copy_from_slice),
-            chunk: Vec::new().into_iter(),
-            done: false,
-        })
+        Scan::new(MapScan::new(self, space, (start, end), Direction::Forward))
+    }
+
+    fn scan_back(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        Scan::new(MapScan::new(self, space, (start, end), Direction::Back))
     }
 }
 
@@ -96,11 +94,28 @@ struct MapScan {
     map: Map,
     start: Bound<Bytes>,
     end: Bound<Bytes>,
+    direction: Direction,
     chunk: std::vec::IntoIter<(Bytes, Bytes)>,
     done: bool,
 }
 
 impl MapScan {
+    fn new(
+        maps: &Maps,
+        space: Space,
+        (start, end): (Bound<&[u8]>, Bound<&[u8]>),
+        direction: Direction,
+    ) -> Self {
+        Self {
+            map: maps.get(space).clone(),
+            start: start.map(Bytes::copy_from_slice),
+            end: end.map(Bytes::copy_from_slice),
+            direction,
+            chunk: Vec::new().into_iter(),
+            done: false,
+        }
+    }
+
     fn refill(&mut self) {
         if self.done || is_empty(&self.start, &self.end) {
             return;
@@ -109,15 +124,19 @@ impl MapScan {
             self.start.as_ref().map(Bytes::as_ref),
             self.end.as_ref().map(Bytes::as_ref),
         );
-        let chunk: Vec<_> = self
-            .map
-            .range::<[u8], _>(bounds)
-            .take(SCAN_CHUNK)
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        match chunk.last() {
-            Some((key, _)) if chunk.len() == SCAN_CHUNK => {
-                self.start = Bound::Excluded(key.clone());
+        let entries = self.map.range::<[u8], _>(bounds);
+        let copied = |(key, value): (&Bytes, &Bytes)| (key.clone(), value.clone());
+        let chunk: Vec<_> = match self.direction {
+            Direction::Forward => entries.take(SCAN_CHUNK).map(copied).collect(),
+            Direction::Back => entries.rev().take(SCAN_CHUNK).map(copied).collect(),
+        };
+        match (chunk.last(), self.direction) {
+            (Some((key, _)), direction) if chunk.len() == SCAN_CHUNK => {
+                let reached = Bound::Excluded(key.clone());
+                match direction {
+                    Direction::Forward => self.start = reached,
+                    Direction::Back => self.end = reached,
+                }
             }
             _ => self.done = true,
         }

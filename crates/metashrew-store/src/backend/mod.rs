@@ -44,7 +44,7 @@ pub(crate) use disk::Disk;
 pub use error_kind::ErrorKind;
 pub use health::EngineHealth;
 pub use memory::MemoryBackend;
-pub use read::{Cursor, Entry, Pending, Read, Scan, wait};
+pub use read::{Cursor, Direction, Entry, Pending, Read, Scan, wait};
 pub(crate) use shadow::ReadOnlyDisk;
 
 /// The ordered key spaces of the store, each with keys of its own.
@@ -262,6 +262,9 @@ pub trait View: Debug + Send + Sync {
 
     /// The entries from `start` to `end`, in key order. The walk owns what it needs.
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan;
+
+    /// The same entries, the last one first. It costs about the same.
+    fn scan_back(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan;
 }
 
 /// An ordered key-value engine.

@@ -74,7 +74,16 @@ pub fn wait<F: Future>(future: F) -> F::Output {
 /// A key and its value.
 pub type Entry = (Bytes, Bytes);
 
-/// A walk over entries in key order, one after the other.
+/// Where a walk over entries goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the first key to the last.
+    Forward,
+    /// From the last key to the first.
+    Back,
+}
+
+/// A walk over entries in key order, or the other way round, one after the other.
 ///
 /// An engine gets them in chunks: what is left of a chunk is ready, and only the first
 /// entry of the next one may have to be awaited. Every iterator is a cursor.
@@ -89,7 +98,7 @@ impl<I: Iterator<Item = Result<Entry, BackendError>> + Send> Cursor for I {
     }
 }
 
-/// Entries in key order: to be awaited one by one, or an iterator that waits.
+/// Entries in an order: to be awaited one by one, or an iterator that waits.
 pub struct Scan(Box<dyn Cursor>);
 
 impl Scan {

@@ -1,7 +1,7 @@
-//! A walk in key order over layers and tables together. Where several have a key, the
-//! newest has the word.
+//! A walk in key order, or back, over layers and tables together. Where several have a key,
+//! the newest has the word.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
@@ -11,13 +11,14 @@ use bytes::Bytes;
 use super::content::Hold;
 use super::layer::Layer;
 use super::tables::{Found, TableScan};
-use super::{BackendError, Space};
+use super::{BackendError, Direction, Space};
 
 /// A walk over one layer.
 pub(super) struct LayerScan {
     layer: Arc<Layer>,
     space: Space,
     positions: Range<usize>,
+    direction: Direction,
 }
 
 impl LayerScan {
@@ -25,8 +26,8 @@ impl LayerScan {
     pub(super) fn new(
         layer: Arc<Layer>,
         space: Space,
-        start: &Bound<Bytes>,
-        end: &Bound<Bytes>,
+        (start, end): (&Bound<Bytes>, &Bound<Bytes>),
+        direction: Direction,
     ) -> Option<Self> {
         let (start, end) = (start.as_ref(), end.as_ref());
         let positions = layer
@@ -36,6 +37,7 @@ impl LayerScan {
             layer,
             space,
             positions,
+            direction,
         })
     }
 }
@@ -44,7 +46,10 @@ impl Iterator for LayerScan {
     type Item = Found;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let position = self.positions.next()?;
+        let position = match self.direction {
+            Direction::Forward => self.positions.next()?,
+            Direction::Back => self.positions.next_back()?,
+        };
         let (key, value) = self.layer.run(self.space).get(position)?;
         Some((
             Bytes::copy_from_slice(key),
@@ -74,22 +79,30 @@ impl Source {
 pub(super) struct MergedScan {
     // Dropped in this order: the lock is let go when the tables are.
     sources: Vec<Source>,
-    heads: BinaryHeap<Reverse<Head>>,
+    heads: BinaryHeap<Head>,
+    direction: Direction,
     failure: Option<BackendError>,
     _hold: Arc<Hold>,
 }
 
+/// The next entry of a source. The greatest of all heads is the one that comes next.
 struct Head {
+    direction: Direction,
     key: Bytes,
     source: usize,
     value: Option<Bytes>,
 }
 
 impl MergedScan {
-    pub(super) fn new(sources: impl Iterator<Item = Source>, hold: Arc<Hold>) -> Self {
+    pub(super) fn new(
+        sources: impl Iterator<Item = Source>,
+        direction: Direction,
+        hold: Arc<Hold>,
+    ) -> Self {
         let mut scan = Self {
             sources: sources.collect(),
             heads: BinaryHeap::new(),
+            direction,
             failure: None,
             _hold: hold,
         };
@@ -101,7 +114,12 @@ impl MergedScan {
 
     fn advance(&mut self, source: usize) {
         match self.sources.get_mut(source).and_then(Source::next) {
-            Some(Ok((key, value))) => self.heads.push(Reverse(Head { key, source, value })),
+            Some(Ok((key, value))) => self.heads.push(Head {
+                direction: self.direction,
+                key,
+                source,
+                value,
+            }),
             Some(Err(error)) => self.failure = Some(error),
             None => {}
         }
@@ -117,9 +135,9 @@ impl Iterator for MergedScan {
                 self.heads.clear();
                 return Some(Err(error));
             }
-            let Reverse(newest) = self.heads.pop()?;
+            let newest = self.heads.pop()?;
             self.advance(newest.source);
-            while let Some(Reverse(other)) = self.heads.peek()
+            while let Some(other) = self.heads.peek()
                 && other.key == newest.key
             {
                 let source = other.source;
@@ -151,6 +169,10 @@ impl PartialOrd for Head {
 
 impl Ord for Head {
     fn cmp(&self, other: &Self) -> Ordering {
-        (&self.key, self.source).cmp(&(&other.key, other.source))
+        let by_key = match self.direction {
+            Direction::Forward => other.key.cmp(&self.key),
+            Direction::Back => self.key.cmp(&other.key),
+        };
+        by_key.then(other.source.cmp(&self.source))
     }
 }

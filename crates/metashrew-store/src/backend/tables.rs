@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lsm_tree::{AbstractTree, AnyTree, InternalValue, SeqNo, Slice, Table};
 
+use super::Direction;
 use super::tree_key::TreeKey;
 
 /// Of a key only its newest entry is kept, and the tables of one moment are all of that
@@ -90,14 +91,16 @@ impl Tables {
         tables: &Arc<Self>,
         start: &Bound<Slice>,
         end: &Bound<Slice>,
+        direction: Direction,
     ) -> impl Iterator<Item = TableScan> {
         let runs = tables.runs.iter().enumerate();
-        runs.filter_map(|(run, of)| {
+        runs.filter_map(move |(run, of)| {
             let positions = of.overlapping(start, end);
             (!positions.is_empty()).then(|| TableScan {
                 tables: Arc::clone(tables),
                 run,
                 positions,
+                direction,
                 bounds: (start.clone(), end.clone()),
                 current: Box::new(std::iter::empty()),
             })
@@ -162,6 +165,7 @@ pub(super) struct TableScan {
     tables: Arc<Tables>,
     run: usize,
     positions: Range<usize>,
+    direction: Direction,
     bounds: (Bound<Slice>, Bound<Slice>),
     current: Box<dyn Iterator<Item = lsm_tree::Result<InternalValue>> + Send>,
 }
@@ -177,9 +181,16 @@ impl Iterator for TableScan {
                     (entry.key.user_key.into(), value)
                 }));
             }
-            let position = self.positions.next()?;
+            let position = match self.direction {
+                Direction::Forward => self.positions.next()?,
+                Direction::Back => self.positions.next_back()?,
+            };
             let table = self.tables.runs.get(self.run)?.0.get(position)?;
-            self.current = Box::new(table.range(self.bounds.clone()));
+            let entries = table.range(self.bounds.clone());
+            self.current = match self.direction {
+                Direction::Forward => Box::new(entries),
+                Direction::Back => Box::new(entries.rev()),
+            };
         }
     }
 }

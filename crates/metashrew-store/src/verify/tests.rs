@@ -315,8 +315,17 @@ impl View for CountedView {
     }
 
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        self.count(self.view.scan(space, start, end))
+    }
+
+    fn scan_back(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        self.count(self.view.scan_back(space, start, end))
+    }
+}
+
+impl CountedView {
+    fn count(&self, scan: Scan) -> Scan {
         let entries = self.entries.clone();
-        let scan = self.view.scan(space, start, end);
         Scan::new(scan.inspect(move |_| {
             entries.fetch_add(1, Ordering::Relaxed);
         }))

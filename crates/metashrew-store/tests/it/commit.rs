@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use metashrew_store::{
-    BlockId, BlockRef, CommitError, MAX_KEY_LEN, PrefixScan, ResolveError, RollbackError, Snapshot,
-    State, Store, StoreOptions, Version, WriteSet, wait,
+    BlockId, BlockRef, CommitError, MAX_KEY_LEN, ResolveError, RollbackError, Snapshot, State,
+    StateScan, Store, StoreOptions, Version, WriteSet, wait,
 };
 
 use crate::chain::{self, commit, hash, writes};
@@ -245,7 +245,7 @@ fn what_readers_hold_goes_from_thread_to_thread() {
     shared::<Snapshot>();
     shared::<State>();
     shared::<WriteSet>();
-    sent::<PrefixScan>();
+    sent::<StateScan>();
 }
 
 #[test]

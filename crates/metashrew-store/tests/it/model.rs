@@ -86,6 +86,45 @@ pub(crate) fn check_state(state: &State, values: &Values, model: &Model) {
             .collect();
         assert_eq!(found, expect, "prefix {prefix:?}");
     }
+    check_ranges(state, values, model);
+}
+
+/// Asserts that walks over `state`, both ways, meet what `values` have within the bounds.
+fn check_ranges(state: &State, values: &Values, model: &Model) {
+    // Three keys that were seen, and the ends of all that may be.
+    let mut keys = model.keys();
+    let seen = [keys.next(), keys.nth(2), keys.last()]
+        .into_iter()
+        .flatten();
+    let seen: Vec<_> = seen.map(Vec::as_slice).collect();
+    let longer = vec![b'a'; 40_000];
+    let bounds = |bound: fn(&[u8]) -> Bound<&[u8]>| seen.iter().map(move |key| bound(key));
+    let starts = bounds(Bound::Included).chain([Bound::Unbounded, Bound::Excluded(b"a")]);
+    let ends = || bounds(Bound::Excluded).chain([Bound::Unbounded, Bound::Included(&longer)]);
+    for (start, end) in starts.flat_map(|start| ends().map(move |end| (start, end))) {
+        let is_below = |key: &&[u8]| match end {
+            Bound::Included(end) => *key <= end,
+            Bound::Excluded(end) => *key < end,
+            Bound::Unbounded => true,
+        };
+        let is_above = |key: &&[u8]| match start {
+            Bound::Included(start) => *key >= start,
+            Bound::Excluded(start) => *key > start,
+            Bound::Unbounded => true,
+        };
+        let within = |(key, _): &(&Vec<u8>, _)| is_below(&&key[..]) && is_above(&&key[..]);
+        let mut expect: Vec<_> = values
+            .iter()
+            .filter(within)
+            .map(|(key, value)| (Bytes::from(key.clone()), version(value)))
+            .collect();
+        for direction in [Direction::Forward, Direction::Back] {
+            let found = state.scan(start, end, direction);
+            let found: Vec<_> = found.map(Result::unwrap).collect();
+            assert_eq!(found, expect, "{direction:?} from {start:?} to {end:?}");
+            expect.reverse();
+        }
+    }
 }
 
 fn version((height, value): &(Height, Vec<u8>)) -> Version {

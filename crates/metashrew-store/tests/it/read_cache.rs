@@ -70,6 +70,11 @@ impl View for CountingView {
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.view.scan(space, start, end)
     }
+
+    fn scan_back(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.view.scan_back(space, start, end)
+    }
 }
 
 const CACHE_BYTES: u64 = 4 << 20;

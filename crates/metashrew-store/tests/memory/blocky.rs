@@ -98,6 +98,10 @@ impl View for BlockyView {
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
         self.0.scan(space, start, end)
     }
+
+    fn scan_back(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        self.0.scan_back(space, start, end)
+    }
 }
 
 /// A copy of `value` that shares its memory with the rest of a block.

@@ -98,6 +98,10 @@ impl View for FaultyView {
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
         self.inner.scan(space, start, end)
     }
+
+    fn scan_back(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
+        self.inner.scan_back(space, start, end)
+    }
 }
 
 fn chain() -> Chain {
