@@ -4,11 +4,14 @@
 //! no caller can see another's input, height or snapshot. An idle instance has
 //! no call.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use metashrew_abi::flush::Flush;
-use metashrew_store::{HashedKey, MAX_KEY_LEN, MemoPlace, State, Version, WriteSet};
+use metashrew_store::{
+    Direction, HashedKey, MAX_KEY_LEN, MemoPlace, State, StateScan, Version, WriteSet,
+};
 use wasmtime::Memory;
 
 use crate::deadline::Deadline;
@@ -17,6 +20,7 @@ use crate::fault::Fault;
 use crate::host::running;
 use crate::instance::SMALL;
 use crate::limits::Allowance;
+use crate::optional::KeptAnswer;
 use crate::read_time::{CallReads, ReadTime};
 use crate::scout::{READS_PER_STATE, ScoutControl};
 use crate::stack::Offsets;
@@ -28,6 +32,8 @@ pub(crate) struct Context {
     /// The call being run.
     pub(crate) call: Option<Call>,
     pub(crate) buffers: Buffers,
+    /// What the call read at once and has not loaded.
+    pub(crate) answer: KeptAnswer,
     pub(crate) allowance: Allowance,
     pub(crate) deadline: Deadline,
     /// Where the guest's own code is in what runs.
@@ -253,7 +259,11 @@ impl Call {
     /// The value that was found last; an absent key and an empty value are the same to
     /// a guest.
     fn found(&self) -> &[u8] {
-        match (&self.last, &self.role) {
+        self.kept(&self.last)
+    }
+
+    fn kept<'a>(&'a self, value: &'a Last) -> &'a [u8] {
+        match (value, &self.role) {
             (Last::Value(value), _) => value,
             (Last::Remembered(place), Role::Index { writes, .. }) => {
                 writes.remembered_value(*place)
@@ -267,6 +277,57 @@ impl Call {
         match &self.role {
             Role::Index { writes, .. } => writes.bytes(),
             Role::View | Role::Check { .. } | Role::Scout { .. } => 0,
+        }
+    }
+
+    /// What `use_value` makes of the value of `key`, one of many that are read at once.
+    pub(crate) async fn with_value<T>(
+        &mut self,
+        key: &[u8],
+        use_value: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, Fault> {
+        let found = if key.len() > MAX_KEY_LEN {
+            Last::None
+        } else {
+            self.look_up(HashedKey::new(key)).await?
+        };
+        Ok(use_value(self.kept(&found)))
+    }
+
+    /// A walk over the keys from `start` to `end`.
+    pub(crate) fn scan(
+        &mut self,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        direction: Direction,
+    ) -> StateScan {
+        if let Role::Scout { control, .. } = &self.role {
+            self.state = control.state();
+        }
+        self.state.scan(start, end, direction)
+    }
+
+    /// Notes a key that was found in a walk, with its value if the guest gets that.
+    pub(crate) fn note_found(&mut self, key: &[u8], version: &Version, with_value: bool) {
+        match &mut self.role {
+            Role::Index {
+                writes, remembers, ..
+            } => {
+                let key = HashedKey::new(key);
+                if with_value && *remembers && writes.find_remembered(key).is_none() {
+                    writes.remember(key, Some(version));
+                }
+            }
+            Role::Scout { reads, .. } => *reads += 1,
+            Role::View | Role::Check { .. } => {}
+        }
+    }
+
+    /// Where the time of a block's reads is counted, if it is.
+    pub(crate) fn timed_reads(&mut self) -> Option<&mut CallReads> {
+        match &mut self.role {
+            Role::Index { timed, .. } => timed.as_mut(),
+            Role::View | Role::Check { .. } | Role::Scout { .. } => None,
         }
     }
 

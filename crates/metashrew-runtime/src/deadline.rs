@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use wasmtime::UpdateDeadline;
 
 use crate::clock::{self, now};
+use crate::engine::EPOCH_TICK;
 use crate::error::GuestBacktrace;
 use crate::fault::Fault;
 use crate::ticker::Ticking;
@@ -113,8 +114,51 @@ impl Deadline {
         .await
     }
 
+    /// Whether nothing ends the call, and it gives way to nobody.
+    fn is_unbounded(&self) -> bool {
+        self.end.is_none() && !self.yields
+    }
+
     fn is_over(&self) -> bool {
         self.end.is_some_and(|end| now() >= end)
+    }
+}
+
+/// Has work of the host that may be long end with its call's time, and give way at every tick:
+/// what the epoch does for a guest's own code.
+pub(crate) struct Pace<'a> {
+    deadline: &'a Deadline,
+    /// When it last gave way.
+    since: Instant,
+    steps: u32,
+}
+
+/// Steps of the host's work between two looks at the clock. A step may be a read from a disk.
+const STEPS_PER_LOOK: u32 = 16;
+
+impl<'a> Pace<'a> {
+    pub(crate) fn new(deadline: &'a Deadline) -> Self {
+        Self {
+            deadline,
+            since: now(),
+            steps: 0,
+        }
+    }
+
+    /// To be awaited before each step of the work. It ends where `is_cancelled`.
+    pub(crate) async fn step(&mut self, is_cancelled: impl Fn() -> bool) -> Result<(), Fault> {
+        self.steps += 1;
+        if !self.steps.is_multiple_of(STEPS_PER_LOOK) || self.deadline.is_unbounded() {
+            return Ok(());
+        }
+        if is_cancelled() || self.deadline.is_over() {
+            return Err(Fault::Timeout(GuestBacktrace::default()));
+        }
+        if self.deadline.yields && self.since.elapsed() >= EPOCH_TICK {
+            tokio::task::yield_now().await;
+            self.since = now();
+        }
+        Ok(())
     }
 }
 

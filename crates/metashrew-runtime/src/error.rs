@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metashrew_abi::Malformed;
 use metashrew_abi::flush::FlushError;
 use metashrew_store::{ReadError, ResolveError, WriteError};
 
@@ -105,6 +106,23 @@ pub enum GuestFault {
         module: String,
         /// The import's name.
         name: String,
+        /// Where.
+        backtrace: GuestBacktrace,
+    },
+    /// What the guest asked an import of the module `metashrew` for could not be read.
+    #[error("the guest passed `metashrew.{function}` a request that is {reason}{backtrace}")]
+    BadRequest {
+        /// The import's name.
+        function: &'static str,
+        /// What is wrong with it.
+        reason: Malformed,
+        /// Where.
+        backtrace: GuestBacktrace,
+    },
+    /// The guest called `metashrew.load_answer`, and there was no answer that it had not
+    /// loaded.
+    #[error("the guest called `metashrew.load_answer`, but there is no answer to load{backtrace}")]
+    NoAnswer {
         /// Where.
         backtrace: GuestBacktrace,
     },

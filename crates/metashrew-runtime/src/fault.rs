@@ -109,7 +109,9 @@ impl Fault {
                 GuestFault::Trap { backtrace, .. }
                 | GuestFault::Abort { backtrace, .. }
                 | GuestFault::BadPointer { backtrace, .. }
-                | GuestFault::UnknownImport { backtrace, .. },
+                | GuestFault::UnknownImport { backtrace, .. }
+                | GuestFault::BadRequest { backtrace, .. }
+                | GuestFault::NoAnswer { backtrace },
             ) => *backtrace = frames,
             _ => {}
         }

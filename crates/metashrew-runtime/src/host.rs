@@ -1,5 +1,5 @@
 //! The host functions: one table for indexing, views and previews, which differ
-//! by the call in the [`Context`] only.
+//! by the call in the [`Context`] only. Those of the module `metashrew` are in `optional.rs`.
 
 use std::pin::pin;
 
@@ -12,6 +12,7 @@ use crate::context::{Call, Context};
 use crate::error::{GuestBacktrace, GuestFault, HostFault, LoadError};
 use crate::fault::Fault;
 use crate::memory::GuestMemory;
+use crate::optional;
 
 /// Longest text taken from one `__log` or `abort`, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
@@ -34,13 +35,15 @@ pub(crate) fn linker(
     waits: Waits,
 ) -> Result<Linker<Context>, LoadError> {
     let mut linker = Linker::new(engine);
-    let provided = provide(&mut linker).and_then(|()| match waits {
-        Waits::Thread => provide_reads(&mut linker),
-        Waits::Fibre => provide_reads_on_fibres(&mut linker),
-    });
+    let provided = provide(&mut linker)
+        .and_then(|()| optional::provide(&mut linker))
+        .and_then(|()| match waits {
+            Waits::Thread => provide_reads(&mut linker),
+            Waits::Fibre => provide_reads_on_fibres(&mut linker),
+        });
     provided.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
     for import in module.imports() {
-        if import.module() == imports::MODULE && imports::PROVIDED.contains(&import.name()) {
+        if imports::is_provided(import.module(), import.name()) {
             continue;
         }
         let ExternType::Func(ty) = import.ty() else {
@@ -132,7 +135,7 @@ fn provide_reads_on_fibres(linker: &mut Linker<Context>) -> wasmtime::Result<()>
     Ok(())
 }
 
-fn traps<T>(result: Result<T, Fault>) -> wasmtime::Result<T> {
+pub(crate) fn traps<T>(result: Result<T, Fault>) -> wasmtime::Result<T> {
     result.map_err(wasmtime::Error::new)
 }
 
@@ -145,8 +148,8 @@ fn idle() -> Fault {
     Fault::Host(HostFault::Resources("no call is under way".to_owned()))
 }
 
-/// A length as wasm takes it: inputs and values are far below 2 GiB.
-fn wasm_length(length: usize) -> Result<i32, Fault> {
+/// A length as wasm takes it: inputs, values and answers are far below 2 GiB.
+pub(crate) fn wasm_length(length: usize) -> Result<i32, Fault> {
     i32::try_from(length)
         .map_err(|_| Fault::Host(HostFault::Resources(format!("{length} bytes do not fit"))))
 }

@@ -40,6 +40,23 @@ pub struct ModuleReport {
     pub meta: Option<Result<IndexerMetadata, String>>,
 }
 
+impl ModuleReport {
+    /// The imports that a Metashrew host may lack, whether this one has them or not. A guest
+    /// that has none runs on any.
+    pub fn optional_imports(&self) -> impl Iterator<Item = &Import> {
+        let is_everywhere = |import: &&Import| import.module == imports::MODULE && import.provided;
+        self.imports
+            .iter()
+            .filter(move |import| !is_everywhere(import))
+    }
+
+    /// The names of the exports that a host may use or pass over.
+    pub fn optional_exports(&self) -> impl Iterator<Item = &str> {
+        let names = self.exports.iter().map(|export| export.name.as_str());
+        names.filter(|name| *name == imports::META || name.starts_with(imports::OPTIONAL_EXPORTS))
+    }
+}
+
 /// Something a module imports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
@@ -144,7 +161,7 @@ fn import_of(import: &wasmtime::ImportType<'_>) -> Import {
         module: import.module().to_owned(),
         name: import.name().to_owned(),
         ty: describe(&import.ty()),
-        provided: import.module() == imports::MODULE && imports::PROVIDED.contains(&import.name()),
+        provided: imports::is_provided(import.module(), import.name()),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::fault::Fault;
 use crate::guest::{Guest, Linked, View};
 use crate::limits::Allowance;
 use crate::memory::bad_pointer;
+use crate::optional::KeptAnswer;
 use crate::prepared::START_TYPE;
 use crate::view::{Account, Meter};
 
@@ -147,6 +148,7 @@ impl Instance {
         let context = self.store.data_mut();
         context.call = None;
         context.buffers.clear();
+        context.answer.clear();
         context.allowance.end_call();
     }
 
@@ -277,6 +279,7 @@ fn new_store(
         memory: None,
         call: Some(call),
         buffers: Buffers::default(),
+        answer: KeptAnswer::default(),
         allowance,
         deadline,
         offsets: Arc::clone(&guest.offsets),

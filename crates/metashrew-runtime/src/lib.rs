@@ -20,6 +20,7 @@ mod inspect;
 mod instance;
 mod limits;
 mod memory;
+mod optional;
 mod options;
 mod prepared;
 mod read_time;

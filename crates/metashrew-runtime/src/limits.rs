@@ -6,6 +6,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::error::{GuestBacktrace, HostFault};
 use crate::fault::Fault;
+use crate::instance::SMALL;
 use crate::scout::ScoutMemory;
 use crate::view::{Account, ViewPool};
 
@@ -31,6 +32,8 @@ pub(crate) struct Allowance {
     held: usize,
     /// Of these, what the host holds of the call's input and answer.
     held_for_call: usize,
+    /// Of these, what the host holds for what the call read at once.
+    held_for_reads: usize,
     /// When the call came, for which it grows.
     age: u64,
     /// Elements that all tables have.
@@ -87,6 +90,7 @@ impl Allowance {
             used: 0,
             held: 0,
             held_for_call: 0,
+            held_for_reads: 0,
             age: 0,
             table_elements: 0,
             legal: false,
@@ -156,9 +160,30 @@ impl Allowance {
         Ok(())
     }
 
+    /// Counts the buffer in which the host keeps what the call read at once, now of `bytes`.
+    /// Not for indexing, as in [`hold`](Self::hold).
+    pub(crate) fn hold_for_reads(&mut self, bytes: usize) -> Result<(), Fault> {
+        let counts = self.limit < usize::MAX || !matches!(self.source, Source::Unlimited);
+        if counts && bytes > self.held_for_reads && bytes > SMALL {
+            self.take(bytes - self.held_for_reads)?;
+            self.held_for_reads = bytes;
+        }
+        Ok(())
+    }
+
+    /// That buffer is gone.
+    pub(crate) fn release_reads(&mut self) {
+        let bytes = std::mem::take(&mut self.held_for_reads);
+        self.used -= bytes;
+        if let Source::Scouts(memory) = &self.source {
+            memory.give_back(bytes);
+        }
+    }
+
     /// The call is over: gives back what was held for it, and what was reserved and not
     /// used.
     pub(crate) fn end_call(&mut self) {
+        self.release_reads();
         self.used -= self.held_for_call;
         self.held_for_call = 0;
         if let Source::Views { account, .. } = &self.source {

@@ -68,9 +68,9 @@ impl PreparedGuest {
     /// `module.name`. A call of one ends the block or the view that makes it.
     pub fn unknown_imports(&self) -> Vec<String> {
         let module = self.guest.viewing.module();
-        let unknown = module.imports().filter(|import| {
-            import.module() != imports::MODULE || !imports::PROVIDED.contains(&import.name())
-        });
+        let unknown = module
+            .imports()
+            .filter(|import| !imports::is_provided(import.module(), import.name()));
         unknown
             .map(|import| format!("{}.{}", import.module(), import.name()))
             .collect()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// What guests read while they ran over blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BlockReads {
-    /// Values read from the state; what a block reads again counts once.
+    /// Values read from the state; what a block reads again counts once, but in a range.
     pub count: u64,
     /// How long these reads took.
     pub time: Duration,
@@ -59,14 +59,30 @@ impl CallReads {
         }
     }
 
+    /// When a read begins.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long reads take is counted; no state depends on it"
+    )]
+    pub(crate) fn now() -> Instant {
+        Instant::now()
+    }
+
     /// Awaits a read, and counts how long it took.
     pub(crate) async fn time<T>(&mut self, read: impl Future<Output = T>) -> T {
-        let since = now();
+        let since = Self::now();
         let value = read.await;
         let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.nanos = self.nanos.saturating_add(nanos);
         self.count += 1;
         value
+    }
+
+    /// Counts the `count` values of a range that has been read since `since`.
+    pub(crate) fn add_range(&mut self, count: u64, since: Instant) {
+        let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.nanos = self.nanos.saturating_add(nanos);
+        self.count += count;
     }
 }
 
@@ -75,14 +91,6 @@ impl Drop for CallReads {
         self.sum.count.fetch_add(self.count, Ordering::Relaxed);
         self.sum.nanos.fetch_add(self.nanos, Ordering::Relaxed);
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long reads take is counted; no state depends on it"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

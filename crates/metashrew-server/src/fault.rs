@@ -220,6 +220,20 @@ fn of_guest(fault: &GuestFault) -> RpcError {
             });
             return with_frames(GUEST_FAULT, fault, data, backtrace);
         }
+        GuestFault::BadRequest {
+            function,
+            reason,
+            backtrace,
+        } => {
+            let data = json!({
+                "kind": "bad_request", "function": function, "reason": reason.to_string(),
+            });
+            return with_frames(GUEST_FAULT, fault, data, backtrace);
+        }
+        GuestFault::NoAnswer { backtrace } => {
+            let data = json!({ "kind": "no_answer" });
+            return with_frames(GUEST_FAULT, fault, data, backtrace);
+        }
         GuestFault::NoFlush => json!({ "kind": "no_flush" }),
         GuestFault::BadFlush(_) => json!({ "kind": "bad_flush" }),
         GuestFault::TooLong(_) => json!({ "kind": "entry_too_long" }),

@@ -7,7 +7,7 @@
 //! modulo 2^64 and little-endian; `acc/` and `hdr/` followed by the height (u32
 //! BE) keep that value and the block's header.
 
-const SHARED: &str = include_str!("guests.wat");
+pub(crate) const SHARED: &str = include_str!("guests.wat");
 const VIEWS: &str = include_str!("views.wat");
 const MIXED: &str = r"
   (global $state (mut i64) (i64.const 0))

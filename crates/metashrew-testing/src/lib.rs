@@ -17,6 +17,7 @@ pub mod hooked;
 pub mod model;
 pub mod proportions;
 pub mod proxy;
+pub mod ranging;
 pub mod recording;
 pub mod records;
 pub mod remembering;

@@ -1,6 +1,6 @@
 //! Every guest assembles, and every piece of wasm is a module of its own.
 
-use metashrew_testing::guests;
+use metashrew_testing::{guests, ranging};
 
 #[test]
 fn guests_assemble() {
@@ -26,6 +26,7 @@ fn guests_assemble() {
         guests::flush_only(5000),
         guests::rewriting(5000),
         guests::rewriting_values(5000, 500, 1),
+        ranging::ranging(),
     ];
     for module in &modules {
         assert!(module.starts_with(b"\0asm\x01\0\0\0"));

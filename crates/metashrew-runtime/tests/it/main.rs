@@ -22,6 +22,8 @@ mod logs;
 mod order;
 mod pending;
 mod previews;
+mod range_faults;
+mod ranges;
 mod reorg;
 mod runner;
 mod scouts;

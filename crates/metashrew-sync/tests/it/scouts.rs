@@ -15,6 +15,7 @@ use metashrew_testing::chain::{Chain, Shape};
 use metashrew_testing::delayed::Delayed;
 use metashrew_testing::guests;
 use metashrew_testing::hooked::{Hook, Hooked};
+use metashrew_testing::ranging::ranging;
 use parking_lot::Mutex;
 
 use crate::support::{FakeNode, close_options, expected, open, options, records};
@@ -118,6 +119,7 @@ fn no_root_depends_on_scouts() {
         guests::reading(100, 500),
         guests::rewriting(50),
         guests::needs_the_block_before(1_000),
+        ranging(),
         example("addresses"),
     ] {
         let right = expected(&wasm, longest.blocks());

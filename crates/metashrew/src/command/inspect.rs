@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Error, Result, bail};
-use metashrew_runtime::ModuleReport;
+use metashrew_runtime::{Import, ModuleReport};
 use serde_json::{Value, json};
 
 use super::{Output, database, described, inspect_database};
@@ -70,6 +70,8 @@ fn as_json(report: &ModuleReport) -> Value {
         "imports": imports,
         "exports": exports,
         "views": report.views,
+        "optional_imports": report.optional_imports().map(full_name).collect::<Vec<_>>(),
+        "optional_exports": report.optional_exports().collect::<Vec<_>>(),
         "memory": memory,
         "meta": meta,
     })
@@ -99,6 +101,21 @@ fn as_text(report: &ModuleReport) -> String {
         ),
         None => "memory: none is exported, so it is no guest".to_owned(),
     });
+    let needs = report
+        .optional_imports()
+        .map(|import| format!("`{}`", full_name(import)))
+        .collect::<Vec<_>>()
+        .join(", ");
+    line(if needs.is_empty() {
+        "hosts: runs on any Metashrew host".to_owned()
+    } else {
+        format!("hosts: needs {needs}")
+    });
+    let used = report.optional_exports().collect::<Vec<_>>().join(", ");
+    line(format!(
+        "optional exports: {}",
+        if used.is_empty() { "none" } else { &used }
+    ));
     line("imports:".to_owned());
     for import in &report.imports {
         let remark = if import.provided {
@@ -123,6 +140,10 @@ fn as_text(report: &ModuleReport) -> String {
     }
     text.push_str(&meta(report));
     text
+}
+
+fn full_name(import: &Import) -> String {
+    format!("{}.{}", import.module, import.name)
 }
 
 fn meta(report: &ModuleReport) -> String {

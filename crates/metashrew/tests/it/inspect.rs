@@ -41,6 +41,37 @@ fn a_good_guest() {
 }
 
 #[test]
+fn which_hosts_a_guest_runs_on() {
+    let (text, json) = inspect(&guests::chained());
+    assert!(
+        text.contains("hosts: runs on any Metashrew host\n"),
+        "{text}"
+    );
+    assert!(text.contains("optional exports: none\n"), "{text}");
+    assert_eq!(json["optional_imports"], serde_json::json!([]));
+
+    let (text, json) = inspect(&metashrew_testing::ranging::ranging());
+    let needs =
+        "hosts: needs `metashrew.read_many`, `metashrew.read_range`, `metashrew.load_answer`\n";
+    assert!(text.contains(needs), "{text}");
+    assert!(!text.contains("not provided"), "{text}");
+    assert_eq!(json["optional_imports"][1], "metashrew.read_range");
+
+    // What this host lacks too is needed all the same.
+    let (text, _) = inspect(&guests::has_unknown_import());
+    assert!(text.contains("hosts: needs `env.__mystery`\n"), "{text}");
+    let (text, json) = inspect(&metashrew_testing::remembering::remembering_by_height());
+    assert!(
+        text.contains("optional exports: __metashrew_height_partitioned\n"),
+        "{text}"
+    );
+    assert_eq!(
+        json["optional_exports"][0],
+        "__metashrew_height_partitioned"
+    );
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let (text, json) = inspect(&guests::has_unknown_import());
     assert!(
