@@ -376,6 +376,12 @@ pub enum ViewError {
         /// Where it was.
         backtrace: GuestBacktrace,
     },
+    /// The view ran to its end, and returned an error (`docs/abi.md`). Its instance is kept.
+    #[error("the view returned an error: {message}")]
+    Returned {
+        /// The guest's text, of 64 KiB at most.
+        message: String,
+    },
     /// The guest failed.
     #[error(transparent)]
     Guest(#[from] GuestFault),

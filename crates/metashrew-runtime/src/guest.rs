@@ -29,6 +29,13 @@ const ANSWERS_FROM_MEMORY: &str = "__metashrew_answers_from_memory";
 /// kept across blocks.
 const CACHE_LIMIT: &str = "__metashrew_cache_limit";
 
+/// The export by which a guest is told that a call begins, and of which kind: `(i32) -> ()`.
+const BEGIN: &str = "__metashrew_begin";
+
+/// The export that gives the text of the error with which a view has just ended:
+/// `(i32) -> i32`.
+pub(crate) const ERROR: &str = "__metashrew_error";
+
 /// One guest, compiled for indexing and, apart, for views.
 pub(crate) struct Guest {
     pub(crate) sha256: [u8; 32],
@@ -42,8 +49,6 @@ pub(crate) struct Guest {
     pub(crate) memory_across_blocks: bool,
     /// The views that mean to answer from what earlier calls left, by number.
     pub(crate) answers_from_memory: BTreeSet<usize>,
-    /// The function that takes the limit of the guest's caches.
-    pub(crate) cache_limit: Option<ModuleExport>,
     /// Views by name, numbered.
     views: BTreeMap<String, usize>,
 }
@@ -83,9 +88,6 @@ impl Guest {
             height_partitioned: says(module, HEIGHT_PARTITIONED),
             memory_across_blocks: says(module, MEMORY_ACROSS_BLOCKS),
             answers_from_memory,
-            cache_limit: takes_cache_limit(module)
-                .then(|| module.get_export_index(CACHE_LIMIT))
-                .flatten(),
             views,
         })
     }
@@ -140,6 +142,26 @@ pub(crate) struct Code {
 pub(crate) struct Linked {
     pub(crate) instances: InstancePre<Context>,
     pub(crate) offsets: Arc<Offsets>,
+    pub(crate) hooks: Hooks,
+}
+
+/// Functions that the host calls in a guest that has them. One of another type than the
+/// expected one is none. They belong to one compilation of the guest.
+#[derive(Clone)]
+pub(crate) struct Hooks {
+    pub(crate) cache_limit: Option<ModuleExport>,
+    pub(crate) begin: Option<ModuleExport>,
+    pub(crate) error: Option<ModuleExport>,
+}
+
+impl Hooks {
+    fn of(module: &Module) -> Self {
+        Self {
+            cache_limit: hook(module, CACHE_LIMIT, 0),
+            begin: hook(module, BEGIN, 0),
+            error: hook(module, ERROR, 1),
+        }
+    }
 }
 
 impl Linked {
@@ -178,12 +200,15 @@ fn says(module: &Module, name: &str) -> bool {
     }
 }
 
-fn takes_cache_limit(module: &Module) -> bool {
-    matches!(
-        module.get_export(CACHE_LIMIT),
-        Some(ExternType::Func(ty))
-            if ty.results().len() == 0 && ty.params().len() == 1 && ty.params().all(|ty| ty.is_i32())
-    )
+/// The function `name` of an `i32`, if it gives so many `i32`.
+fn hook(module: &Module, name: &str, results: usize) -> Option<ModuleExport> {
+    let Some(ExternType::Func(ty)) = module.get_export(name) else {
+        return None;
+    };
+    let fits = ty.params().len() == 1
+        && ty.results().len() == results
+        && ty.params().chain(ty.results()).all(|ty| ty.is_i32());
+    fits.then(|| module.get_export_index(name)).flatten()
 }
 
 /// Whether a function is `() -> i32`.
@@ -200,5 +225,6 @@ pub(crate) fn link(code: &Code, waits: Waits) -> Result<Linked, LoadError> {
     Ok(Linked {
         instances,
         offsets: Arc::clone(&code.offsets),
+        hooks: Hooks::of(module),
     })
 }

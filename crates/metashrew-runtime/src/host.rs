@@ -1,6 +1,7 @@
 //! The host functions: one table for indexing, views and previews, which differ
 //! by the call in the [`Context`] only. Those of the module `metashrew` are in `optional.rs`.
 
+use std::borrow::Cow;
 use std::pin::pin;
 
 use metashrew_abi::buffer::HEIGHT_BYTES;
@@ -14,7 +15,7 @@ use crate::fault::Fault;
 use crate::memory::GuestMemory;
 use crate::optional;
 
-/// Longest text taken from one `__log` or `abort`, in bytes.
+/// Longest text taken from one `__log`, `abort` or error of a view, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
 
 /// What waits for a read that is pending.
@@ -202,10 +203,15 @@ fn log(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {
     if !call.logs() {
         return Ok(());
     }
-    let text = String::from_utf8_lossy(text.get(..MAX_TEXT).unwrap_or(text));
+    let text = self::text(text);
     let height = call.height();
     tracing::info!(target: "metashrew::guest", height, "{}", text.trim_end());
     Ok(())
+}
+
+/// The text that a guest means by `bytes`: not more than may be, and readable.
+pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes.get(..MAX_TEXT).unwrap_or(bytes))
 }
 
 fn abort(

@@ -201,6 +201,7 @@ fn metadata_of(guest: &Linked) -> Result<IndexerMetadata, String> {
         Deadline::after(options.timeout, false),
     )
     .and_then(|mut instance| instance.view(view, MAX_METADATA_BYTES))
-    .map_err(|fault: Fault| fault.to_string())?;
+    .map_err(|fault: Fault| fault.to_string())?
+    .into_answer()?;
     IndexerMetadata::decode(answer).map_err(|error| format!("not an IndexerMetadata: {error}"))
 }

@@ -12,27 +12,43 @@ use std::task::Poll;
 use bytes::{Bytes, BytesMut};
 use metashrew_abi::{buffer, imports};
 use metashrew_store::{State, WriteSet, wait};
-use wasmtime::{Extern, Memory, Store, StoreContextMut, TypedFunc, WasmParams, WasmResults};
+use wasmtime::{
+    Extern, Memory, ModuleExport, Store, StoreContextMut, TypedFunc, WasmParams, WasmResults,
+};
 
 use crate::context::{Buffers, Call, Context};
 use crate::deadline::{Deadline, TICKS_BETWEEN_CHECKS};
 use crate::error::{GuestBacktrace, GuestFault};
 use crate::fault::Fault;
-use crate::guest::{Guest, Linked, View};
+use crate::guest::{ERROR, Hooks, Linked, View};
+use crate::host;
 use crate::limits::Allowance;
 use crate::memory::bad_pointer;
 use crate::optional::KeptAnswer;
 use crate::prepared::START_TYPE;
+use crate::reply::Reply;
 use crate::view::{Account, Meter};
+
+const VIEW_TYPE: &str = "a function `() -> i32`";
 
 /// A view's typed function.
 type ViewFunction = TypedFunc<(), i32>;
+
+/// What a guest is told that begins: a block, or a view.
+#[derive(Clone, Copy)]
+enum Begins {
+    Block = 0,
+    View = 1,
+}
 
 /// A guest's instance, idle or running one call.
 pub(crate) struct Instance {
     store: Store<Context>,
     exports: wasmtime::Instance,
     memory: Memory,
+    hooks: Hooks,
+    /// Told of each call that begins.
+    begin: Option<TypedFunc<i32, ()>>,
     /// The guest's views by number, found at their first call.
     views: Vec<Option<ViewFunction>>,
     /// Where small answers are copied to. Its memory is used again once the callers have let
@@ -73,22 +89,26 @@ impl Instance {
         let mut store = new_store(guest, call, allowance, deadline);
         let ended = guarded(guest.instances.instantiate_async(&mut store)).await;
         let instance = ended.map_err(|ended| ended.fault(&store))?;
-        Self::complete(store, instance, account)
+        Self::complete(store, instance, guest.hooks.clone(), account)
     }
 
     fn complete(
         mut store: Store<Context>,
         instance: wasmtime::Instance,
+        hooks: Hooks,
         account: Option<Arc<Account>>,
     ) -> Result<Self, Fault> {
         let memory = instance
             .get_memory(&mut store, imports::MEMORY)
             .ok_or_else(|| missing(imports::MEMORY, "a memory"))?;
         store.data_mut().memory = Some(memory);
+        let begin = exported(&mut store, instance, hooks.begin.as_ref());
         Ok(Self {
             store,
             exports: instance,
             memory,
+            hooks,
+            begin,
             views: Vec::new(),
             answers: BytesMut::new(),
             meter: Meter::default(),
@@ -97,24 +117,14 @@ impl Instance {
     }
 
     /// Tells a guest that wants to know it how many bytes its own caches may have.
-    pub(crate) async fn set_cache_limit(
-        &mut self,
-        guest: &Guest,
-        bytes: usize,
-    ) -> Result<(), Fault> {
-        let Some(export) = &guest.cache_limit else {
-            return Ok(());
-        };
-        let Some(Extern::Func(function)) = self.exports.get_module_export(&mut self.store, export)
-        else {
-            return Ok(());
-        };
-        let Ok(function) = function.typed::<i32, ()>(&self.store) else {
+    pub(crate) async fn set_cache_limit(&mut self, bytes: usize) -> Result<(), Fault> {
+        let hook = self.hooks.cache_limit.as_ref();
+        let Some(function) = exported::<()>(&mut self.store, self.exports, hook) else {
             return Ok(());
         };
         // The guest reads it as unsigned.
         let limit = u32::try_from(bytes).unwrap_or(u32::MAX).cast_signed();
-        self.call(&function, limit).await
+        call(&mut self.store, &function, limit).await
     }
 
     /// Gives the call its input.
@@ -174,22 +184,33 @@ impl Instance {
 
     /// As [`Instance::start`], giving way where the call's deadline says so.
     pub(crate) async fn start_async(&mut self) -> Result<WriteSet, Fault> {
-        let start = self.start_function()?;
-        self.call(&start, ()).await?;
+        self.run_start().await?;
         self.take_writes()
+    }
+
+    async fn run_start(&mut self) -> Result<(), Fault> {
+        let start = self.start_function()?;
+        self.begin(Begins::Block).await?;
+        call(&mut self.store, &start, ()).await
+    }
+
+    /// Tells a guest that wants to know it that its next call is of that kind.
+    async fn begin(&mut self, kind: Begins) -> Result<(), Fault> {
+        match &self.begin {
+            Some(begin) => call(&mut self.store, begin, kind as i32).await,
+            None => Ok(()),
+        }
     }
 
     /// Runs `_start` for what it reads, and tells how much that was.
     pub(crate) fn scout(mut self) -> (Result<(), Fault>, u64) {
-        let result = self
-            .start_function()
-            .and_then(|start| wait(self.call(&start, ())));
+        let result = wait(self.run_start());
         let call = &self.store.data().call;
         (result, call.as_ref().map_or(0, Call::scouted_reads))
     }
 
-    /// Runs a view, and returns its answer of at most `max_output` bytes.
-    pub(crate) fn view(&mut self, view: View<'_>, max_output: usize) -> Result<Bytes, Fault> {
+    /// Runs a view, and returns its answer of at most `max_output` bytes, or its error.
+    pub(crate) fn view(&mut self, view: View<'_>, max_output: usize) -> Result<Reply, Fault> {
         wait(self.view_async(view, max_output))
     }
 
@@ -198,20 +219,39 @@ impl Instance {
         &mut self,
         view: View<'_>,
         max_output: usize,
-    ) -> Result<Bytes, Fault> {
-        let function = self.view_function(view)?;
-        let pointer = self.call(&function, ()).await?;
-        self.answer(view, pointer, max_output)
+    ) -> Result<Reply, Fault> {
+        self.find_view(view)?;
+        // It tells what the guest is, and is no call of a caller.
+        let is_meta = view.name == imports::META;
+        if !is_meta {
+            self.begin(Begins::View).await?;
+        }
+        let Some(Some(function)) = self.views.get(view.index) else {
+            return Err(missing(view.name, VIEW_TYPE));
+        };
+        let pointer = call(&mut self.store, function, ()).await?;
+        if pointer == 0
+            && !is_meta
+            && let Some(message) = self.error().await?
+        {
+            return Ok(Reply::Error(message));
+        }
+        self.answer(view, pointer, max_output).map(Reply::Answer)
     }
 
-    async fn call<P, R>(&mut self, function: &TypedFunc<P, R>, parameters: P) -> Result<R, Fault>
-    where
-        P: WasmParams + Sync,
-        R: WasmResults + Sync,
-    {
-        guarded(function.call_async(&mut self.store, parameters))
-            .await
-            .map_err(|ended| ended.fault(&self.store))
+    /// The text of the error with which the view has ended, if the guest has one.
+    async fn error(&mut self) -> Result<Option<String>, Fault> {
+        let hook = self.hooks.error.as_ref();
+        let Some(function) = exported::<i32>(&mut self.store, self.exports, hook) else {
+            return Ok(None);
+        };
+        let pointer = call(&mut self.store, &function, 0).await?.cast_unsigned();
+        if pointer == 0 {
+            return Ok(None);
+        }
+        let text = buffer::at(self.memory.data(&self.store), pointer);
+        let text = text.ok_or_else(|| bad_pointer(ERROR, pointer))?;
+        Ok(Some(host::text(text).into_owned()))
     }
 
     fn answer(&mut self, view: View<'_>, pointer: i32, max_output: usize) -> Result<Bytes, Fault> {
@@ -241,21 +281,22 @@ impl Instance {
             .map_err(|_| missing(imports::START, START_TYPE))
     }
 
-    fn view_function(&mut self, view: View<'_>) -> Result<ViewFunction, Fault> {
-        if let Some(Some(function)) = self.views.get(view.index) {
-            return Ok(function.clone());
+    /// Makes sure that the view's function is among those at hand.
+    fn find_view(&mut self, view: View<'_>) -> Result<(), Fault> {
+        if let Some(Some(_)) = self.views.get(view.index) {
+            return Ok(());
         }
         let function: ViewFunction = self
             .exports
             .get_typed_func(&mut self.store, view.name)
-            .map_err(|_| missing(view.name, "a function `() -> i32`"))?;
+            .map_err(|_| missing(view.name, VIEW_TYPE))?;
         if self.views.len() <= view.index {
             self.views.resize_with(view.index + 1, || None);
         }
         if let Some(slot) = self.views.get_mut(view.index) {
-            *slot = Some(function.clone());
+            *slot = Some(function);
         }
-        Ok(function)
+        Ok(())
     }
 
     fn take_writes(&mut self) -> Result<WriteSet, Fault> {
@@ -296,6 +337,33 @@ fn new_store(
     });
     store.set_epoch_deadline(TICKS_BETWEEN_CHECKS);
     store
+}
+
+/// The hook of an instance of the compilation that `hook` belongs to.
+fn exported<R: WasmResults>(
+    store: &mut Store<Context>,
+    instance: wasmtime::Instance,
+    hook: Option<&ModuleExport>,
+) -> Option<TypedFunc<i32, R>> {
+    match instance.get_module_export(&mut *store, hook?)? {
+        Extern::Func(function) => function.typed(store).ok(),
+        _ => None,
+    }
+}
+
+/// Calls a function of the guest.
+async fn call<P, R>(
+    store: &mut Store<Context>,
+    function: &TypedFunc<P, R>,
+    parameters: P,
+) -> Result<R, Fault>
+where
+    P: WasmParams + Sync,
+    R: WasmResults + Sync,
+{
+    guarded(function.call_async(&mut *store, parameters))
+        .await
+        .map_err(|ended| ended.fault(store))
 }
 
 fn missing(name: &str, expected: &'static str) -> Fault {

@@ -24,6 +24,7 @@ mod optional;
 mod options;
 mod prepared;
 mod read_time;
+mod reply;
 mod runner;
 mod runtime;
 mod scout;

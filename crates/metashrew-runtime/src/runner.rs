@@ -93,7 +93,7 @@ impl BlockRunner {
         let (allowance, deadline) = (Allowance::unlimited(), Deadline::default());
         let mut instance = Instance::create(&guest.indexing, call, allowance, deadline)?;
         if guest.memory_across_blocks {
-            metashrew_store::wait(instance.set_cache_limit(guest, CACHE_LIMIT))?;
+            metashrew_store::wait(instance.set_cache_limit(CACHE_LIMIT))?;
         }
         let writes = instance.start()?;
         Ok((instance, writes))

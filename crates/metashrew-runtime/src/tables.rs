@@ -88,7 +88,8 @@ mod tests {
             name: "v",
             index: 0,
         };
-        let bytes = instance.view(view, 1024).unwrap();
+        let reply = instance.view(view, 1024).unwrap();
+        let bytes = reply.into_answer().unwrap();
         let words = bytes.as_chunks::<4>().0.iter();
         words.map(|word| i32::from_le_bytes(*word)).collect()
     }

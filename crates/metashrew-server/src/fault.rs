@@ -37,6 +37,7 @@ const BATCH_ANSWER_TOO_LONG: i32 = -32011;
 const HOST_FAULT: i32 = -32012;
 const SESSION: i32 = -32013;
 const NO_PENDING: i32 = -32014;
+const VIEW_ERROR: i32 = -32015;
 
 /// The error object of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -83,6 +84,10 @@ pub(crate) fn of_view(error: &ViewError) -> RpcError {
         ViewError::OutputTooLong { length, limit } => (
             ANSWER_TOO_LONG,
             json!({ "kind": "answer_too_long", "length": length, "limit": limit }),
+        ),
+        ViewError::Returned { message } => (
+            VIEW_ERROR,
+            json!({ "kind": "view_error", "message": message }),
         ),
         ViewError::SessionLost { session, reason } => (
             SESSION,
@@ -354,6 +359,7 @@ mod tests {
             HOST_FAULT,
             SESSION,
             NO_PENDING,
+            VIEW_ERROR,
         ] {
             assert!(document.contains(&format!("\n| {code} | ")), "{code}");
         }

@@ -5,6 +5,7 @@
 //! misbehave.
 
 pub mod ages;
+pub mod announced;
 pub mod bitcoind;
 pub mod census;
 pub mod chain;

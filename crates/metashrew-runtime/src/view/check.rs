@@ -26,6 +26,7 @@ use crate::fault::Fault;
 use crate::guest::View;
 use crate::instance::Instance;
 use crate::options::{ViewCheck, ViewMode, ViewOptions};
+use crate::reply::Reply;
 use background::Background;
 pub(crate) use policy::Meter;
 use policy::{Due, Policy};
@@ -99,7 +100,7 @@ pub(super) struct Check {
     height: Height,
     state: State,
     /// What the used instance answered.
-    kept: Bytes,
+    kept: Reply,
     /// How long the call took.
     ran: Duration,
 }
@@ -111,7 +112,7 @@ pub(super) struct Answered<'a> {
     pub(super) block: BlockRecord,
     pub(super) pending: Option<PendingId>,
     pub(super) height: Height,
-    pub(super) answer: &'a Bytes,
+    pub(super) answer: &'a Reply,
     pub(super) ran: Duration,
 }
 
@@ -122,7 +123,7 @@ impl Check {
     }
 
     /// Compares, counts, and hands the fresh answer back if it is another.
-    fn settle(self, fresh: Result<Bytes, Fault>, took: Duration) -> Option<Result<Bytes, Fault>> {
+    fn settle(self, fresh: Result<Reply, Fault>, took: Duration) -> Option<Result<Reply, Fault>> {
         let verdict = Verdict::of(&self.kept, &fresh);
         if verdict != Verdict::Differs {
             self.due.settle(verdict, took);
@@ -133,7 +134,11 @@ impl Check {
             block: self.block,
             pending: self.pending,
             input_sha256: Sha256::digest(&self.input).into(),
-            error: fresh.as_ref().err().map(ToString::to_string),
+            error: match &fresh {
+                Ok(Reply::Answer(_)) => None,
+                Ok(Reply::Error(message)) => Some(message.clone()),
+                Err(fault) => Some(fault.to_string()),
+            },
         };
         self.due.differs(difference, took);
         Some(fresh)
@@ -236,7 +241,7 @@ impl Checks {
         &self,
         check: Check,
         deadline: Deadline,
-    ) -> Option<Result<Bytes, Fault>> {
+    ) -> Option<Result<Reply, Fault>> {
         let (fresh, took) = self.rerun.answer(&check, deadline, None).await;
         check.settle(fresh, took)
     }

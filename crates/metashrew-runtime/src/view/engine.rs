@@ -221,7 +221,7 @@ impl ViewEngine {
         let made = self.maker.make(call, deadline, account, 0, None);
         let mut kept = made.await.map_err(error)?;
         let caches = self.sizes.guest_caches;
-        let told = kept.instance.set_cache_limit(&self.guest, caches);
+        let told = kept.instance.set_cache_limit(caches);
         told.await.map_err(error)
     }
 

@@ -7,7 +7,6 @@ mod waits;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use metashrew_store::State;
 use tracing::Span;
 use tracing::field::Empty;
@@ -26,10 +25,11 @@ use crate::context::Call;
 use crate::deadline::Deadline;
 use crate::error::{HostFault, ViewError, Wait};
 use crate::fault::Fault;
+use crate::reply::Reply;
 
 /// What came of a call on an instance that had answered before.
 enum Reused {
-    Answered(Bytes),
+    Answered(Reply),
     /// It is to be tried again on a new one, on the same state.
     TryAgain(State),
 }
@@ -130,7 +130,7 @@ impl<'a> Request<'a> {
         loop {
             let (question, state) = self.enter(&call).await?;
             let wanted = match self.answer(&call, &question, state).await? {
-                Ok(answer) => return Ok(self.answered(&question, answer)),
+                Ok(reply) => return self.answered(&question, reply),
                 Err(Fault::Starved { wanted }) => wanted,
                 Err(fault) => return Err(self.error(fault)),
             };
@@ -169,7 +169,7 @@ impl<'a> Request<'a> {
         call: &ViewCall<'_>,
         question: &Question<'_>,
         mut state: State,
-    ) -> Result<Result<Bytes, Fault>, ViewError> {
+    ) -> Result<Result<Reply, Fault>, ViewError> {
         let used = self.check_session(call, question)?;
         let is_kept = used || (self.engine.pool.is_enabled() && !self.is_fresh(call, question));
         self.keep = is_kept.then(|| Keep {
@@ -267,7 +267,7 @@ impl<'a> Request<'a> {
 
     /// Has an answer of a used instance checked, if it is due: after it was given, or now, and
     /// it is then what a fresh instance gives.
-    async fn checked(&mut self, question: &Question<'_>, kept: Bytes) -> Result<Reused, Fault> {
+    async fn checked(&mut self, question: &Question<'_>, kept: Reply) -> Result<Reused, Fault> {
         let checks = &self.engine.checks;
         let view = question.view;
         if self.turn.is_some() || !checks.watch(view.index) && !checks.are_fresh(view.index) {
@@ -310,7 +310,7 @@ impl<'a> Request<'a> {
         question: &Question<'_>,
         state: State,
         held: usize,
-    ) -> Result<Bytes, Fault> {
+    ) -> Result<Reply, Fault> {
         let mode = if self.keep.is_some() {
             "stateful mode, on a new instance"
         } else {
@@ -321,7 +321,7 @@ impl<'a> Request<'a> {
         let call = Call::view(state, question.position.height);
         let kept = self.create(call, held).await?;
         kept.instance
-            .set_cache_limit(&engine.guest, engine.sizes.guest_caches)
+            .set_cache_limit(engine.sizes.guest_caches)
             .await?;
         engine.has_made_one();
         self.run(question).await
@@ -348,16 +348,20 @@ impl<'a> Request<'a> {
     }
 
     /// Runs the view on the instance of the lease.
-    async fn run(&mut self, question: &Question<'_>) -> Result<Bytes, Fault> {
+    async fn run(&mut self, question: &Question<'_>) -> Result<Reply, Fault> {
         let max_output = self.engine.options.max_output;
         let kept = self.kept().ok_or_else(no_lease)?;
         kept.instance.set_input(question.input)?;
         kept.instance.view_async(question.view, max_output).await
     }
 
-    fn answered(&self, question: &Question<'_>, bytes: Bytes) -> ViewAnswer {
+    /// The end of a call whose view ran to its end.
+    fn answered(&self, question: &Question<'_>, reply: Reply) -> Result<ViewAnswer, ViewError> {
         let session_call = self.turn.as_ref().map(|turn| turn.session.count_call());
-        question.answered(bytes, session_call)
+        match reply.into_answer() {
+            Ok(bytes) => Ok(question.answered(bytes, session_call)),
+            Err(message) => Err(ViewError::Returned { message }),
+        }
     }
 
     /// Ends the request with what came of it.
@@ -372,7 +376,10 @@ impl<'a> Request<'a> {
                 (End::Answered { latency, preview }, None)
             }
             Err(error) => {
-                let kept = matches!(error, ViewError::OutputTooLong { .. });
+                let kept = matches!(
+                    error,
+                    ViewError::OutputTooLong { .. } | ViewError::Returned { .. }
+                );
                 let reason = match error {
                     ViewError::MemoryBusy { .. } => DropReason::Starved,
                     _ => DropReason::Fault,

@@ -88,6 +88,8 @@ counted! {
     timeout: Timeout,
     /// The call wanted too much memory.
     memory_limit: MemoryLimit,
+    /// The view returned an error.
+    view_error: Returned,
     /// The guest trapped, aborted, or passed a bad pointer.
     guest: Guest,
     /// The machine failed.
@@ -151,6 +153,7 @@ impl ViewError {
             Self::MemoryBusy { .. } => ErrorKind::MemoryBusy,
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::MemoryLimit { .. } | Self::GuestTooLarge { .. } => ErrorKind::MemoryLimit,
+            Self::Returned { .. } => ErrorKind::Returned,
             Self::Guest(_) => ErrorKind::Guest,
             Self::Host(_) => ErrorKind::Host,
             Self::SessionLost { .. }

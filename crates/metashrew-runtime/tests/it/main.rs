@@ -5,6 +5,7 @@
     reason = "a test that cannot go on fails, and says where"
 )]
 
+mod announced;
 mod blocks;
 mod budget;
 mod callers;
@@ -33,6 +34,7 @@ mod slow_reads;
 mod stack;
 mod stage;
 mod switching;
+mod view_errors;
 mod views;
 
 use std::path::Path;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metashrew_runtime::ViewOptions;
 use metashrew_server::ServerOptions;
+use metashrew_testing::announced::announced;
 use metashrew_testing::guests;
 use serde_json::{Value, json};
 
@@ -121,6 +122,57 @@ fn an_empty_index_says_so() {
     let snapshot = served.result("metashrew_snapshot", &json!([]));
     assert_eq!(snapshot["indexed_height"], Value::Null);
     assert_eq!(snapshot["block_hash"], Value::Null);
+}
+
+#[test]
+fn what_a_view_returns_as_its_error() {
+    let served = Setup {
+        wasm: announced(),
+        ..Setup::default()
+    }
+    .serve();
+    let input = hex::encode_prefixed("no such token \u{1b}[2J");
+    let expect = json!({
+        "code": -32015,
+        "message": "the view returned an error: no such token \u{1b}[2J",
+        "data": { "kind": "view_error", "message": "no such token \u{1b}[2J" },
+    });
+    let calls = [
+        ("metashrew_view", json!(["fail", input])),
+        (
+            "metashrew_view",
+            json!(["fail", input, "latest", { "anchor": true, "session": "s" }]),
+        ),
+        (
+            "metashrew_view",
+            json!(["fail", input, "latest", { "fresh": true }]),
+        ),
+        ("metashrew_preview", json!(["00", "fail", input])),
+    ];
+    for (method, params) in &calls {
+        assert_eq!(served.error(method, params), expect, "{params}");
+    }
+    let answers = served.result(
+        "metashrew_multicall",
+        &json!([[["fail", input], ["echo", "0x01"], ["fail", input]]]),
+    );
+    let failed = json!({ "error": expect });
+    assert_eq!(answers, json!([failed, { "result": "0x01" }, failed]));
+    let batch = calls.iter().map(
+        |(method, params)| json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }),
+    );
+    let (status, body) = served.post(&batch.collect::<Value>().to_string());
+    let answers: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (status, answers.as_array().unwrap().len()),
+        (200, calls.len())
+    );
+    for answer in answers.as_array().unwrap() {
+        assert_eq!(answer["error"], expect);
+    }
+    let views = served.result("metashrew_stats", &json!([]))["views"].clone();
+    assert_eq!(views["errors"]["view_error"], 2 * calls.len() + 2);
+    assert_eq!(views["instances"]["dropped"]["fault"], 0);
 }
 
 #[test]

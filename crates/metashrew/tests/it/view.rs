@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use metashrew_testing::announced::announced;
 use metashrew_testing::proxy::Front;
 use rcgen::{CertificateParams, IsCa, KeyPair};
 
@@ -105,6 +106,18 @@ fn failures_say_the_same_either_way() {
         check(
             &["echo", "0xff", "--as", "utf8"],
             "error: the answer is not UTF-8 from byte 0 on: 0xff",
+        );
+    });
+}
+
+#[test]
+fn an_error_that_the_view_returns_is_its_text() {
+    let place = Place::with(&announced(), 3);
+    both_ways(&place, |view| {
+        let stderr = fail(&mut view(&["fail", "no such token"]), 1);
+        assert_eq!(
+            stderr,
+            "error: the view `fail` at block `latest` failed\n  caused by: the view returned an error: no such token\n"
         );
     });
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::Check;
 use crate::clock::now;
 use crate::context::{Call, Stop};
 use crate::deadline::Deadline;
 use crate::fault::Fault;
 use crate::guest::View;
+use crate::reply::Reply;
 use crate::ticker::{Running, Ticking};
 use crate::view::budget::Account;
 use crate::view::kept::Maker;
@@ -53,14 +52,14 @@ impl Rerun {
         check: &Check,
         deadline: Deadline,
         stop: Option<Stop>,
-    ) -> (Result<Bytes, Fault>, Duration) {
+    ) -> (Result<Reply, Fault>, Duration) {
         let since = now();
         let call = Call::check(check.state.clone(), check.height, stop);
         let fresh = self.run(check, call, deadline).await;
         (fresh, now().saturating_duration_since(since))
     }
 
-    async fn run(&self, check: &Check, call: Call, deadline: Deadline) -> Result<Bytes, Fault> {
+    async fn run(&self, check: &Check, call: Call, deadline: Deadline) -> Result<Reply, Fault> {
         let view = View {
             name: check.due.name(),
             index: check.due.view(),
@@ -68,9 +67,7 @@ impl Rerun {
         let account = Account::empty(self.maker.pool.budget());
         let mut kept = self.maker.make(call, deadline, account, 0, None).await?;
         let instance = &mut kept.instance;
-        instance
-            .set_cache_limit(&self.maker.guest, self.guest_caches)
-            .await?;
+        instance.set_cache_limit(self.guest_caches).await?;
         instance.set_input(&check.input)?;
         instance.view_async(view, self.max_output).await
     }

@@ -1,10 +1,10 @@
 //! What a check says: how a fresh instance's answer compares with the one given.
 
-use bytes::Bytes;
 use wasmtime::Trap;
 
 use crate::error::GuestFault;
 use crate::fault::Fault;
+use crate::reply::Reply;
 
 /// What a check says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,9 +18,10 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// Compares an answer of a used instance with what a fresh one gives. One that traps,
-    /// aborts, or answers more than it may, gives another answer.
-    pub(super) fn of(kept: &Bytes, fresh: &Result<Bytes, Fault>) -> Self {
+    /// Compares an answer of a used instance with what a fresh one gives: an error that a view
+    /// returns is one as well. One that traps, aborts, or answers more than it may, gives another
+    /// answer.
+    pub(super) fn of(kept: &Reply, fresh: &Result<Reply, Fault>) -> Self {
         match fresh {
             Ok(fresh) if fresh == kept => Self::Same,
             Err(Fault::Timeout(_)) => Self::Undecided,

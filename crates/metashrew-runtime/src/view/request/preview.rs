@@ -9,6 +9,7 @@ use super::Request;
 use crate::context::Call;
 use crate::error::ViewError;
 use crate::fault::Fault;
+use crate::reply::Reply;
 use crate::view::budget::Account;
 use crate::view::call::{Route, ViewAnswer, ViewCall};
 use crate::view::engine::Question;
@@ -30,7 +31,7 @@ impl Request<'_> {
         loop {
             let (mut question, state) = self.enter(&alone).await?;
             let wanted = match self.preview_on(&mut question, state, &block).await {
-                Ok(answer) => return Ok(self.answered(&question, answer)),
+                Ok(reply) => return self.answered(&question, reply),
                 Err(Fault::Starved { wanted }) => wanted,
                 Err(fault) => return Err(self.error(fault)),
             };
@@ -43,7 +44,7 @@ impl Request<'_> {
         question: &mut Question<'_>,
         state: State,
         block: &Bytes,
-    ) -> Result<Bytes, Fault> {
+    ) -> Result<Reply, Fault> {
         let height = question.position.height.saturating_add(1);
         let overlay = Call::overlay(state.clone(), height, block.clone());
         self.is_at_block = true;
