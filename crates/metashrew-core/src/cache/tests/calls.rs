@@ -231,3 +231,46 @@ fn every_answer_of_a_call_stays_in_memory_until_the_call_ended() {
         second
     });
 }
+
+#[test]
+fn a_block_by_hand_finds_what_the_last_one_left_if_calls_are_announced() {
+    test_utils::reset();
+    let block = |misses: u64| {
+        move || {
+            input();
+            let before = lru_cache_stats().misses;
+            set(bytes("written"), bytes("v"));
+            get(bytes("read"));
+            flush();
+            set(bytes("never flushed"), bytes("v"));
+            get(bytes("written"));
+            assert_eq!(lru_cache_stats().misses, before + misses);
+        }
+    };
+    test_utils::index_export(1, b"", block(1));
+    test_utils::index_export(2, b"", block(0));
+    test_utils::index_export(3, b"", || {
+        input();
+        assert_eq!(get_cache_mode(), CacheAllocationMode::Indexer);
+        let before = misses();
+        assert_eq!(get(bytes("written")), bytes("v"));
+        assert_eq!(misses(), before);
+        assert_eq!(get(bytes("never flushed")), bytes(""));
+        flush();
+    });
+    // Not the next block.
+    test_utils::index_export(5, b"", block(1));
+}
+
+#[test]
+fn set_view_for_height_and_clear_view_cache_lose_no_write_of_a_block() {
+    test_utils::reset();
+    test_utils::index_export(7, b"", || {
+        set(bytes("a"), bytes("1"));
+        set_view_for_height(3);
+        set(bytes("b"), bytes("2"));
+        clear_view_cache();
+        flush();
+    });
+    assert_eq!(test_utils::written(7), pairs(&[("a", "1"), ("b", "2")]));
+}
