@@ -65,6 +65,24 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Rollback),
         1 => Just(Op::Finish),
         2 => spec().prop_map(Op::AtomicPage),
+        3 => of_the_call(),
+        2 => (0..3_u8, value()).prop_map(|(list, value)| Op::Append(list, value)),
+        1 => (0..3_u8).prop_map(Op::Pop),
+        1 => (0..3_u8).prop_map(Op::List),
+        1 => pairs().prop_map(Op::HostFlush),
+    ]
+}
+
+fn of_the_call() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        1 => Just(Op::Clear),
+        2 => Just(Op::Look),
+        2 => Just(Op::Answer),
+        1 => any::<bool>().prop_map(Op::Mode),
+        2 => (0..4_u8, value()).prop_map(|(name, value)| Op::Keep(name, value)),
+        2 => (0..4_u8).prop_map(Op::Kept),
+        1 => (0..4_u8).prop_map(Op::Drop),
+        2 => Just(Op::Flag),
     ]
 }
 

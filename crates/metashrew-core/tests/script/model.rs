@@ -1,6 +1,6 @@
 //! What a script has to answer, by maps.
 
-use super::ops::{Op, Out, Spec};
+use super::ops::{self, Op, Out, Spec};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -18,6 +18,8 @@ pub(crate) struct Model {
     /// What the host was handed.
     pub(crate) flushed: Map,
     checkpoints: Vec<Map>,
+    /// The flag of the call.
+    flag: bool,
     out: Out,
 }
 
@@ -108,7 +110,14 @@ impl Model {
                 outer.extend(written);
             }
             Op::Rollback if self.checkpoints.len() > 1 => drop(self.checkpoints.pop()),
-            Op::Publish | Op::Limit(_) | Op::Commit | Op::Rollback => (),
+            Op::Publish
+            | Op::Limit(_)
+            | Op::Mode(_)
+            | Op::Keep(..)
+            | Op::Look
+            | Op::Answer
+            | Op::Commit
+            | Op::Rollback => (),
             Op::Finish => {
                 for (key, value) in std::mem::take(&mut self.checkpoints).into_iter().flatten() {
                     self.set(&key, &value);
@@ -116,6 +125,48 @@ impl Model {
                 self.checkpoints.push(Map::new());
             }
             Op::AtomicPage(spec) => drop(self.page(&self.seen_atomic(), spec)),
+            Op::Clear => {
+                self.set.clear();
+                self.waiting.clear();
+            }
+            Op::Kept(_) | Op::Drop(_) => drop(self.out.byte(1)),
+            Op::Flag => drop(
+                self.out
+                    .byte(std::mem::replace(&mut self.flag, true).into()),
+            ),
+            Op::Append(..) | Op::Pop(_) | Op::List(_) => self.list(op),
+            Op::HostFlush(pairs) => self.flushed.extend(pairs.iter().cloned()),
+        }
+    }
+
+    /// A list of items under a key: how many under `/length`, each under its number.
+    fn list(&mut self, op: &Op) {
+        let (Op::Append(list, _) | Op::Pop(list) | Op::List(list)) = op else {
+            return;
+        };
+        let key = |rest: &str| [&*ops::list(*list), rest.as_bytes()].concat();
+        let item = |number: u32| key(&format!("/{number}"));
+        let seen = self.seen();
+        let value = |key| seen.get(&key).cloned().unwrap_or_default();
+        let length = value(key("/length"))
+            .try_into()
+            .map_or(0, u32::from_le_bytes);
+        match op {
+            Op::Append(_, value) => {
+                self.set(&key("/length"), &(length + 1).to_le_bytes());
+                self.set(&item(length), value);
+            }
+            Op::Pop(_) if length == 0 => drop(self.out.bytes(&[])),
+            Op::Pop(_) => {
+                self.set(&key("/length"), &(length - 1).to_le_bytes());
+                self.out.bytes(&value(item(length - 1)));
+            }
+            _ => {
+                self.out.number(length as usize);
+                for number in 0..length {
+                    self.out.bytes(&value(item(number)));
+                }
+            }
         }
     }
 

@@ -39,6 +39,35 @@ pub(crate) enum Op {
     Finish,
     /// Its `page`.
     AtomicPage(Spec),
+    /// `clear`.
+    Clear,
+    /// `input`.
+    Look,
+    /// `export_bytes`, of which nothing is answered.
+    Answer,
+    /// `set_cache_mode`: the one of `_start`, or of views.
+    Mode(bool),
+    /// `cache_set` under a name.
+    Keep(u8, Vec<u8>),
+    /// `cache_get`.
+    Kept(u8),
+    /// `cache_remove`.
+    Drop(u8),
+    /// A flag of `call_local!`: what it was. It is set then.
+    Flag,
+    /// `append` to a list.
+    Append(u8, Vec<u8>),
+    /// `pop` from it.
+    Pop(u8),
+    /// `get_list`.
+    List(u8),
+    /// `host::flush`.
+    HostFlush(Vec<(Vec<u8>, Vec<u8>)>),
+}
+
+/// Where a list is: no other operation writes there.
+pub(crate) fn list(number: u8) -> Vec<u8> {
+    vec![b'l', number]
 }
 
 /// A range.
@@ -83,6 +112,13 @@ impl Out {
         }
     }
 
+    fn pairs(&mut self, pairs: &[(Vec<u8>, Vec<u8>)]) {
+        self.number(pairs.len());
+        for (key, value) in pairs {
+            self.bytes(key).bytes(value);
+        }
+    }
+
     fn maybe(&mut self, number: Option<u32>) {
         self.byte(number.is_some().into());
         self.0.extend(number.unwrap_or_default().to_le_bytes());
@@ -118,10 +154,7 @@ pub(crate) fn encode(script: &[Op]) -> Vec<u8> {
             Op::Walk(spec) => out.byte(10).spec(spec),
             Op::Iterate(spec, writes) => {
                 out.byte(11).spec(spec);
-                out.number(writes.len());
-                for (key, value) in writes {
-                    out.bytes(key).bytes(value);
-                }
+                out.pairs(writes);
             }
             Op::AtomicSet(key, value) => drop(out.byte(12).bytes(key).bytes(value)),
             Op::Checkpoint => drop(out.byte(13)),
@@ -129,6 +162,18 @@ pub(crate) fn encode(script: &[Op]) -> Vec<u8> {
             Op::Rollback => drop(out.byte(15)),
             Op::Finish => drop(out.byte(16)),
             Op::AtomicPage(spec) => out.byte(17).spec(spec),
+            Op::Clear => drop(out.byte(18)),
+            Op::Look => drop(out.byte(19)),
+            Op::Answer => drop(out.byte(20)),
+            Op::Mode(start) => drop(out.byte(21).byte((*start).into())),
+            Op::Keep(name, value) => drop(out.byte(22).byte(*name).bytes(value)),
+            Op::Kept(name) => drop(out.byte(23).byte(*name)),
+            Op::Drop(name) => drop(out.byte(24).byte(*name)),
+            Op::Flag => drop(out.byte(25)),
+            Op::Append(list, value) => drop(out.byte(26).byte(*list).bytes(value)),
+            Op::Pop(list) => drop(out.byte(27).byte(*list)),
+            Op::List(list) => drop(out.byte(28).byte(*list)),
+            Op::HostFlush(pairs) => out.byte(29).pairs(pairs),
         }
     }
     out.0
@@ -162,6 +207,10 @@ impl In<'_> {
         let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(bytes.to_vec())
+    }
+
+    fn pair(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
+        Some((self.bytes()?, self.bytes()?))
     }
 
     fn list<T>(&mut self, item: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
@@ -200,16 +249,25 @@ impl In<'_> {
             8 => Op::HostRange(self.spec()?),
             9 => Op::Page(self.spec()?),
             10 => Op::Walk(self.spec()?),
-            11 => Op::Iterate(
-                self.spec()?,
-                self.list(|input| Some((input.bytes()?, input.bytes()?)))?,
-            ),
+            11 => Op::Iterate(self.spec()?, self.list(Self::pair)?),
             12 => Op::AtomicSet(self.bytes()?, self.bytes()?),
             13 => Op::Checkpoint,
             14 => Op::Commit,
             15 => Op::Rollback,
             16 => Op::Finish,
             17 => Op::AtomicPage(self.spec()?),
+            18 => Op::Clear,
+            19 => Op::Look,
+            20 => Op::Answer,
+            21 => Op::Mode(self.byte()? == 1),
+            22 => Op::Keep(self.byte()?, self.bytes()?),
+            23 => Op::Kept(self.byte()?),
+            24 => Op::Drop(self.byte()?),
+            25 => Op::Flag,
+            26 => Op::Append(self.byte()?, self.bytes()?),
+            27 => Op::Pop(self.byte()?),
+            28 => Op::List(self.byte()?),
+            29 => Op::HostFlush(self.list(Self::pair)?),
             _ => return None,
         })
     }

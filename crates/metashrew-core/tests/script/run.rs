@@ -1,11 +1,17 @@
 //! Runs a script with the SDK; what each operation answered.
 
-use super::ops::{Op, Out, Spec};
+use super::ops::{self, Op, Out, Spec};
 use metashrew_core::host::{self, RangeRequest};
 use metashrew_core::index_pointer::{AtomicPointer, IndexPointer};
 use metashrew_core::range::{Cursor, Entry, Page, Range, RangeError};
+use metashrew_core::{CacheAllocationMode, set_cache_mode};
 use metashrew_support::index_pointer::KeyValuePointer;
+use std::cell::Cell;
 use std::sync::Arc;
+
+metashrew_core::call_local! {
+    static FLAG: Cell<bool> = Cell::new(false);
+}
 
 /// Runs a script: its answers.
 pub(crate) fn run(script: impl Iterator<Item = Op>) -> Vec<u8> {
@@ -56,7 +62,52 @@ fn step(op: Op, atomic: &mut AtomicPointer, out: &mut Out) {
             *atomic = AtomicPointer::default();
         }
         Op::AtomicPage(spec) => page(&atomic.page(&range(&spec)), out),
+        Op::Append(list, value) => pointer(list).append(Arc::new(value)),
+        Op::Pop(list) => drop(out.bytes(&pointer(list).pop())),
+        Op::List(list) => {
+            let items = pointer(list).get_list();
+            out.number(items.len());
+            for item in items {
+                out.bytes(&item);
+            }
+        }
+        Op::HostFlush(pairs) => host::flush(pairs.iter().map(|(key, value)| (key, value))),
+        op => of_the_call(op, out),
     }
+}
+
+/// What concerns the call and its caches. Of what was kept, it depends on earlier calls
+/// whether it is there, and not what it is.
+fn of_the_call(op: Op, out: &mut Out) {
+    match op {
+        Op::Clear => metashrew_core::clear(),
+        Op::Look => drop(metashrew_core::input()),
+        Op::Answer => drop(metashrew_support::compat::export_bytes(vec![1, 2, 3])),
+        Op::Mode(true) => set_cache_mode(CacheAllocationMode::Indexer),
+        Op::Mode(false) => set_cache_mode(CacheAllocationMode::View),
+        Op::Keep(name, mut value) => {
+            value.insert(0, name);
+            metashrew_core::cache_set(name.to_string(), Arc::new(value));
+        }
+        Op::Kept(name) => {
+            let kept = metashrew_core::cache_get(&name.to_string());
+            out.byte(kept.is_none_or(|kept| kept.first() == Some(&name)).into());
+        }
+        Op::Drop(name) => {
+            metashrew_core::cache_remove(&name.to_string());
+            out.byte(
+                metashrew_core::cache_get(&name.to_string())
+                    .is_none()
+                    .into(),
+            );
+        }
+        Op::Flag => drop(out.byte(FLAG.replace(true).into())),
+        _ => unreachable!("it is run elsewhere"),
+    }
+}
+
+fn pointer(list: u8) -> IndexPointer {
+    IndexPointer::wrap(&ops::list(list))
 }
 
 fn range(spec: &Spec) -> Range {
