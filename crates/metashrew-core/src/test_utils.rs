@@ -7,7 +7,11 @@
 //!
 //! The guest's memory persists from call to call, as in stateful views;
 //! [`clear`](crate::clear) gives it a fresh start, as the real host does for
-//! every block. A call that panics loses it, as a trapped instance is dropped.
+//! every block. A call that panics loses it, as a trapped instance is dropped; a
+//! block that panics leaves nothing in the state either.
+//!
+//! The crate `metashrew-test` makes chains of blocks, follows their reorgs over this
+//! host, and runs the same tests on the built module.
 
 pub(crate) mod host;
 
@@ -18,6 +22,7 @@ use host::Access;
 use metashrew_support::compat::read_buffer;
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::thread;
 
 /// Indexes a block with a guest's function, as `_start` does.
@@ -37,9 +42,12 @@ pub fn index_block<E: Display>(
 /// # Panics
 /// If it panics, or returns without a flush.
 pub fn index_export(height: u32, block: &[u8], start: impl FnOnce()) {
-    call(Access::Index, height, block, start);
-    let flushed = host::with(|host| host.flushed());
-    assert!(flushed, "block {height}: the guest did not flush");
+    call(Access::Index, height, block, || {
+        start();
+        let flushed = host::with(|host| host.flushed());
+        assert!(flushed, "block {height}: the guest did not flush");
+        host::with(host::Host::commit);
+    });
 }
 
 /// Calls a guest's view at a height: its answer.
@@ -77,6 +85,40 @@ pub fn state(height: u32) -> BTreeMap<Vec<u8>, Vec<u8>> {
 /// What the block at a height wrote.
 pub fn written(height: u32) -> BTreeMap<Vec<u8>, Vec<u8>> {
     host::with(|host| host.written(height))
+}
+
+/// Runs `look` as a view at a height runs: what it reads is the state after that
+/// height.
+///
+/// # Panics
+/// If it panics.
+pub fn at<T>(height: u32, look: impl FnOnce() -> T) -> T {
+    call(Access::View, height, &[], || {
+        let (_call, _input) = call::Call::begin(call::Kind::View);
+        look()
+    })
+}
+
+/// Takes the blocks above `keep` back, as the host does in a reorg; all of them, if it
+/// is `None`. The guest's memory goes too, as the host drops its instances.
+pub fn roll_back(keep: Option<u32>) {
+    forget_guest();
+    host::with(|host| host.roll_back(keep));
+}
+
+/// All that a host keeps: for another thread, whose statics of the thread are fresh.
+#[derive(Debug, Clone)]
+pub struct State(Arc<host::Values>);
+
+/// The state of this thread's host, at all heights.
+pub fn save() -> State {
+    State(host::with(|host| host.values()))
+}
+
+/// Makes a state that of this thread's host. The guest's memory is forgotten.
+pub fn restore(state: State) {
+    forget_guest();
+    host::with(|host| host.set_values(state.0));
 }
 
 /// What the guest logged since this was last asked.

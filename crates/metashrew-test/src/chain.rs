@@ -4,6 +4,17 @@ use crate::assemble::{Assembled, Encoded, Frame, assemble};
 use crate::coins::Coins;
 use crate::{Inscription, Lock, OutPoint, Tx, TxOut};
 use metashrew_support::raw::{self, InscriptionId};
+use std::io;
+use std::path::Path;
+
+/// The magic bytes of regtest.
+const REGTEST_MAGIC: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
+
+/// The hash of regtest's block 0, in the byte order of hashing.
+const REGTEST_GENESIS: [u8; 32] = [
+    0x06, 0x22, 0x6e, 0x46, 0x11, 0x1a, 0x0b, 0x59, 0xca, 0xaf, 0x12, 0x60, 0x43, 0xeb, 0x5b, 0xbf,
+    0x28, 0xc3, 0x4f, 0x3a, 0x5e, 0x33, 0x2a, 0x1f, 0xc7, 0xb2, 0xb7, 0x3c, 0xf1, 0x88, 0x91, 0x0f,
+];
 
 /// A block of a [`Chain`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +93,7 @@ impl Default for Chain {
 }
 
 impl Chain {
-    /// A chain whose first block has height 1.
+    /// A chain whose first block has height 1, and stands on regtest's genesis block.
     pub fn new() -> Self {
         Self::starting_at(1)
     }
@@ -91,7 +102,11 @@ impl Chain {
     pub fn starting_at(height: u32) -> Self {
         Self {
             first: height,
-            parent: if height == 0 { [0; 32] } else { [0x11; 32] },
+            parent: match height {
+                0 => [0; 32],
+                1 => REGTEST_GENESIS,
+                _ => [0x11; 32],
+            },
             blocks: Vec::new(),
             mined: Vec::new(),
             waiting: Vec::new(),
@@ -261,6 +276,24 @@ impl Chain {
             self.coins.apply(transaction);
         }
         self.blocks.split_off(kept)
+    }
+
+    /// The blocks as Bitcoin Core keeps those of regtest in files: magic, length, block.
+    /// `metashrew start --network regtest --blocks FILE` reads it.
+    pub fn framed(&self) -> Vec<u8> {
+        let frame = |block: &Block| {
+            let length = u32::try_from(block.bytes.len()).expect("blocks are below 4 GiB");
+            [&REGTEST_MAGIC[..], &length.to_le_bytes(), &block.bytes].concat()
+        };
+        self.blocks.iter().flat_map(frame).collect()
+    }
+
+    /// Writes [`framed`](Self::framed) to a file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        std::fs::write(path, self.framed())
     }
 
     /// The blocks, lowest first.

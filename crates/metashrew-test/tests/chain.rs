@@ -94,6 +94,25 @@ fn blocks_follow_the_rules_that_an_indexer_sees() {
 }
 
 #[test]
+fn a_chain_is_written_as_files_of_regtest_blocks() {
+    let mut chain = Chain::new();
+    chain.mine_blocks(3);
+    let genesis = bitcoin::constants::genesis_block(bitcoin::Network::Regtest);
+    let first: bitcoin::Block = deserialize(&chain.blocks()[0].bytes).unwrap();
+    assert_eq!(first.header.prev_blockhash, genesis.block_hash());
+    let framed = chain.framed();
+    let mut rest = &framed[..];
+    for block in chain.blocks() {
+        let (frame, behind) = rest.split_first_chunk::<8>().unwrap();
+        assert_eq!(frame[..4], bitcoin::Network::Regtest.magic().to_bytes());
+        let length = u32::from_le_bytes(frame[4..].try_into().unwrap()) as usize;
+        assert_eq!(&behind[..length], block.bytes);
+        rest = &behind[length..];
+    }
+    assert!(rest.is_empty());
+}
+
+#[test]
 fn locks_have_their_forms() {
     let kind = |lock: &Lock| format!("{:?}", ScriptKind::of(lock.script()));
     for (lock, expect) in [

@@ -66,7 +66,8 @@ fn an_empty_value_reads_as_absent() {
     flush();
     clear();
     assert!(get(bytes("k")).is_empty());
-    assert_eq!(test_utils::state(7)[&b"k"[..]], b"");
+    assert_eq!(test_utils::written(7)[&b"k"[..]], b"");
+    assert!(test_utils::state(7).is_empty());
 }
 
 #[test]

@@ -4,6 +4,20 @@ mod reads;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Bytes that a key may have.
+const MAX_KEY_BYTES: usize = 32_000;
+
+/// Bytes that a value may have.
+const MAX_VALUE_BYTES: usize = 1 << 28;
+
+/// Bytes that a block may flush, where every pair counts [`WRITE_OVERHEAD`] more. These
+/// are the limits of `docs/abi.md`.
+const MAX_BLOCK_WRITES: usize = 1 << 30;
+
+/// What a pair counts besides its bytes.
+const WRITE_OVERHEAD: usize = 64;
 
 thread_local! {
     static HOST: RefCell<Host> = RefCell::new(Host::default());
@@ -27,6 +41,9 @@ pub(crate) enum Access {
     View,
 }
 
+/// Every key's values by height.
+pub(crate) type Values = BTreeMap<Vec<u8>, BTreeMap<u32, Vec<u8>>>;
+
 #[derive(Debug, Default)]
 pub(crate) struct Host {
     /// Whether it does not say where a call begins.
@@ -34,8 +51,12 @@ pub(crate) struct Host {
     input: Vec<u8>,
     access: Access,
     flushed: bool,
-    /// Every key's values by height.
-    values: BTreeMap<Vec<u8>, BTreeMap<u32, Vec<u8>>>,
+    /// What the block under way flushed: nothing of it is kept unless the block ends
+    /// well.
+    waiting: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What that counts against [`MAX_BLOCK_WRITES`].
+    waiting_bytes: usize,
+    values: Arc<Values>,
     log: Vec<String>,
     /// What `load_answer` hands over.
     answer: Option<Vec<u8>>,
@@ -54,6 +75,8 @@ impl Host {
         if access != Access::Newest {
             self.flushed = false;
         }
+        self.waiting.clear();
+        self.waiting_bytes = 0;
         self.access = access;
         self.answer = None;
     }
@@ -90,13 +113,54 @@ impl Host {
         if self.access == Access::View {
             return;
         }
-        let height = self.height();
         let flush = metashrew_abi::flush::decode(message);
         let flush = flush.unwrap_or_else(|error| panic!("__flush: {error}"));
         for (key, value) in flush.pairs() {
-            let versions = self.values.entry(key.to_vec()).or_default();
-            versions.insert(height, value.to_vec());
+            let (key_bytes, value_bytes) = (key.len(), value.len());
+            assert!(
+                key_bytes <= MAX_KEY_BYTES,
+                "__flush: a key of {key_bytes} bytes; it may have {MAX_KEY_BYTES}"
+            );
+            assert!(
+                value_bytes <= MAX_VALUE_BYTES,
+                "__flush: a value of {value_bytes} bytes; it may have {MAX_VALUE_BYTES}"
+            );
+            self.waiting_bytes += key_bytes + value_bytes + WRITE_OVERHEAD;
+            assert!(
+                self.waiting_bytes <= MAX_BLOCK_WRITES,
+                "__flush: the block flushes more than {MAX_BLOCK_WRITES} bytes"
+            );
+            self.waiting.push((key.to_vec(), value.to_vec()));
         }
+        if self.access == Access::Newest {
+            self.commit();
+        }
+    }
+
+    /// The block ended well: the last value of each key that it flushed counts.
+    pub(crate) fn commit(&mut self) {
+        let height = self.height();
+        self.waiting_bytes = 0;
+        let values = Arc::make_mut(&mut self.values);
+        for (key, value) in self.waiting.drain(..) {
+            values.entry(key).or_default().insert(height, value);
+        }
+    }
+
+    /// Forgets what the blocks above a height wrote, or all that was written.
+    pub(crate) fn roll_back(&mut self, keep: Option<u32>) {
+        Arc::make_mut(&mut self.values).retain(|_, versions| {
+            versions.retain(|height, _| Some(*height) <= keep);
+            !versions.is_empty()
+        });
+    }
+
+    pub(crate) fn values(&self) -> Arc<Values> {
+        Arc::clone(&self.values)
+    }
+
+    pub(crate) fn set_values(&mut self, values: Arc<Values>) {
+        self.values = values;
     }
 
     #[allow(clippy::print_stdout, reason = "a guest's log is a test's output")]
@@ -113,7 +177,9 @@ impl Host {
     pub(crate) fn state(&self, height: u32) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let end = u64::from(height) + 1;
         let newest = self.values.iter().filter_map(|(key, versions)| {
-            Some((key.clone(), newest_before(versions, end)?.clone()))
+            let value = newest_before(versions, end)?;
+            // An empty value is an absent one.
+            (!value.is_empty()).then(|| (key.clone(), value.clone()))
         });
         newest.collect()
     }

@@ -1,0 +1,245 @@
+//! Runs a guest's functions natively, over the host in this thread's memory.
+
+use crate::{Block, Chain, Failed, snapshot};
+use metashrew_core::test_utils;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::thread;
+
+/// Indexes chains with a guest's function, and asks its views.
+///
+/// The state is that of this thread's host ([`test_utils`]): a thread has one, so
+/// each test is alone with its own, and a new indexer begins with nothing.
+///
+/// ```
+/// use metashrew_core::index_pointer::IndexPointer;
+/// use metashrew_support::index_pointer::KeyValuePointer;
+/// use metashrew_support::raw::{Block, ParseError};
+/// use metashrew_test::{Chain, Indexer, Lock};
+/// use std::convert::Infallible;
+///
+/// fn index(height: u32, block: &[u8]) -> Result<(), ParseError> {
+///     let count = Block::parse(block)?.transactions().len();
+///     IndexPointer::from_keyword("/count/").select_value(height).set_value(count as u32);
+///     Ok(())
+/// }
+///
+/// fn count(height: u32, _input: &[u8]) -> Result<Vec<u8>, Infallible> {
+///     let count = IndexPointer::from_keyword("/count/").select_value(height);
+///     Ok(count.get_value::<u32>().to_string().into_bytes())
+/// }
+///
+/// let mut chain = Chain::new();
+/// chain.mine();
+/// chain.pay(Lock::p2tr("alice"), 1_000);
+/// chain.mine();
+///
+/// let mut indexer = Indexer::new(index);
+/// indexer.follow(&chain);
+/// assert_eq!(indexer.view(2, b"", count), b"2");
+/// assert_eq!(indexer.view(1, b"", count), b"1");
+/// indexer.check([(1, b""), (2, b"")], count);
+///
+/// chain.reorg(1);
+/// chain.mine();
+/// indexer.follow(&chain);
+/// assert_eq!(indexer.view(2, b"", count), b"1");
+/// ```
+pub struct Indexer {
+    index: Box<Index>,
+    blocks: Vec<(u32, [u8; 32])>,
+    /// The state is the thread's.
+    thread: PhantomData<Rc<()>>,
+}
+
+type Index = dyn Fn(&Block);
+
+impl std::fmt::Debug for Indexer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tip = self.blocks.last().map(|(height, _)| height);
+        f.debug_struct("Indexer")
+            .field("tip", &tip)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Indexer {
+    /// An indexer that runs a function for each block, as `_start` of
+    /// [`export!`](metashrew_core::export) does.
+    pub fn new<E: Display>(index: impl Fn(u32, &[u8]) -> Result<(), E> + 'static) -> Self {
+        Self::with(Box::new(move |block| {
+            let index = |height, bytes: &[u8]| index(height, bytes).map_err(|it| it.to_string());
+            test_utils::index_block(block.height, &block.bytes, index);
+        }))
+    }
+
+    /// An indexer that runs an exported `_start` for each block.
+    pub fn exported(start: impl Fn() + 'static) -> Self {
+        Self::with(Box::new(move |block| {
+            test_utils::index_export(block.height, &block.bytes, &start);
+        }))
+    }
+
+    fn with(index: Box<Index>) -> Self {
+        test_utils::reset();
+        Self {
+            index,
+            blocks: Vec::new(),
+            thread: PhantomData,
+        }
+    }
+
+    /// Indexes a block.
+    ///
+    /// # Panics
+    /// If it fails; with the guest's text.
+    pub fn index(&mut self, block: &Block) {
+        (self.index)(block);
+        self.blocks.push((block.height, block.hash));
+    }
+
+    /// Indexes a block, which leaves no trace if it fails.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn try_index(&mut self, block: &Block) -> Result<(), Failed> {
+        caught(|| self.index(block))
+    }
+
+    /// Indexes what a chain has and this has not; first, blocks that are in the chain no
+    /// longer are taken back, and the guest's memory with them.
+    ///
+    /// # Panics
+    /// If a block fails.
+    pub fn follow(&mut self, chain: &Chain) {
+        if let Err(error) = self.try_follow(chain) {
+            panic!("{error}");
+        }
+    }
+
+    /// As [`follow`](Self::follow), up to the block that fails.
+    ///
+    /// # Errors
+    /// If a block fails.
+    pub fn try_follow(&mut self, chain: &Chain) -> Result<(), Failed> {
+        let kept = shared(&self.blocks, chain);
+        if kept < self.blocks.len() {
+            self.blocks.truncate(kept);
+            test_utils::roll_back(self.tip());
+        }
+        let new = chain.blocks().get(kept..).unwrap_or_default();
+        new.iter().try_for_each(|block| self.try_index(block))
+    }
+
+    /// The height of the newest block.
+    pub fn tip(&self) -> Option<u32> {
+        self.blocks.last().map(|(height, _)| *height)
+    }
+
+    /// Asks a view about the state after a height.
+    ///
+    /// # Panics
+    /// If it fails; with the guest's text.
+    pub fn view<E: Display>(
+        &self,
+        height: u32,
+        input: impl AsRef<[u8]>,
+        view: impl FnOnce(u32, &[u8]) -> Result<Vec<u8>, E>,
+    ) -> Vec<u8> {
+        let view = |height, input: &[u8]| view(height, input).map_err(|error| error.to_string());
+        test_utils::view(height, input.as_ref(), view)
+    }
+
+    /// As [`view`](Self::view); an error or a panic is a value.
+    ///
+    /// # Errors
+    /// If the view fails.
+    pub fn try_view<E: Display>(
+        &self,
+        height: u32,
+        input: impl AsRef<[u8]>,
+        view: impl FnOnce(u32, &[u8]) -> Result<Vec<u8>, E>,
+    ) -> Result<Vec<u8>, Failed> {
+        caught(|| self.view(height, input, view))
+    }
+
+    /// Runs any of the guest's code as a view runs at a height: to read its tables, say.
+    pub fn at<T>(&self, height: u32, look: impl FnOnce() -> T) -> T {
+        test_utils::at(height, look)
+    }
+
+    /// Forgets the guest's memory, as a host that starts anew; statics of its own stay.
+    pub fn restart(&self) {
+        test_utils::restore(test_utils::save());
+    }
+
+    /// Checks that answers do not depend on what the guest remembers: asks each question
+    /// of a guest that remembers nothing (in a thread of its own, so that statics of a
+    /// thread are fresh too), and of this one, first to last and last to first. Answers
+    /// those.
+    ///
+    /// # Panics
+    /// If two answers differ.
+    pub fn check<E: Display, I: AsRef<[u8]> + Sync>(
+        &self,
+        questions: impl IntoIterator<Item = (u32, I)>,
+        view: impl Fn(u32, &[u8]) -> Result<Vec<u8>, E> + Sync,
+    ) -> Vec<Result<Vec<u8>, Failed>> {
+        let questions: Vec<_> = questions.into_iter().collect();
+        let ask = |(height, input): &(u32, I)| {
+            let view = |height, input: &[u8]| view(height, input).map_err(|it| it.to_string());
+            caught(|| test_utils::view(*height, input.as_ref(), view))
+        };
+        let alone = |question| {
+            let state = test_utils::save();
+            thread::scope(|scope| {
+                let asked = scope.spawn(move || {
+                    test_utils::restore(state);
+                    ask(question)
+                });
+                asked.join().expect("a view's panic is caught")
+            })
+        };
+        let fresh: Vec<_> = questions.iter().map(alone).collect();
+        let again = questions.iter().zip(&fresh);
+        for (question, fresh) in again.clone().chain(again.rev()) {
+            let (height, input) = question;
+            assert_eq!(
+                &ask(question),
+                fresh,
+                "at height {height}, input {:?}: a guest that remembers answers otherwise (left) than a fresh one",
+                input.as_ref()
+            );
+        }
+        fresh
+    }
+
+    /// The state after a height: keys and values.
+    pub fn state(&self, height: u32) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        test_utils::state(height)
+    }
+
+    /// The state after a height as text, for [`assert_snapshot`](crate::assert_snapshot).
+    pub fn snapshot(&self, height: u32) -> String {
+        snapshot::text(&self.state(height))
+    }
+}
+
+/// How many of these blocks a chain has.
+pub(crate) fn shared(blocks: &[(u32, [u8; 32])], chain: &Chain) -> usize {
+    let there = blocks.iter().zip(chain.blocks());
+    there
+        .take_while(|((height, hash), block)| *height == block.height && *hash == block.hash)
+        .count()
+}
+
+fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Failed> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Failed::new(text.unwrap_or("a panic without text"))
+    })
+}
