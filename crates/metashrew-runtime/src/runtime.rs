@@ -285,7 +285,7 @@ impl MetashrewRuntime {
     /// # Errors
     /// As [`MetashrewRuntime::call`].
     pub fn call_sync(&self, call: ViewCall<'_>) -> Result<ViewAnswer, ViewError> {
-        wait(self.shared.views.ask(call, false))
+        wait(pin!(self.shared.views.ask(call, false)))
     }
 
     /// Runs the guest over `block` on top of the block `at`, then asks the view
@@ -316,7 +316,7 @@ impl MetashrewRuntime {
         at: &BlockId,
     ) -> Result<ViewAnswer, ViewError> {
         let (block, call) = (Bytes::copy_from_slice(block), about(function, input, at));
-        wait(self.shared.views.preview(block, call, false))
+        wait(pin!(self.shared.views.preview(block, call, false)))
     }
 
     /// As [`MetashrewRuntime::preview`], with everything that a call can say, except

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER,
+    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, RETRY_AFTER,
     TRANSFER_ENCODING,
 };
 use http::request::Parts;
@@ -82,12 +82,16 @@ impl Front {
             let unread = !request.body().is_end_stream();
             return self.shared.refuse(refusal, connection, unread);
         }
-        // It is always ready.
-        let answered = self.cors.layer(Routes {
+        let routes = Routes {
             shared: Arc::clone(&self.shared),
             connection: Arc::clone(connection),
-        });
-        match { answered }.call(request).await {
+        };
+        // Only a web page has an origin, or asks before it sends.
+        if !request.headers().contains_key(ORIGIN) && *request.method() != Method::OPTIONS {
+            return routes.answer(request).await;
+        }
+        // It is always ready.
+        match self.cors.layer(routes).call(request).await {
             Ok(answered) => answered.map(BodyExt::boxed_unsync),
             Err(never) => match never {},
         }
@@ -96,6 +100,7 @@ impl Front {
 
 /// Answers what comes over one connection: `GET` at the paths of probes, and JSON-RPC at
 /// every path.
+#[derive(Clone)]
 struct Routes {
     shared: Arc<Shared>,
     connection: Arc<Connection>,
@@ -111,14 +116,22 @@ impl Service<Request<Incoming>> for Routes {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let (shared, connection) = (Arc::clone(&self.shared), Arc::clone(&self.connection));
+        let answered = self.clone().answer(request);
+        Box::pin(async { Ok(answered.await) })
+    }
+}
+
+impl Routes {
+    /// In a box: a connection that nothing is asked over keeps no room for it.
+    fn answer(self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Answered> + Send>> {
         Box::pin(async move {
+            let Self { shared, connection } = self;
             let is_probe = matches!(*request.method(), Method::GET | Method::HEAD);
             let probe = is_probe.then(|| shared.probe(request.uri().path(), &connection));
-            Ok(match probe.flatten() {
+            match probe.flatten() {
                 Some(answered) => answered,
                 None => shared.call(request, &connection).await,
-            })
+            }
         })
     }
 }

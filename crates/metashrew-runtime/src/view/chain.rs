@@ -61,13 +61,15 @@ impl Chain {
 
     pub(super) async fn into_at(self, at: ViewAt) -> Result<CallContext, ViewError> {
         let tip = *self.snapshot.tip().ok_or(ResolveError::Empty)?;
-        let position = |block: BlockRecord, height: Height, pending: Option<PendingId>| Position {
-            block,
-            tip,
-            height,
-            generation: self.snapshot.generation(),
-            pending,
-            guest_sha256: self.guest_sha256,
+        let position = |block: BlockRecord, height: Height, pending: Option<PendingId>| {
+            Arc::new(Position {
+                block,
+                tip,
+                height,
+                generation: self.snapshot.generation(),
+                pending,
+                guest_sha256: self.guest_sha256,
+            })
         };
         match at {
             ViewAt::Block(id) => {
@@ -97,7 +99,7 @@ impl Chain {
 #[derive(Debug, Clone)]
 pub struct CallContext {
     state: State,
-    position: Position,
+    position: Arc<Position>,
 }
 
 /// What a context says beside the state.
@@ -140,7 +142,7 @@ impl CallContext {
         self.state.snapshot()
     }
 
-    pub(super) fn into_parts(self) -> (State, Position) {
+    pub(super) fn into_parts(self) -> (State, Arc<Position>) {
         (self.state, self.position)
     }
 }

@@ -1,5 +1,6 @@
 //! Answers view calls: who may run, on which instance, and what becomes of it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -89,7 +90,7 @@ impl Start {
 pub(super) struct Question<'a> {
     pub(super) view: View<'a>,
     pub(super) input: &'a [u8],
-    pub(super) position: Position,
+    pub(super) position: Arc<Position>,
     pub(super) pin: Pin,
     /// Whether the block asked about is the newest one.
     pub(super) follows_tip: bool,
@@ -294,7 +295,8 @@ impl ViewEngine {
         let mut request = Request::new(self, &call, yields);
         let span = request.span();
         let (function, at) = (call.function, call.at);
-        let answer = request.ask(call).instrument(span).await;
+        // Pinned: it is large, and would be moved.
+        let answer = pin!(request.ask(call)).instrument(span).await;
         self.tell_failure(function, at, &answer);
         request.finish(answer, false)
     }
@@ -310,7 +312,7 @@ impl ViewEngine {
         let mut request = Request::new(self, &call, yields);
         let span = request.span();
         let (function, at) = (call.function, call.at);
-        let answer = request.preview(block, call).instrument(span).await;
+        let answer = pin!(request.preview(block, call)).instrument(span).await;
         // A block that the caller made up may fail in the guest: no view has then run.
         if request.has_reached_view() {
             self.tell_failure(function, at, &answer);
@@ -379,9 +381,9 @@ impl ViewEngine {
         let question = Question {
             view,
             input: call.input,
-            position,
             pin: Pin { generation, to },
             follows_tip: position.block.hash == position.tip.hash,
+            position,
         };
         Ok((question, state))
     }

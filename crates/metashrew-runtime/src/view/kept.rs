@@ -19,7 +19,8 @@ pub(crate) type ViewPool = Pool<Kept>;
 
 /// An instance in the pool, or of a call that runs.
 pub(crate) struct Kept {
-    pub(super) instance: Instance,
+    /// In a box: it changes hands a few times in every call.
+    pub(super) instance: Box<Instance>,
     /// The session that it serves.
     pub(super) session: Option<Arc<Session>>,
     pub(super) account: Arc<Account>,
@@ -78,7 +79,7 @@ impl Maker {
         let allowance = Allowance::within(self.limit, &self.pool, &account, used);
         let instance = Instance::create_async(guest, call, allowance, deadline).await?;
         Ok(Kept {
-            instance,
+            instance: Box::new(instance),
             session,
             account,
             _slot: slot,

@@ -1,6 +1,7 @@
 //! What a call holds while it runs: its permit, its instance, and their bytes.
 
 use std::mem;
+use std::time::Instant;
 
 use super::key::{Key, Pin};
 use super::pool::{Pool, Pooled};
@@ -67,8 +68,14 @@ impl<'p, T: Pooled> Lease<'p, T> {
         }
     }
 
-    /// The end of the call: counts it, keeps what it ran on or has it dropped for a reason.
-    pub(super) fn end(mut self, keep: Result<Keep, DropReason>, count: impl FnOnce(&mut Tally)) {
+    /// The end of the call, at the time `now`: counts it, keeps what it ran on or has it dropped
+    /// for a reason.
+    pub(super) fn end(
+        mut self,
+        keep: Result<Keep, DropReason>,
+        now: Instant,
+        count: impl FnOnce(&mut Tally),
+    ) {
         let kept = match keep {
             Ok(keep) => self.thing.take().map(|thing| Idle {
                 bytes: thing.account().bytes(),
@@ -83,7 +90,7 @@ impl<'p, T: Pooled> Lease<'p, T> {
             }
         };
         self.ended = true;
-        self.pool.leave(count, kept);
+        self.pool.leave(count, kept.map(|idle| (idle, now)));
     }
 }
 

@@ -11,6 +11,7 @@ mod leaving;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Weak};
 use std::thread;
+use std::time::Instant;
 
 use metashrew_store::Height;
 use parking_lot::{Mutex, MutexGuard};
@@ -213,17 +214,17 @@ impl<T: Pooled> Pool<T> {
         self.budget.wake_oldest();
     }
 
-    /// The end of a lease: what it held is kept, or dropped if it cannot be, and the permit
-    /// is free.
-    pub(super) fn leave(&self, count: impl FnOnce(&mut Tally), kept: Option<Idle<T>>) {
+    /// The end of a lease: what it held is kept, as used at that time, or dropped if it cannot
+    /// be, and the permit is free.
+    pub(super) fn leave(&self, count: impl FnOnce(&mut Tally), kept: Option<(Idle<T>, Instant)>) {
         let mut home = self.home();
         count(&mut home.tally);
-        if let Some(idle) = kept {
+        if let Some((idle, now)) = kept {
             match self.refuses(&idle.pin) {
                 None => {
                     let tip = self.seen.tip.load(Ordering::Relaxed);
                     let tip = Height::try_from(tip).unwrap_or(Height::MAX);
-                    home.put(idle, clock::nanos(clock::now()), tip);
+                    home.put(idle, clock::nanos(now), tip);
                 }
                 Some(reason) => {
                     drop(home);

@@ -47,6 +47,8 @@ pub(super) struct Request<'a> {
     timeout: Option<Duration>,
     /// When it came, or its last wait or run was over.
     run_from: Instant,
+    /// When the run was over that gave its answer, if nothing was done since that takes time.
+    ran_until: Option<Instant>,
     span: Span,
     /// The number of the view, once it is known that it can be asked.
     view: Option<usize>,
@@ -73,6 +75,7 @@ impl<'a> Request<'a> {
             yields,
             came,
             run_from: came,
+            ran_until: None,
             timeout: call.timeout,
             span: tracing::debug_span!("view", function, height = Empty, mode = Empty),
             view: None,
@@ -134,7 +137,7 @@ impl<'a> Request<'a> {
                 Err(Fault::Starved { wanted }) => wanted,
                 Err(fault) => return Err(self.error(fault)),
             };
-            self.starve(wanted).await?;
+            Box::pin(self.starve(wanted)).await?;
         }
     }
 
@@ -184,7 +187,8 @@ impl<'a> Request<'a> {
                 Err(fault) => return Ok(Err(fault)),
             }
         }
-        Ok(self.make_and_run(question, state, 0).await)
+        // In a box: a call on a used instance keeps no room for it.
+        Ok(Box::pin(self.make_and_run(question, state, 0)).await)
     }
 
     /// Whether there is an instance that may answer the call. One of its session that stands
@@ -273,8 +277,8 @@ impl<'a> Request<'a> {
         if self.turn.is_some() || !checks.watch(view.index) && !checks.are_fresh(view.index) {
             return Ok(Reused::Answered(kept));
         }
-        let ran = now().saturating_duration_since(self.run_from);
-        let deadline = self.deadline();
+        let ran_until = now();
+        let ran = ran_until.saturating_duration_since(self.run_from);
         let lease = self.lease.as_mut().ok_or_else(no_lease)?;
         let instance = &mut lease.thing().ok_or_else(no_lease)?.instance;
         if checks.are_fresh(view.index) {
@@ -294,13 +298,14 @@ impl<'a> Request<'a> {
             ran,
         };
         let Some(check) = checks.due(&call, instance) else {
+            self.ran_until = Some(ran_until);
             return Ok(Reused::Answered(kept));
         };
         if !checks.enforce() {
             checks.later(check);
             return Ok(Reused::Answered(kept));
         }
-        let fresh = checks.now(check, deadline).await;
+        let fresh = Box::pin(checks.now(check, self.deadline())).await;
         fresh.unwrap_or(Ok(kept)).map(Reused::Answered)
     }
 
@@ -370,9 +375,10 @@ impl<'a> Request<'a> {
         answer: Result<ViewAnswer, ViewError>,
         preview: bool,
     ) -> Result<ViewAnswer, ViewError> {
+        let ended = self.ran_until.unwrap_or_else(now);
         let (end, fault) = match &answer {
             Ok(_) => {
-                let latency = now().saturating_duration_since(self.came);
+                let latency = ended.saturating_duration_since(self.came);
                 (End::Answered { latency, preview }, None)
             }
             Err(error) => {
@@ -387,11 +393,11 @@ impl<'a> Request<'a> {
                 (End::Failed(error.kind()), (!kept).then_some(reason))
             }
         };
-        self.leave(end, fault);
+        self.leave(end, fault, ended);
         answer
     }
 
-    fn leave(&mut self, end: End, reason: Option<DropReason>) {
+    fn leave(&mut self, end: End, reason: Option<DropReason>, now: Instant) {
         self.ended = true;
         // Before the permit: the instance has what is left of them.
         self.reserved = None;
@@ -408,7 +414,7 @@ impl<'a> Request<'a> {
         if let (Ok(_), Some(kept)) = (&keep, lease.thing()) {
             kept.instance.finish();
         }
-        lease.end(keep, |tally| tally.end(end, view));
+        lease.end(keep, now, |tally| tally.end(end, view));
     }
 }
 
@@ -417,7 +423,7 @@ impl Drop for Request<'_> {
     fn drop(&mut self) {
         if !self.ended {
             let end = End::Failed(ErrorKind::Cancelled);
-            self.leave(end, Some(DropReason::Cancelled));
+            self.leave(end, Some(DropReason::Cancelled), now());
         }
     }
 }

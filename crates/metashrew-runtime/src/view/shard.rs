@@ -37,7 +37,10 @@ pub(super) struct Shard<T> {
     /// Permits that nobody has.
     pub(super) permits: usize,
     pub(super) tally: Tally,
-    /// By when they were used, the one that goes first at the front.
+    /// The one put back last, and when it was used. Mostly it is the next one wanted: then it
+    /// need not be filed among the others.
+    last: Option<(u64, Idle<T>)>,
+    /// The others by when they were used, the one that goes first at the front.
     idle: BTreeMap<u64, Idle<T>>,
     /// When those of each key were used; no list is empty.
     by_key: HashMap<Key, Vec<u64>>,
@@ -49,6 +52,7 @@ impl<T> Shard<T> {
         Self {
             permits,
             tally,
+            last: None,
             idle: BTreeMap::new(),
             by_key: HashMap::new(),
             bytes: 0,
@@ -56,7 +60,7 @@ impl<T> Shard<T> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.idle.len()
+        self.idle.len() + usize::from(self.last.is_some())
     }
 
     /// Bytes that its idle instances have.
@@ -66,22 +70,36 @@ impl<T> Shard<T> {
 
     /// The one of this key that was used last.
     pub(super) fn take(&mut self, key: &Key) -> Option<Idle<T>> {
+        if let Some((_, idle)) = self.last.take_if(|(_, idle)| idle.key == *key) {
+            self.bytes -= idle.bytes;
+            return Some(idle);
+        }
         let used = *self.by_key.get(key)?.last()?;
         self.remove(used)
     }
 
     /// Takes one back at the time `now`, in nanoseconds, while the chain ends at `tip`.
     pub(super) fn put(&mut self, idle: Idle<T>, now: u64, tip: Height) {
-        let useful = !idle.is_left_behind(tip);
-        self.insert(if useful { now | USEFUL } else { now }, idle);
+        self.bytes += idle.bytes;
+        if idle.is_left_behind(tip) {
+            self.file(now, idle);
+        } else if let Some((used, before)) = self.last.replace((now | USEFUL, idle)) {
+            self.file(used, before);
+        }
     }
 
-    fn insert(&mut self, used: u64, idle: Idle<T>) {
+    /// Has the last one stand among the others.
+    fn file_last(&mut self) {
+        if let Some((used, idle)) = self.last.take() {
+            self.file(used, idle);
+        }
+    }
+
+    fn file(&mut self, used: u64, idle: Idle<T>) {
         let mut used = used;
         while self.idle.contains_key(&used) {
             used += 1;
         }
-        self.bytes += idle.bytes;
         let of_key = self.by_key.entry(idle.key).or_default();
         let place = of_key.partition_point(|other| *other < used);
         of_key.insert(place, used);
@@ -102,16 +120,20 @@ impl<T> Shard<T> {
 
     /// When the one was used that goes first.
     pub(super) fn oldest(&self) -> Option<u64> {
-        self.idle.first_key_value().map(|(used, _)| *used)
+        let first = self.idle.first_key_value().map(|(used, _)| *used);
+        let last = self.last.as_ref().map(|(used, _)| *used);
+        first.into_iter().chain(last).min()
     }
 
     /// The one that goes first.
     pub(super) fn take_oldest(&mut self) -> Option<Idle<T>> {
+        self.file_last();
         self.remove(self.oldest()?)
     }
 
     /// Takes out all that are unwanted.
     pub(super) fn drain(&mut self, unwanted: impl Fn(&Pin) -> bool) -> Vec<Idle<T>> {
+        self.file_last();
         let mut drained = self.idle.iter();
         let drained = drained.by_ref().filter(|(_, idle)| unwanted(&idle.pin));
         let drained: Vec<u64> = drained.map(|(used, _)| *used).collect();
@@ -123,6 +145,7 @@ impl<T> Shard<T> {
 
     /// The chain now ends at `tip`: what stood on its end before goes first.
     pub(super) fn see_tip(&mut self, tip: Height) {
+        self.file_last();
         let useful = self.idle.range(USEFUL..);
         let behind: Vec<u64> = useful
             .filter(|(_, idle)| idle.is_left_behind(tip))
@@ -130,7 +153,8 @@ impl<T> Shard<T> {
             .collect();
         for used in behind {
             if let Some(idle) = self.remove(used) {
-                self.insert(used & !USEFUL, idle);
+                self.bytes += idle.bytes;
+                self.file(used & !USEFUL, idle);
             }
         }
     }
@@ -225,7 +249,10 @@ mod tests {
                 prop_assert_eq!(shard.len(), list.len());
                 prop_assert_eq!(shard.bytes(), 3 * list.len());
                 let keys: std::collections::HashSet<_> = list.iter().map(|entry| entry.1).collect();
-                prop_assert_eq!(shard.by_key.len(), keys.len());
+                let last = shard.last.as_ref().map(|(_, idle)| idle.key);
+                let filed = shard.by_key.keys().copied().chain(last);
+                let filed: std::collections::HashSet<_> = filed.collect();
+                prop_assert_eq!(filed.len(), keys.len());
             }
         }
     }

@@ -119,7 +119,7 @@ pub(super) fn answer(pool: &Pool<Thing>, block: u8, number: u64, bytes: usize) -
         return None;
     }
     let served = lease.thing().map(|thing| thing.number);
-    lease.end(Ok(keep(block)), |_| {});
+    lease.end(Ok(keep(block)), clock::now(), |_| {});
     served
 }
 
@@ -163,7 +163,7 @@ fn what_followed_the_tip_goes_before_what_is_older() {
             follows_tip,
             ..keep(block)
         };
-        lease.end(Ok(keep), |_| {});
+        lease.end(Ok(keep), clock::now(), |_| {});
     }
     let mut lease = pool.enter(None, moment(3)).unwrap();
     assert!(make(&pool, &mut lease, 3, 40, 0));
@@ -276,7 +276,7 @@ proptest! {
                     let call = running.remove(which % running.len());
                     model.busy.remove(&call.number);
                     model.idle.push((call.block, call.number, call.has));
-                    call.lease.end(Ok(keep(call.block)), |_| {});
+                    call.lease.end(Ok(keep(call.block)), clock::now(), |_| {});
                 }
                 Step::Fail(which) if !running.is_empty() => {
                     let call = running.remove(which % running.len());
@@ -382,7 +382,7 @@ fn many_threads_leave_nothing_behind() {
                     if call % 5 == 0 {
                         continue; // as if its caller had gone
                     }
-                    lease.end(Ok(keep(block)), |_| {});
+                    lease.end(Ok(keep(block)), clock::now(), |_| {});
                 }
             });
         }
@@ -422,7 +422,7 @@ fn a_call_with_a_permit_always_finds_room_for_an_instance() {
                             _slot: slot,
                         });
                     }
-                    lease.end(Ok(keep(block)), |_| {});
+                    lease.end(Ok(keep(block)), clock::now(), |_| {});
                 }
             });
         }

@@ -59,7 +59,7 @@ impl Request<'_> {
         self.is_at_block = false;
         let held = writes.bytes();
         let state = state.with_block(height, Arc::new(writes));
-        question.position.height = height;
+        Arc::make_mut(&mut question.position).height = height;
         self.make_and_run(question, state, held).await
     }
 }

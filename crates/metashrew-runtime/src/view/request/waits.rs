@@ -49,7 +49,8 @@ impl Request<'_> {
             return ready;
         }
         let (end, limit) = self.wait_end();
-        let ended = self.engine.alarms.until(end, future).await;
+        // In a box: a call that waits for nothing keeps no room for it.
+        let ended = Box::pin(self.engine.alarms.until(end, future)).await;
         self.run_from = now();
         ended.unwrap_or(Err(ViewError::Waited { limit, wanted }))
     }
@@ -122,7 +123,7 @@ impl Request<'_> {
             .pool
             .count(|tally| tally.calls.count(CallKind::Starved));
         if let Some(lease) = self.lease.take() {
-            lease.end(Err(DropReason::Starved), |_| {});
+            lease.end(Err(DropReason::Starved), now(), |_| {});
         }
         // One that goes on growing is not run again for each step.
         let most = if is_again {
@@ -133,7 +134,7 @@ impl Request<'_> {
         let most = most.min(engine.sizes.one_instance).max(wanted);
         let age = clock::nanos(self.came);
         let reserve = engine.pool.reserve(wanted, most, age);
-        let reserved = engine.alarms.until(self.wait_end().0, reserve).await;
+        let reserved = Box::pin(engine.alarms.until(self.wait_end().0, reserve)).await;
         self.run_from = now();
         self.reserved = Some(reserved.ok_or_else(|| engine.pool.busy_error(wanted, 0))?);
         Ok(())
