@@ -1,11 +1,12 @@
 //! Indexes a block: every script it touches is read once and written once.
 
+use crate::ahead::{Ahead, Names};
 use crate::created::{self, Created};
 use crate::keys::{self, OUTPUTS_PER_CHUNK, ScriptId, TXIDS_PER_CHUNK};
 use crate::owner::{self, Owner, PAGE, Place, Touch, Unspent};
 use guest_wire::prefix_map::PrefixMap;
 use metashrew_core::host;
-use metashrew_support::raw::{Block, Input, Output, ParseError, Transaction};
+use metashrew_support::raw::{Block, Input, ParseError, Transaction};
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
@@ -13,9 +14,12 @@ use std::ops::Range;
 /// Indexes a block and flushes what it writes.
 pub(crate) fn index(height: u32, block: &[u8]) -> Result<(), ParseError> {
     let block = Block::parse(block)?;
-    let mut indexing = Indexing::new(height);
-    for (position, transaction) in (0..).zip(block.transactions()) {
-        indexing.add(position, &transaction);
+    let names = Names::of(&block);
+    let mut indexing = Indexing::new(height, Ahead::read(&block, &names));
+    let mut scripts = names.scripts.into_iter();
+    let transactions = block.transactions().zip(names.txids);
+    for (position, (transaction, txid)) in (0..).zip(transactions) {
+        indexing.add(position, &transaction, txid, &mut scripts);
     }
     let writes = indexing.writes();
     host::flush(writes.iter().map(|(key, value)| (key, value)));
@@ -33,8 +37,8 @@ struct Indexing {
     created: Vec<Option<Created>>,
     /// Which part of it is whose.
     created_by: PrefixMap<[u8; 32], Range<usize>>,
-    /// Chunks of outputs of earlier blocks that this one spends from.
-    spent_from: PrefixMap<([u8; 32], u32), Vec<Option<Created>>>,
+    /// Records of the state that are not in use yet; chunks of outputs stay.
+    ahead: Ahead,
     /// Full pages of outputs that this block changed, by owner and page.
     unspent_pages: BTreeMap<(usize, u32), Vec<Unspent>>,
     /// Pages of history that this block filled.
@@ -50,7 +54,7 @@ struct Known {
 }
 
 impl Indexing {
-    fn new(height: u32) -> Self {
+    fn new(height: u32, ahead: Ahead) -> Self {
         Self {
             height,
             txids: Vec::new(),
@@ -58,14 +62,20 @@ impl Indexing {
             owner_at: PrefixMap::default(),
             created: Vec::new(),
             created_by: PrefixMap::default(),
-            spent_from: PrefixMap::default(),
+            ahead,
             unspent_pages: BTreeMap::new(),
             history_pages: Vec::new(),
         }
     }
 
-    fn add(&mut self, position: u32, transaction: &Transaction) {
-        let txid = transaction.txid();
+    /// Adds a transaction; its outputs' scripts are the next ones of `scripts`.
+    fn add(
+        &mut self,
+        position: u32,
+        transaction: &Transaction,
+        txid: [u8; 32],
+        scripts: &mut impl Iterator<Item = Option<ScriptId>>,
+    ) {
         if position == 0 {
             self.overwrite(&txid, transaction.outputs.len());
         }
@@ -77,8 +87,8 @@ impl Indexing {
             self.spend(position, input);
         }
         let start = self.created.len();
-        for (vout, output) in (0..).zip(transaction.outputs) {
-            let created = self.create(position, vout, output);
+        for ((vout, output), id) in (0..).zip(transaction.outputs).zip(scripts) {
+            let created = id.map(|id| self.create(position, vout, output.value, id));
             self.created.push(created);
         }
         self.created_by.insert(txid, start..self.created.len());
@@ -96,14 +106,10 @@ impl Indexing {
         }
     }
 
-    /// Gives an output to its script, unless nobody can ever spend it.
-    fn create(&mut self, position: u32, vout: u32, output: &Output) -> Option<Created> {
-        if output.is_unspendable() {
-            return None;
-        }
-        let id = keys::script_id(output.script);
+    /// Gives an output to its script.
+    fn create(&mut self, position: u32, vout: u32, value: u64, id: ScriptId) -> Created {
         let at = self.owner_at(id);
-        self.touch(at, position, signed(output.value));
+        self.touch(at, position, signed(value));
         let place = self.place(position);
         let owner = &mut self.owners.get_mut(at).expect("was just met").owner;
         let sequence = owner.funded;
@@ -116,18 +122,18 @@ impl Indexing {
         }
         owner.funded += 1;
         owner.utxos += 1;
-        owner.received += output.value;
+        owner.received += value;
         owner.unspent.push(Unspent {
             sequence,
             place,
             vout,
-            value: output.value,
+            value,
         });
-        Some(Created {
+        Created {
             owner: id,
             sequence,
-            value: output.value,
-        })
+            value,
+        }
     }
 
     /// Two coinbases of 2010 have the ids of earlier ones, whose outputs they
@@ -148,7 +154,8 @@ impl Indexing {
         }
         let chunk = vout / OUTPUTS_PER_CHUNK;
         let outputs = self
-            .spent_from
+            .ahead
+            .outputs
             .entry((*txid, chunk))
             .or_insert_with(|| created::decode(&host::read(&keys::outputs(txid, chunk))));
         *outputs.get((vout % OUTPUTS_PER_CHUNK) as usize)?
@@ -159,7 +166,8 @@ impl Indexing {
         match self.owner_at.entry(id) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(new) => {
-                let owner = Owner::decode(&host::read(&keys::owner(&id)));
+                let known = self.ahead.owners.remove(&id);
+                let owner = known.unwrap_or_else(|| Owner::decode(&host::read(&keys::owner(&id))));
                 self.owners.push(Known {
                     id,
                     owner,
@@ -178,7 +186,9 @@ impl Indexing {
             &mut known.owner.unspent
         } else {
             self.unspent_pages.entry((at, page)).or_insert_with(|| {
-                owner::decode_unspent(&host::read(&keys::unspent_page(&known.id, page)), page)
+                let ahead = self.ahead.unspent_pages.remove(&(known.id, page));
+                let read = || host::read(&keys::unspent_page(&known.id, page));
+                ahead.unwrap_or_else(|| owner::decode_unspent(&read(), page))
             })
         };
         let Some(found) = unspent

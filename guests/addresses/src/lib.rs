@@ -4,6 +4,7 @@
 //! Indexing may start at any height: an input whose output was never seen is
 //! passed over. `keys` holds the layout of the state.
 
+mod ahead;
 mod block;
 mod created;
 mod keys;

@@ -5,8 +5,9 @@ use crate::owner::{Owner, PAGE, Place, Touch, Unspent, decode_history, decode_un
 use crate::question::{Order, Question};
 use guest_wire::{Hash, json};
 use metashrew_core::host;
+use metashrew_core::range::{Entry, Range};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 /// Entries of a list in one answer: by default, and at most.
@@ -76,18 +77,11 @@ pub(crate) fn utxos(height: u32, input: &[u8]) -> Result<Vec<u8>, Infallible> {
         let id = question.script_id()?;
         let limit = question.limit(UTXOS.0, UTXOS.1)? as usize;
         let owner = read_owner(&id);
-        let mut unspent = Vec::new();
         let start = question.cursor.unwrap_or(0);
-        for page in start / PAGE..=owner.newest_unspent_page() {
-            let here = unspent_page(&id, &owner, page).into_iter();
-            unspent.extend(here.filter(|output| output.sequence >= start));
-            if unspent.len() > limit {
-                break;
-            }
-        }
+        let mut unspent = unspent_from(&id, &owner, start, limit + 1);
         let next = unspent.get(limit).map(|output| output.sequence);
         unspent.truncate(limit);
-        let mut txids = Txids::default();
+        let txids = Txids::of(unspent.iter().map(|output| output.place));
         let utxos = unspent.iter().map(|output| Utxo {
             txid: txids.at(output.place),
             vout: output.vout,
@@ -124,7 +118,7 @@ pub(crate) fn history(height: u32, input: &[u8]) -> Result<Vec<u8>, Infallible> 
         if newest_first {
             touches.reverse();
         }
-        let mut txids = Txids::default();
+        let txids = Txids::of(touches.iter().map(|touch| touch.place));
         let history = touches.iter().map(|touch| HistoryEntry {
             txid: txids.at(touch.place),
             height: touch.place.height,
@@ -146,51 +140,76 @@ fn read_owner(id: &ScriptId) -> Owner {
     Owner::decode(&host::read(&keys::owner(id)))
 }
 
-/// A page of a script's outputs, as far as they are unspent.
-fn unspent_page(id: &ScriptId, owner: &Owner, page: u32) -> Vec<Unspent> {
-    if page == owner.newest_unspent_page() {
-        return owner.unspent.clone();
+/// A script's unspent outputs from number `start` on: `wanted` of them, and what else is in the
+/// last page of those. Pages of which all is spent are not there, and so cost nothing.
+fn unspent_from(id: &ScriptId, owner: &Owner, start: u32, wanted: usize) -> Vec<Unspent> {
+    let newest = owner.newest_unspent_page();
+    let pages = Range::between(
+        keys::unspent_page(id, start / PAGE),
+        keys::unspent_page(id, newest),
+    );
+    let full = numbered(&pages).map(|(page, value)| decode_unspent(&value, page));
+    let mut unspent = Vec::new();
+    for page in full.chain([owner.unspent.clone()]) {
+        unspent.extend(page.into_iter().filter(|output| output.sequence >= start));
+        if unspent.len() >= wanted {
+            break;
+        }
     }
-    decode_unspent(&host::read(&keys::unspent_page(id, page)), page)
+    unspent
 }
 
 /// The entries of a script's history at the places `wanted`.
 fn touches(id: &ScriptId, owner: &Owner, wanted: std::ops::Range<u32>) -> Vec<Touch> {
-    let mut touches = Vec::new();
-    for page in wanted.start / PAGE..wanted.end.div_ceil(PAGE) {
-        let entries = if page == owner.newest_history_page() {
-            owner.history.clone()
-        } else {
-            decode_history(&host::read(&keys::history_page(id, page)))
-        };
-        let places = (page * PAGE..).zip(entries);
-        touches.extend(
-            places
-                .filter(|(place, _)| wanted.contains(place))
-                .map(|(_, touch)| touch),
-        );
-    }
-    touches
+    let newest = owner.newest_history_page();
+    let (first, end) = (wanted.start / PAGE, wanted.end.div_ceil(PAGE));
+    let pages = Range::between(
+        keys::history_page(id, first),
+        keys::history_page(id, end.min(newest)),
+    );
+    let full = numbered(&pages).map(|(page, value)| (page, decode_history(&value)));
+    let last = (end > newest).then(|| (newest, owner.history.clone()));
+    let entries = full
+        .chain(last)
+        .flat_map(|(page, entries)| (page * PAGE..).zip(entries));
+    let wanted = entries.filter(|(place, _)| wanted.contains(place));
+    wanted.map(|(_, touch)| touch).collect()
 }
 
-/// Transaction ids by place; each chunk of them is read once.
-#[derive(Default)]
+/// The records of a range, by the numbers that end their keys.
+fn numbered(range: &Range) -> impl Iterator<Item = (u32, Vec<u8>)> {
+    range.iter().map(|entry| {
+        let Entry { key, value } = entry.expect("a page is a small part of what may be read");
+        let number = key.last_chunk().expect("the keys end with a number");
+        (u32::from_be_bytes(*number), value)
+    })
+}
+
+/// Transaction ids by place, read all at once.
 struct Txids {
     chunks: BTreeMap<(u32, u32), Vec<u8>>,
 }
 
 impl Txids {
-    fn at(&mut self, place: Place) -> Hash {
+    fn of(places: impl Iterator<Item = Place>) -> Self {
+        let chunk = |place: Place| (place.height, place.position / TXIDS_PER_CHUNK);
+        let wanted: BTreeSet<_> = places.map(chunk).collect();
+        let keys = wanted
+            .iter()
+            .map(|(height, chunk)| keys::txids(*height, *chunk));
+        let ids = host::read_many(&keys.collect::<Vec<_>>());
+        let ids = ids.iter().map(<[u8]>::to_vec);
+        Self {
+            chunks: wanted.into_iter().zip(ids).collect(),
+        }
+    }
+
+    fn at(&self, place: Place) -> Hash {
         let Place { height, position } = place;
-        let chunk = position / TXIDS_PER_CHUNK;
-        let ids = self
-            .chunks
-            .entry((height, chunk))
-            .or_insert_with(|| host::read(&keys::txids(height, chunk)));
-        let id = ids
-            .chunks_exact(32)
-            .nth((position % TXIDS_PER_CHUNK) as usize)
-            .and_then(|id| id.first_chunk());
-        Hash(*id.expect("a transaction's id is written with its block"))
+        let ids = self.chunks.get(&(height, position / TXIDS_PER_CHUNK));
+        let mut ids = ids.map_or(&[][..], Vec::as_slice).chunks_exact(32);
+        let id = ids.nth((position % TXIDS_PER_CHUNK) as usize);
+        let id = id.and_then(|id| id.try_into().ok());
+        Hash(id.expect("a transaction's id is written with its block"))
     }
 }

@@ -3,9 +3,10 @@
 
 use crate::keys::{self, OUTPUTS_PER_CHUNK};
 use guest_wire::compact::{Reader, Writer};
-use guest_wire::prefix_map::PrefixMap;
+use guest_wire::prefix_map::{PrefixMap, PrefixSet};
 use metashrew_core::host;
 use metashrew_support::raw::{Block, Transaction};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Keys and values to write.
@@ -26,11 +27,17 @@ impl Fees {
     /// The fees of a block in satoshi, `None` if an input is unknown; and what
     /// to write for the blocks that spend from this one.
     pub(crate) fn of(block: &Block) -> (Option<u64>, Writes) {
-        let mut fees = Self::default();
+        let txids: Vec<_> = block
+            .transactions()
+            .map(|transaction| transaction.txid())
+            .collect();
+        let mut fees = Self {
+            earlier: read_ahead(block, &txids),
+            ..Self::default()
+        };
         let mut sum = Some(0);
         let mut writes = Vec::new();
-        for (position, transaction) in block.transactions().enumerate() {
-            let txid = transaction.txid();
+        for (position, (transaction, txid)) in block.transactions().zip(txids).enumerate() {
             if position > 0 {
                 let paid = sum.and_then(|_| fees.paid(&transaction));
                 sum = sum.zip(paid).map(|(sum, paid)| sum + paid);
@@ -69,6 +76,25 @@ impl Fees {
             .or_insert_with(|| decode(&host::read(&keys::values(txid, chunk))));
         values.get((vout % OUTPUTS_PER_CHUNK) as usize).copied()
     }
+}
+
+/// What the outputs of earlier blocks that this one spends from are worth, read at once.
+fn read_ahead(block: &Block, txids: &[[u8; 32]]) -> PrefixMap<([u8; 32], u32), Vec<u64>> {
+    let own: PrefixSet<_> = txids.iter().collect();
+    let inputs = block
+        .transactions()
+        .skip(1)
+        .flat_map(|transaction| transaction.inputs);
+    let chunks: BTreeSet<_> = inputs
+        .filter(|input| !own.contains(input.txid))
+        .map(|input| (*input.txid, input.vout / OUTPUTS_PER_CHUNK))
+        .collect();
+    let keys: Vec<_> = chunks
+        .iter()
+        .map(|(txid, chunk)| keys::values(txid, *chunk))
+        .collect();
+    let values = host::read_many(&keys);
+    chunks.into_iter().zip(values.iter().map(decode)).collect()
 }
 
 /// The writes that record what a transaction's outputs are worth.

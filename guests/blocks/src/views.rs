@@ -4,8 +4,10 @@ use crate::keys;
 use crate::record::Record;
 use guest_wire::{Hash, json};
 use metashrew_core::host;
+use metashrew_core::range::Range as KeyRange;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
+use std::ops::RangeInclusive;
 
 /// Blocks in one answer of `range`: by default, and at most.
 const RANGE: (u32, u32) = (100, 1_000);
@@ -67,7 +69,7 @@ pub(crate) fn range(height: u32, input: &[u8]) -> Result<Vec<u8>, Infallible> {
         let from = question.from.unwrap_or(0).max(first);
         let to = question.to.unwrap_or(height).min(height);
         let last = to.min(from.saturating_add(limit - 1));
-        let blocks = (from..=last).map(read_block).collect::<Result<_, _>>()?;
+        let blocks = read_blocks(from..=last)?;
         let next = (last < to).then(|| last + 1);
         Ok(Range {
             height,
@@ -86,4 +88,23 @@ fn read_height(key: &[u8]) -> Option<u32> {
 fn read_block(height: u32) -> Result<Record, String> {
     let record = Record::decode(height, &host::read(&keys::block(height)));
     record.ok_or_else(|| format!("no block at height {height} here"))
+}
+
+/// The blocks at some heights, none of which may be missing.
+fn read_blocks(heights: RangeInclusive<u32>) -> Result<Vec<Record>, String> {
+    if heights.is_empty() {
+        return Ok(Vec::new());
+    }
+    let behind_last = [&keys::block(*heights.end())[..], &[0]].concat();
+    let range = KeyRange::between(keys::block(*heights.start()), behind_last);
+    let page = range.page().map_err(|error| error.to_string())?;
+    let mut entries = page.entries.into_iter();
+    let read = |height| {
+        let entry = entries
+            .next()
+            .filter(|entry| entry.key == keys::block(height));
+        let record = entry.and_then(|entry| Record::decode(height, &entry.value));
+        record.ok_or_else(|| format!("no block at height {height} here"))
+    };
+    heights.map(read).collect()
 }

@@ -33,8 +33,8 @@ pub(crate) fn recent(height: u32, input: &[u8]) -> Result<Vec<u8>, Infallible> {
         }
         let before = lru_cache_stats().misses;
         let first = state::first()?.max((height + 1).saturating_sub(wanted));
-        let sizes = (first..=height).map(|height| Ok(u64::from(state::block(height)?.size)));
-        let bytes = sizes.sum::<Result<u64, String>>()?;
+        let blocks = state::blocks(first..=height)?;
+        let bytes = blocks.iter().map(|block| u64::from(block.size)).sum();
         Ok(Recent {
             height,
             blocks: height + 1 - first,

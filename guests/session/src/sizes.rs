@@ -56,9 +56,8 @@ pub(crate) fn sizes(height: u32, input: &[u8]) -> Result<Vec<u8>, Infallible> {
             let (sizes, _) = memory.get_or_insert_with(tip, Sizes::default);
             let start = first + sizes.loaded();
             let end = start.saturating_add(blocks).min(height + 1);
-            for height in start..end {
-                sizes.sorted.push(state::block_once(height)?.size);
-            }
+            let blocks = state::blocks_once(start..end)?;
+            sizes.sorted.extend(blocks.iter().map(|block| block.size));
             sizes.sorted.sort_unstable();
             Ok(sizes.progress(height, height + 1 - first))
         })

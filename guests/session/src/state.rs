@@ -1,8 +1,10 @@
 //! The state: `b` height (big-endian) holds a block's hash and its size (u32,
 //! little-endian); `f` holds the first height indexed (u32, little-endian).
 
-use metashrew_core::{get, host};
+use metashrew_core::range::Range as KeyRange;
+use metashrew_core::{get, host, read_many};
 use metashrew_support::raw::{Block, ParseError};
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 const FIRST: &[u8] = b"f";
@@ -32,9 +34,32 @@ pub(crate) fn block(height: u32) -> Result<Kept, String> {
     decode(height, &get(Arc::new(key(height))))
 }
 
-/// The block at a height, from the host: for what is read once.
-pub(crate) fn block_once(height: u32) -> Result<Kept, String> {
-    decode(height, &host::read(&key(height)))
+/// The blocks at some heights, by way of the SDK's cache.
+pub(crate) fn blocks(heights: RangeInclusive<u32>) -> Result<Vec<Kept>, String> {
+    let keys: Vec<_> = heights
+        .clone()
+        .map(|height| Arc::new(key(height)))
+        .collect();
+    let values = read_many(&keys);
+    let kept = heights
+        .zip(values)
+        .map(|(height, value)| decode(height, &value));
+    kept.collect()
+}
+
+/// The blocks at some heights, from the host: for what is read once.
+pub(crate) fn blocks_once(heights: Range<u32>) -> Result<Vec<Kept>, String> {
+    let keys = KeyRange::between(key(heights.start), key(heights.end));
+    let mut entries = keys.iter();
+    let kept = heights.map(|height| {
+        let entry = entries
+            .next()
+            .transpose()
+            .map_err(|error| error.to_string())?;
+        let entry = entry.filter(|entry| entry.key == key(height));
+        decode(height, &entry.map(|entry| entry.value).unwrap_or_default())
+    });
+    kept.collect()
 }
 
 fn decode(height: u32, value: &[u8]) -> Result<Kept, String> {

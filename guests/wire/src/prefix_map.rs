@@ -1,10 +1,13 @@
 //! Maps whose keys are hashes already: the first eight bytes serve.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A map keyed by hashes (arrays of eight bytes or more, alone or in tuples).
 pub type PrefixMap<K, V> = HashMap<K, V, BuildHasherDefault<PrefixHasher>>;
+
+/// A set of hashes, likewise.
+pub type PrefixSet<K> = HashSet<K, BuildHasherDefault<PrefixHasher>>;
 
 /// Takes the first eight bytes of every piece.
 #[derive(Debug, Default)]

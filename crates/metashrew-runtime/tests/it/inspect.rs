@@ -8,6 +8,25 @@ use metashrew_testing::guests;
 use prost::Message;
 
 #[test]
+fn a_guest_of_the_sdk_imports_reads_in_bulk_only_if_it_does_them() {
+    let modules = |name| {
+        let report = inspect(&crate::guest(name)).unwrap();
+        let mut modules: Vec<_> = report
+            .optional_imports()
+            .map(|import| import.module.clone())
+            .collect();
+        modules.dedup();
+        modules
+    };
+    for name in ["ledger", "memo", "tally", "workload"] {
+        assert_eq!(modules(name), [""; 0], "{name}");
+    }
+    for name in ["addresses", "blocks", "session", "script"] {
+        assert_eq!(modules(name), ["metashrew"], "{name}");
+    }
+}
+
+#[test]
 fn a_guest_is_reported_whole() {
     let report = inspect(&guests::has_unknown_import()).unwrap();
     let unknown: Vec<_> = report

@@ -26,8 +26,10 @@ mod previews;
 mod range_faults;
 mod ranges;
 mod reorg;
+mod roots;
 mod runner;
 mod scouts;
+mod script;
 mod sdk_guests;
 mod sessions;
 mod slow_reads;
@@ -136,11 +138,16 @@ fn fresh(wasm: &[u8], store: &Store) -> Arc<MetashrewRuntime> {
     Arc::new(MetashrewRuntime::with_options(wasm, store.clone(), options).unwrap())
 }
 
-/// The kept module of the example guest `ledger`, or where `METASHREW_GUESTS` says.
+/// The kept module of the example guest `ledger`.
 fn ledger() -> Vec<u8> {
+    guest("ledger")
+}
+
+/// The kept module of a guest of `guests/`, or the one where `METASHREW_GUESTS` says.
+fn guest(name: &str) -> Vec<u8> {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/wasm");
     let directory = std::env::var_os("METASHREW_GUESTS").map_or(kept, Into::into);
-    std::fs::read(directory.join("ledger.wasm")).unwrap()
+    std::fs::read(directory.join(name).with_extension("wasm")).unwrap()
 }
 
 /// Nothing runs and nothing waits, and every instance ever made is idle or was
