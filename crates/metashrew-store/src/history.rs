@@ -71,7 +71,8 @@ fn scan_older(view: &dyn View, key: &[u8], height: Height) -> Scan {
     )
 }
 
-fn superseded((history_key, value): Entry) -> Result<Version, ReadError> {
+/// The version that an entry of superseded ones holds.
+pub(crate) fn superseded((history_key, value): Entry) -> Result<Version, ReadError> {
     Ok(Version {
         height: height_of_history_key(&history_key)?,
         value,

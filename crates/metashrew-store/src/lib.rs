@@ -26,6 +26,7 @@ mod identity;
 mod keys;
 mod layer_scan;
 mod memo;
+mod older_walk;
 mod open;
 mod overlay;
 mod overlay_index;

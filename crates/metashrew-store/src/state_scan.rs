@@ -8,9 +8,9 @@ use bytes::Bytes;
 use crate::backend::{Direction, Scan, Space, wait};
 use crate::block::Height;
 use crate::error::ReadError;
-use crate::history;
 use crate::keys::decode_version;
 use crate::layer_scan::LayerScan;
+use crate::older_walk::OlderWalk;
 use crate::overlay::Layer;
 use crate::snapshot::Snapshot;
 use crate::write_set::Version;
@@ -31,15 +31,16 @@ pub enum Step {
 ///
 /// What it holds in memory does not depend on how many keys there are: one key and value, and
 /// what the engine reads at a time. It goes through the newest versions of the keys stored in
-/// the range. Each of them that is newer than the state costs one seek more, for the version
-/// at the state's height, however many versions there are. A key that was not there yet costs
-/// that seek too, and is passed over: a state far below the tip may have a caller step for
-/// long without an entry, who therefore gets control back at each step.
+/// the range, and, for those that are newer than the state, beside it through the superseded
+/// versions: a few steps a key, or one seek where a key has many. A key that was not there yet
+/// is passed over. A state far below the tip may have a caller step for long without an entry,
+/// who therefore gets control back at each step.
 pub struct StateScan {
     snapshot: Snapshot,
     base: Height,
     scan: Option<Scan>,
     direction: Direction,
+    older: OlderWalk,
     /// The stored entry that is next, where it is known.
     stored: Option<(Bytes, Version)>,
     layered: LayerScan,
@@ -75,6 +76,7 @@ impl StateScan {
             base: base.unwrap_or_default(),
             scan,
             direction,
+            older: OlderWalk::new((start, end), direction),
             stored: None,
             layered: LayerScan::new(layers, (start, end), direction),
         }
@@ -132,7 +134,8 @@ impl StateScan {
         let version = if newest.height <= self.base {
             Some(newest)
         } else {
-            history::older(self.snapshot.view(), &key, self.base).await?
+            let view = self.snapshot.view();
+            self.older.version(view, &key, self.base).await?
         };
         self.stored = version.map(|version| (key, version));
         Ok(self.stored.is_some())

@@ -18,7 +18,8 @@ const BODY: &str = include_str!("ranging.wat");
 /// The guest. What a block writes follows from 32 bytes of its header, its merkle root, and from
 /// what it reads: [`written`] is the same in Rust.
 ///
-/// Its views `range` and `many` answer their input's request, or an error's code; `twice` and
+/// Its views `range` and `many` answer their input's request, or an error's code; `points`
+/// answers what `many` does, one key after the other; `twice` and
 /// `leave` ask for a range twice and load one answer or none; `too_many`, `load`,
 /// `load_outside` and `range_outside` are faults. `ranging.wat`, beside this file, says more.
 pub fn ranging() -> Vec<u8> {

@@ -112,6 +112,27 @@
   (func (export "range") (result i32) (call $answer (call $read_range (call $begin))))
   (func (export "many") (result i32) (call $answer (call $read_many (call $begin))))
 
+  ;; The same answer as that of "many", one key after the other.
+  (func (export "points") (result i32)
+    (local $key i32) (local $end i32) (local $start i32) (local $at i32) (local $length i32)
+    (local.set $key (call $begin))
+    (local.set $end (global.get $top))
+    (local.set $start (call $buffer (i32.const 0)))
+    (local.set $at (local.get $start))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $key) (local.get $end)))
+        (local.set $length (call $get_len (i32.add (local.get $key) (i32.const 4))))
+        (call $reach (i32.add (i32.add (local.get $at) (i32.const 4)) (local.get $length)))
+        (i32.store (local.get $at) (local.get $length))
+        (call $get (i32.add (local.get $key) (i32.const 4)) (i32.add (local.get $at) (i32.const 4)))
+        (local.set $at (i32.add (i32.add (local.get $at) (i32.const 4)) (local.get $length)))
+        (local.set $key
+          (i32.add (i32.add (local.get $key) (i32.const 4)) (i32.load (local.get $key))))
+        (br $next)))
+    (i32.store (i32.sub (local.get $start) (i32.const 4)) (i32.sub (local.get $at) (local.get $start)))
+    (local.get $start))
+
   ;; Asks twice; the first answer is dropped.
   (func (export "twice") (result i32)
     (drop (call $read_range (call $begin)))

@@ -172,6 +172,8 @@ impl Run {
             let answer = self.bench.view("many", &many::encode(ask.keys()), &at);
             let expect = ranging::many(values, ask.keys());
             assert_eq!(answer, expect, "{ask:?} at {height}");
+            let answer = self.bench.view("points", &many::encode(ask.keys()), &at);
+            assert_eq!(answer, expect, "{ask:?} at {height}");
         }
     }
 

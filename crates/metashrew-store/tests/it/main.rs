@@ -21,6 +21,7 @@ mod missing;
 mod model;
 mod open;
 mod property;
+mod ranges;
 mod read_cache;
 mod read_only;
 mod tree;
