@@ -2,6 +2,7 @@
 
 use crate::indexer::shared;
 use crate::{Block, Chain, Failed, snapshot};
+use metashrew_abi::proto::Storage;
 use metashrew_runtime::{BlockRunner, MetashrewRuntime, RuntimeOptions, ViewCheck, ViewOptions};
 use metashrew_store::{BlockHash, BlockId, BlockRef, Store, WriteSet};
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub struct Engine {
     fresh: MetashrewRuntime,
     runner: BlockRunner,
     blocks: Vec<(u32, [u8; 32])>,
+    tables: Vec<Storage>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -55,6 +57,7 @@ impl Engine {
             fresh,
             store,
             blocks: Vec::new(),
+            tables: Vec::new(),
         })
     }
 
@@ -185,9 +188,17 @@ impl Engine {
         pairs.filter(|(_, value)| !value.is_empty()).collect()
     }
 
+    /// Has [`snapshot`](Self::snapshot) show keys of these tables by their names: those
+    /// that `storage! { pub fn tables; … }` makes.
+    #[must_use]
+    pub fn tables(mut self, tables: Vec<Storage>) -> Self {
+        self.tables = tables;
+        self
+    }
+
     /// The state after a height as text, for [`assert_snapshot`](crate::assert_snapshot).
     pub fn snapshot(&self, height: u32) -> String {
-        snapshot::text(&self.state(height))
+        snapshot::text(&self.state(height), &self.tables)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs a guest's functions natively, over the host in this thread's memory.
 
 use crate::{Block, Chain, Failed, snapshot};
+use metashrew_abi::proto::Storage;
 use metashrew_core::test_utils;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -51,6 +52,7 @@ use std::thread;
 pub struct Indexer {
     index: Box<Index>,
     blocks: Vec<(u32, [u8; 32])>,
+    tables: Vec<Storage>,
     /// The state is the thread's.
     thread: PhantomData<Rc<()>>,
 }
@@ -88,6 +90,7 @@ impl Indexer {
         Self {
             index,
             blocks: Vec::new(),
+            tables: Vec::new(),
             thread: PhantomData,
         }
     }
@@ -222,9 +225,17 @@ impl Indexer {
         test_utils::state(height)
     }
 
+    /// Has [`snapshot`](Self::snapshot) show keys of these tables by their names: those
+    /// that `storage! { pub fn tables; … }` makes.
+    #[must_use]
+    pub fn tables(mut self, tables: Vec<Storage>) -> Self {
+        self.tables = tables;
+        self
+    }
+
     /// The state after a height as text, for [`assert_snapshot`](crate::assert_snapshot).
     pub fn snapshot(&self, height: u32) -> String {
-        snapshot::text(&self.state(height))
+        snapshot::text(&self.state(height), &self.tables)
     }
 }
 

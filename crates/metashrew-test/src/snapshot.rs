@@ -1,25 +1,31 @@
 //! States as text, and files of text that tests compare with.
 
+use metashrew_abi::layout;
+use metashrew_abi::proto::Storage;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
 /// Has [`assert_snapshot`] write its file.
-const UPDATE: &str = "METASHREW_UPDATE_SNAPSHOTS";
+const UPDATE: &str = "UPDATE_SNAPSHOTS";
 
-/// A state as text, one line a key, in the order of keys. Text is shown as text, bytes
-/// that are none as `\x00`; values that are not text are in hexadecimal.
+/// A state as text, one line a key, in the order of keys. Keys of the tables are shown by
+/// their names. Of the others, text is shown as text, and bytes that are none as `\x00`.
+/// Values that are not text are in hexadecimal.
 ///
 /// ```
 /// let state = [(b"a/\x07".to_vec(), vec![1, 2]), (b"tip".to_vec(), b"five".to_vec())];
-/// let text = metashrew_test::snapshot_text(&state.into());
+/// let text = metashrew_test::snapshot_text(&state.into(), &[]);
 /// assert_eq!(text, "a/\\x07 = 0x0102\ntip = \"five\"\n");
 /// ```
-pub fn text(state: &BTreeMap<Vec<u8>, Vec<u8>>) -> String {
+pub fn text(state: &BTreeMap<Vec<u8>, Vec<u8>>, tables: &[Storage]) -> String {
     let mut text = String::new();
     for (key, value) in state {
         let is_text = value.iter().all(|byte| (b' '..=b'~').contains(byte));
-        let _ = write!(text, "{} = ", key.escape_ascii());
+        let _ = match layout::decode(tables, key) {
+            Some(decoded) => write!(text, "{decoded} = "),
+            None => write!(text, "{} = ", key.escape_ascii()),
+        };
         if is_text {
             let _ = write!(text, "\"{}\"", value.escape_ascii());
         } else {
@@ -34,7 +40,7 @@ pub fn text(state: &BTreeMap<Vec<u8>, Vec<u8>>) -> String {
 }
 
 /// Compares a text with a file, whose path is relative to the package. With
-/// `METASHREW_UPDATE_SNAPSHOTS=1` in the environment, the file is written instead.
+/// `UPDATE_SNAPSHOTS=1` in the environment, the file is written instead.
 ///
 /// # Panics
 /// If they differ, with the first line that does; or if there is no such file.
