@@ -102,7 +102,17 @@ pub fn reset() {
 
 /// Forgets everything: all caches, what waits to be flushed, and the counts. The
 /// caches' mode and limit stay.
+///
+/// In a test, outside of the calls that [`test_utils`](crate::test_utils) makes, the
+/// test's host forgets its state, too: what follows finds an empty world.
 pub fn clear() {
+    forget();
+    #[cfg(any(feature = "test-utils", not(target_arch = "wasm32")))]
+    crate::test_utils::clear_outside_of_calls();
+}
+
+/// [`clear`], which leaves the host of a test alone.
+pub(crate) fn forget() {
     with(Memory::clear);
 }
 

@@ -6,15 +6,16 @@
 //! host of its own, and so has each test.
 //!
 //! The guest's memory persists from call to call, as in stateful views;
-//! [`clear`](crate::clear) gives it a fresh start, as the real host does for
-//! every block. A call that panics loses it, as a trapped instance is dropped; a
-//! block that panics leaves nothing in the state either.
+//! [`restart`] gives it a fresh start, as the real host does for every block. A call
+//! that panics loses it, as a trapped instance is dropped; a block that panics leaves
+//! nothing in the state either.
 //!
 //! The crate `metashrew-test` makes chains of blocks, follows their reorgs over this
 //! host, and runs the same tests on the built module.
 
 pub(crate) mod host;
 
+use crate::cache;
 use crate::call;
 use crate::entry;
 use crate::imports::__set_input;
@@ -102,7 +103,7 @@ pub fn at<T>(height: u32, look: impl FnOnce() -> T) -> T {
 /// Takes the blocks above `keep` back, as the host does in a reorg; all of them, if it
 /// is `None`. The guest's memory goes too, as the host drops its instances.
 pub fn roll_back(keep: Option<u32>) {
-    forget_guest();
+    restart();
     host::with(|host| host.roll_back(keep));
 }
 
@@ -117,7 +118,7 @@ pub fn save() -> State {
 
 /// Makes a state that of this thread's host. The guest's memory is forgotten.
 pub fn restore(state: State) {
-    forget_guest();
+    restart();
     host::with(|host| host.set_values(state.0));
 }
 
@@ -129,13 +130,20 @@ pub fn take_log() -> Vec<String> {
 /// Forgets everything: the host's state and the guest's memory, but for statics of
 /// its own.
 pub fn reset() {
-    forget_guest();
+    restart();
     host::with(|host| *host = host::Host::default());
 }
 
-fn forget_guest() {
+/// Forgets the guest's memory, but for statics of its own: what follows runs as on a
+/// new instance. The host's state stays.
+pub fn restart() {
     call::begin(None, false);
-    crate::clear();
+    cache::forget();
+}
+
+/// The host forgets its state, unless a call is under way.
+pub(crate) fn clear_outside_of_calls() {
+    host::with(host::Host::clear_outside_of_calls);
 }
 
 fn call<T>(access: Access, height: u32, payload: &[u8], run: impl FnOnce() -> T) -> T {
@@ -159,7 +167,7 @@ impl Drop for Running {
         host::with(|host| host.enter(Access::Newest));
         if thread::panicking() {
             // As the host drops an instance that trapped.
-            forget_guest();
+            restart();
         }
         if self.announces {
             call::end();

@@ -201,3 +201,27 @@ fn a_pointer_the_host_cannot_follow_names_the_function() {
 fn the_clock_runs() {
     assert!(imports::__now() > 1_700_000_000_000);
 }
+
+/// Tests of guests in the wild flush, clear, and begin anew.
+#[test]
+fn a_test_that_clears_finds_an_empty_world() {
+    let set_and_flush = || {
+        metashrew_core::set(Arc::new(b"k".to_vec()), Arc::new(b"v".to_vec()));
+        metashrew_core::flush();
+    };
+    let value = || metashrew_core::get(Arc::new(b"k".to_vec())).to_vec();
+    imports::__set_input(vec![7, 0, 0, 0]);
+    set_and_flush();
+    test_utils::restart();
+    assert_eq!(value(), b"v");
+    metashrew_core::clear();
+    assert_eq!(value(), b"");
+    assert_eq!(metashrew_core::input(), [7, 0, 0, 0]);
+    // A guest that clears its own memory takes nothing from its host.
+    test_utils::index_export(1, b"", set_and_flush);
+    test_utils::index_export(2, b"", || {
+        metashrew_core::clear();
+        assert_eq!(value(), b"v");
+        metashrew_core::flush();
+    });
+}

@@ -85,7 +85,7 @@ proptest! {
                     let (_, expect) = Model::run(&states[height as usize], &script);
                     prop_assert_eq!(answers(height, &script, by_hand, true), expect, "{:?}", script);
                 }
-                Call::Restart => metashrew_core::clear(),
+                Call::Restart => metashrew_core::test_utils::restart(),
             }
         }
         metashrew_core::set_cache_memory_limit(1 << 30);

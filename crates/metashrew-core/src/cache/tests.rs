@@ -36,7 +36,7 @@ fn what_was_set_is_read_before_and_after_the_flush() {
     assert!(test_utils::state(7).is_empty());
     flush();
     assert_eq!(get(bytes("k")), bytes("v"));
-    clear();
+    forget();
     assert_eq!(get(bytes("k")), bytes("v"));
     assert_eq!(
         test_utils::written(7),
@@ -52,7 +52,7 @@ fn a_key_is_flushed_once_with_its_last_value() {
     set(bytes("a"), bytes("3"));
     flush();
     assert_eq!(test_utils::state(7)[&b"a"[..]], b"3");
-    clear();
+    forget();
     flush();
     assert_eq!(test_utils::state(7).len(), 2);
 }
@@ -64,7 +64,7 @@ fn an_empty_value_reads_as_absent() {
     flush();
     set(bytes("k"), Arc::default());
     flush();
-    clear();
+    forget();
     assert!(get(bytes("k")).is_empty());
     assert_eq!(test_utils::written(7)[&b"k"[..]], b"");
     assert!(test_utils::state(7).is_empty());
@@ -76,7 +76,7 @@ fn the_host_is_asked_once_for_a_key() {
     assert!(get(bytes("k")).is_empty());
     crate::host::flush([("k", "v")]);
     assert!(get(bytes("k")).is_empty());
-    clear();
+    forget();
     assert_eq!(get(bytes("k")), bytes("v"));
 }
 
@@ -102,7 +102,7 @@ fn a_handed_out_cache_never_changes() {
     assert_eq!((before.len(), again.len()), (1, 1));
     assert_eq!(get_cache().len(), 2);
     assert_eq!(get(bytes("a")), bytes("2"));
-    clear();
+    forget();
     assert!(get_cache().is_empty());
 }
 

@@ -11,7 +11,7 @@ fn host_with(keys: &[&str]) {
         write(key, key);
     }
     crate::flush();
-    crate::clear();
+    test_utils::restart();
 }
 
 fn write(key: &str, value: &str) {
@@ -170,7 +170,7 @@ fn a_value_larger_than_is_fetched_at_a_time_is_in_the_iteration() {
     write("/large", &large);
     write("/small", "x");
     crate::flush();
-    crate::clear();
+    test_utils::restart();
     let sizes = Range::prefix("/")
         .iter()
         .map(|entry| entry.unwrap().value.len());

@@ -81,6 +81,12 @@ impl Host {
         self.answer = None;
     }
 
+    pub(crate) fn clear_outside_of_calls(&mut self) {
+        if self.access == Access::Newest {
+            self.values.clear();
+        }
+    }
+
     pub(crate) fn flushed(&self) -> bool {
         self.flushed
     }

@@ -170,7 +170,7 @@ fn what_was_reset_or_cleared_is_not_flushed_and_the_rest_is() {
             set(bytes("b"), bytes("2"));
             flush();
             set(bytes("c"), bytes("3"));
-            clear();
+            forget();
             assert_eq!(get(bytes("b")), bytes(""), "the state before the block");
             set(bytes("d"), bytes("4"));
             flush();

@@ -158,7 +158,7 @@ impl Model {
             Step::LookAtInput => drop(input()),
             Step::Answer => drop(metashrew_support::compat::export_bytes(vec![])),
             Step::Clear => {
-                clear();
+                forget();
                 self.forget();
             }
             Step::SetViewForHeight(height) if self.is_view => {
@@ -291,7 +291,7 @@ proptest! {
                     view(&mut model, tip.saturating_sub(back), how, &steps);
                 }
                 Act::Clear => {
-                    clear();
+                    forget();
                     model.forget();
                 }
             }
@@ -329,7 +329,7 @@ proptest! {
             set_cache_memory_limit(limit);
             for (height, (block, restart)) in (1..).zip(&blocks) {
                 if restarts(*restart) {
-                    clear();
+                    forget();
                 }
                 test_utils::index_block(height, block, accumulate);
             }
