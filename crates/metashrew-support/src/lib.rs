@@ -19,6 +19,8 @@ pub mod index_pointer;
 pub mod lru_cache;
 pub mod proto;
 pub mod raw;
+#[cfg(secp256k1_left_out)]
+mod secp256k1_left_out;
 pub mod utils;
 
 // Where guests in the wild look for what has a place of its own.

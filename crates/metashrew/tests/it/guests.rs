@@ -14,7 +14,15 @@ use metashrew_sync::{BlockFiles, IndexEnd, IndexOptions, Indexer, Stop};
 
 use crate::harness::{guest, project};
 
-const GUESTS: [&str; 6] = ["addresses", "blocks", "ledger", "memo", "session", "tally"];
+const GUESTS: [&str; 7] = [
+    "addresses",
+    "blocks",
+    "existing",
+    "ledger",
+    "memo",
+    "session",
+    "tally",
+];
 const BLOCKS: [&str; 3] = [
     "mainnet-blocks-1-255.dat.bz2",
     "block-772904.bin",

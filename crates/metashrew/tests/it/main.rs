@@ -12,6 +12,7 @@ mod configuration;
 mod damaged;
 mod docs;
 mod engine_files;
+mod existing;
 mod failures;
 mod followed;
 mod forked;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::harness::{Running, guest, metashrew, post, project, succeed};
 
 /// The raw blocks of a file of frames packed with bzip2.
-fn unpack(path: &Path) -> Vec<Vec<u8>> {
+pub(crate) fn unpack(path: &Path) -> Vec<Vec<u8>> {
     let mut bytes = Vec::new();
     bzip2::read::BzDecoder::new(std::fs::File::open(path).unwrap())
         .read_to_end(&mut bytes)
