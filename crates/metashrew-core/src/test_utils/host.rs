@@ -83,7 +83,7 @@ impl Host {
 
     pub(crate) fn clear_outside_of_calls(&mut self) {
         if self.access == Access::Newest {
-            self.values.clear();
+            self.values = Arc::default();
         }
     }
 
