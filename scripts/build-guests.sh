@@ -16,7 +16,7 @@ out=$(cd "${2:-guests/wasm}" && pwd)
 
 # Panic messages name source files: without the folders of this machine.
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
-guests=(addresses blocks existing ledger memo script session workload)
+guests=(addresses blocks existing ledger memo script script-by-hand session workload)
 remap="--remap-path-prefix=$PWD=/metashrew"
 for sources in "$cargo_home"/registry/src/*; do
     remap+=$'\x1f'"--remap-path-prefix=$sources=/cargo"
@@ -27,7 +27,7 @@ done
         ../scripts/setup-wasm.sh cargo build --locked --release --target wasm32-unknown-unknown "${guests[@]/#/--package=}"
 )
 for guest in "${guests[@]}"; do
-    install -m 644 "guests/target/wasm32-unknown-unknown/release/$guest.wasm" "$out/"
+    install -m 644 "guests/target/wasm32-unknown-unknown/release/${guest//-/_}.wasm" "$out/"
 done
 
 if [[ $which == all ]]; then
