@@ -229,7 +229,8 @@ pub(crate) struct Inspect {
 /// Print the state at a block, one JSON object a line, in the order of the keys
 ///
 /// Each line is {"key":"0x…","value":"0x…","height":n}: the height is that of the block which wrote
-/// the value. Values of zero length are included.
+/// the value. Values of zero length are included. With --indexer, keys of tables that the guest tells
+/// of are {"table":"balances","key":{"owner":"0x…","token":7},…}.
 #[derive(Debug, Args)]
 pub(crate) struct Keys {
     #[command(flatten)]
@@ -251,6 +252,14 @@ pub(crate) struct Keys {
     /// Stop after so many keys [default: all]
     #[arg(long, value_name = "KEYS", env = "METASHREW_LIMIT")]
     pub(crate) limit: Option<u64>,
+
+    /// The guest, a WebAssembly module: its `__meta` names the tables and the parts of their keys
+    #[arg(long, value_name = "FILE", env = "METASHREW_INDEXER")]
+    pub(crate) indexer: Option<PathBuf>,
+
+    /// Print all keys in hex, whatever the guest tells
+    #[arg(long)]
+    pub(crate) raw: bool,
 }
 
 /// Recompute every history root from what is stored, and compare

@@ -36,6 +36,7 @@ mod slow_reads;
 mod stack;
 mod stage;
 mod switching;
+mod tables;
 mod view_errors;
 mod views;
 

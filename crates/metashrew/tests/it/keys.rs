@@ -113,3 +113,13 @@ fn blocks_that_are_not_there() {
         "error: there is no state at block `3`\n  caused by: block 3 is not indexed yet: the last one is 2\n"
     );
 }
+
+#[test]
+fn a_guest_without_tables_changes_nothing() {
+    let place = Place::new(2);
+    place.index();
+    let indexer = ["--indexer", "guest.wasm"];
+    assert_eq!(keys(&place, &indexer), keys(&place, &[]));
+    let mut none = place.metashrew(&["keys", "--db", "db", "--indexer", "none.wasm"]);
+    assert!(fail(&mut none, 1).contains("the guest `none.wasm` cannot be read"));
+}
