@@ -308,6 +308,27 @@ fn what_is_no_envelope_is_passed_over() {
 }
 
 #[test]
+fn a_stutter_is_the_last_thing_that_began_like_an_envelope() {
+    let stutters = |start: &[u8]| {
+        let script = [start, &[0, 0x63, 3], b"ord", &[0x68]].concat();
+        assert!(envelopes_of(&script) > 0);
+        let length = u8::try_from(script.len()).unwrap();
+        let items = [&[2, length][..], &script, &[0]].concat();
+        let witness = Witness::read(&mut super::super::reader::Reader::new(&items)).unwrap();
+        envelopes(0, &witness).last().unwrap().stutter
+    };
+    assert!(!stutters(&[]));
+    assert!(stutters(&[0]));
+    assert!(stutters(&[0, 0x63]));
+    assert!(stutters(&[0, 0x63, 0, 0x63]));
+    assert!(!stutters(&[0, 0, 0x84]));
+    // What began and was no envelope ends it, too.
+    assert!(!stutters(&[0, 0, 0x63, 3, b'o', b'r', b'd', 0x76]));
+    // As in `ord`, an envelope does not.
+    assert!(stutters(&[0, 0, 0x63, 3, b'o', b'r', b'd', 0x68]));
+}
+
+#[test]
 fn the_script_is_the_last_item_but_one_without_the_annex() {
     let script = push(begin(), b"ord")
         .push_opcode(opcodes::OP_ENDIF)
