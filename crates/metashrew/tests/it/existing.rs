@@ -147,14 +147,14 @@ impl Expected {
 
     fn sizes(&mut self, height: u32, size: u64) {
         self.append(b"/sizes", &size.to_le_bytes());
-        if height % 7 == 0 {
+        if height.is_multiple_of(7) {
             self.shorten(b"/sizes");
             self.append(b"/sizes", &[7; 8]);
         }
-        if height % 11 == 0 {
+        if height.is_multiple_of(11) {
             self.shorten(b"/sizes");
         }
-        if height % 13 == 0 {
+        if height.is_multiple_of(13) {
             let middle = self.small(&[b"/sizes/length"]) / 2;
             self.set(&[b"/sizes/", middle.to_string().as_bytes()], &[0]);
         }
