@@ -64,3 +64,7 @@ pub const MEMORY: &str = "memory";
 /// The optional export that describes the guest: `() -> i32`, a pointer to an
 /// [`IndexerMetadata`](crate::proto::IndexerMetadata).
 pub const META: &str = "__meta";
+/// How the names of optional exports `(i32) -> i32` begin, each of which answers with a
+/// piece of the guest's [`IndexerMetadata`](crate::proto::IndexerMetadata). The argument is
+/// 0, and reserved.
+pub const META_PIECE: &str = "__metashrew_meta.";

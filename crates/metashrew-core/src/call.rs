@@ -35,7 +35,6 @@ pub extern "C" fn __metashrew_begin(kind: i32) {
 }
 
 /// Whether the host said that the call under way began.
-#[allow(dead_code, reason = "used by errors as values")]
 pub(crate) fn announced() -> bool {
     ANNOUNCED.get()
 }

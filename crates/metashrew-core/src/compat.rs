@@ -1,8 +1,9 @@
 //! What becomes of a panic: its message reaches the host.
 #![allow(unsafe_code, reason = "imported functions are unsafe to call")]
 
-use crate::buffers::{to_arraybuffer_layout, to_passback_ptr};
-use crate::{host, imports};
+use crate::buffers::to_passback_ptr;
+use crate::host::{self, utf16};
+use crate::imports;
 use std::panic::PanicHookInfo;
 use std::sync::Once;
 
@@ -37,10 +38,4 @@ pub(crate) fn install() {
     if cfg!(target_arch = "wasm32") {
         INSTALLED.call_once(|| std::panic::set_hook(Box::new(panic_hook)));
     }
-}
-
-/// A string as AssemblyScript lays it out: UTF-16, its length in bytes in front.
-fn utf16(text: &str) -> Vec<u8> {
-    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    to_arraybuffer_layout(bytes)
 }

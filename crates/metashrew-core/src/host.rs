@@ -80,6 +80,24 @@ pub fn log(text: &str) {
     unsafe { imports::__log(pointer) };
 }
 
+/// Logs a text and ends the call with it.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn abort(text: &str) -> ! {
+    log(text);
+    let mut message = utf16(text);
+    // SAFETY: the buffer lives; there is no file to name.
+    unsafe { imports::abort(to_passback_ptr(&mut message), 0, 0, 0) };
+    // Some hosts come back.
+    std::process::abort()
+}
+
+/// A string as AssemblyScript lays it out: UTF-16, its length in bytes in front.
+#[cfg(any(feature = "panic-hook", target_arch = "wasm32"))]
+pub(crate) fn utf16(text: &str) -> Vec<u8> {
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    to_arraybuffer_layout(bytes)
+}
+
 /// An empty buffer for `length` bytes from the host.
 fn room(length: i32) -> Vec<u8> {
     let length = usize::try_from(length).expect("the host's lengths are below 2 GiB");

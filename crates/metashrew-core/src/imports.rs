@@ -165,10 +165,13 @@ mod stubs {
     /// under way already goes on.
     ///
     /// # Safety
-    /// `message` and `file` name living buffers.
+    /// `message` and `file` name living buffers, or are 0.
     pub unsafe extern "C-unwind" fn abort(message: i32, file: i32, line: i32, column: i32) {
-        // SAFETY: the caller's promise.
-        let [message, file] = [message, file].map(|text| unsafe { buffer("abort", text) });
+        let [message, file] = [message, file].map(|text| match text {
+            0 => Vec::new(),
+            // SAFETY: the caller's promise.
+            text => unsafe { buffer("abort", text) },
+        });
         let (message, file) = (utf16(&message), utf16(&file));
         let text = format!("abort: {message} at {file}:{line}:{column}");
         host::with(|host| host.log(text.as_bytes()));

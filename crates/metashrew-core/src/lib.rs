@@ -58,6 +58,84 @@ pub use cache::__metashrew_cache_limit;
 pub use cache::{clear, flush, get, get_cache, initialize, input, read_many, reset, set};
 #[doc(hidden)]
 pub use call::__metashrew_begin;
+/// ```
+/// use metashrew_support::index_pointer::KeyValuePointer;
+/// use metashrew_support::raw::Block;
+///
+/// /// Counts transactions.
+/// #[metashrew_core::main]
+/// fn index(height: u32, block: &Block<'_>) {
+///     metashrew_core::index_pointer::IndexPointer::from_keyword("/transactions/")
+///         .select_value(height)
+///         .set_value(block.transactions().len() as u64);
+/// }
+/// ```
+///
+pub use metashrew_macros::main;
+/// ```
+/// # use std::error::Error;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[metashrew_core::view]
+/// fn echo(input: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+///     Ok(input.to_vec())
+/// }
+///
+/// #[metashrew_core::view]
+/// fn height(height: u32) -> String {
+///     height.to_string()
+/// }
+///
+/// #[derive(Deserialize)]
+/// struct Question {
+///     name: String,
+/// }
+///
+/// #[derive(Serialize)]
+/// struct Answer {
+///     height: u32,
+///     length: usize,
+/// }
+///
+/// /// Measures a name.
+/// #[metashrew_core::view(json)]
+/// fn measure(height: u32, question: &Question) -> Result<Answer, String> {
+///     match question.name.len() {
+///         0 => Err("a name has letters".to_owned()),
+///         length => Ok(Answer { height, length }),
+///     }
+/// }
+///
+/// use metashrew_core::test_utils::{try_view_export, view_export};
+/// let answer = view_export(7, br#"{"name":"ann"}"#, || __view_measure());
+/// assert_eq!(answer, br#"{"height":7,"length":3}"#);
+/// let error = try_view_export(7, br#"{"name":""}"#, || __view_measure());
+/// assert_eq!(error.unwrap_err(), "a name has letters");
+/// ```
+///
+/// A type that no codec is said for is bytes or text, or the guest does not compile:
+///
+/// ```compile_fail,E0277
+/// struct Question;
+///
+/// #[metashrew_core::view]
+/// fn ask(question: Question) -> String {
+///     String::new()
+/// }
+/// ```
+///
+/// So is it with what is no error:
+///
+/// ```compile_fail,E0277
+/// struct Failure;
+///
+/// #[metashrew_core::view]
+/// fn ask() -> Result<String, Failure> {
+///     Err(Failure)
+/// }
+/// ```
+///
+pub use metashrew_macros::view;
 pub use stdio::stdout;
 
 // Where guests in the wild look for what has a place of its own.

@@ -17,12 +17,11 @@ pub(crate) mod host;
 
 use crate::cache;
 use crate::call;
-use crate::entry;
+use crate::entry::{self, ErrorText};
 use crate::imports::__set_input;
 use host::Access;
 use metashrew_support::compat::read_buffer;
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::sync::Arc;
 use std::thread;
 
@@ -30,7 +29,7 @@ use std::thread;
 ///
 /// # Panics
 /// If the function fails or panics.
-pub fn index_block<E: Display>(
+pub fn index_block<Kind, E: ErrorText<Kind>>(
     height: u32,
     block: &[u8],
     index: impl FnOnce(u32, &[u8]) -> Result<(), E>,
@@ -55,7 +54,7 @@ pub fn index_export(height: u32, block: &[u8], start: impl FnOnce()) {
 ///
 /// # Panics
 /// If the view fails or panics.
-pub fn view<E: Display>(
+pub fn view<Kind, E: ErrorText<Kind>>(
     height: u32,
     input: &[u8],
     answer: impl FnOnce(u32, &[u8]) -> Result<Vec<u8>, E>,
@@ -63,7 +62,33 @@ pub fn view<E: Display>(
     view_export(height, input, || entry::view(answer))
 }
 
+/// As [`view`], with the error that the view answers with.
+///
+/// # Errors
+/// The text that the real host gives the caller, if the view fails.
+///
+/// # Panics
+/// If the view panics.
+pub fn try_view<Kind, E: ErrorText<Kind>>(
+    height: u32,
+    input: &[u8],
+    answer: impl FnOnce(u32, &[u8]) -> Result<Vec<u8>, E>,
+) -> Result<Vec<u8>, String> {
+    try_view_export(height, input, || entry::view(answer))
+}
+
 /// Calls an exported view at a height: what its pointer points at.
+///
+/// # Panics
+/// If the view fails or panics, or answers with a pointer to no buffer.
+pub fn view_export(height: u32, input: &[u8], export: impl FnOnce() -> i32) -> Vec<u8> {
+    try_view_export(height, input, export).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// As [`view_export`], with the error that the view answers with.
+///
+/// # Errors
+/// The text that the real host gives the caller, if the view fails.
 ///
 /// # Panics
 /// If the view panics, or answers with a pointer to no buffer.
@@ -71,11 +96,20 @@ pub fn view<E: Display>(
     unsafe_code,
     reason = "an answer is read through its pointer, as the host reads it"
 )]
-pub fn view_export(height: u32, input: &[u8], export: impl FnOnce() -> i32) -> Vec<u8> {
+pub fn try_view_export(
+    height: u32,
+    input: &[u8],
+    export: impl FnOnce() -> i32,
+) -> Result<Vec<u8>, String> {
     let pointer = call(Access::View, height, input, export);
     // SAFETY: an answer's buffer lives until the next call begins.
-    let answer = unsafe { read_buffer(pointer) };
-    answer.unwrap_or_else(|| panic!("the view answered {pointer:#x}, where no buffer is"))
+    let read = |pointer| unsafe { read_buffer(pointer) };
+    let failed = pointer == 0;
+    if let Some(text) = failed.then(|| read(entry::__metashrew_error(0))).flatten() {
+        return Err(String::from_utf8_lossy(&text).into_owned());
+    }
+    let answer = read(pointer);
+    Ok(answer.unwrap_or_else(|| panic!("the view answered {pointer:#x}, where no buffer is")))
 }
 
 /// The state after a height: every key's newest value at or below it.

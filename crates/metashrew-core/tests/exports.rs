@@ -104,6 +104,31 @@ fn a_declared_view_that_fails_says_why_and_answers_minus_one() {
 }
 
 #[test]
+fn a_declared_view_tells_its_error_to_a_host_that_announced_the_call() {
+    index_genesis();
+    test_utils::take_log();
+    let call = |input: &[u8]| {
+        let export = || entry::message_view(Counter::count);
+        test_utils::try_view_export(3, input, export).unwrap_err()
+    };
+    assert_eq!(call(&Question { height: 4 }.encode_to_vec()), "no block 4");
+    assert!(call(&[0xff]).starts_with("the request is malformed: "));
+    assert!(test_utils::take_log().is_empty());
+}
+
+#[test]
+fn an_error_is_told_once_and_does_not_outlive_its_call() {
+    index_genesis();
+    let fails = |_: u32, _: &[u8]| Err::<Vec<u8>, _>("no luck");
+    assert_eq!(test_utils::try_view(3, b"", fails).unwrap_err(), "no luck");
+    assert_eq!(entry::__metashrew_error(0), 0, "it was told");
+    metashrew_core::__metashrew_begin(1);
+    assert_eq!(entry::view(fails), 0);
+    metashrew_core::__metashrew_begin(1);
+    assert_eq!(entry::__metashrew_error(0), 0, "another call's");
+}
+
+#[test]
 fn metadata_names_the_views() {
     let views = [
         ("count", "Question", "Answer"),

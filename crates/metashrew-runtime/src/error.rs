@@ -64,6 +64,14 @@ impl fmt::Display for GuestBacktrace {
     }
 }
 
+/// Where a guest says that it aborted; nothing, if it does not.
+fn place(file: &str, line: u32, column: u32) -> String {
+    if file.is_empty() {
+        return String::new();
+    }
+    format!(" ({file}:{line}:{column})")
+}
+
 /// The guest did something wrong; every host sees the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GuestFault {
@@ -76,7 +84,7 @@ pub enum GuestFault {
         backtrace: GuestBacktrace,
     },
     /// The guest called `abort`.
-    #[error("the guest aborted: {message} ({file}:{line}:{column}){backtrace}")]
+    #[error("the guest aborted: {message}{}{backtrace}", place(file, *line, *column))]
     Abort {
         /// The guest's message.
         message: String,

@@ -216,6 +216,13 @@ fn is_view(ty: &FuncType) -> bool {
     ty.params().len() == 0 && ty.results().len() == 1 && ty.results().all(|ty| ty.is_i32())
 }
 
+/// Whether a function is `(i32) -> i32`.
+pub(crate) fn is_piece(ty: &FuncType) -> bool {
+    ty.params().len() == 1
+        && ty.results().len() == 1
+        && ty.params().chain(ty.results()).all(|ty| ty.is_i32())
+}
+
 /// Gives `code` what it imports.
 pub(crate) fn link(code: &Code, waits: Waits) -> Result<Linked, LoadError> {
     let module = &code.module;

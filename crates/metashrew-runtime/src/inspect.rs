@@ -4,14 +4,14 @@ use metashrew_abi::imports;
 use metashrew_abi::proto::{IndexerMetadata, MAX_METADATA_BYTES};
 use metashrew_store::{GuestId, Store};
 use prost::Message;
-use wasmtime::ExternType;
+use wasmtime::{ExternType, Module};
 
 use crate::context::Call;
 use crate::deadline::Deadline;
 use crate::engine;
 use crate::error::LoadError;
 use crate::fault::Fault;
-use crate::guest::{Code, Guest, Linked, View, compile, link, view_names};
+use crate::guest::{Code, Guest, Linked, View, compile, is_piece, link, view_names};
 use crate::host::Waits;
 use crate::instance::Instance;
 use crate::limits::Allowance;
@@ -36,7 +36,7 @@ pub struct ModuleReport {
     pub memory: Option<MemorySize>,
     /// Whether it can index: it exports `_start: () -> ()`.
     pub indexes: bool,
-    /// What its `__meta` returned; none if it has none.
+    /// What its `__meta` and the pieces beside it told; none if it has neither.
     pub meta: Option<Result<IndexerMetadata, String>>,
 }
 
@@ -109,8 +109,8 @@ pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
         exported(imports::START),
         Some(ExternType::Func(ty)) if ty.params().len() == 0 && ty.results().len() == 0
     );
-    let (meta, views): (Vec<&str>, Vec<&str>) =
-        view_names(module).partition(|name| *name == imports::META);
+    let views = view_names(module).filter(|name| *name != imports::META);
+    let views = views.map(str::to_owned).collect();
     let _epochs = Ticker::start(&engine, Ticking::default(), || true)?;
     Ok(ModuleReport {
         imports: module.imports().map(|import| import_of(&import)).collect(),
@@ -121,18 +121,17 @@ pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
                 ty: describe(&export.ty()),
             })
             .collect(),
-        views: views.into_iter().map(str::to_owned).collect(),
+        views,
         memory,
         indexes,
-        meta: (!meta.is_empty()).then(|| metadata(&code)),
+        meta: describes_itself(module).then(|| metadata(&code)),
     })
 }
 
 /// Who a guest is: its hash, with the name and the version that its `__meta` tells.
 pub(crate) fn identify(guest: &Guest) -> GuestId {
     let module = guest.viewing.module();
-    let has_meta = view_names(module).any(|name| name == imports::META);
-    let meta = has_meta.then(|| metadata_of(&guest.viewing));
+    let meta = describes_itself(module).then(|| metadata_of(&guest.viewing));
     let meta = meta.and_then(|meta| {
         meta.inspect_err(|error| tracing::debug!("`__meta` of the guest fails: {error}"))
             .ok()
@@ -180,28 +179,67 @@ fn describe(ty: &ExternType) -> String {
     }
 }
 
-/// Calls `__meta` over an empty state.
+/// Whether a module has a `__meta`, or pieces of it.
+fn describes_itself(module: &Module) -> bool {
+    has_meta(module) || !pieces(module).is_empty()
+}
+
+fn has_meta(module: &Module) -> bool {
+    view_names(module).any(|name| name == imports::META)
+}
+
+/// The exports that answer with a piece of the module's description, by name.
+fn pieces(module: &Module) -> Vec<&str> {
+    let is_piece = |export: &wasmtime::ExportType<'_>| {
+        export.name().starts_with(imports::META_PIECE)
+            && matches!(export.ty(), ExternType::Func(ty) if is_piece(&ty))
+    };
+    let pieces = module.exports().filter(is_piece);
+    let mut pieces: Vec<_> = pieces.map(|export| export.name()).collect();
+    pieces.sort_unstable();
+    pieces
+}
+
+/// Asks a module that describes itself, over an empty state.
 fn metadata(code: &Code) -> Result<IndexerMetadata, String> {
     let guest = link(code, Waits::Thread).map_err(|error| error.to_string())?;
     metadata_of(&guest)
 }
 
-/// Calls `__meta` of a guest that has one, over an empty state.
+/// Asks a guest that describes itself, over an empty state: `__meta`, then the pieces. Put
+/// one behind the other they are one message, since lists of protobuf add up.
 fn metadata_of(guest: &Linked) -> Result<IndexerMetadata, String> {
-    let view = View {
-        name: imports::META,
-        index: 0,
-    };
     let options = ViewOptions::default();
     let call = Call::view(Store::in_memory().snapshot().latest(), 0);
-    let answer = Instance::create(
+    let told = Instance::create(
         guest,
         call,
         Allowance::up_to(options.max_instance_memory),
         Deadline::after(options.timeout, false),
     )
-    .and_then(|mut instance| instance.view(view, MAX_METADATA_BYTES))
-    .map_err(|fault: Fault| fault.to_string())?
-    .into_answer()?;
-    IndexerMetadata::decode(answer).map_err(|error| format!("not an IndexerMetadata: {error}"))
+    .map_err(|fault: Fault| fault.to_string())
+    .and_then(|mut instance| told_by(&mut instance, guest.module()))?;
+    IndexerMetadata::decode(&*told).map_err(|error| format!("not an IndexerMetadata: {error}"))
+}
+
+fn told_by(instance: &mut Instance, module: &Module) -> Result<Vec<u8>, String> {
+    let mut told = Vec::new();
+    let mut left = MAX_METADATA_BYTES;
+    if has_meta(module) {
+        let view = View {
+            name: imports::META,
+            index: 0,
+        };
+        let reply = instance.view(view, left);
+        let meta = reply.map_err(|fault| fault.to_string())?.into_answer()?;
+        told.extend_from_slice(&meta);
+        left -= meta.len();
+    }
+    for name in pieces(module) {
+        let piece = instance.piece(name, left);
+        let piece = piece.map_err(|fault| format!("`{name}`: {fault}"))?;
+        told.extend_from_slice(&piece);
+        left -= piece.len();
+    }
+    Ok(told)
 }

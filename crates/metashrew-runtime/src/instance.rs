@@ -254,6 +254,17 @@ impl Instance {
         Ok(Some(host::text(text).into_owned()))
     }
 
+    /// Calls an export `(i32) -> i32` that describes a part of the guest, and returns its answer
+    /// of at most `max_output` bytes.
+    pub(crate) fn piece(&mut self, name: &str, max_output: usize) -> Result<Bytes, Fault> {
+        let function = self
+            .exports
+            .get_typed_func::<i32, i32>(&mut self.store, name)
+            .map_err(|_| missing(name, "a function `(i32) -> i32`"))?;
+        let pointer = wait(call(&mut self.store, &function, 0))?;
+        self.answer(View { name, index: 0 }, pointer, max_output)
+    }
+
     fn answer(&mut self, view: View<'_>, pointer: i32, max_output: usize) -> Result<Bytes, Fault> {
         let pointer = pointer.cast_unsigned();
         let answer = buffer::at(self.memory.data(&self.store), pointer)

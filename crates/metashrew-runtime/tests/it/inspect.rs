@@ -94,19 +94,73 @@ fn a_description_of_any_length_is_not_read() {
     assert!(error.contains("262145"), "{error}");
 }
 
+#[test]
+fn the_pieces_of_a_description_are_put_together_by_name() {
+    let view = |name: &str| IndexerMetadata {
+        view_functions: vec![ViewFunction {
+            name: name.to_owned(),
+            ..ViewFunction::default()
+        }],
+        ..IndexerMetadata::default()
+    };
+    let guest = IndexerMetadata {
+        name: "tokens".to_owned(),
+        ..view("declared")
+    };
+    let parts = [
+        (8, "__metashrew_meta.b", "(param i32)", view("b")),
+        (256, "__meta", "", guest.clone()),
+        (512, "__metashrew_meta.a", "(param i32)", view("a")),
+        // Of another type: a view.
+        (768, "__metashrew_meta.view", "", view("no piece")),
+    ];
+    let report = inspect(&telling(&parts)).unwrap();
+    let meta = report.meta.unwrap().unwrap();
+    let names: Vec<_> = meta.view_functions.iter().map(|view| &*view.name).collect();
+    assert_eq!(names, ["declared", "a", "b"]);
+    assert_eq!(meta.name, "tokens");
+    assert_eq!(report.views, ["__metashrew_meta.view"]);
+
+    let report = inspect(&telling(&parts[..1])).unwrap();
+    assert_eq!(report.meta, Some(Ok(view("b"))), "no `__meta` is needed");
+
+    let half = IndexerMetadata {
+        doc: "x".repeat(MAX_METADATA_BYTES / 2),
+        ..IndexerMetadata::default()
+    };
+    let report = inspect(&telling(&[
+        (8, "__metashrew_meta.a", "(param i32)", half.clone()),
+        (200_000, "__metashrew_meta.b", "(param i32)", half),
+    ]));
+    assert!(
+        matches!(report.unwrap().meta, Some(Err(_))),
+        "they count together"
+    );
+}
+
 /// A module whose `__meta` answers with this.
 fn described(meta: &IndexerMetadata) -> Vec<u8> {
-    let message = meta.encode_to_vec();
-    let length = u32::try_from(message.len()).unwrap().to_le_bytes();
-    let mut bytes = String::new();
-    for byte in length.iter().chain(&message) {
-        write!(bytes, "\\{byte:02x}").unwrap();
+    telling(&[(8, "__meta", "", meta.clone())])
+}
+
+/// A module with exports that each answer with a message, which lies at an address.
+fn telling(parts: &[(u32, &str, &str, IndexerMetadata)]) -> Vec<u8> {
+    let mut text = r#"(module (memory (export "memory") 8 16)"#.to_owned();
+    for (at, name, parameters, meta) in parts {
+        let message = meta.encode_to_vec();
+        let length = u32::try_from(message.len()).unwrap().to_le_bytes();
+        write!(text, r#"(data (i32.const {at}) ""#).unwrap();
+        for byte in length.iter().chain(&message) {
+            write!(text, "\\{byte:02x}").unwrap();
+        }
+        let pointer = at + 4;
+        writeln!(
+            text,
+            r#"") (func (export "{name}") {parameters} (result i32) (i32.const {pointer}))"#
+        )
+        .unwrap();
     }
-    let wasm = wat::parse_str(format!(
-        r#"(module (memory (export "memory") 8 16) (data (i32.const 8) "{bytes}")
-             (func (export "__meta") (result i32) (i32.const 12)))"#
-    ));
-    wasm.unwrap()
+    wat::parse_str(text + ")").unwrap()
 }
 
 #[test]
