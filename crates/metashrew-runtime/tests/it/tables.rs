@@ -97,3 +97,38 @@ fn tables_answer_as_the_collections_do() {
         chain.roll_back(kept);
     }
 }
+
+#[test]
+fn the_guest_tells_its_tables() {
+    let report = metashrew_runtime::inspect(&wasm("tables")).unwrap();
+    let tables = report.meta.unwrap().unwrap().storage;
+    let told: Vec<_> = tables
+        .iter()
+        .map(|table| {
+            let parts = table
+                .key
+                .iter()
+                .map(|part| format!("{}: {}", part.name, part.ty));
+            let parts = parts.collect::<Vec<_>>().join(", ");
+            format!("{} {}({parts}) {}", table.kind, table.name, table.value)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "map balances(owner: string, token: u8) u64?",
+            "counter counts(name: string) i8",
+            "list history(who: u8, index: u64) u8",
+            "set holders(key0: u8, key1: bytes, key2: i8) ",
+            "list log(index: u64) u32",
+            "item number() i64",
+            "deque queue(position: u64) bytes",
+            "counter supply() u8",
+            "item text() string",
+            "indexed_map tokens(id: u16) (u8, string)",
+            "multi_index tokens.owner(owner: u8, id: u16) ",
+            "unique_index tokens.symbol(symbol: string) u16",
+        ]
+    );
+    assert_eq!(tables[0].doc, "What an owner has of a token.");
+}

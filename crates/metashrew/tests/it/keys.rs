@@ -114,6 +114,45 @@ fn blocks_that_are_not_there() {
     );
 }
 
+/// The kept guest that has every kind of table.
+fn tables_guest() -> Vec<u8> {
+    let kept = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/wasm");
+    let directory = std::env::var_os("METASHREW_GUESTS").map_or(kept, Into::into);
+    std::fs::read(directory.join("tables.wasm")).unwrap()
+}
+
+#[test]
+fn tables_are_named_where_the_guest_tells_them() {
+    let place = Place::with(&tables_guest(), 30);
+    place.index();
+    let raw = keys(&place, &[]);
+    let indexer = ["--indexer", "guest.wasm"];
+    let named = keys(&place, &indexer);
+    assert_eq!(keys(&place, &[indexer[0], indexer[1], "--raw"]), raw);
+    assert_eq!(named.len(), raw.len());
+    let mut tables = Vec::new();
+    for (raw, named) in raw.iter().zip(&named) {
+        assert_eq!(
+            (&named["value"], &named["height"]),
+            (&raw["value"], &raw["height"])
+        );
+        match named["table"].as_str() {
+            Some(table) => {
+                assert!(named["key"].is_object(), "{named}");
+                tables.push(table.to_owned());
+            }
+            // What the guest keeps outside of its tables.
+            None => assert_eq!(named["key"], hex::encode_prefixed("answers")),
+        }
+    }
+    tables.dedup();
+    assert!(tables.len() > 5, "{tables:?}");
+    let balance = named.iter().find(|line| line["table"] == "balances");
+    let balance = balance.unwrap();
+    assert!(balance["key"]["owner"].is_string(), "{balance}");
+    assert!(balance["key"]["token"].is_u64(), "{balance}");
+}
+
 #[test]
 fn a_guest_without_tables_changes_nothing() {
     let place = Place::new(2);
