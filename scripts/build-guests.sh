@@ -16,7 +16,7 @@ out=$(cd "${2:-guests/wasm}" && pwd)
 
 # Panic messages name source files: without the folders of this machine.
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
-guests=(addresses blocks existing ledger memo script script-by-hand session tables workload)
+guests=(addresses attributes blocks existing ledger memo script script-by-hand session tables typed workload)
 remap="--remap-path-prefix=$PWD=/metashrew"
 for sources in "$cargo_home"/registry/src/*; do
     remap+=$'\x1f'"--remap-path-prefix=$sources=/cargo"

@@ -30,6 +30,7 @@ mod roots;
 mod runner;
 mod scouts;
 mod script;
+mod sdk_attributes;
 mod sdk_guests;
 mod sessions;
 mod slow_reads;
