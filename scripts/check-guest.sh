@@ -90,7 +90,7 @@ modules=$(
     export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$project/target}/check-guest
     "$project/scripts/setup-wasm.sh" cargo build --release --target wasm32-unknown-unknown "${build[@]}" \
         --message-format json-render-diagnostics >"$work/messages" || {
-        command -v clang >/dev/null || say "hint: if a C compiler is missing: guests/README.md, \"Existing guests\""
+        command -v clang >/dev/null || say "hint: if a C compiler is missing: docs/existing-guests.md"
         exit 1
     }
     grep -o '"[^"]*/release/[^"/]*\.wasm"' "$work/messages" | tr -d '"' | sort -u

@@ -1,4 +1,4 @@
-//! The example of `guests/README.md`: a guest with a table, tested over a chain with a reorg.
+//! The example of `docs/writing-guests.md`: a guest with a table, tested over a chain with a reorg.
 
 use metashrew_core::storage::{Map, StorageError};
 use metashrew_support::raw::Block;

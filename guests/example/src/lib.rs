@@ -1,4 +1,4 @@
-//! Counts the transactions of each block: the guest that `guests/README.md` shows.
+//! Counts the transactions of each block: the guest that `docs/writing-guests.md` shows.
 
 use metashrew_core::index_pointer::IndexPointer;
 use metashrew_support::index_pointer::KeyValuePointer;

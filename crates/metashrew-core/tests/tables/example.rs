@@ -1,4 +1,4 @@
-//! The example of `guests/README.md`.
+//! The example of `docs/writing-guests.md`.
 
 use metashrew_core::storage::{List, Map, StorageError};
 

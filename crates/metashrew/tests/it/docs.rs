@@ -14,7 +14,8 @@
 //!
 //! Commands run where README's main job has been run: `db` holds what it indexed, and the
 //! server at `http://127.0.0.1:8080` is another one with the same content. `…` stands for
-//! what differs from run to run. `<!-- not run: WHY -->` in the line above exempts a block.
+//! what differs from run to run. `<!-- not run: WHY -->` in the line above exempts a block, and
+//! `<!-- run by: SCRIPT -->` anywhere a whole document, which a script of CI runs.
 //!
 //! `UPDATE_SNAPSHOTS=1 cargo test -p metashrew docs` rewrites what is shown, after a change
 //! that is meant, but for lines with `…`.
@@ -33,6 +34,11 @@ use document::{Difference, Document, Fence, Mark};
 #[track_caller]
 fn check(name: &str) {
     let document = Document::read(name);
+    if let Some(script) = document.script() {
+        let ci = std::fs::read_to_string(project(".ci/run")).unwrap();
+        assert!(ci.contains(&script), "{name}: CI does not run `{script}`");
+        return;
+    }
     let mut main_job = None;
     let mut differences = Vec::new();
     for fence in document.fences() {

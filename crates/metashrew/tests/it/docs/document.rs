@@ -59,6 +59,15 @@ impl Document {
         }
     }
 
+    /// The script that runs all of it.
+    pub(super) fn script(&self) -> Option<String> {
+        let said = |line: &String| {
+            let said = line.strip_prefix("<!-- run by: ")?.strip_suffix(" -->")?;
+            Some(said.to_owned())
+        };
+        self.lines.iter().find_map(said)
+    }
+
     pub(super) fn fences(&self) -> Vec<Fence> {
         let mut fences = Vec::new();
         let mut open: Option<(usize, Fence)> = None;
