@@ -4,7 +4,7 @@
 #   scripts/check-guest.sh PATH [OPTION...] [-- START-OPTION...]
 #
 # PATH is the folder with the guest's Cargo.toml, or that of its workspace. It is copied;
-# in the copy, every dependency on metashrew-core, -support and -macros is this SDK's.
+# in the copy, every dependency on a crate of the SDK (metashrew-core, -support…) is this SDK's.
 # The rest is the guest's own: toolchain file, .cargo/config.toml, profile, lockfile.
 # START-OPTIONs go to `metashrew start`; without them it is the first 255 blocks.
 #
@@ -51,7 +51,7 @@ tar -C "$guest" --exclude=./target --exclude=./.git -cf - . | tar -C "$work/gues
 
 # A dependency is one line, or a section of its own; `workspace = true` stays as it is.
 cat >"$work/sdk.awk" <<'EOF'
-function is_ours(name) { return name ~ /^metashrew-(core|support|macros)$/ && !system("test -d '" sdk "/" name "'") }
+function is_ours(name) { return name ~ /^metashrew-(abi|core|macros|support|test)$/ && !system("test -d '" sdk "/" name "'") }
 /^[ \t]*\[/ {
     section = ""
     if (match($0, /dependencies\.metashrew-[a-z]+\]/)) {
