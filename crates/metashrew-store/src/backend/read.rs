@@ -86,7 +86,8 @@ pub enum Direction {
 /// A walk over entries in key order, or the other way round, one after the other.
 ///
 /// An engine gets them in chunks: what is left of a chunk is ready, and only the first
-/// entry of the next one may have to be awaited. Every iterator is a cursor.
+/// entry of the next one may have to be awaited. One that has to look for long may give way
+/// meanwhile. Every iterator is a cursor.
 pub trait Cursor: Send {
     /// The next entry; none at the end. After the end, or an error, nobody asks again.
     fn next_entry(&mut self) -> Read<'_, Option<Entry>>;

@@ -3,15 +3,17 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::future::poll_fn;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 
 use super::content::Hold;
 use super::layer::Layer;
 use super::tables::{Found, TableScan};
-use super::{BackendError, Direction, Space};
+use super::{BackendError, Cursor, Direction, Entry, Read, Space};
 
 /// A walk over one layer.
 pub(super) struct LayerScan {
@@ -126,16 +128,21 @@ impl MergedScan {
     }
 }
 
-impl Iterator for MergedScan {
-    type Item = Result<(Bytes, Bytes), BackendError>;
+/// Deleted keys that are passed over before whoever waits may do something else: a large
+/// rollback leaves many, one beside the other.
+const DELETED_AT_ONCE: usize = 4096;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
+impl MergedScan {
+    /// Goes on to the next entry that is there; none if that is farther than some deleted keys.
+    fn look(&mut self) -> Option<Result<Option<Entry>, BackendError>> {
+        for _ in 0..DELETED_AT_ONCE {
             if let Some(error) = self.failure.take() {
                 self.heads.clear();
                 return Some(Err(error));
             }
-            let newest = self.heads.pop()?;
+            let Some(newest) = self.heads.pop() else {
+                return Some(Ok(None));
+            };
             self.advance(newest.source);
             while let Some(other) = self.heads.peek()
                 && other.key == newest.key
@@ -147,10 +154,41 @@ impl Iterator for MergedScan {
             if self.failure.is_none()
                 && let Some(value) = newest.value
             {
-                return Some(Ok((newest.key.slice(1..), value)));
+                return Some(Ok(Some((newest.key.slice(1..), value))));
             }
         }
+        None
     }
+}
+
+impl Cursor for MergedScan {
+    fn next_entry(&mut self) -> Read<'_, Option<Entry>> {
+        match self.look() {
+            Some(found) => Read::Ready(found),
+            None => Read::Pending(Box::pin(async {
+                loop {
+                    give_way().await;
+                    if let Some(found) = self.look() {
+                        return found;
+                    }
+                }
+            })),
+        }
+    }
+}
+
+/// Is ready when it is polled again, which it asks for at once.
+async fn give_way() {
+    let mut has_given = false;
+    poll_fn(|task| {
+        if has_given {
+            return Poll::Ready(());
+        }
+        has_given = true;
+        task.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl PartialEq for Head {
