@@ -211,7 +211,13 @@ fn log(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {
 
 /// The text that a guest means by `bytes`: not more than may be, and readable.
 pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes.get(..MAX_TEXT).unwrap_or(bytes))
+    let mut text = String::from_utf8_lossy(bytes.get(..MAX_TEXT).unwrap_or(bytes));
+    // What stands for bytes that are no text is longer than they are.
+    if text.len() > MAX_TEXT {
+        let end = text.floor_char_boundary(MAX_TEXT);
+        text.to_mut().truncate(end);
+    }
+    text
 }
 
 fn abort(

@@ -114,6 +114,12 @@ fn a_text_is_bounded_and_readable() {
     let long = vec![b'x'; MAX_TEXT + 10];
     let told = fails(&bench, ViewCall::new("fail", &long));
     assert!(told.len() == MAX_TEXT && told.bytes().all(|byte| byte == b'x'));
+    // What stands for bytes that are no text takes three.
+    let told = fails(&bench, ViewCall::new("fail", &vec![0xff; MAX_TEXT]));
+    assert!(told == "\u{fffd}".repeat(MAX_TEXT / 3), "{}", told.len());
+    let cut = [vec![b'x'; MAX_TEXT - 1], "é".into()].concat();
+    let told = fails(&bench, ViewCall::new("fail", &cut));
+    assert!(told == "x".repeat(MAX_TEXT - 1), "{}", told.len());
     let odd = ViewCall::new("fail", b"a\xffb");
     assert_eq!(fails(&bench, odd), "a\u{fffd}b");
 }
