@@ -130,11 +130,15 @@ pub(crate) struct Pace<'a> {
     deadline: &'a Deadline,
     /// When it last gave way.
     since: Instant,
-    steps: u32,
+    /// Steps since the last look at the clock.
+    steps: usize,
 }
 
 /// Steps of the host's work between two looks at the clock. A step may be a read from a disk.
-const STEPS_PER_LOOK: u32 = 16;
+const STEPS_PER_LOOK: usize = 16;
+
+/// Bytes that are as much work as a step.
+const BYTES_PER_STEP: usize = 64 * 1024;
 
 impl<'a> Pace<'a> {
     pub(crate) fn new(deadline: &'a Deadline) -> Self {
@@ -148,7 +152,11 @@ impl<'a> Pace<'a> {
     /// To be awaited before each step of the work. It ends where `is_cancelled`.
     pub(crate) async fn step(&mut self, is_cancelled: impl Fn() -> bool) -> Result<(), Fault> {
         self.steps += 1;
-        if !self.steps.is_multiple_of(STEPS_PER_LOOK) || self.deadline.is_unbounded() {
+        if self.steps < STEPS_PER_LOOK {
+            return Ok(());
+        }
+        self.steps = 0;
+        if self.deadline.is_unbounded() {
             return Ok(());
         }
         if is_cancelled() || self.deadline.is_over() {
@@ -159,6 +167,11 @@ impl<'a> Pace<'a> {
             self.since = now();
         }
         Ok(())
+    }
+
+    /// The step had so many bytes in hand.
+    pub(crate) fn handled(&mut self, bytes: usize) {
+        self.steps = self.steps.saturating_add(bytes / BYTES_PER_STEP);
     }
 }
 
@@ -241,5 +254,39 @@ impl<'a> Alarm<'a> {
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
         self.alarms.waiting.lock().remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metashrew_store::wait;
+
+    use super::*;
+
+    #[test]
+    fn work_ends_after_some_steps_and_sooner_where_they_are_large() {
+        let is_over = Deadline::at(now(), 0, false);
+        let steps = |bytes: usize| {
+            let mut pace = Pace::new(&is_over);
+            let step = |_: &usize| {
+                let step = wait(pin!(pace.step(|| false)));
+                pace.handled(bytes);
+                step.is_ok()
+            };
+            (0..1000).take_while(step).count()
+        };
+        assert_eq!(steps(100), STEPS_PER_LOOK - 1);
+        assert_eq!(steps(256 << 20), 1);
+        assert_eq!(steps(usize::MAX), 1);
+    }
+
+    #[test]
+    fn nothing_ends_the_work_of_a_block() {
+        let block = Deadline::default();
+        let mut pace = Pace::new(&block);
+        for _ in 0..100 {
+            wait(pin!(pace.step(|| true))).unwrap();
+            pace.handled(usize::MAX);
+        }
     }
 }

@@ -118,6 +118,7 @@ async fn values(
     for key in keys.iter() {
         pace.step(|| call.is_cancelled()).await?;
         let add = |value: &[u8]| {
+            pace.handled(value.len());
             let Ok(room) = answer.room_for(value) else {
                 return Ok(answer.push(value));
             };
@@ -171,6 +172,7 @@ async fn pairs(
             Step::Passed => continue,
             Step::End => break,
         };
+        pace.handled(version.value.len());
         if version.value.is_empty() {
             continue;
         }
