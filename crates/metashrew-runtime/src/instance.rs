@@ -3,18 +3,12 @@
 //! Guests always run on a fibre, whose stack has the size that their limit needs, whatever
 //! stack the caller's thread has.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use metashrew_abi::{buffer, imports};
 use metashrew_store::{State, WriteSet, wait};
-use wasmtime::{
-    Extern, Memory, ModuleExport, Store, StoreContextMut, TypedFunc, WasmParams, WasmResults,
-};
+use wasmtime::{Memory, Store, StoreContextMut, TypedFunc};
 
 use crate::context::{Buffers, Call, Context};
 use crate::deadline::{Deadline, TICKS_BETWEEN_CHECKS};
@@ -27,6 +21,7 @@ use crate::memory::bad_pointer;
 use crate::optional::KeptAnswer;
 use crate::prepared::START_TYPE;
 use crate::reply::Reply;
+use crate::run::{call, exported, guarded};
 use crate::view::{Account, Meter};
 
 const VIEW_TYPE: &str = "a function `() -> i32`";
@@ -350,64 +345,9 @@ fn new_store(
     store
 }
 
-/// The hook of an instance of the compilation that `hook` belongs to.
-fn exported<R: WasmResults>(
-    store: &mut Store<Context>,
-    instance: wasmtime::Instance,
-    hook: Option<&ModuleExport>,
-) -> Option<TypedFunc<i32, R>> {
-    match instance.get_module_export(&mut *store, hook?)? {
-        Extern::Func(function) => function.typed(store).ok(),
-        _ => None,
-    }
-}
-
-/// Calls a function of the guest.
-async fn call<P, R>(
-    store: &mut Store<Context>,
-    function: &TypedFunc<P, R>,
-    parameters: P,
-) -> Result<R, Fault>
-where
-    P: WasmParams + Sync,
-    R: WasmResults + Sync,
-{
-    guarded(function.call_async(&mut *store, parameters))
-        .await
-        .map_err(|ended| ended.fault(store))
-}
-
 fn missing(name: &str, expected: &'static str) -> Fault {
     Fault::Guest(GuestFault::MissingExport {
         name: name.to_owned(),
         expected,
     })
-}
-
-/// How a guest's run ended other than well. The instance must not be used again.
-enum Ended {
-    Failed(wasmtime::Error),
-    Panicked(Box<dyn Any + Send>),
-}
-
-impl Ended {
-    fn fault(self, store: &Store<Context>) -> Fault {
-        match self {
-            Self::Failed(error) => Fault::of(error, &store.data().offsets),
-            Self::Panicked(payload) => Fault::panic(payload.as_ref()),
-        }
-    }
-}
-
-/// Runs a guest: traps and panics of host functions come back as values.
-async fn guarded<T>(run: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Ended> {
-    let mut run = pin!(run);
-    std::future::poll_fn(
-        |task| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(task))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(result)) => Poll::Ready(result.map_err(Ended::Failed)),
-            Err(payload) => Poll::Ready(Err(Ended::Panicked(payload))),
-        },
-    )
-    .await
 }

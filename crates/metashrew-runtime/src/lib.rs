@@ -25,6 +25,7 @@ mod options;
 mod prepared;
 mod read_time;
 mod reply;
+mod run;
 mod runner;
 mod runtime;
 mod scout;
