@@ -108,7 +108,16 @@ impl<K: Key + 'static, V: 'static, I: Indexes<K, V>, E: Encoding<V>> IndexedMap<
     /// too long, or the value that was there cannot be decoded.
     pub fn set(&self, key: impl AsKey<K>, value: &V) -> Result<(), StorageError> {
         let old = self.get(&key)?;
-        self.replace(key, old.as_ref(), value)
+        let owned = self.owned(&key)?;
+        for index in self.indexes.all() {
+            index.check(&self.place, &owned, value)?;
+        }
+        // Nothing else can fail from here on: what the indexes write, they checked.
+        self.primary().set(key, value)?;
+        for index in self.indexes.all() {
+            index.change(&self.place, &owned, old.as_ref(), Some(value))?;
+        }
+        Ok(())
     }
 
     /// Makes a key absent: the value that it had.
@@ -136,23 +145,10 @@ impl<K: Key + 'static, V: 'static, I: Indexes<K, V>, E: Encoding<V>> IndexedMap<
         key: impl AsKey<K>,
         change: impl FnOnce(Option<&V>) -> Result<Option<V>, F>,
     ) -> Result<(), F> {
-        let old = self.get(&key)?;
-        match change(old.as_ref())? {
-            Some(value) => self.replace(key, old.as_ref(), &value)?,
+        // What `change` itself writes to the map is looked at anew.
+        match change(self.get(&key)?.as_ref())? {
+            Some(value) => self.set(key, &value)?,
             None => drop(self.remove(key)?),
-        }
-        Ok(())
-    }
-
-    fn replace(&self, key: impl AsKey<K>, old: Option<&V>, new: &V) -> Result<(), StorageError> {
-        let owned = self.owned(&key)?;
-        for index in self.indexes.all() {
-            index.check(&self.place, &owned, new)?;
-        }
-        // Nothing else can fail from here on: what the indexes write, they checked.
-        self.primary().set(key, new)?;
-        for index in self.indexes.all() {
-            index.change(&self.place, &owned, old, Some(new))?;
         }
         Ok(())
     }

@@ -101,7 +101,7 @@ pub trait Table {
 /// A table's layout, with the author's words about it and names for the parts of its key.
 ///
 /// # Panics
-/// If there are more names than parts.
+/// If there are more names than parts, or two indexes of one name.
 #[doc(hidden)]
 pub fn layout(table: &dyn Table, doc: &[&str], names: &[&str]) -> Vec<Storage> {
     let doc: Vec<_> = doc.iter().map(|line| line.trim()).collect();
@@ -117,6 +117,8 @@ pub fn layout(table: &dyn Table, doc: &[&str], names: &[&str]) -> Vec<Storage> {
             names.len(),
         );
     }
+    let whole: Vec<_> = all.iter().map(|described| &*described.name).collect();
+    assert!(all_differ(&whole), "two have one name: {whole:?}");
     all.into_iter()
         .map(|described| Storage {
             key: key_parts(&described, names),
@@ -301,7 +303,7 @@ macro_rules! storage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::{Counter, List, Map, Nested, Set};
+    use crate::storage::{Counter, IndexedMap, List, Map, MultiIndex, Nested, Set, UniqueIndex};
 
     crate::storage! {
         fn tables;
@@ -359,6 +361,17 @@ mod tests {
     #[should_panic(expected = "`balances` has 2 parts to be named, and names for 3")]
     fn too_many_names_are_refused() {
         layout(&BALANCES, &[], &["a", "b", "c"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "two have one name")]
+    fn indexes_of_one_name_are_refused() {
+        type Indexes = (MultiIndex<u8, u8, u8>, UniqueIndex<u8, u8, u8>);
+        let indexes: Indexes = (
+            MultiIndex::new("digit", |_, value| value % 10),
+            UniqueIndex::new("digit", |_, value| *value),
+        );
+        layout(&IndexedMap::<_, _, _>::new("numbers", indexes), &[], &[]);
     }
 
     #[test]

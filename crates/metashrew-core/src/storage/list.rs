@@ -171,15 +171,17 @@ impl<V, E: Encoding<V>> List<V, E> {
     /// ```
     ///
     /// # Errors
-    /// If there is none, or stored bytes are no such value.
+    /// If there is none, or stored bytes are no such value; the list is then as before.
     pub fn swap_remove(&self, index: u64) -> Result<V, StorageError> {
-        let length = self.check(index)?;
+        let last = self.check(index)? - 1;
         let value = self.element(index)?;
-        let last = self.pop()?;
-        // The last one itself has left already.
-        if let Some(last) = last.filter(|_| index + 1 < length) {
-            self.place.write::<V, E>(self.stored_key(index), &last)?;
+        // First what can fail: an error leaves the list as it was.
+        if index < last {
+            let moved = self.element(last)?;
+            self.place.write::<V, E>(self.stored_key(index), &moved)?;
         }
+        Place::remove(self.stored_key(last));
+        self.set_len(last)?;
         Ok(value)
     }
 

@@ -11,6 +11,9 @@ mod model;
 mod ops;
 mod run;
 
+use metashrew_core::storage::{
+    Encoding, EncodingError, IndexedMap, List, MultiIndex, StorageError,
+};
 use metashrew_core::test_utils;
 use model::Model;
 use proptest::prelude::*;
@@ -96,4 +99,57 @@ fn keys_are_those_of_the_layouts() {
             "{table} is not in {seen:?}"
         );
     }
+}
+
+/// Numbers, of which one can be read and not written.
+struct Picky;
+
+impl Encoding<u8> for Picky {
+    fn encode(value: &u8, bytes: &mut Vec<u8>) -> Result<(), EncodingError> {
+        bytes.push(*value);
+        if *value == 9 {
+            return Err(EncodingError::new("no nine is written"));
+        }
+        Ok(())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<u8, EncodingError> {
+        Ok(bytes[0])
+    }
+
+    fn type_name() -> String {
+        "picky".to_owned()
+    }
+}
+
+#[test]
+fn a_list_is_as_before_where_its_last_element_cannot_be_moved() {
+    const LIST: List<u8, Picky> = List::new("list");
+    test_utils::reset();
+    LIST.push(&1).unwrap();
+    LIST.push(&2).unwrap();
+    metashrew_core::set(LIST.stored_key(1).into(), vec![9].into());
+    assert!(LIST.swap_remove(0).is_err());
+    let rows: Result<Vec<_>, _> = LIST.rows().iter().collect();
+    assert_eq!(rows.unwrap(), [(0, 1), (1, 9)]);
+    assert_eq!((LIST.len().unwrap(), LIST.swap_remove(1)), (2, Ok(9)));
+    assert_eq!((LIST.len().unwrap(), LIST.swap_remove(0)), (1, Ok(1)));
+    assert!(LIST.is_empty().unwrap());
+}
+
+#[test]
+fn no_index_keeps_what_an_update_wrote_meanwhile() {
+    type ByParity = (MultiIndex<bool, u32, u64>,);
+    const NUMBERS: IndexedMap<u32, u64, ByParity> = IndexedMap::new(
+        "numbers",
+        (MultiIndex::new("is_odd", |_, number| number % 2 == 1),),
+    );
+    test_utils::reset();
+    let updated = NUMBERS.update(1, |_| {
+        NUMBERS.set(1, &8)?;
+        Ok::<_, StorageError>(Some(9))
+    });
+    updated.unwrap();
+    let entries: Result<Vec<_>, _> = NUMBERS.multi(|by| &by.0).keys().collect();
+    assert_eq!(entries.unwrap(), [(true, 1)]);
 }
