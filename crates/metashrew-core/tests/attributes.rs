@@ -1,6 +1,7 @@
 //! `#[main]` and `#[view]` as a guest uses them, called natively by their exports.
 #![allow(
     clippy::items_after_statements,
+    clippy::needless_lifetimes,
     clippy::needless_pass_by_value,
     clippy::unnecessary_wraps,
     clippy::unwrap_used,
@@ -110,6 +111,11 @@ mod views {
         input.split_first().map_or(&[], |(_, tail)| tail)
     }
 
+    #[metashrew_core::view]
+    pub(super) fn named<'a>(_height: u32, input: &'a str) -> Result<&'a str, Infallible> {
+        Ok(input.trim())
+    }
+
     #[metashrew_core::view(json)]
     pub(super) fn page(height: u32, page: Page) -> Result<Vec<u32>, std::fmt::Error> {
         if page.from > height {
@@ -208,6 +214,7 @@ fn inputs_and_answers_are_of_their_types() {
     check(views::__view_at, b"th", b"7th");
     check(views::__view_shared, b"", b"block");
     check(views::__view_tail, b"abc", b"bc");
+    check(views::__view_named, b" bc ", b"bc");
     check(views::__view_page, br#"{"from":5}"#, b"[5,6,7]");
     check(views::__view_page, b" \n", b"[0,1,2,3,4,5,6,7]");
     check(views::__view_words, b"a b", br#"["a","b"]"#);

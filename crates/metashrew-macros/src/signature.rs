@@ -1,6 +1,7 @@
 //! What a function takes and returns, as far as an attribute must know it.
 
-use proc_macro2::Ident;
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Error, FnArg, Pat, Result, ReturnType, Signature, Type};
 
@@ -65,6 +66,36 @@ pub(crate) fn decoded(ty: &Type) -> (&Type, bool) {
         },
         _ => (ty, false),
     }
+}
+
+/// A type as it is written in a place that has none of the function's lifetimes.
+pub(crate) fn without_lifetimes(ty: &Type) -> TokenStream {
+    elided(ty.to_token_stream())
+}
+
+fn elided(tokens: TokenStream) -> TokenStream {
+    let mut after_quote = false;
+    let tokens = tokens.into_iter().map(|token| match token {
+        TokenTree::Ident(name) if after_quote => {
+            after_quote = false;
+            let name = if name == "static" {
+                name
+            } else {
+                Ident::new("_", name.span())
+            };
+            TokenTree::Ident(name)
+        }
+        TokenTree::Group(group) => {
+            let mut inner = Group::new(group.delimiter(), elided(group.stream()));
+            inner.set_span(group.span());
+            TokenTree::Group(inner)
+        }
+        other => {
+            after_quote = matches!(&other, TokenTree::Punct(punct) if punct.as_char() == '\'');
+            other
+        }
+    });
+    tokens.collect()
 }
 
 /// The name of a parameter that is one.

@@ -47,6 +47,7 @@ pub(crate) fn expand(arguments: &TokenStream, function: TokenStream) -> Result<T
     let export = format_ident!("__start_{}", name.unraw());
     let visibility = &function.vis;
     let decoded = quote_spanned!(at(block.span())=> ::metashrew_core::entry::FromBlock::from_block);
+    let block = signature::without_lifetimes(block);
     let doc = docs::of(&function.attrs);
     let attributes = export_attributes("_start");
     let meta_attributes = export_attributes("__meta");

@@ -110,6 +110,7 @@ fn body(
     let input = taken.input.map(|ty| {
         let (ty, _) = signature::decoded(ty);
         let decoded = decode(&arguments.input, ty);
+        let ty = signature::without_lifetimes(ty);
         quote_spanned! {at(ty.span())=> let __input: #ty = #decoded?; }
     });
     let height = taken.height.then(|| quote!(__height,));
@@ -208,7 +209,7 @@ fn told(chosen: &Chosen, ty: Option<&Type>, is_nothing: bool) -> String {
 fn schema(arguments: &Arguments, chosen: &Chosen, ty: Option<&Type>) -> TokenStream {
     match (arguments.schema, ty) {
         (Some(span), Some(ty)) if chosen.codec == Codec::Json => {
-            let (ty, _) = signature::decoded(ty);
+            let ty = signature::without_lifetimes(signature::decoded(ty).0);
             quote_spanned! {at(span)=>
                 ::serde_json::to_string(&::schemars::schema_for!(#ty)).unwrap_or_default()
             }
