@@ -1,7 +1,7 @@
 //! Reads of many values at once.
 
 use super::Bytes;
-use super::memory::Memory;
+use super::memory::{Memory, Missed};
 use crate::host;
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ impl Memory {
     pub(super) fn get_many(&mut self, keys: &[Bytes]) -> Vec<Bytes> {
         self.resume();
         let mut values = vec![Bytes::default(); keys.len()];
-        let mut asked: Vec<&Bytes> = Vec::new();
+        let mut asked: Vec<Missed> = Vec::new();
         let mut asked_at: HashMap<&Bytes, usize, FixedState> = HashMap::default();
         // Which values wait for which answer.
         let mut waiting = Vec::new();
@@ -22,12 +22,14 @@ impl Memory {
                 self.tiers.count(true);
                 *at
             } else {
-                if let Some(known) = self.lookup(key) {
-                    *value = known;
-                    continue;
+                match self.lookup(key.clone()) {
+                    Ok(known) => {
+                        *value = known;
+                        continue;
+                    }
+                    Err(missed) => asked.push(missed),
                 }
-                asked_at.insert(key, asked.len());
-                asked.push(key);
+                asked_at.insert(key, asked.len() - 1);
                 asked.len() - 1
             };
             waiting.push((at, value));
@@ -35,11 +37,12 @@ impl Memory {
         if asked.is_empty() {
             return values;
         }
-        let slices: Vec<&[u8]> = asked.iter().map(|key| key.as_slice()).collect();
+        let slices: Vec<&[u8]> = asked.iter().map(|missed| &missed.key()[..]).collect();
         let answers = host::read_many(&slices);
-        let answers = asked.iter().zip(answers.iter()).map(|(key, answer)| {
+        let answers = asked.into_iter().zip(answers.iter());
+        let answers = answers.map(|(missed, answer)| {
             let answer = Arc::new(answer.to_vec());
-            self.remember((*key).clone(), &answer);
+            self.remember(missed, &answer);
             answer
         });
         let answers: Vec<_> = answers.collect();

@@ -45,6 +45,24 @@ pub(super) struct Own {
     waits: bool,
 }
 
+/// A key whose value is not here, and where it would be.
+pub(super) enum Missed {
+    /// Among the values that are kept for others.
+    Tiers(StateKey),
+    /// The call reads a state of which nothing is kept.
+    Nowhere(Bytes),
+}
+
+impl Missed {
+    pub(super) fn key(&self) -> &Bytes {
+        match self {
+            Self::Tiers(StateKey::Main(key)) => &key.0,
+            Self::Tiers(StateKey::Height(key)) => &key.key,
+            Self::Nowhere(key) => key,
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Memory {
     pub(super) tiers: Tiers,
@@ -189,40 +207,50 @@ impl Memory {
 
     pub(super) fn get(&mut self, key: Bytes) -> Bytes {
         self.resume();
-        if let Some(value) = self.lookup(&key) {
-            return value;
-        }
-        let value = Arc::new(host::read(&key));
-        self.remember(key, &value);
-        value
+        self.lookup(key).unwrap_or_else(|missed| {
+            let value = Arc::new(host::read(missed.key()));
+            self.remember(missed, &value);
+            value
+        })
     }
 
     /// A value that the host need not be asked for. Counts as a hit or a miss.
-    pub(super) fn lookup(&mut self, key: &Bytes) -> Option<Bytes> {
-        let known = self.find(key);
-        if self.counts_prefixes {
-            self.prefixes.count(key, known.is_some());
+    pub(super) fn lookup(&mut self, key: Bytes) -> Result<Bytes, Missed> {
+        if let Some(own) = self.own.get(&key) {
+            let value = own.value.clone();
+            self.tiers.count(true);
+            self.count_prefix(&key, true);
+            return Ok(value);
         }
-        known
+        let missed = match (self.call.reads_at(), self.tiers.mode()) {
+            (None, _) => Missed::Nowhere(key),
+            (Some(_), CacheAllocationMode::Indexer) => Missed::Tiers(StateKey::Main(CacheKey(key))),
+            (Some(height), CacheAllocationMode::View) => Missed::Tiers(at_height(height, key)),
+        };
+        let known = if let Missed::Tiers(key) = &missed {
+            self.tiers.get(key)
+        } else {
+            self.tiers.count(false);
+            None
+        };
+        self.count_prefix(missed.key(), known.is_some());
+        known.ok_or(missed)
     }
 
-    fn find(&mut self, key: &Bytes) -> Option<Bytes> {
-        if let Some(own) = self.own.get(key) {
-            self.tiers.count(true);
-            return Some(own.value.clone());
+    fn count_prefix(&mut self, key: &Bytes, hit: bool) {
+        if self.counts_prefixes {
+            self.prefixes.count(key, hit);
         }
-        let Some(key) = self.state_key(key) else {
-            self.tiers.count(false);
-            return None;
-        };
-        self.tiers.get(&key)
     }
 
     /// Keeps what the host answered, where there is a place for it.
-    pub(super) fn remember(&mut self, key: Bytes, value: &Bytes) {
+    pub(super) fn remember(&mut self, missed: Missed, value: &Bytes) {
         self.shown = None;
-        let state_key = self.state_key(&key);
-        let kept = state_key.is_some_and(|key| self.tiers.insert(key, value.clone()));
+        let key = missed.key().clone();
+        let kept = match missed {
+            Missed::Tiers(key) => self.tiers.insert(key, value.clone()),
+            Missed::Nowhere(_) => false,
+        };
         if !kept && self.call.bounded {
             let own = Own {
                 value: value.clone(),
@@ -230,15 +258,6 @@ impl Memory {
             };
             self.own.insert(key, own);
         }
-    }
-
-    /// Where a value of the state that the call reads is kept for others.
-    fn state_key(&self, key: &Bytes) -> Option<StateKey> {
-        let height = self.call.reads_at()?;
-        Some(match self.tiers.mode() {
-            CacheAllocationMode::Indexer => StateKey::Main(CacheKey(key.clone())),
-            CacheAllocationMode::View => at_height(height, key.clone()),
-        })
     }
 
     pub(super) fn set(&mut self, key: Bytes, value: Bytes) {
