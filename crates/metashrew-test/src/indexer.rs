@@ -2,9 +2,9 @@
 
 use crate::{Block, Chain, Failed, snapshot};
 use metashrew_abi::proto::Storage;
+use metashrew_core::entry::ErrorText;
 use metashrew_core::test_utils;
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -71,10 +71,11 @@ impl std::fmt::Debug for Indexer {
 impl Indexer {
     /// An indexer that runs a function for each block, as `_start` of
     /// [`export!`](metashrew_core::export) does.
-    pub fn new<E: Display>(index: impl Fn(u32, &[u8]) -> Result<(), E> + 'static) -> Self {
+    pub fn new<Kind, E: ErrorText<Kind>>(
+        index: impl Fn(u32, &[u8]) -> Result<(), E> + 'static,
+    ) -> Self {
         Self::with(Box::new(move |block| {
-            let index = |height, bytes: &[u8]| index(height, bytes).map_err(|it| it.to_string());
-            test_utils::index_block(block.height, &block.bytes, index);
+            test_utils::index_block(block.height, &block.bytes, &index);
         }))
     }
 
@@ -146,13 +147,12 @@ impl Indexer {
     ///
     /// # Panics
     /// If it fails; with the guest's text.
-    pub fn view<E: Display>(
+    pub fn view<Kind, E: ErrorText<Kind>>(
         &self,
         height: u32,
         input: impl AsRef<[u8]>,
         view: impl FnOnce(u32, &[u8]) -> Result<Vec<u8>, E>,
     ) -> Vec<u8> {
-        let view = |height, input: &[u8]| view(height, input).map_err(|error| error.to_string());
         test_utils::view(height, input.as_ref(), view)
     }
 
@@ -160,7 +160,7 @@ impl Indexer {
     ///
     /// # Errors
     /// If the view fails.
-    pub fn try_view<E: Display>(
+    pub fn try_view<Kind, E: ErrorText<Kind>>(
         &self,
         height: u32,
         input: impl AsRef<[u8]>,
@@ -186,15 +186,14 @@ impl Indexer {
     ///
     /// # Panics
     /// If two answers differ.
-    pub fn check<E: Display, I: AsRef<[u8]> + Sync>(
+    pub fn check<Kind, E: ErrorText<Kind>, I: AsRef<[u8]> + Sync>(
         &self,
         questions: impl IntoIterator<Item = (u32, I)>,
         view: impl Fn(u32, &[u8]) -> Result<Vec<u8>, E> + Sync,
     ) -> Vec<Result<Vec<u8>, Failed>> {
         let questions: Vec<_> = questions.into_iter().collect();
         let ask = |(height, input): &(u32, I)| {
-            let view = |height, input: &[u8]| view(height, input).map_err(|it| it.to_string());
-            caught(|| test_utils::view(*height, input.as_ref(), view))
+            caught(|| test_utils::view(*height, input.as_ref(), &view))
         };
         let alone = |question| {
             let state = test_utils::save();

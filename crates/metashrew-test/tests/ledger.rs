@@ -162,3 +162,23 @@ fn what_fails_is_a_value_and_leaves_no_trace() {
     engine.follow(&chain());
     assert!(engine.try_view(104, "no_such_view", b"").is_err());
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("no number")]
+struct NoNumber(#[from] std::num::ParseIntError);
+
+fn parsed(_height: u32, input: &[u8]) -> Result<Vec<u8>, NoNumber> {
+    let number: u8 = String::from_utf8_lossy(input).parse()?;
+    Ok(vec![number])
+}
+
+#[test]
+fn an_error_is_told_with_its_sources_as_a_host_tells_it() {
+    let indexer = Indexer::new(|_, _| Ok::<_, NoNumber>(()));
+    assert_eq!(indexer.try_view(0, b"7", parsed), Ok(vec![7]));
+    let text = "no number: invalid digit found in string";
+    let failed = indexer.try_view(0, b"x", parsed).unwrap_err();
+    assert_eq!(failed.to_string(), text);
+    let checked = indexer.check([(0, b"x")], parsed);
+    assert_eq!(checked[0].clone().unwrap_err().to_string(), text);
+}
