@@ -13,6 +13,8 @@ metashrew_core::storage! {
 fn index(_height: u32, block: &[u8]) -> Result<(), String> {
     let block = Block::parse(block).map_err(|error| error.to_string())?;
     let outputs = block.transactions().flat_map(|tx| tx.outputs);
+    // That leaves out scripts too long for a key.
+    let outputs = outputs.filter(|output| !output.is_unspendable());
     let count = |output: &metashrew_support::raw::Output<'_>| {
         let script = output.script.to_vec();
         let received = RECEIVED.get(&script)?.unwrap_or(0) + output.value;
