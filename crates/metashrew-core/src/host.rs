@@ -14,6 +14,9 @@ use crate::buffers::{to_arraybuffer_layout, to_passback_ptr};
 use crate::flush::FlushBuffer;
 use crate::imports;
 
+/// Bytes that a key in the state may have (docs/abi.md).
+pub(crate) const MAX_KEY_BYTES: usize = 32_000;
+
 /// Bytes of the length word in front of a buffer.
 const LENGTH_BYTES: usize = 4;
 

@@ -1,9 +1,7 @@
 //! The keys between two keys, as far as they are still to come.
 
+use crate::host::MAX_KEY_BYTES;
 use std::ops::Bound;
-
-/// Bytes of a key in the state at most (docs/abi.md).
-const MAX_KEY_BYTES: usize = 32_000;
 
 /// The keys from `start` on and before `end`.
 #[derive(Debug, Clone, PartialEq, Eq)]

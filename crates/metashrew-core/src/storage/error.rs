@@ -1,6 +1,7 @@
 //! What can go wrong with stored data, as values.
 
 use super::codec::EncodingError;
+use crate::host::MAX_KEY_BYTES;
 use crate::range::RangeError;
 
 /// Why a table could not do what it was asked.
@@ -102,9 +103,6 @@ pub enum StorageError {
         length: u64,
     },
 }
-
-/// The longest key that a host stores.
-pub(super) const MAX_KEY_BYTES: usize = 32_000;
 
 struct Hex<'a>(&'a [u8]);
 

@@ -2,9 +2,8 @@
 
 use super::key::Key;
 use super::place::Place;
-use crate::buffers;
+use crate::entry;
 use metashrew_abi::proto::{IndexerMetadata, KeyPart, Storage};
-use prost::Message;
 
 /// Some keys of a table, as the table knows them.
 #[doc(hidden)]
@@ -162,11 +161,10 @@ pub(super) fn types<K: Key>() -> Vec<String> {
 /// Hands the host a part of `__meta`.
 #[doc(hidden)]
 pub fn export(storage: Vec<Storage>) -> i32 {
-    let metadata = IndexerMetadata {
+    entry::piece(IndexerMetadata {
         storage,
         ..IndexerMetadata::default()
-    };
-    buffers::export_bytes(metadata.encode_to_vec())
+    })
 }
 
 /// Whether no two of these are the same.

@@ -1,9 +1,10 @@
 //! Where a table's records are: the beginning of its keys, and reads and writes of single ones.
 
 use super::codec::{Encoding, from_stored, to_stored};
-use super::error::{MAX_KEY_BYTES, StorageError};
+use super::error::StorageError;
 use super::key::Key;
 use super::layout::types;
+use crate::host::MAX_KEY_BYTES;
 use crate::{get, set};
 use metashrew_abi::layout::{MARKER, MAX_NAME_BYTES};
 use std::marker::PhantomData;

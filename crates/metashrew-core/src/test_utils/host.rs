@@ -2,12 +2,10 @@
 
 mod reads;
 
+use crate::host::MAX_KEY_BYTES;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Bytes that a key may have.
-const MAX_KEY_BYTES: usize = 32_000;
 
 /// Bytes that a value may have.
 const MAX_VALUE_BYTES: usize = 1 << 28;
