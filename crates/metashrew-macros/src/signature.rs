@@ -32,6 +32,10 @@ pub(crate) fn check(signature: &Signature, attribute: &str) -> Result<()> {
     if let Some(generic) = generic {
         return refuse(generic, "a generic one");
     }
+    let mut types = parameters_of(signature);
+    if let Some((_, generic)) = types.find(|(_, ty)| matches!(ty, Type::ImplTrait(_))) {
+        return refuse(generic, "a generic one");
+    }
     if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
         return refuse(receiver, "a method");
     }
@@ -40,14 +44,15 @@ pub(crate) fn check(signature: &Signature, attribute: &str) -> Result<()> {
 
 /// The types of a function's parameters.
 pub(crate) fn parameters(signature: &Signature) -> Vec<(&Pat, &Type)> {
-    let typed = signature
-        .inputs
-        .iter()
-        .filter_map(|parameter| match parameter {
-            FnArg::Typed(typed) => Some((&*typed.pat, &*typed.ty)),
-            FnArg::Receiver(_) => None,
-        });
-    typed.collect()
+    parameters_of(signature).collect()
+}
+
+fn parameters_of(signature: &Signature) -> impl Iterator<Item = (&Pat, &Type)> {
+    let parameters = signature.inputs.iter();
+    parameters.filter_map(|parameter| match parameter {
+        FnArg::Typed(typed) => Some((&*typed.pat, &*typed.ty)),
+        FnArg::Receiver(_) => None,
+    })
 }
 
 /// Whether a type is written `u32`.

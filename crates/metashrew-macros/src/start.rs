@@ -123,9 +123,10 @@ mod tests {
             syn::Item::Const(meta),
         ] = &file.items[..]
         else {
-            panic!("{file:?}");
+            panic!("{}", quote!(#file));
         };
-        assert_eq!(*kept, syn::parse_str(function).unwrap());
+        let function: ItemFn = syn::parse_str(function).unwrap();
+        assert_eq!(quote!(#kept).to_string(), quote!(#function).to_string());
         assert_eq!(export.sig.ident, "__start_index");
         assert!(quote!(#export).to_string().contains("\"_start\""));
         assert!(quote!(#meta).to_string().contains("\"Counts.\""));

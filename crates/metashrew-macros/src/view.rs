@@ -334,6 +334,7 @@ mod tests {
         refused("", "fn __metashrew_begin() {}", "another meaning");
         refused("", "async fn v() {}", "not an `async` one");
         refused("", "fn v<T>(input: T) {}", "not a generic one");
+        refused("", "fn v(input: impl AsRef<[u8]>) {}", "not a generic one");
         refused("yaml", BYTES, "expected `bytes`, `json` or `prost`");
     }
 }

@@ -83,7 +83,8 @@ impl FromInput<'_> for String {
     message = "a view cannot answer with `{Self}`",
     label = "neither bytes nor text",
     note = "write `#[view(json)]` or `#[view(prost)]`, or answer `Vec<u8>`, `&[u8]`, \
-            `Arc<Vec<u8>>`, `String`, `&str` or `()`"
+            `Arc<Vec<u8>>`, `String`, `&str` or `()`",
+    note = "a `Result` has to be written as one: a type whose last name is `Result`"
 )]
 pub trait IntoAnswer {
     /// The bytes that the caller gets.
