@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::proto::{KeyPart, Storage};
+use crate::proto::Storage;
 
 /// The first byte of a table's keys: one that UTF-8 does not have.
 pub const MARKER: u8 = 0xff;
@@ -64,16 +64,17 @@ pub fn decode<'a>(tables: &'a [Storage], key: &[u8]) -> Option<Decoded<'a>> {
         if table.prefix.is_empty() {
             return None;
         }
-        let parts = decode_parts(&table.key, rest)?;
+        let parts = decode_parts(table, rest)?;
         Some(Decoded { table, parts })
     })
 }
 
-fn decode_parts<'a>(layout: &'a [KeyPart], mut rest: &[u8]) -> Option<Vec<(&'a str, Part)>> {
+fn decode_parts<'a>(table: &'a Storage, mut rest: &[u8]) -> Option<Vec<(&'a str, Part)>> {
+    let has_own_record = matches!(&*table.kind, "list" | "deque");
     let mut parts = Vec::new();
-    for part in layout {
-        // A list's length stands where its elements' indexes would begin.
-        if rest.is_empty() && part.ty != "bytes[0]" {
+    for (index, part) in table.key.iter().enumerate() {
+        // Its length stands where its elements' indexes would begin.
+        if has_own_record && rest.is_empty() && index + 1 == table.key.len() {
             break;
         }
         parts.push((&*part.name, decode_part(&part.ty, &mut rest)?));
@@ -182,7 +183,15 @@ impl fmt::Display for Decoded<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::KeyPart;
     use proptest::prelude::*;
+
+    fn list(types: &[&str]) -> Storage {
+        Storage {
+            kind: "list".to_owned(),
+            ..table("log", types)
+        }
+    }
 
     fn table(name: &str, types: &[&str]) -> Storage {
         let part = |ty: &&str| KeyPart {
@@ -256,13 +265,24 @@ mod tests {
 
     #[test]
     fn the_own_record_of_a_list_has_no_index() {
-        let list = || table("log", &["bytes[1]", "u64"]);
+        let list = || list(&["bytes[1]", "u64"]);
         assert_eq!(shown(list(), &[7]).unwrap(), "log(a bytes[1] = 0x07)");
         assert_eq!(
             shown(list(), &[7, 0, 0, 0, 0, 0, 0, 0, 3]).unwrap(),
             "log(a bytes[1] = 0x07, a u64 = 3)"
         );
         assert_eq!(shown(list(), &[7, 0]), None);
+        assert_eq!(shown(list(), &[]), None, "of no list");
+        let deque = Storage {
+            kind: "deque".to_owned(),
+            ..list()
+        };
+        assert_eq!(shown(deque, &[7]).unwrap(), "log(a bytes[1] = 0x07)");
+        let map = Storage {
+            kind: "map".to_owned(),
+            ..list()
+        };
+        assert_eq!(shown(map, &[7]), None);
     }
 
     #[test]
