@@ -15,6 +15,14 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The kinds of addresses.
+///
+/// ```
+/// use metashrew_support::address::AddressType;
+///
+/// assert_eq!(AddressType::P2tr.to_string(), "p2tr");
+/// assert_eq!("p2wsh".parse::<AddressType>()?, AddressType::P2wsh);
+/// # anyhow::Ok(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum AddressType {
@@ -58,6 +66,15 @@ impl FromStr for AddressType {
 }
 
 /// What an output script pays to.
+///
+/// ```
+/// use metashrew_support::address::Payload;
+///
+/// let script = bitcoin::ScriptBuf::from_hex(&["5120", &"07".repeat(32)].concat())?;
+/// let Payload::WitnessProgram(program) = Payload::from_script(&script)? else { panic!() };
+/// assert_eq!(program.version().to_num(), 1);
+/// # anyhow::Ok(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Payload {
@@ -71,6 +88,13 @@ pub enum Payload {
 
 impl Payload {
     /// What `script` pays to.
+    ///
+    /// ```
+    /// # use bitcoin::Script;
+    /// # use metashrew_support::address::Payload;
+    /// let data = Script::from_bytes(&[0x6a, 1, 7]); // OP_RETURN: it pays nobody.
+    /// assert!(Payload::from_script(data).is_err());
+    /// ```
     ///
     /// # Errors
     /// If it has none of the forms that have addresses.
@@ -93,6 +117,13 @@ impl Payload {
     }
 
     /// The output script that pays to this.
+    ///
+    /// ```
+    /// # use bitcoin::Script;
+    /// # use metashrew_support::address::Payload;
+    /// let payload = Payload::p2wsh(Script::from_bytes(&[0x51]));
+    /// assert!(payload.script_pubkey().is_p2wsh());
+    /// ```
     pub fn script_pubkey(&self) -> ScriptBuf {
         match self {
             Self::PubkeyHash(hash) => ScriptBuf::new_p2pkh(hash),
@@ -102,16 +133,39 @@ impl Payload {
     }
 
     /// Whether `script` pays to this.
+    ///
+    /// ```
+    /// # use bitcoin::Script;
+    /// # use metashrew_support::address::Payload;
+    /// let payload = Payload::p2wsh(Script::from_bytes(&[0x51]));
+    /// assert!(payload.matches_script_pubkey(&payload.script_pubkey()));
+    /// assert!(!payload.matches_script_pubkey(Script::from_bytes(&[0x51])));
+    /// ```
     pub fn matches_script_pubkey(&self, script: &Script) -> bool {
         *script == *self.script_pubkey()
     }
 
     /// Pay to the hash of a public key.
+    ///
+    /// ```
+    /// # use metashrew_support::address::Payload;
+    /// # let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    /// # let key: bitcoin::PublicKey = key.parse().unwrap();
+    /// assert!(Payload::p2pkh(&key).script_pubkey().is_p2pkh());
+    /// ```
     pub fn p2pkh(pk: &PublicKey) -> Self {
         Self::PubkeyHash(pk.pubkey_hash())
     }
 
     /// Pay to the hash of a script.
+    ///
+    /// ```
+    /// # use bitcoin::Script;
+    /// # use metashrew_support::address::Payload;
+    /// let script = Script::from_bytes(&[0x51]);
+    /// assert!(Payload::p2sh(script)?.script_pubkey().is_p2sh());
+    /// # anyhow::Ok(())
+    /// ```
     ///
     /// # Errors
     /// If the script has more bytes than can be pushed to spend it.
@@ -123,6 +177,14 @@ impl Payload {
     }
 
     /// Pay to the hash of a public key, witness version 0.
+    ///
+    /// ```
+    /// # use metashrew_support::address::Payload;
+    /// # let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    /// # let key: bitcoin::PublicKey = key.parse().unwrap();
+    /// assert!(Payload::p2wpkh(&key)?.script_pubkey().is_p2wpkh());
+    /// # anyhow::Ok(())
+    /// ```
     ///
     /// # Errors
     /// If the key is not compressed.
@@ -136,6 +198,15 @@ impl Payload {
 
     /// Pay to the hash of a script that is P2WPKH.
     ///
+    /// ```
+    /// # use metashrew_support::address::Payload;
+    /// # let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    /// # let key: bitcoin::PublicKey = key.parse().unwrap();
+    /// let inner = Payload::p2wpkh(&key)?.script_pubkey();
+    /// assert_eq!(Payload::p2shwpkh(&key)?, Payload::p2sh(&inner)?);
+    /// # anyhow::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// If the key is not compressed.
     pub fn p2shwpkh(pk: &PublicKey) -> Result<Self> {
@@ -144,6 +215,13 @@ impl Payload {
     }
 
     /// Pay to the hash of a script, witness version 0.
+    ///
+    /// ```
+    /// # use bitcoin::Script;
+    /// # use metashrew_support::address::Payload;
+    /// let script = Script::from_bytes(&[0x51]);
+    /// assert!(Payload::p2wsh(script).script_pubkey().is_p2wsh());
+    /// ```
     ///
     /// # Panics
     /// Never: a script's hash is a witness program.
@@ -154,12 +232,30 @@ impl Payload {
     }
 
     /// Pay to the hash of a script that is P2WSH.
+    ///
+    /// ```
+    /// # use bitcoin::Script;
+    /// # use metashrew_support::address::Payload;
+    /// let script = Script::from_bytes(&[0x51]);
+    /// let inner = Payload::p2wsh(script).script_pubkey();
+    /// assert_eq!(Payload::p2shwsh(script), Payload::p2sh(&inner)?);
+    /// # anyhow::Ok(())
+    /// ```
     pub fn p2shwsh(script: &Script) -> Self {
         let script = Builder::new().push_int(0).push_slice(script.wscript_hash());
         Self::ScriptHash(script.into_script().script_hash())
     }
 
     /// Pay to taproot: a key, and a tree of scripts if there is one.
+    ///
+    /// ```
+    /// # use metashrew_support::address::Payload;
+    /// # let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    /// # let key: bitcoin::PublicKey = key.parse().unwrap();
+    /// let secp = bitcoin::secp256k1::Secp256k1::verification_only();
+    /// let payload = Payload::p2tr(&secp, key.inner.into(), None);
+    /// assert!(payload.script_pubkey().is_p2tr());
+    /// ```
     pub fn p2tr<C: Verification>(
         secp: &Secp256k1<C>,
         internal_key: UntweakedPublicKey,
@@ -169,6 +265,16 @@ impl Payload {
     }
 
     /// Pay to taproot: a key that is tweaked already.
+    ///
+    /// ```
+    /// # use metashrew_support::address::Payload;
+    /// # let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    /// # let key: bitcoin::PublicKey = key.parse().unwrap();
+    /// use bitcoin::key::TweakedPublicKey;
+    ///
+    /// let tweaked = TweakedPublicKey::dangerous_assume_tweaked(key.inner.into());
+    /// assert!(Payload::p2tr_tweaked(tweaked).script_pubkey().is_p2tr());
+    /// ```
     ///
     /// # Panics
     /// Never: a key is a witness program.
@@ -181,6 +287,19 @@ impl Payload {
 
 /// A payload with the prefixes of a chain; its `Display` is the address, with
 /// `{:#}` in capitals if it is a segwit one.
+///
+/// ```
+/// # use bitcoin::Script;
+/// # use metashrew_support::address::Payload;
+/// use bitcoin::bech32::Hrp;
+/// use metashrew_support::address::AddressEncoding;
+///
+/// let payload = Payload::p2wsh(Script::from_bytes(&[0x51]));
+/// let hrp = Hrp::parse("bc")?;
+/// let address = AddressEncoding { payload: &payload, p2pkh_prefix: 0, p2sh_prefix: 5, hrp };
+/// assert!(address.to_string().starts_with("bc1q"));
+/// # anyhow::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct AddressEncoding<'a> {
     /// What the address pays to.

@@ -18,41 +18,85 @@ pub const VERSION_CHAIN_START: u32 = 0x1_0000;
 pub const VERSION_CHAIN_ID: u32 = 20;
 
 /// A block's version.
+///
+/// ```
+/// use metashrew_support::block::AuxpowVersion;
+///
+/// let version = AuxpowVersion::new(0x0062_0104); // Dogecoin's
+/// assert_eq!((version.chain_id(), version.base_version()), (0x62, 4));
+/// assert!(version.is_auxpow());
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AuxpowVersion(u32);
 
 impl AuxpowVersion {
     /// The version as the header has it.
+    ///
+    /// ```
+    /// # use metashrew_support::block::{AuxpowVersion, VERSION_AUXPOW, VERSION_POS_START};
+    /// assert!(!AuxpowVersion::new(4).is_auxpow());
+    /// ```
     pub fn new(v: u32) -> Self {
         Self(v)
     }
 
     /// The version as the header has it.
+    ///
+    /// ```
+    /// # use metashrew_support::block::{AuxpowVersion, VERSION_AUXPOW, VERSION_POS_START};
+    /// assert_eq!(AuxpowVersion::new(0x0062_0104).unwrap(), 0x0062_0104);
+    /// ```
     pub fn unwrap(&self) -> u32 {
         self.0
     }
 
     /// The version without flags and chain id.
+    ///
+    /// ```
+    /// # use metashrew_support::block::{AuxpowVersion, VERSION_AUXPOW, VERSION_POS_START};
+    /// assert_eq!(AuxpowVersion::new(0x0062_0104).base_version(), 4);
+    /// ```
     pub fn base_version(&self) -> u32 {
         self.0 % VERSION_AUXPOW
     }
 
     /// Which chain the block belongs to.
+    ///
+    /// ```
+    /// # use metashrew_support::block::{AuxpowVersion, VERSION_AUXPOW, VERSION_POS_START};
+    /// assert_eq!(AuxpowVersion::new(0x0062_0104).chain_id(), 0x62);
+    /// ```
     pub fn chain_id(&self) -> u32 {
         self.0 / VERSION_CHAIN_START
     }
 
     /// Whether another chain's proof of work follows the header.
+    ///
+    /// ```
+    /// # use metashrew_support::block::{AuxpowVersion, VERSION_AUXPOW, VERSION_POS_START};
+    /// assert!(AuxpowVersion::new(VERSION_AUXPOW | 4).is_auxpow());
+    /// ```
     pub fn is_auxpow(&self) -> bool {
         self.0 & VERSION_AUXPOW != 0
     }
 
     /// Whether the block is by proof of stake.
+    ///
+    /// ```
+    /// # use metashrew_support::block::{AuxpowVersion, VERSION_AUXPOW, VERSION_POS_START};
+    /// assert!(AuxpowVersion::new(VERSION_POS_START | 4).is_proof_of_stake());
+    /// ```
     pub fn is_proof_of_stake(&self) -> bool {
         self.0 & VERSION_POS_START != 0
     }
 
     /// Whether the version is from before such flags.
+    ///
+    /// ```
+    /// # use metashrew_support::block::{AuxpowVersion, VERSION_AUXPOW, VERSION_POS_START};
+    /// assert!(AuxpowVersion::new(2).is_legacy());
+    /// assert!(!AuxpowVersion::new(VERSION_AUXPOW | 2).is_legacy());
+    /// ```
     pub fn is_legacy(&self) -> bool {
         self.0 < VERSION_AUXPOW
     }
@@ -70,6 +114,17 @@ impl From<AuxpowVersion> for Version {
 }
 
 /// The proof that another chain's block names this one.
+///
+/// ```
+/// # use std::io::Cursor;
+/// # let bytes = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/auxpow.rs"));
+/// use metashrew_support::block::AuxpowBlock;
+///
+/// let block = AuxpowBlock::parse(&mut Cursor::new(bytes))?;
+/// let proof = block.header.auxpow.unwrap();
+/// assert!(proof.coinbase_txn.is_coinbase());
+/// # anyhow::Ok(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Auxpow {
     /// The other block's coinbase, which holds this block's hash.
@@ -86,6 +141,17 @@ pub struct Auxpow {
 
 impl Auxpow {
     /// Reads a proof.
+    ///
+    /// ```
+    /// # use std::io::Cursor;
+    /// # let bytes = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/auxpow.rs"));
+    /// use metashrew_support::block::Auxpow;
+    ///
+    /// let mut cursor = Cursor::new(bytes);
+    /// cursor.set_position(80); // Behind the header.
+    /// assert_eq!(Auxpow::parse(&mut cursor)?.parent_block.auxpow, None);
+    /// # anyhow::Ok(())
+    /// ```
     pub fn parse(cursor: &mut Cursor<Vec<u8>>) -> Result<Self> {
         Ok(Self {
             coinbase_txn: consensus_decode(cursor)?,
@@ -98,6 +164,16 @@ impl Auxpow {
 }
 
 /// A header, with the other chain's proof if it has one.
+///
+/// ```
+/// # use std::io::Cursor;
+/// # let bytes = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/auxpow.rs"));
+/// use metashrew_support::block::AuxpowHeader;
+///
+/// let header = AuxpowHeader::parse(&mut Cursor::new(bytes))?;
+/// assert_eq!((header.version.chain_id(), header.time), (98, 1_231_006_505));
+/// # anyhow::Ok(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuxpowHeader {
     /// The version, with its flags.
@@ -118,6 +194,16 @@ pub struct AuxpowHeader {
 
 impl AuxpowHeader {
     /// Reads a header, and the proof behind it if the version says so.
+    ///
+    /// ```
+    /// # use std::io::Cursor;
+    /// # let bytes = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/auxpow.rs"));
+    /// use metashrew_support::block::AuxpowHeader;
+    ///
+    /// let header = AuxpowHeader::parse(&mut Cursor::new(bytes))?;
+    /// assert!(header.version.is_auxpow() && header.auxpow.is_some());
+    /// # anyhow::Ok(())
+    /// ```
     pub fn parse(cursor: &mut Cursor<Vec<u8>>) -> Result<Self> {
         let mut header = Self::parse_without_auxpow(cursor)?;
         if header.version.is_auxpow() {
@@ -127,6 +213,17 @@ impl AuxpowHeader {
     }
 
     /// Reads the 80 bytes of a header.
+    ///
+    /// ```
+    /// # use std::io::Cursor;
+    /// # let bytes = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/auxpow.rs"));
+    /// use metashrew_support::block::AuxpowHeader;
+    ///
+    /// let mut cursor = Cursor::new(bytes);
+    /// let header = AuxpowHeader::parse_without_auxpow(&mut cursor)?;
+    /// assert_eq!((header.auxpow, cursor.position()), (None, 80));
+    /// # anyhow::Ok(())
+    /// ```
     pub fn parse_without_auxpow(cursor: &mut Cursor<Vec<u8>>) -> Result<Self> {
         Ok(Self {
             version: AuxpowVersion(consume_sized_int(cursor)?),
@@ -154,6 +251,16 @@ impl From<AuxpowHeader> for Header {
 }
 
 /// A block of such a chain.
+///
+/// ```
+/// # use std::io::Cursor;
+/// # let bytes = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/auxpow.rs"));
+/// use metashrew_support::block::AuxpowBlock;
+///
+/// let block = AuxpowBlock::parse(&mut Cursor::new(bytes))?;
+/// assert_eq!(block.txdata.len(), 1);
+/// # anyhow::Ok(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuxpowBlock {
     /// The header and the proof.
@@ -164,6 +271,15 @@ pub struct AuxpowBlock {
 
 impl AuxpowBlock {
     /// Reads a block.
+    ///
+    /// ```
+    /// # use std::io::Cursor;
+    /// # let bytes = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/auxpow.rs"));
+    /// use metashrew_support::block::AuxpowBlock;
+    ///
+    /// assert!(AuxpowBlock::parse(&mut Cursor::new(bytes)).is_ok());
+    /// assert!(AuxpowBlock::parse(&mut Cursor::new(Vec::new())).is_err());
+    /// ```
     pub fn parse(cursor: &mut Cursor<Vec<u8>>) -> Result<Self> {
         let header = AuxpowHeader::parse(cursor)?;
         let count = consume_varint(cursor)?;
@@ -174,6 +290,16 @@ impl AuxpowBlock {
     }
 
     /// The block without the proof.
+    ///
+    /// ```
+    /// # use std::io::Cursor;
+    /// # let bytes = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/auxpow.rs"));
+    /// use metashrew_support::block::AuxpowBlock;
+    ///
+    /// let block = AuxpowBlock::parse(&mut Cursor::new(bytes))?.to_consensus();
+    /// assert!(block.check_merkle_root());
+    /// # anyhow::Ok(())
+    /// ```
     pub fn to_consensus(&self) -> Block {
         Block {
             header: self.header.clone().into(),
@@ -183,6 +309,16 @@ impl AuxpowBlock {
 }
 
 /// The way from a leaf to a merkle root.
+///
+/// ```
+/// # use std::io::Cursor;
+/// # let bytes = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/auxpow.rs"));
+/// use metashrew_support::block::AuxpowHeader;
+///
+/// let proof = AuxpowHeader::parse(&mut Cursor::new(bytes))?.auxpow.unwrap();
+/// assert_eq!(proof.coinbase_branch.branch_hash.len(), 1);
+/// # anyhow::Ok(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuxpowMerkleBranch {
     /// How many hashes there are.
@@ -195,6 +331,15 @@ pub struct AuxpowMerkleBranch {
 
 impl AuxpowMerkleBranch {
     /// Reads a branch.
+    ///
+    /// ```
+    /// use metashrew_support::block::AuxpowMerkleBranch;
+    ///
+    /// let bytes = [&[1][..], &[7; 32], &[1, 0, 0, 0]].concat();
+    /// let branch = AuxpowMerkleBranch::parse(&mut std::io::Cursor::new(bytes))?;
+    /// assert_eq!((branch.branch_length, branch.branch_side_mask), (1, 1));
+    /// # anyhow::Ok(())
+    /// ```
     pub fn parse(cursor: &mut Cursor<Vec<u8>>) -> Result<Self> {
         let branch_length = consume_varint(cursor)?;
         let hashes = (0..branch_length).map(|_| consensus_decode(cursor));

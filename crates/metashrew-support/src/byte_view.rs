@@ -11,17 +11,42 @@
 pub trait ByteView {
     /// Reads a value.
     ///
+    /// ```
+    /// # use metashrew_support::byte_view::ByteView;
+    /// assert_eq!(u16::from_bytes(vec![2, 1]), 258);
+    /// ```
+    ///
     /// # Panics
     /// The integers panic unless `v` has exactly their size.
     fn from_bytes(v: Vec<u8>) -> Self;
     /// The bytes that [`from_bytes`](ByteView::from_bytes) reads back.
+    ///
+    /// ```
+    /// # use metashrew_support::byte_view::ByteView;
+    /// assert_eq!(258u16.to_bytes(), [2, 1]);
+    /// ```
     fn to_bytes(&self) -> Vec<u8>;
     /// The largest value.
+    ///
+    /// ```
+    /// # use metashrew_support::byte_view::ByteView;
+    /// assert_eq!(u8::maximum(), 255);
+    /// ```
     fn maximum() -> Self;
     /// What an absent value reads as.
+    ///
+    /// ```
+    /// # use metashrew_support::byte_view::ByteView;
+    /// assert_eq!(u64::zero(), 0);
+    /// ```
     fn zero() -> Self;
 
     /// [`from_bytes`](ByteView::from_bytes) of a copy; the integers need none.
+    ///
+    /// ```
+    /// # use metashrew_support::byte_view::ByteView;
+    /// assert_eq!(u32::from_slice(&[2, 1, 0, 0]), 258);
+    /// ```
     ///
     /// # Panics
     /// Where `from_bytes` does.
@@ -35,6 +60,13 @@ pub trait ByteView {
 
     /// Writes [`to_bytes`](ByteView::to_bytes) behind what `bytes` holds; the integers
     /// allocate nothing for it.
+    ///
+    /// ```
+    /// # use metashrew_support::byte_view::ByteView;
+    /// let mut key = b"/at/".to_vec();
+    /// 7u16.append_to(&mut key);
+    /// assert_eq!(key, b"/at/\x07\x00");
+    /// ```
     fn append_to(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.to_bytes());
     }
@@ -81,6 +113,12 @@ macro_rules! byte_view_of_integers {
 byte_view_of_integers!(u8, u16, u32, u64, u128, usize);
 
 /// `b` without its first `v` bytes; empty if it has no more than that.
+///
+/// ```
+/// use metashrew_support::byte_view::shrink_back;
+///
+/// assert_eq!(shrink_back(b"/at/7".to_vec(), 4), b"7");
+/// ```
 pub fn shrink_back(b: Vec<u8>, v: usize) -> Vec<u8> {
     let mut rest = b;
     rest.drain(..v.min(rest.len()));

@@ -20,6 +20,13 @@ const LENGTH_BYTES: i32 = 4;
 ///
 /// It is good while `v` lives and is not reallocated. Natively, only the 4,096
 /// pointers handed out last on this thread are.
+///
+/// ```
+/// use metashrew_support::compat::{to_passback_ptr, to_ptr};
+///
+/// let mut buffer = vec![1, 0, 0, 0, b'a'];
+/// assert_ne!(to_ptr(&mut buffer), 0);
+/// ```
 #[cfg_attr(
     target_arch = "wasm32",
     allow(
@@ -34,11 +41,25 @@ pub fn to_ptr(v: &mut Vec<u8>) -> i32 {
 
 /// A pointer to the data of `v`, which is in `ArrayBuffer` layout: four bytes
 /// after its start.
+///
+/// ```
+/// use metashrew_support::compat::{to_arraybuffer_layout, to_passback_ptr};
+/// use metashrew_support::utils::ptr_to_vec;
+///
+/// let mut buffer = to_arraybuffer_layout(b"value");
+/// assert_eq!(ptr_to_vec(to_passback_ptr(&mut buffer)), b"value");
+/// ```
 pub fn to_passback_ptr(v: &mut Vec<u8>) -> i32 {
     to_ptr(v).wrapping_add(LENGTH_BYTES)
 }
 
 /// `v` with its length (u32, little-endian) in front.
+///
+/// ```
+/// use metashrew_support::compat::to_arraybuffer_layout;
+///
+/// assert_eq!(to_arraybuffer_layout(b"hi"), [2, 0, 0, 0, b'h', b'i']);
+/// ```
 pub fn to_arraybuffer_layout<T: AsRef<[u8]>>(v: T) -> Vec<u8> {
     buffer::encode(v.as_ref())
 }
@@ -56,6 +77,14 @@ thread_local! {
 ///
 /// The answer stays in memory until the next call begins, or until 16 more were
 /// handed over. So a guest whose memory persists does not hold all it ever gave.
+///
+/// ```
+/// use metashrew_support::compat::export_bytes;
+/// use metashrew_support::utils::ptr_to_vec;
+///
+/// let pointer = export_bytes(b"answer".to_vec());
+/// assert_eq!(ptr_to_vec(pointer), b"answer"); // As the host reads it.
+/// ```
 pub fn export_bytes(v: Vec<u8>) -> i32 {
     COUNT.set(COUNT.get().wrapping_add(1));
     let mut answer = to_arraybuffer_layout(v);
@@ -83,6 +112,15 @@ pub fn answers() -> u32 {
 
 /// The data of the buffer at `ptr`, or `None` if `ptr` names no buffer.
 ///
+/// ```
+/// use metashrew_support::compat::{export_bytes, read_buffer};
+///
+/// let pointer = export_bytes(b"answer".to_vec());
+/// // SAFETY: the answer stays until the next call.
+/// let read = unsafe { read_buffer(pointer) };
+/// assert_eq!(read.as_deref(), Some(&b"answer"[..]));
+/// ```
+///
 /// # Safety
 /// `ptr` points at the data of a living buffer in `ArrayBuffer` layout.
 pub unsafe fn read_buffer(ptr: i32) -> Option<Vec<u8>> {
@@ -94,6 +132,16 @@ pub unsafe fn read_buffer(ptr: i32) -> Option<Vec<u8>> {
 }
 
 /// Writes `bytes` at `ptr`; `false` if no buffer there has room for them.
+///
+/// ```
+/// use metashrew_support::compat::{to_arraybuffer_layout, to_passback_ptr, write_buffer};
+///
+/// let mut buffer = to_arraybuffer_layout([0; 2]);
+/// let pointer = to_passback_ptr(&mut buffer);
+/// // SAFETY: the buffer lives, and nothing borrows it.
+/// assert!(unsafe { write_buffer(pointer, b"hi") });
+/// assert_eq!(buffer, [2, 0, 0, 0, b'h', b'i']);
+/// ```
 ///
 /// # Safety
 /// `ptr` points into a living buffer, which nothing borrows.

@@ -16,22 +16,72 @@ use std::sync::Arc;
 ///
 /// Keys and bytes are those that existing guests' state is made of, faults included:
 /// see [`delete_value`](KeyValuePointer::delete_value).
+///
+/// ```
+/// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+/// # use memory::*;
+/// let mut balance = Memory::from_keyword("/balance/").keyword("alice");
+/// balance.set_value(balance.get_value::<u64>() + 5);
+/// assert_eq!(balance.get_value::<u64>(), 5);
+/// ```
 pub trait KeyValuePointer {
     /// The pointer to the key `word`.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// assert_eq!(*Memory::wrap(&b"/a".to_vec()).unwrap(), b"/a");
+    /// ```
     fn wrap(word: &Vec<u8>) -> Self;
     /// The key.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let pointer = Memory::from_keyword("/a").keyword("/b");
+    /// assert_eq!(*pointer.unwrap(), b"/a/b");
+    /// ```
     fn unwrap(&self) -> Arc<Vec<u8>>;
     /// Writes the value.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let mut name = Memory::from_keyword("/name");
+    /// name.set(Arc::new(b"alice".to_vec()));
+    /// assert_eq!(*name.get(), b"alice");
+    /// ```
     fn set(&mut self, v: Arc<Vec<u8>>);
     /// Reads the value; empty if absent.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// assert!(Memory::from_keyword("/absent").get().is_empty());
+    /// ```
     fn get(&self) -> Arc<Vec<u8>>;
     /// Takes over what `from` has besides its key, such as open checkpoints.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let (mut pointer, other) = (Memory::from_keyword("/a"), Memory::from_keyword("/b"));
+    /// pointer.inherits(&other);
+    /// assert_eq!(*pointer.unwrap(), b"/a"); // The key stays its own.
+    /// ```
     fn inherits(&mut self, from: &Self);
 
     /// The pointer to the key `key`, with what this one has besides its own.
     ///
     /// All pointers to longer keys are made by it. An implementation that need not
     /// copy the key should say so by its own.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let pointer = Memory::from_keyword("/a").with_key(b"/b".to_vec());
+    /// assert_eq!(*pointer.unwrap(), b"/b");
+    /// ```
     #[must_use]
     fn with_key(&self, key: Vec<u8>) -> Self
     where
@@ -43,6 +93,13 @@ pub trait KeyValuePointer {
     }
 
     /// The pointer to this key and `word` behind it.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let pointer = Memory::from_keyword("/id/").select(&vec![0xab, 0xcd]);
+    /// assert_eq!(*pointer.unwrap(), b"/id/\xab\xcd");
+    /// ```
     #[must_use]
     fn select(&self, word: &Vec<u8>) -> Self
     where
@@ -52,6 +109,12 @@ pub trait KeyValuePointer {
     }
 
     /// The pointer to the key `word`.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// assert_eq!(*Memory::from_keyword("/tip").unwrap(), b"/tip");
+    /// ```
     fn from_keyword(word: &str) -> Self
     where
         Self: Sized,
@@ -60,6 +123,13 @@ pub trait KeyValuePointer {
     }
 
     /// The pointer to this key and `word` behind it.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let pointer = Memory::from_keyword("/rune").keyword("/symbol");
+    /// assert_eq!(*pointer.unwrap(), b"/rune/symbol");
+    /// ```
     #[must_use]
     fn keyword(&self, word: &str) -> Self
     where
@@ -71,11 +141,28 @@ pub trait KeyValuePointer {
     }
 
     /// Writes a number.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let mut tip = Memory::from_keyword("/tip");
+    /// tip.set_value(7u32);
+    /// assert_eq!(*tip.get(), [7, 0, 0, 0]);
+    /// ```
     fn set_value<T: ByteView>(&mut self, v: T) {
         self.set(Arc::new(v.to_bytes()));
     }
 
     /// Reads a number; zero if absent.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let mut tip = Memory::from_keyword("/tip");
+    /// assert_eq!(tip.get_value::<u32>(), 0);
+    /// tip.set_value(7u32);
+    /// assert_eq!(tip.get_value::<u32>(), 7);
+    /// ```
     fn get_value<T: ByteView>(&self) -> T {
         let bytes = self.get();
         if bytes.is_empty() {
@@ -86,6 +173,13 @@ pub trait KeyValuePointer {
     }
 
     /// The pointer to this key and the bytes of `key` behind it.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let pointer = Memory::from_keyword("/at/").select_value(7u32);
+    /// assert_eq!(*pointer.unwrap(), b"/at/\x07\0\0\0");
+    /// ```
     #[must_use]
     fn select_value<T: ByteView>(&self, key: T) -> Self
     where
@@ -95,6 +189,12 @@ pub trait KeyValuePointer {
     }
 
     /// Where a list keeps its length.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// assert_eq!(*Memory::from_keyword("/list").length_key().unwrap(), b"/list/length");
+    /// ```
     #[must_use]
     fn length_key(&self) -> Self
     where
@@ -104,6 +204,12 @@ pub trait KeyValuePointer {
     }
 
     /// Where a linked list keeps the index of its first item.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// assert_eq!(*Memory::from_keyword("/list").head_key().unwrap(), b"/list/head");
+    /// ```
     #[must_use]
     fn head_key(&self) -> Self
     where
@@ -113,6 +219,13 @@ pub trait KeyValuePointer {
     }
 
     /// Where a linked list keeps the index after `i`.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let next = Memory::from_keyword("/list").next_key(7);
+    /// assert_eq!(*next.unwrap(), b"/list/next\x07\0\0\0");
+    /// ```
     #[must_use]
     fn next_key(&self, i: u32) -> Self
     where
@@ -125,6 +238,14 @@ pub trait KeyValuePointer {
     }
 
     /// The length of the list here.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.append_value(7u32);
+    /// assert_eq!(list.length(), 1);
+    /// ```
     fn length(&self) -> u32
     where
         Self: Sized,
@@ -133,6 +254,15 @@ pub trait KeyValuePointer {
     }
 
     /// The pointer to an item of the list here.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.append_value(7u32);
+    /// assert_eq!(*list.select_index(0).unwrap(), b"/list/0");
+    /// assert_eq!(list.select_index(0).get_value::<u32>(), 7);
+    /// ```
     #[must_use]
     fn select_index(&self, index: u32) -> Self
     where
@@ -144,6 +274,15 @@ pub trait KeyValuePointer {
     }
 
     /// Nullifies an item of the list here; the length stays.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.append_value(7u8);
+    /// list.drop_index(0);
+    /// assert_eq!(list.get_list_values::<u8>(), [0]);
+    /// ```
     fn drop_index(&self, index: u32)
     where
         Self: Sized,
@@ -152,6 +291,15 @@ pub trait KeyValuePointer {
     }
 
     /// All items of the list here.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.append(Arc::new(b"a".to_vec()));
+    /// list.append(Arc::new(b"b".to_vec()));
+    /// assert_eq!(list.get_list(), [b"a", b"b"].map(|item| Arc::new(item.to_vec())));
+    /// ```
     fn get_list(&self) -> Vec<Arc<Vec<u8>>>
     where
         Self: Sized,
@@ -162,6 +310,15 @@ pub trait KeyValuePointer {
     }
 
     /// All items of the list here, as numbers.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.append_value(7u32);
+    /// list.append_value(8u32);
+    /// assert_eq!(list.get_list_values::<u32>(), [7, 8]);
+    /// ```
     fn get_list_values<T: ByteView>(&self) -> Vec<T>
     where
         Self: Sized,
@@ -172,11 +329,30 @@ pub trait KeyValuePointer {
     }
 
     /// Writes a single zero byte.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let mut tip = Memory::from_keyword("/tip");
+    /// tip.set_value(7u8);
+    /// tip.nullify();
+    /// assert_eq!(*tip.get(), [0]);
+    /// ```
     fn nullify(&mut self) {
         self.set(Arc::new(vec![0]));
     }
 
     /// Writes `v`, or nullifies if `v` holds nothing but zeros.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let mut id = Memory::from_keyword("/id");
+    /// id.set_or_nullify(Arc::new(vec![0, 0, 0]));
+    /// assert_eq!(*id.get(), [0]);
+    /// id.set_or_nullify(Arc::new(vec![0, 7, 0]));
+    /// assert_eq!(*id.get(), [0, 7, 0]);
+    /// ```
     fn set_or_nullify(&mut self, v: Arc<Vec<u8>>) {
         if v.iter().all(|&byte| byte == 0) {
             self.nullify();
@@ -186,6 +362,15 @@ pub trait KeyValuePointer {
     }
 
     /// Takes the last item off the list here; empty if there is none.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.append(Arc::new(b"a".to_vec()));
+    /// assert_eq!(*list.pop(), b"a");
+    /// assert!(list.pop().is_empty());
+    /// ```
     fn pop(&self) -> Arc<Vec<u8>>
     where
         Self: Sized,
@@ -194,6 +379,14 @@ pub trait KeyValuePointer {
     }
 
     /// Takes the last number off the list here; zero if there is none.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.append_value(7u32);
+    /// assert_eq!((list.pop_value::<u32>(), list.length()), (7, 0));
+    /// ```
     fn pop_value<T: ByteView>(&self) -> T
     where
         Self: Sized,
@@ -202,6 +395,14 @@ pub trait KeyValuePointer {
     }
 
     /// Adds an item to the list here.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.append(Arc::new(b"a".to_vec()));
+    /// assert_eq!(*list.select_index(0).get(), b"a");
+    /// ```
     fn append(&self, v: Arc<Vec<u8>>)
     where
         Self: Sized,
@@ -210,6 +411,14 @@ pub trait KeyValuePointer {
     }
 
     /// Adds a number to the list here.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.append_value(7u32);
+    /// assert_eq!(list.get_list_values::<u32>(), [7]);
+    /// ```
     fn append_value<T: ByteView>(&self, v: T)
     where
         Self: Sized,
@@ -218,6 +427,16 @@ pub trait KeyValuePointer {
     }
 
     /// Adds an item to the linked list here.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.append_ll(Arc::new(b"a".to_vec()));
+    /// list.append_ll(Arc::new(b"b".to_vec()));
+    /// let items = list.map_ll(|item, _| item.get().to_vec());
+    /// assert_eq!(items, [b"a", b"b"]);
+    /// ```
     fn append_ll(&self, v: Arc<Vec<u8>>)
     where
         Self: Sized,
@@ -226,6 +445,14 @@ pub trait KeyValuePointer {
     }
 
     /// Makes the list here one longer: the pointer to its new item.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.extend().set_value(7u32);
+    /// assert_eq!(list.get_list_values::<u32>(), [7]);
+    /// ```
     #[allow(clippy::return_self_not_must_use, reason = "it writes the length")]
     fn extend(&self) -> Self
     where
@@ -237,6 +464,14 @@ pub trait KeyValuePointer {
     }
 
     /// Makes the linked list here one longer: the pointer to its new item.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.extend_ll().set_value(7u32);
+    /// assert_eq!(list.map_ll(|item, _| item.get_value::<u32>()), [7]);
+    /// ```
     #[allow(clippy::return_self_not_must_use, reason = "it writes the length")]
     fn extend_ll(&self) -> Self
     where
@@ -251,6 +486,12 @@ pub trait KeyValuePointer {
     }
 
     /// The pointer to this key and `keyword` before it.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// assert_eq!(*Memory::from_keyword("/tip").prefix("/v2").unwrap(), b"/v2/tip");
+    /// ```
     #[must_use]
     fn prefix(&self, keyword: &str) -> Self
     where
@@ -260,6 +501,14 @@ pub trait KeyValuePointer {
     }
 
     /// Says that `v` comes after `i` in the linked list here.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.set_next_for(0, 2);
+    /// assert_eq!(list.next_key(0).get_value::<u32>(), 2);
+    /// ```
     fn set_next_for(&self, i: u32, v: u32)
     where
         Self: Sized,
@@ -274,6 +523,17 @@ pub trait KeyValuePointer {
     /// that existing state depends on. A neighbour that was deleted before is linked
     /// all the same, so `i` stays in the list. The last item stays the one that the
     /// next is appended to, which is then out of reach. The length never shrinks.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// for item in [b"a", b"b", b"c"] {
+    ///     list.append_ll(Arc::new(item.to_vec()));
+    /// }
+    /// list.delete_value(1);
+    /// assert_eq!(list.map_ll(|_, index| index), [0, 2]);
+    /// ```
     fn delete_value(&self, i: u32)
     where
         Self: Sized,
@@ -291,6 +551,16 @@ pub trait KeyValuePointer {
 
     /// Calls `f` with the pointer and the index of every item of the linked
     /// list here, in its order.
+    ///
+    /// ```
+    /// # mod memory { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pointer.rs")); }
+    /// # use memory::*;
+    /// let list = Memory::from_keyword("/list");
+    /// list.append_ll(Arc::new(vec![7]));
+    /// list.append_ll(Arc::new(vec![8]));
+    /// let found = list.map_ll(|item, index| (index, item.get_value::<u8>()));
+    /// assert_eq!(found, [(0, 7), (1, 8)]);
+    /// ```
     fn map_ll<T>(&self, mut f: impl FnMut(&mut Self, u32) -> T) -> Vec<T>
     where
         Self: Sized + Clone,

@@ -32,6 +32,12 @@ pub const DEFAULT_LIMIT: usize = 1 << 30;
 pub const MINIMUM_LIMIT: usize = 16 << 20;
 
 /// Who shares the limit.
+///
+/// ```
+/// use metashrew_support::lru_cache::CacheAllocationMode;
+///
+/// assert_eq!(CacheAllocationMode::default(), CacheAllocationMode::View);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum CacheAllocationMode {
     /// Indexing: the main cache has all of it.
@@ -42,6 +48,14 @@ pub enum CacheAllocationMode {
 }
 
 /// What the caches did and hold.
+///
+/// ```
+/// use metashrew_support::lru_cache::Tiers;
+///
+/// let mut tiers = Tiers::default();
+/// tiers.api_get("absent");
+/// assert_eq!((tiers.stats().hits, tiers.stats().misses), (0, 1));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CacheStats {
     /// Look-ups that a cache answered.
@@ -57,18 +71,48 @@ pub struct CacheStats {
 }
 
 /// A cached value.
+///
+/// ```
+/// use metashrew_support::lru_cache::CacheValue;
+/// use std::sync::Arc;
+///
+/// let value = CacheValue::from(Arc::new(b"value".to_vec()));
+/// assert_eq!(*value.0, b"value");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CacheValue(pub Arc<Vec<u8>>);
 
 /// A key of the main cache: a key of the guest's state.
+///
+/// ```
+/// use metashrew_support::lru_cache::CacheKey;
+/// use std::sync::Arc;
+///
+/// let key = CacheKey::from(Arc::new(b"key".to_vec()));
+/// assert_eq!(*key.0, b"key");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CacheKey(pub Arc<Vec<u8>>);
 
 /// A key of the guest's own data.
+///
+/// ```
+/// use metashrew_support::lru_cache::ApiCacheKey;
+///
+/// assert_eq!(ApiCacheKey::from("key".to_owned()).0, "key");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ApiCacheKey(pub String);
 
 /// A key of the guest's state, at a height.
+///
+/// ```
+/// use metashrew_support::lru_cache::HeightPartitionedKey;
+/// use std::sync::Arc;
+///
+/// let key = HeightPartitionedKey::from((7, Arc::new(b"key".to_vec())));
+/// assert_eq!(key.height, 7);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HeightPartitionedKey {
     /// The height at which the value was read.
@@ -78,6 +122,16 @@ pub struct HeightPartitionedKey {
 }
 
 /// A key of the guest's state and the cache that its value belongs in.
+///
+/// ```
+/// use metashrew_support::lru_cache::{CacheAllocationMode, StateKey, Tiers};
+/// use std::sync::Arc;
+///
+/// let mut tiers = Tiers::default(); // For views.
+/// let (key, value) = (Arc::new(b"key".to_vec()), Arc::new(b"value".to_vec()));
+/// assert!(tiers.insert(StateKey::Height((7, key.clone()).into()), value.clone()));
+/// assert!(!tiers.insert(StateKey::Main(key.into()), value));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StateKey {
     /// The main cache.

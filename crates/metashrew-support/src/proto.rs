@@ -6,6 +6,13 @@ pub mod metashrew {
 
     /// One view, with the fields that existing guests fill in;
     /// [`metashrew_abi::proto::ViewFunction`] has more.
+    ///
+    /// ```
+    /// use metashrew_support::proto::metashrew::ViewFunction;
+    ///
+    /// let view = ViewFunction { name: "balance".into(), ..ViewFunction::default() };
+    /// assert!(view.input_type.is_empty());
+    /// ```
     #[derive(Clone, PartialEq, Eq, prost::Message)]
     pub struct ViewFunction {
         /// The export's name.
@@ -21,6 +28,15 @@ pub mod metashrew {
 
     /// What a guest says of itself in `__meta`, with the fields that existing guests
     /// fill in; [`metashrew_abi::proto::IndexerMetadata`] has more.
+    ///
+    /// ```
+    /// use metashrew_support::proto::metashrew::IndexerMetadata;
+    /// use prost::Message;
+    ///
+    /// let metadata = IndexerMetadata { rustc_version: "1.85".into(), ..Default::default() };
+    /// let bytes = metadata.encode_to_vec();
+    /// assert_eq!(IndexerMetadata::decode(&bytes[..]), Ok(metadata));
+    /// ```
     #[derive(Clone, PartialEq, Eq, prost::Message)]
     pub struct IndexerMetadata {
         /// The compiler that built it.

@@ -37,6 +37,12 @@ use reader::{Flaw, Reader};
 use std::ops::Range;
 
 /// Why bytes are not a block.
+///
+/// ```
+/// use metashrew_support::raw::{Block, ParseError};
+///
+/// assert_eq!(Block::parse(b"short").unwrap_err(), ParseError::Short { length: 5 });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// The bytes end inside a value.
@@ -66,6 +72,12 @@ pub enum ParseError {
 }
 
 /// A block of 80 bytes of header and its transactions.
+///
+/// ```
+/// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+/// let created = block.transactions().map(|tx| tx.outputs.len());
+/// assert_eq!(created.sum::<usize>(), 3);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Block<'a> {
     bytes: &'a [u8],
@@ -87,6 +99,15 @@ struct Spans<'a> {
 
 impl<'a> Block<'a> {
     /// Reads a consensus-encoded block.
+    ///
+    /// ```
+    /// use metashrew_support::raw::Block;
+    ///
+    /// # let whole = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let bytes = whole.bytes();
+    /// assert!(Block::parse(bytes).is_ok());
+    /// assert!(Block::parse(&bytes[1..]).is_err());
+    /// ```
     ///
     /// # Errors
     /// If the bytes are not exactly one block.
@@ -168,46 +189,92 @@ impl<'a> Block<'a> {
     }
 
     /// The block as it was given.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// assert_eq!(block.bytes()[..80], *block.header());
+    /// ```
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// The header: version, previous block, merkle root, time, bits, nonce.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// assert_eq!(block.header()[4..36], block.previous());
+    /// ```
     pub fn header(&self) -> &'a [u8; 80] {
         self.header
     }
 
     /// The block's hash, in the byte order of hashing.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// assert_eq!(block.hash()[27..], [0; 5]); // What people read starts with these.
+    /// ```
     pub fn hash(&self) -> [u8; 32] {
         sha256d::Hash::hash(self.header).to_byte_array()
     }
 
     /// Which rules the block was made for, and what its miner signals.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// assert_eq!(block.version(), 1);
+    /// ```
     pub fn version(&self) -> i32 {
         i32::from_le_bytes(self.header_part(0))
     }
 
     /// The hash of the block before, in the byte order of hashing.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// assert_eq!(block.previous(), [0; 32]); // Nothing is before block 0.
+    /// ```
     pub fn previous(&self) -> [u8; 32] {
         self.header_part(4)
     }
 
     /// The root of the tree over the transactions' ids, in the byte order of hashing.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// let coinbase = block.transactions().next().unwrap();
+    /// assert_eq!(block.merkle_root(), coinbase.txid()); // Of a block with no other.
+    /// ```
     pub fn merkle_root(&self) -> [u8; 32] {
         self.header_part(36)
     }
 
     /// When it was mined, as its miner says: seconds since 1970.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// assert_eq!(block.time(), 1_231_006_505); // 3 January 2009
+    /// ```
     pub fn time(&self) -> u32 {
         u32::from_le_bytes(self.header_part(68))
     }
 
     /// The target that the hash had to meet, in compact form.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// assert_eq!(block.bits(), 0x1d00_ffff);
+    /// ```
     pub fn bits(&self) -> u32 {
         u32::from_le_bytes(self.header_part(72))
     }
 
     /// What the miner varied until the hash met the target.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// assert_eq!(block.nonce(), 2_083_236_893);
+    /// ```
     pub fn nonce(&self) -> u32 {
         u32::from_le_bytes(self.header_part(76))
     }
@@ -218,6 +285,13 @@ impl<'a> Block<'a> {
     }
 
     /// Its transactions, in order; the first is the coinbase.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// let mut transactions = block.transactions();
+    /// assert_eq!(transactions.len(), 2);
+    /// assert!(transactions.next().unwrap().is_coinbase());
+    /// ```
     pub fn transactions(&self) -> impl ExactSizeIterator<Item = Transaction<'_>> + Clone {
         self.transactions.iter().map(|spans| Transaction {
             bytes: spans.bytes,
@@ -228,6 +302,11 @@ impl<'a> Block<'a> {
     }
 
     /// The block's weight (BIP 141).
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// assert!(block.weight() < 4 * block.bytes().len()); // Witnesses count less.
+    /// ```
     pub fn weight(&self) -> usize {
         let witnesses: usize = self
             .transactions()

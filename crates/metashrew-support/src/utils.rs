@@ -7,6 +7,14 @@ use std::fmt::Write;
 use std::io::Cursor;
 
 /// `v` in Bitcoin's consensus encoding.
+///
+/// ```
+/// use metashrew_support::utils::consensus_encode;
+///
+/// let coin = bitcoin::OutPoint::null();
+/// assert_eq!(consensus_encode(&coin)?.len(), 36);
+/// # anyhow::Ok(())
+/// ```
 #[cfg(feature = "bitcoin")]
 pub fn consensus_encode<T: bitcoin::consensus::Encodable>(v: &T) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -15,6 +23,16 @@ pub fn consensus_encode<T: bitcoin::consensus::Encodable>(v: &T) -> Result<Vec<u
 }
 
 /// Reads a value in Bitcoin's consensus encoding and moves past it.
+///
+/// ```
+/// use bitcoin::Amount;
+/// use metashrew_support::utils::consensus_decode;
+///
+/// let mut cursor = std::io::Cursor::new(vec![7, 0, 0, 0, 0, 0, 0, 0, 9]);
+/// assert_eq!(consensus_decode::<Amount>(&mut cursor)?, Amount::from_sat(7));
+/// assert_eq!(cursor.position(), 8);
+/// # anyhow::Ok(())
+/// ```
 #[cfg(feature = "bitcoin")]
 pub fn consensus_decode<T: bitcoin::consensus::Decodable>(
     cursor: &mut Cursor<Vec<u8>>,
@@ -25,11 +43,28 @@ pub fn consensus_decode<T: bitcoin::consensus::Decodable>(
 }
 
 /// Reads an integer of its own size and moves past it.
+///
+/// ```
+/// use metashrew_support::utils::consume_sized_int;
+///
+/// let mut cursor = std::io::Cursor::new(vec![2, 1, 9]);
+/// assert_eq!(consume_sized_int::<u16>(&mut cursor)?, 258);
+/// # anyhow::Ok(())
+/// ```
 pub fn consume_sized_int<T: ByteView>(cursor: &mut Cursor<Vec<u8>>) -> Result<T> {
     Ok(T::from_bytes(consume_exact(cursor, size_of::<T>())?))
 }
 
 /// Everything from the cursor on, which moves to the end.
+///
+/// ```
+/// use metashrew_support::utils::{consume_exact, consume_to_end};
+///
+/// let mut cursor = std::io::Cursor::new(b"key=value".to_vec());
+/// consume_exact(&mut cursor, 4)?;
+/// assert_eq!(consume_to_end(&mut cursor)?, b"value");
+/// # anyhow::Ok(())
+/// ```
 pub fn consume_to_end(cursor: &mut Cursor<Vec<u8>>) -> Result<Vec<u8>> {
     let rest = remaining_slice(cursor).to_vec();
     advance(cursor, rest.len());
@@ -37,6 +72,15 @@ pub fn consume_to_end(cursor: &mut Cursor<Vec<u8>>) -> Result<Vec<u8>> {
 }
 
 /// The next `n` bytes; the cursor moves past them.
+///
+/// ```
+/// use metashrew_support::utils::consume_exact;
+///
+/// let mut cursor = std::io::Cursor::new(b"abc".to_vec());
+/// assert_eq!(consume_exact(&mut cursor, 2)?, b"ab");
+/// assert!(consume_exact(&mut cursor, 2).is_err());
+/// # anyhow::Ok(())
+/// ```
 ///
 /// # Errors
 /// If there are fewer; the cursor stays where it is then, and nothing of that
@@ -53,6 +97,15 @@ pub fn consume_exact(cursor: &mut Cursor<Vec<u8>>, n: usize) -> Result<Vec<u8>> 
 
 /// Reads Bitcoin's integer of variable length: one byte, or `0xfd`, `0xfe`,
 /// `0xff` and two, four or eight more.
+///
+/// ```
+/// use metashrew_support::utils::consume_varint;
+///
+/// let mut cursor = std::io::Cursor::new(vec![7, 0xfd, 0, 1]);
+/// assert_eq!(consume_varint(&mut cursor)?, 7);
+/// assert_eq!(consume_varint(&mut cursor)?, 256);
+/// # anyhow::Ok(())
+/// ```
 pub fn consume_varint(cursor: &mut Cursor<Vec<u8>>) -> Result<u64> {
     Ok(match consume_sized_int::<u8>(cursor)? {
         0xff => consume_sized_int::<u64>(cursor)?,
@@ -63,22 +116,55 @@ pub fn consume_varint(cursor: &mut Cursor<Vec<u8>>) -> Result<u64> {
 }
 
 /// Reads 16 bytes as an integer, little-endian.
+///
+/// ```
+/// use metashrew_support::utils::consume_u128;
+///
+/// let mut cursor = std::io::Cursor::new(258u128.to_le_bytes().to_vec());
+/// assert_eq!(consume_u128(&mut cursor)?, 258);
+/// # anyhow::Ok(())
+/// ```
 pub fn consume_u128(cursor: &mut Cursor<Vec<u8>>) -> Result<u128> {
     consume_sized_int(cursor)
 }
 
 /// Whether nothing is left.
+///
+/// ```
+/// use metashrew_support::utils::{consume_to_end, is_empty};
+///
+/// let mut cursor = std::io::Cursor::new(vec![1]);
+/// assert!(!is_empty(&mut cursor));
+/// consume_to_end(&mut cursor)?;
+/// assert!(is_empty(&mut cursor));
+/// # anyhow::Ok(())
+/// ```
 pub fn is_empty(cursor: &mut Cursor<Vec<u8>>) -> bool {
     remaining_slice(cursor).is_empty()
 }
 
 /// Everything from the cursor on; the cursor stays.
+///
+/// ```
+/// use metashrew_support::utils::remaining_slice;
+///
+/// let mut cursor = std::io::Cursor::new(b"abc".to_vec());
+/// cursor.set_position(1);
+/// assert_eq!(remaining_slice(&mut cursor), b"bc");
+/// ```
 pub fn remaining_slice(cursor: &mut Cursor<Vec<u8>>) -> &[u8] {
     let start = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
     cursor.get_ref().get(start..).unwrap_or_default()
 }
 
 /// A copy of the buffer whose data starts at `ptr`; its length stands before it.
+///
+/// ```
+/// use metashrew_support::compat::export_bytes;
+/// use metashrew_support::utils::ptr_to_vec;
+///
+/// assert_eq!(ptr_to_vec(export_bytes(b"answer".to_vec())), b"answer");
+/// ```
 ///
 /// # Panics
 /// If `ptr` names no buffer.

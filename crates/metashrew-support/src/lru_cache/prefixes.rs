@@ -14,6 +14,13 @@ pub const MAX_PREFIXES: usize = 1024;
 ///
 /// It ends behind the key's last `/` within the two lengths. A key without one
 /// there is counted by its first `min_prefix_length` bytes.
+///
+/// ```
+/// use metashrew_support::lru_cache::PrefixAnalysisConfig;
+///
+/// let config = PrefixAnalysisConfig { min_prefix_length: 4, ..Default::default() };
+/// assert_eq!(config.max_prefix_length, 64);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrefixAnalysisConfig {
     /// Bytes of a beginning, at least.
@@ -35,6 +42,15 @@ impl Default for PrefixAnalysisConfig {
 }
 
 /// What is known of the keys with one beginning.
+///
+/// ```
+/// # use metashrew_support::lru_cache::{CacheStats, PrefixAnalysisConfig, PrefixCounts};
+/// # let mut counts = PrefixCounts::default();
+/// # counts.set_config(PrefixAnalysisConfig { min_keys_per_prefix: 0, ..Default::default() });
+/// counts.count(b"/balance/alice", true);
+/// let stats = counts.stats(CacheStats::default(), []).prefix_stats;
+/// assert_eq!((&*stats[0].prefix_readable, stats[0].hits), ("/balance", 1));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyPrefixStats {
     /// The beginning, in hex.
@@ -52,6 +68,13 @@ pub struct KeyPrefixStats {
 }
 
 /// What the caches did, and with which keys.
+///
+/// ```
+/// use metashrew_support::lru_cache::{CacheStats, PrefixCounts};
+///
+/// let stats = PrefixCounts::default().stats(CacheStats::default(), []);
+/// assert_eq!((stats.total_prefixes, stats.prefix_stats.len()), (0, 0));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LruDebugStats {
     /// All look-ups together.
@@ -73,6 +96,15 @@ struct Count {
 }
 
 /// Counts look-ups by the beginnings of their keys.
+///
+/// ```
+/// use metashrew_support::lru_cache::{CacheStats, PrefixCounts};
+///
+/// let mut counts = PrefixCounts::default();
+/// counts.count(b"/balance/alice", true);
+/// counts.count(b"/balance/bob", false);
+/// assert_eq!(counts.stats(CacheStats::default(), []).total_prefixes, 1);
+/// ```
 #[derive(Debug, Default)]
 pub struct PrefixCounts {
     config: PrefixAnalysisConfig,
@@ -81,22 +113,51 @@ pub struct PrefixCounts {
 
 impl PrefixCounts {
     /// What a beginning is.
+    ///
+    /// ```
+    /// use metashrew_support::lru_cache::PrefixCounts;
+    ///
+    /// assert_eq!(PrefixCounts::default().config().min_prefix_length, 8);
+    /// ```
     pub fn config(&self) -> &PrefixAnalysisConfig {
         &self.config
     }
 
     /// Says what a beginning is, and counts from zero.
+    ///
+    /// ```
+    /// use metashrew_support::lru_cache::{PrefixAnalysisConfig, PrefixCounts};
+    ///
+    /// let mut counts = PrefixCounts::default();
+    /// counts.set_config(PrefixAnalysisConfig { min_prefix_length: 4, ..Default::default() });
+    /// assert_eq!(counts.config().min_prefix_length, 4);
+    /// ```
     pub fn set_config(&mut self, config: PrefixAnalysisConfig) {
         self.config = config;
         self.clear();
     }
 
     /// Counts from zero.
+    ///
+    /// ```
+    /// # use metashrew_support::lru_cache::{CacheStats, PrefixCounts};
+    /// # let mut counts = PrefixCounts::default();
+    /// counts.count(b"/balance/alice", true);
+    /// counts.clear();
+    /// assert_eq!(counts.stats(CacheStats::default(), []).total_prefixes, 0);
+    /// ```
     pub fn clear(&mut self) {
         self.counts.clear();
     }
 
     /// Counts a look-up.
+    ///
+    /// ```
+    /// # use metashrew_support::lru_cache::{CacheStats, PrefixCounts};
+    /// # let mut counts = PrefixCounts::default();
+    /// counts.count(b"/balance/alice", true);
+    /// assert_eq!(counts.stats(CacheStats::default(), []).total_prefixes, 1);
+    /// ```
     pub fn count(&mut self, key: &[u8], hit: bool) {
         let prefix = self.config.prefix(key);
         if !self.counts.contains_key(prefix) {
@@ -115,6 +176,16 @@ impl PrefixCounts {
     }
 
     /// What was counted, beside the keys that are cached now.
+    ///
+    /// ```
+    /// # use metashrew_support::lru_cache::{CacheStats, PrefixCounts};
+    /// # use std::sync::Arc;
+    /// # let mut counts = PrefixCounts::default();
+    /// counts.count(b"/balance/alice", true);
+    /// let cached = ["alice", "bob", "carol"].map(|name| Arc::new(format!("/balance/{name}").into()));
+    /// let stats = counts.stats(CacheStats::default(), &cached);
+    /// assert_eq!(stats.prefix_stats[0].unique_keys, 3);
+    /// ```
     pub fn stats<'a>(
         &self,
         cache_stats: CacheStats,
@@ -159,6 +230,13 @@ impl PrefixAnalysisConfig {
 
 impl LruDebugStats {
     /// The same as lines of text.
+    ///
+    /// ```
+    /// use metashrew_support::lru_cache::LruDebugStats;
+    ///
+    /// let report = LruDebugStats::default().report();
+    /// assert!(report.starts_with("0 hits, 0 misses"));
+    /// ```
     pub fn report(&self) -> String {
         let CacheStats {
             hits,

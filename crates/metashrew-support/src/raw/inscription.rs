@@ -64,6 +64,13 @@ pub mod tag {
 }
 
 /// An inscription's envelope.
+///
+/// ```
+/// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+/// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+/// assert_eq!((envelope.input, envelope.offset), (0, 0));
+/// assert!(!envelope.pushnum && !envelope.stutter);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Envelope<'a> {
     /// The input whose witness holds it, counted from 0.
@@ -82,6 +89,15 @@ pub struct Envelope<'a> {
 ///
 /// A script that ends inside a push holds none. The witness alone does not tell
 /// whether a Taproot output is spent, and nobody asks: as in `ord`.
+///
+/// ```
+/// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+/// # let inputs = block.transactions().nth(1).unwrap().inputs;
+/// use metashrew_support::raw::inscription::envelopes;
+///
+/// assert_eq!(envelopes(0, &inputs[0].witness).count(), 1);
+/// assert_eq!(envelopes(1, &inputs[1].witness).count(), 0);
+/// ```
 pub fn envelopes<'a>(
     input: usize,
     witness: &Witness<'a>,
@@ -179,12 +195,26 @@ fn pushed(instruction: Instruction<'_>) -> Option<&[u8]> {
 
 impl<'a> Envelope<'a> {
     /// All that is pushed in it, tags, values and body alike, in order.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// let pushes: Vec<_> = envelope.pushes().take(2).collect();
+    /// assert_eq!(pushes, [&[1][..], b"text/plain"]);
+    /// ```
     pub fn pushes(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         instructions(self.payload).map_while(|instruction| pushed(instruction.ok()?))
     }
 
     /// Tags and their values before the body, in order; a tag without a value is left
     /// out.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// let tags: Vec<u8> = envelope.fields().map(|(tag, _)| tag[0]).collect();
+    /// assert_eq!(tags, [1, 2, 3, 5, 11, 17]);
+    /// ```
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let mut pushes = self.pushes();
         std::iter::from_fn(move || {
@@ -196,11 +226,28 @@ impl<'a> Envelope<'a> {
 
     /// The first value of a tag: what counts of all [tags](tag) but the ones with a
     /// function of their own.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// use metashrew_support::raw::inscription::tag;
+    ///
+    /// assert_eq!(envelope.field(tag::METADATA), Some(&[0xa0][..]));
+    /// assert_eq!(envelope.field(tag::METAPROTOCOL), None);
+    /// ```
     pub fn field(&self, tag: u8) -> Option<&'a [u8]> {
         self.values(tag).next()
     }
 
     /// All values of a tag, in order.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// use metashrew_support::raw::inscription::tag;
+    ///
+    /// assert!(envelope.values(tag::PARENT).eq([[0xab; 32]]));
+    /// ```
     pub fn values(&self, tag: u8) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.fields()
             .filter(move |(name, _)| *name == [tag])
@@ -211,6 +258,13 @@ impl<'a> Envelope<'a> {
     /// at most 520 bytes, so most bodies come in several.
     ///
     /// `body.flatten().copied().collect::<Vec<u8>>()` is all of it.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// let body = envelope.body().unwrap();
+    /// assert_eq!(body.flatten().copied().collect::<Vec<u8>>(), b"hello");
+    /// ```
     pub fn body(&self) -> Option<impl Iterator<Item = &'a [u8]> + use<'a>> {
         let mut pushes = self.pushes();
         while !pushes.next()?.is_empty() {
@@ -220,12 +274,24 @@ impl<'a> Envelope<'a> {
     }
 
     /// The MIME type of the body, as it is written.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// assert_eq!(envelope.content_type(), Some(&b"text/plain"[..]));
+    /// ```
     pub fn content_type(&self) -> Option<&'a [u8]> {
         self.field(tag::CONTENT_TYPE)
     }
 
     /// The place of the satoshi that is inscribed, among those of all outputs in
     /// order; `None` if it is not said, or is beyond 64 bits.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// assert_eq!(envelope.pointer(), Some(513));
+    /// ```
     pub fn pointer(&self) -> Option<u64> {
         let value = self.field(tag::POINTER)?;
         let (number, beyond) = value.split_at(value.len().min(8));
@@ -238,22 +304,48 @@ impl<'a> Envelope<'a> {
     }
 
     /// The ids of its parents; malformed ones are left out.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// use metashrew_support::raw::InscriptionId;
+    ///
+    /// assert!(envelope.parents().eq([InscriptionId { txid: [0xab; 32], index: 0 }]));
+    /// ```
     pub fn parents(&self) -> impl Iterator<Item = InscriptionId> + use<'a> {
         self.values(tag::PARENT)
             .filter_map(InscriptionId::from_value)
     }
 
     /// The id of the inscription whose content is shown in its place.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// assert_eq!(envelope.delegate().unwrap().txid, [0xcd; 32]);
+    /// ```
     pub fn delegate(&self) -> Option<InscriptionId> {
         InscriptionId::from_value(self.field(tag::DELEGATE)?)
     }
 
     /// The metadata's CBOR, put together from its pieces.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// assert_eq!(envelope.metadata(), Some(vec![0xa0])); // An empty map.
+    /// ```
     pub fn metadata(&self) -> Option<Vec<u8>> {
         self.joined(tag::METADATA)
     }
 
     /// The properties' CBOR, put together from its pieces.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// assert_eq!(envelope.properties(), Some(vec![0xa0])); // An empty map.
+    /// ```
     pub fn properties(&self) -> Option<Vec<u8>> {
         self.joined(tag::PROPERTIES)
     }
@@ -268,6 +360,12 @@ impl<'a> Envelope<'a> {
     }
 
     /// Whether a tag stands at the end, without a value.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// assert!(!envelope.has_incomplete_field());
+    /// ```
     pub fn has_incomplete_field(&self) -> bool {
         let mut pushes = self.pushes();
         loop {
@@ -280,6 +378,12 @@ impl<'a> Envelope<'a> {
     }
 
     /// Whether a tag has more than one value.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// assert!(!envelope.has_duplicate_field());
+    /// ```
     pub fn has_duplicate_field(&self) -> bool {
         let mut seen = BTreeSet::new();
         self.fields().any(|(tag, _)| !seen.insert(tag))
@@ -287,6 +391,12 @@ impl<'a> Envelope<'a> {
 
     /// Whether there is a field with an even tag that is none of the [tags](tag), or
     /// a second [`POINTER`](tag::POINTER): such an inscription has no place.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let envelope = block.transactions().nth(1).unwrap().envelopes().next().unwrap();
+    /// assert!(!envelope.has_unrecognized_even_field());
+    /// ```
     pub fn has_unrecognized_even_field(&self) -> bool {
         let even = |tag: &&[u8]| tag.first().is_some_and(|first| first % 2 == 0);
         let mut tags = self.fields().map(|(tag, _)| tag).filter(even);

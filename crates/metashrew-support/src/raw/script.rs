@@ -40,6 +40,14 @@ pub mod op {
 }
 
 /// An instruction of a script.
+///
+/// ```
+/// use metashrew_support::raw::script::{Instruction, instructions, op};
+///
+/// let mut read = instructions(&[1, b'a', op::EQUAL]);
+/// assert_eq!(read.next(), Some(Ok(Instruction::Push(b"a"))));
+/// assert_eq!(read.next(), Some(Ok(Instruction::Op(op::EQUAL))));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instruction<'a> {
     /// Bytes are pushed, by whichever of the opcodes that hold bytes. `OP_FALSE`
@@ -51,6 +59,13 @@ pub enum Instruction<'a> {
 
 impl Instruction<'_> {
     /// The number that `OP_1` to `OP_16` push.
+    ///
+    /// ```
+    /// use metashrew_support::raw::script::{Instruction, op};
+    ///
+    /// assert_eq!(Instruction::Op(op::PUSHNUM_16).small_number(), Some(16));
+    /// assert_eq!(Instruction::Op(op::DUP).small_number(), None);
+    /// ```
     pub fn small_number(&self) -> Option<u8> {
         match *self {
             Self::Op(op @ op::PUSHNUM_1..=op::PUSHNUM_16) => Some(op - op::PUSHNUM_1 + 1),
@@ -60,6 +75,13 @@ impl Instruction<'_> {
 }
 
 /// A script ends inside a push.
+///
+/// ```
+/// use metashrew_support::raw::script::{ScriptError, instructions};
+///
+/// let cut = [5, b'a'];
+/// assert_eq!(instructions(&cut).next(), Some(Err(ScriptError { left: 1 })));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the script ends inside a push, {left} bytes after its opcode")]
 pub struct ScriptError {
@@ -68,6 +90,13 @@ pub struct ScriptError {
 }
 
 /// The instructions of a script, in order. An error is the last item.
+///
+/// ```
+/// use metashrew_support::raw::script::{instructions, op};
+///
+/// let script = [1, b'a', op::DUP, op::EQUAL];
+/// assert_eq!(instructions(&script).count(), 3);
+/// ```
 pub fn instructions(script: &[u8]) -> Instructions<'_> {
     Instructions { rest: script }
 }
@@ -98,6 +127,14 @@ pub fn pushes(script: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
 }
 
 /// See [`instructions`].
+///
+/// ```
+/// use metashrew_support::raw::script::instructions;
+///
+/// let mut instructions = instructions(&[1, b'a']);
+/// assert!(instructions.next().is_some());
+/// assert!(instructions.next().is_none());
+/// ```
 #[derive(Debug, Clone)]
 pub struct Instructions<'a> {
     rest: &'a [u8],
@@ -105,6 +142,14 @@ pub struct Instructions<'a> {
 
 impl<'a> Instructions<'a> {
     /// The part of the script that was not read yet.
+    ///
+    /// ```
+    /// use metashrew_support::raw::script::{instructions, op};
+    ///
+    /// let mut instructions = instructions(&[1, b'a', op::DUP]);
+    /// instructions.next();
+    /// assert_eq!(instructions.rest(), [op::DUP]);
+    /// ```
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }

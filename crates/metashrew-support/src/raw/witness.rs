@@ -23,6 +23,14 @@ pub struct Witness<'a> {
 }
 
 /// The items of a [`Witness`], in order.
+///
+/// ```
+/// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+/// # let inputs = block.transactions().nth(1).unwrap().inputs;
+/// let mut items = inputs[0].witness.iter();
+/// items.next(); // The signature.
+/// assert_eq!(items.len(), 2);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Items<'a> {
     left: usize,
@@ -44,16 +52,35 @@ impl<'a> Witness<'a> {
     }
 
     /// How many items there are.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let inputs = block.transactions().nth(1).unwrap().inputs;
+    /// assert_eq!(inputs[0].witness.len(), 3);
+    /// ```
     pub fn len(&self) -> usize {
         self.iter().left
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// use metashrew_support::raw::Witness;
+    ///
+    /// assert!(Witness::default().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.encoded.is_empty()
     }
 
     /// The items, in order.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let inputs = block.transactions().nth(1).unwrap().inputs;
+    /// let first: Vec<u8> = inputs[0].witness.iter().map(|item| item[0]).collect();
+    /// assert_eq!(first, [1, 32, 0xc0]);
+    /// ```
     pub fn iter(&self) -> Items<'a> {
         let mut reader = Reader::new(self.encoded);
         let left = reader.length().unwrap_or(0);
@@ -61,6 +88,13 @@ impl<'a> Witness<'a> {
     }
 
     /// The item with a number, counted from 0. It walks over those before it.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let inputs = block.transactions().nth(1).unwrap().inputs;
+    /// assert_eq!(inputs[1].witness.get(1), Some(&[0x50, 9][..]));
+    /// assert_eq!(inputs[1].witness.get(2), None);
+    /// ```
     pub fn get(&self, number: usize) -> Option<&'a [u8]> {
         self.iter().nth(number)
     }
@@ -69,6 +103,13 @@ impl<'a> Witness<'a> {
     /// items, if it starts with 0x50.
     ///
     /// The witness alone does not tell what kind of output is spent.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let inputs = block.transactions().nth(1).unwrap().inputs;
+    /// assert_eq!(inputs[0].witness.annex(), None);
+    /// assert_eq!(inputs[1].witness.annex(), Some(&[0x50, 9][..]));
+    /// ```
     pub fn annex(&self) -> Option<&'a [u8]> {
         let last = self.iter().last()?;
         (self.len() >= 2 && last.first() == Some(&0x50)).then_some(last)
@@ -79,6 +120,13 @@ impl<'a> Witness<'a> {
     ///
     /// The witness alone does not tell what kind of output is spent: the script of a
     /// spend of another kind has this place too.
+    ///
+    /// ```
+    /// # let block = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/block.rs"));
+    /// # let inputs = block.transactions().nth(1).unwrap().inputs;
+    /// let witness = inputs[0].witness; // A signature, the script, the control block.
+    /// assert_eq!(witness.tapscript(), witness.get(1));
+    /// ```
     pub fn tapscript(&self) -> Option<&'a [u8]> {
         let behind = if self.annex().is_some() { 3 } else { 2 };
         self.get(self.len().checked_sub(behind)?)

@@ -25,6 +25,14 @@ impl InscriptionId {
     /// Reads the value of a field that names an inscription: the transaction, and the
     /// number in at most four bytes, little-endian, which ends in no zero unless it has
     /// all four.
+    ///
+    /// ```
+    /// use metashrew_support::raw::InscriptionId;
+    ///
+    /// let id = InscriptionId::from_value(&[&[0xab; 32][..], &[7]].concat());
+    /// assert_eq!(id.map(|id| id.index), Some(7));
+    /// assert_eq!(InscriptionId::from_value(b"no id"), None);
+    /// ```
     pub fn from_value(value: &[u8]) -> Option<Self> {
         let (txid, number) = value.split_first_chunk()?;
         let padded = number.len() < 4 && number.last() == Some(&0);
@@ -42,6 +50,13 @@ impl InscriptionId {
     }
 
     /// The value of a field that names it, in as few bytes as can be.
+    ///
+    /// ```
+    /// use metashrew_support::raw::InscriptionId;
+    ///
+    /// let id = InscriptionId { txid: [0xab; 32], index: 0 };
+    /// assert_eq!(id.to_value(), [0xab; 32]);
+    /// ```
     pub fn to_value(self) -> Vec<u8> {
         let index = self.index.to_le_bytes();
         let zeros = index.iter().rev().take_while(|byte| **byte == 0).count();

@@ -70,6 +70,14 @@ pub enum ScriptKind<'a> {
 
 impl<'a> ScriptKind<'a> {
     /// Which form a script has.
+    ///
+    /// ```
+    /// use metashrew_support::raw::ScriptKind;
+    ///
+    /// let script = [&[0, 20][..], &[7; 20]].concat();
+    /// assert_eq!(ScriptKind::of(&script), ScriptKind::P2wpkh { hash: &[7; 20] });
+    /// assert_eq!(ScriptKind::of(b"?"), ScriptKind::Other);
+    /// ```
     pub fn of(script: &'a [u8]) -> Self {
         match *script {
             [
@@ -169,6 +177,15 @@ fn count(instructions: &mut Instructions<'_>) -> Option<u8> {
 }
 
 /// The public keys of a bare multisig.
+///
+/// ```
+/// use metashrew_support::raw::ScriptKind;
+///
+/// let key = [&[33, 2][..], &[7; 32]].concat();
+/// let script = [&[0x51][..], &key, &key, &[0x52, 0xae]].concat();
+/// let ScriptKind::Multisig { required, keys } = ScriptKind::of(&script) else { panic!() };
+/// assert_eq!((required, keys.iter().count()), (1, 2));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MultisigKeys<'a> {
     pushes: &'a [u8],
@@ -176,6 +193,13 @@ pub struct MultisigKeys<'a> {
 
 impl<'a> MultisigKeys<'a> {
     /// The keys, in order, each of 33 or 65 bytes.
+    ///
+    /// ```
+    /// # use metashrew_support::raw::ScriptKind;
+    /// # let script = [&[0x51, 33, 2][..], &[7; 32], &[0x51, 0xae]].concat();
+    /// # let ScriptKind::Multisig { keys, .. } = ScriptKind::of(&script) else { panic!() };
+    /// assert!(keys.iter().all(|key| key.len() == 33));
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         super::pushes(self.pushes).map_while(|push| push)
     }
