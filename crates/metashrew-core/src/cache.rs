@@ -42,6 +42,16 @@ fn with<T>(f: impl FnOnce(&mut Memory) -> T) -> T {
 /// Makes the SDK ready; with the feature `panic-hook`, a panic's message then
 /// reaches the host. Guests call it first thing; [`export!`](crate::export) does
 /// for them.
+///
+/// ```
+/// use metashrew_core::test_utils;
+/// fn _start() {
+///     metashrew_core::initialize();
+///     metashrew_core::flush();
+/// }
+/// test_utils::index_export(1, b"block", _start);
+/// assert!(test_utils::written(1).is_empty());
+/// ```
 pub fn initialize() {
     #[cfg(feature = "panic-hook")]
     crate::compat::install();
@@ -49,6 +59,11 @@ pub fn initialize() {
 
 /// The call's input: the height (u32, little-endian), then the block in `_start`
 /// or the caller's bytes in a view.
+///
+/// ```
+/// let input = metashrew_core::test_utils::at(7, metashrew_core::input);
+/// assert_eq!(input, 7u32.to_le_bytes());
+/// ```
 pub fn input() -> Vec<u8> {
     let input = host::load_input();
     call::look_at(&input);
@@ -57,6 +72,14 @@ pub fn input() -> Vec<u8> {
 
 /// The value of a key, empty if it has none: what was set last, or what the host
 /// has. Of what the host answered, as much is kept as the caches have room for.
+///
+/// ```
+/// # use std::sync::Arc;
+/// let key = Arc::new(b"/name".to_vec());
+/// assert!(metashrew_core::get(key.clone()).is_empty());
+/// metashrew_core::set(key.clone(), Arc::new(b"ann".to_vec()));
+/// assert_eq!(*metashrew_core::get(key), b"ann");
+/// ```
 pub fn get(v: Arc<Vec<u8>>) -> Arc<Vec<u8>> {
     with(|memory| memory.get(v))
 }
@@ -84,18 +107,49 @@ pub(crate) fn with_own<T>(f: impl FnOnce(&OwnWrites<'_>) -> T) -> T {
 }
 
 /// Writes a key's value, for [`flush`] to hand over.
+///
+/// ```
+/// # use std::{convert::Infallible, sync::Arc};
+/// # use metashrew_core::test_utils;
+/// test_utils::index_block(1, b"block", |_, block| {
+///     metashrew_core::set(Arc::new(b"/newest".to_vec()), Arc::new(block.to_vec()));
+///     Ok::<_, Infallible>(())
+/// });
+/// assert_eq!(test_utils::state(1)[&b"/newest"[..]], b"block");
+/// ```
 pub fn set(k: Arc<Vec<u8>>, v: Arc<Vec<u8>>) {
     with(|memory| memory.set(k, v));
 }
 
 /// Hands the host all that was set since the last flush, each key once. A block
 /// needs at least one flush, also if nothing was set.
+///
+/// ```
+/// # use metashrew_core::test_utils;
+/// # use std::sync::Arc;
+/// test_utils::index_export(1, b"block", || {
+///     metashrew_core::set(Arc::new(vec![1]), Arc::new(vec![2]));
+///     metashrew_core::flush();
+/// });
+/// assert_eq!(test_utils::written(1).len(), 1);
+/// ```
 pub fn flush() {
     with(Memory::flush);
 }
 
 /// Forgets that anything waits to be flushed. What was set can still be read, in
 /// this call.
+///
+/// ```
+/// # use metashrew_core::test_utils;
+/// # use std::sync::Arc;
+/// test_utils::index_export(1, b"block", || {
+///     metashrew_core::set(Arc::new(vec![1]), Arc::new(vec![2]));
+///     metashrew_core::reset();
+///     metashrew_core::flush();
+/// });
+/// assert!(test_utils::written(1).is_empty());
+/// ```
 pub fn reset() {
     with(Memory::reset);
 }
@@ -105,6 +159,13 @@ pub fn reset() {
 ///
 /// In a test, outside of the calls that [`test_utils`](crate::test_utils) makes, the
 /// test's host forgets its state, too: what follows finds an empty world.
+///
+/// ```
+/// # use std::sync::Arc;
+/// metashrew_core::set(Arc::new(vec![1]), Arc::new(vec![2]));
+/// metashrew_core::clear();
+/// assert!(metashrew_core::get(Arc::new(vec![1])).is_empty());
+/// ```
 pub fn clear() {
     forget();
     #[cfg(any(feature = "test-utils", not(target_arch = "wasm32")))]
@@ -122,6 +183,13 @@ pub(crate) fn forget() {
 /// The reference stays good for ever, and so does what it shows. Each call that
 /// follows a read or a write so costs a map of memory, which suits tests and not
 /// the middle of a block.
+///
+/// ```
+/// # use std::sync::Arc;
+/// let key = Arc::new(vec![1]);
+/// metashrew_core::set(key.clone(), Arc::new(vec![2]));
+/// assert_eq!(*metashrew_core::get_cache()[&key], [2]);
+/// ```
 pub fn get_cache() -> &'static HashMap<Arc<Vec<u8>>, Arc<Vec<u8>>> {
     with(Memory::shown)
 }

@@ -66,6 +66,19 @@ macro_rules! call_local {
 }
 
 /// A static of one call, declared by [`call_local!`](crate::call_local!).
+///
+/// ```
+/// # use std::cell::{Cell, RefCell};
+/// # use metashrew_core::call_local::CallLocal;
+/// metashrew_core::call_local! {
+///     static CALLS: Cell<u32> = Cell::new(0);
+/// }
+/// fn next(count: &'static CallLocal<Cell<u32>>) -> u32 {
+///     count.set(count.get() + 1);
+///     count.get()
+/// }
+/// assert_eq!([next(&CALLS), next(&CALLS)], [1, 2]);
+/// ```
 pub struct CallLocal<T: 'static> {
     slot: &'static LocalKey<Slot<T>>,
     initial: fn() -> T,
@@ -117,6 +130,11 @@ impl<T> CallLocal<T> {
     /// Calls `f` with the value, which is made first if the call has none yet.
     ///
     /// `f` may use this static and others.
+    ///
+    /// ```
+    /// metashrew_core::call_local! { static NAME: String = "ann".to_owned(); }
+    /// assert_eq!(NAME.with(|name| name.len()), 3);
+    /// ```
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         f(&self.value())
     }
@@ -134,11 +152,24 @@ impl<T> CallLocal<T> {
 
 impl<T> CallLocal<Cell<T>> {
     /// Sets the value.
+    ///
+    /// ```
+    /// # use std::cell::{Cell, RefCell};
+    /// metashrew_core::call_local! { static DEPTH: Cell<u32> = Cell::new(0); }
+    /// DEPTH.set(3);
+    /// assert_eq!(DEPTH.get(), 3);
+    /// ```
     pub fn set(&'static self, value: T) {
         self.with(|cell| cell.set(value));
     }
 
     /// The value.
+    ///
+    /// ```
+    /// # use std::cell::{Cell, RefCell};
+    /// metashrew_core::call_local! { static DEPTH: Cell<u32> = Cell::new(5); }
+    /// assert_eq!(DEPTH.get(), 5);
+    /// ```
     pub fn get(&'static self) -> T
     where
         T: Copy,
@@ -147,6 +178,12 @@ impl<T> CallLocal<Cell<T>> {
     }
 
     /// Takes the value and leaves the default.
+    ///
+    /// ```
+    /// # use std::cell::{Cell, RefCell};
+    /// metashrew_core::call_local! { static LABEL: Cell<&'static str> = Cell::new("ann"); }
+    /// assert_eq!((LABEL.take(), LABEL.take()), ("ann", ""));
+    /// ```
     pub fn take(&'static self) -> T
     where
         T: Default,
@@ -155,6 +192,12 @@ impl<T> CallLocal<Cell<T>> {
     }
 
     /// Sets the value: the one before.
+    ///
+    /// ```
+    /// # use std::cell::{Cell, RefCell};
+    /// metashrew_core::call_local! { static DEPTH: Cell<u32> = Cell::new(1); }
+    /// assert_eq!((DEPTH.replace(2), DEPTH.get()), (1, 2));
+    /// ```
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
     }
@@ -162,6 +205,12 @@ impl<T> CallLocal<Cell<T>> {
 
 impl<T> CallLocal<RefCell<T>> {
     /// Calls `f` with the value borrowed.
+    ///
+    /// ```
+    /// # use std::cell::{Cell, RefCell};
+    /// metashrew_core::call_local! { static SEEN: RefCell<Vec<u8>> = RefCell::new(vec![7]); }
+    /// assert!(SEEN.with_borrow(|seen| seen.contains(&7)));
+    /// ```
     ///
     /// # Panics
     /// If it is borrowed mutably.
@@ -171,6 +220,13 @@ impl<T> CallLocal<RefCell<T>> {
 
     /// Calls `f` with the value borrowed mutably.
     ///
+    /// ```
+    /// # use std::cell::{Cell, RefCell};
+    /// metashrew_core::call_local! { static SEEN: RefCell<Vec<u8>> = RefCell::default(); }
+    /// SEEN.with_borrow_mut(|seen| seen.push(7));
+    /// assert_eq!(SEEN.take(), [7]);
+    /// ```
+    ///
     /// # Panics
     /// If it is borrowed.
     pub fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
@@ -179,6 +235,13 @@ impl<T> CallLocal<RefCell<T>> {
 
     /// Sets the value.
     ///
+    /// ```
+    /// # use std::cell::{Cell, RefCell};
+    /// metashrew_core::call_local! { static SEEN: RefCell<Vec<u8>> = RefCell::default(); }
+    /// SEEN.set(vec![1, 2]);
+    /// assert_eq!(SEEN.with_borrow(Vec::len), 2);
+    /// ```
+    ///
     /// # Panics
     /// If it is borrowed.
     pub fn set(&'static self, value: T) {
@@ -186,6 +249,12 @@ impl<T> CallLocal<RefCell<T>> {
     }
 
     /// Takes the value and leaves the default.
+    ///
+    /// ```
+    /// # use std::cell::{Cell, RefCell};
+    /// metashrew_core::call_local! { static SEEN: RefCell<Vec<u8>> = RefCell::new(vec![7]); }
+    /// assert_eq!((SEEN.take(), SEEN.take()), (vec![7], vec![]));
+    /// ```
     ///
     /// # Panics
     /// If it is borrowed.
@@ -197,6 +266,12 @@ impl<T> CallLocal<RefCell<T>> {
     }
 
     /// Sets the value: the one before.
+    ///
+    /// ```
+    /// # use std::cell::{Cell, RefCell};
+    /// metashrew_core::call_local! { static SEEN: RefCell<Vec<u8>> = RefCell::new(vec![7]); }
+    /// assert_eq!(SEEN.replace(vec![8, 9]), [7]);
+    /// ```
     ///
     /// # Panics
     /// If it is borrowed.

@@ -21,6 +21,18 @@ use std::fmt::Display;
 /// If `index` fails, the block ends with the error's text, leaves no trace, and the host
 /// says why.
 ///
+/// ```
+/// # use metashrew_core::{entry, test_utils};
+/// # use std::convert::Infallible;
+/// test_utils::index_export(1, b"block", || {
+///     entry::start(|_height, block| {
+///         metashrew_core::set(b"/newest".to_vec().into(), block.to_vec().into());
+///         Ok::<_, Infallible>(())
+///     });
+/// });
+/// assert_eq!(test_utils::written(1)[&b"/newest"[..]], b"block");
+/// ```
+///
 /// # Panics
 /// Natively, if `index` fails.
 pub fn start<Kind, E: ErrorText<Kind>>(index: impl FnOnce(u32, &[u8]) -> Result<(), E>) {
@@ -40,6 +52,14 @@ pub fn start<Kind, E: ErrorText<Kind>>(index: impl FnOnce(u32, &[u8]) -> Result<
 /// (`__metashrew_begin`) gets 0, and asks for the text by `__metashrew_error`; the instance
 /// goes on. On another host the call ends by `abort`.
 ///
+/// ```
+/// # use metashrew_core::{entry, test_utils};
+/// let refused = test_utils::try_view_export(7, b"ann", || {
+///     entry::view(|height, _name| Err(format!("nothing at height {height}")))
+/// });
+/// assert_eq!(refused, Err("nothing at height 7".to_owned()));
+/// ```
+///
 /// # Panics
 /// Natively, if `answer` fails in a call that was not announced.
 pub fn view<Kind, E: ErrorText<Kind>>(
@@ -58,6 +78,18 @@ pub fn view<Kind, E: ErrorText<Kind>>(
 ///
 /// An error is the call's error, where the host announced the call; elsewhere it is logged
 /// and answers -1.
+///
+/// ```
+/// # use metashrew_core::{entry, test_utils};
+/// # use std::convert::Infallible;
+/// use prost::Message;
+/// let request = "ann".to_owned().encode_to_vec();
+/// let response = test_utils::view_export(7, &request, || {
+///     entry::message_view(|name: String| Ok::<_, Infallible>(name.to_uppercase()))
+/// });
+/// assert_eq!(String::decode(&response[..])?, "ANN");
+/// # Ok::<_, prost::DecodeError>(())
+/// ```
 pub fn message_view<Request, Response, E>(
     answer: impl FnOnce(Request) -> Result<Response, E>,
 ) -> i32

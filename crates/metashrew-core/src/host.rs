@@ -21,6 +21,12 @@ pub(crate) const MAX_KEY_BYTES: usize = 32_000;
 const LENGTH_BYTES: usize = 4;
 
 /// The call's input: the height (u32, little-endian) and the payload.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// let input = test_utils::at(7, host::load_input);
+/// assert_eq!(input, [7, 0, 0, 0]);
+/// ```
 pub fn load_input() -> Vec<u8> {
     // SAFETY: takes nothing.
     let length = unsafe { imports::__host_len() };
@@ -35,6 +41,15 @@ pub fn load_input() -> Vec<u8> {
 ///
 /// While a block is indexed, that is the state before the block, whatever was
 /// flushed in it.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// test_utils::index_export(1, b"block", || {
+///     host::flush([("name", "ann")]);
+///     assert!(host::read(b"name").is_empty());
+/// });
+/// assert_eq!(host::read(b"name"), b"ann");
+/// ```
 pub fn read(key: &[u8]) -> Vec<u8> {
     let mut key = to_arraybuffer_layout(key);
     let key = to_passback_ptr(&mut key);
@@ -52,6 +67,14 @@ pub fn read(key: &[u8]) -> Vec<u8> {
 
 /// Hands the host what this block writes. Every block needs one, if only an
 /// empty one; several add up, and the last value of a key wins.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// test_utils::index_export(1, b"block", || {
+///     host::flush([("name", "ann"), ("name", "ben")]);
+/// });
+/// assert_eq!(test_utils::written(1)[&b"name"[..]], b"ben");
+/// ```
 pub fn flush<K: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: impl IntoIterator<Item = (K, V)> + Clone) {
     hand_over(pairs);
     crate::cache::bypassed();
@@ -76,6 +99,12 @@ pub(crate) fn hand_over<K: AsRef<[u8]>, V: AsRef<[u8]>>(
 }
 
 /// Logs a line of text at the host.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// host::log("840000 blocks");
+/// assert_eq!(test_utils::take_log(), ["840000 blocks"]);
+/// ```
 pub fn log(text: &str) {
     let mut buffer = to_arraybuffer_layout(text);
     let pointer = to_passback_ptr(&mut buffer);

@@ -9,6 +9,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A pointer that reads and writes the guest's state at once.
+///
+/// ```
+/// # use metashrew_core::index_pointer::{AtomicPointer, IndexPointer, KeyValuePointer};
+/// let mut balance = IndexPointer::from_keyword("/balance/").select(&b"ann".to_vec());
+/// balance.set_value(7u64);
+/// assert_eq!(balance.get_value::<u64>(), 7);
+/// assert_eq!(*metashrew_core::get(b"/balance/ann".to_vec().into()), 7u64.to_le_bytes());
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct IndexPointer(Arc<Vec<u8>>);
 
@@ -37,10 +45,23 @@ impl KeyValuePointer for IndexPointer {
 }
 
 /// What was written since a checkpoint.
+///
+/// ```
+/// # use metashrew_core::index_pointer::IndexCheckpoint;
+/// assert!(IndexCheckpoint::default().0.is_empty());
+/// ```
 #[derive(Clone, Default, Debug)]
 pub struct IndexCheckpoint(pub HashMap<Arc<Vec<u8>>, Arc<Vec<u8>>>);
 
 /// Open checkpoints, the innermost last; it starts with one.
+///
+/// ```
+/// # use metashrew_core::index_pointer::{IndexCheckpoint, IndexCheckpointStack};
+/// let stack = IndexCheckpointStack::default();
+/// let same = stack.clone();
+/// same.0.lock().unwrap().push(IndexCheckpoint::default());
+/// assert_eq!(stack.depth(), 2);
+/// ```
 #[derive(Clone, Debug)]
 pub struct IndexCheckpointStack(pub Arc<Mutex<Vec<IndexCheckpoint>>>);
 
@@ -52,6 +73,11 @@ impl Default for IndexCheckpointStack {
 
 impl IndexCheckpointStack {
     /// How many checkpoints are open.
+    ///
+    /// ```
+    /// # use metashrew_core::index_pointer::IndexCheckpointStack;
+    /// assert_eq!(IndexCheckpointStack::default().depth(), 1);
+    /// ```
     pub fn depth(&self) -> usize {
         self.lock().len()
     }
@@ -65,6 +91,15 @@ impl IndexCheckpointStack {
 /// A pointer whose writes wait in the innermost open checkpoint.
 ///
 /// All pointers that come from one share its checkpoints.
+///
+/// ```
+/// # use metashrew_core::index_pointer::{AtomicPointer, IndexPointer, KeyValuePointer};
+/// let mut balance = AtomicPointer::from_keyword("/balance");
+/// balance.set_value(7u64);
+/// assert_eq!(balance.get_pointer().get_value::<u64>(), 0);
+/// balance.commit();
+/// assert_eq!(balance.get_pointer().get_value::<u64>(), 7);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct AtomicPointer {
     pointer: IndexPointer,
@@ -114,6 +149,15 @@ impl KeyValuePointer for AtomicPointer {
 
 impl AtomicPointer {
     /// Opens a checkpoint: what is written from now on can be taken back.
+    ///
+    /// ```
+    /// # use metashrew_core::index_pointer::{AtomicPointer, IndexPointer, KeyValuePointer};
+    /// let mut balance = AtomicPointer::from_keyword("/balance");
+    /// balance.checkpoint();
+    /// balance.set_value(7u64);
+    /// balance.rollback();
+    /// assert_eq!(balance.get_value::<u64>(), 0);
+    /// ```
     pub fn checkpoint(&mut self) {
         self.store.lock().push(IndexCheckpoint::default());
     }
@@ -126,6 +170,18 @@ impl AtomicPointer {
     /// the last checkpoint writes it again, over what another pointer may have written
     /// to that key meanwhile. Existing state depends on it. A guest that makes its
     /// `AtomicPointer` anew for each transaction sees nothing of it.
+    ///
+    /// ```
+    /// # use metashrew_core::index_pointer::{AtomicPointer, IndexPointer, KeyValuePointer};
+    /// let mut balance = AtomicPointer::from_keyword("/balance");
+    /// balance.checkpoint();
+    /// balance.set_value(7u64);
+    /// balance.commit();
+    /// // The one around it is still open.
+    /// assert_eq!(balance.get_pointer().get_value::<u64>(), 0);
+    /// balance.commit();
+    /// assert_eq!(balance.get_pointer().get_value::<u64>(), 7);
+    /// ```
     ///
     /// # Panics
     /// If no checkpoint is open.
@@ -147,6 +203,16 @@ impl AtomicPointer {
     }
 
     /// Takes back what was written since the innermost checkpoint, and closes it.
+    ///
+    /// ```
+    /// # use metashrew_core::index_pointer::{AtomicPointer, IndexPointer, KeyValuePointer};
+    /// let mut balance = AtomicPointer::from_keyword("/balance");
+    /// balance.set_value(1u64);
+    /// balance.checkpoint();
+    /// balance.set_value(7u64);
+    /// balance.rollback();
+    /// assert_eq!(balance.get_value::<u64>(), 1);
+    /// ```
     pub fn rollback(&mut self) {
         self.store.lock().pop();
     }
@@ -156,6 +222,17 @@ impl AtomicPointer {
     /// the call wrote otherwise.
     ///
     /// Each call looks through all that waits, and all that the call wrote in the range.
+    ///
+    /// ```
+    /// # use metashrew_core::index_pointer::{AtomicPointer, IndexPointer, KeyValuePointer};
+    /// # use metashrew_core::range::Range;
+    /// let mut balance = AtomicPointer::from_keyword("/balance/ann");
+    /// balance.set_value(7u64);
+    /// let range = Range::prefix("/balance/");
+    /// assert_eq!(balance.page(&range)?.entries[0].key, b"/balance/ann");
+    /// assert!(range.page()?.entries.is_empty());
+    /// # Ok::<_, metashrew_core::range::RangeError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Range::page`].
@@ -171,6 +248,15 @@ impl AtomicPointer {
     }
 
     /// A pointer to another key, with these checkpoints.
+    ///
+    /// ```
+    /// # use metashrew_core::index_pointer::{AtomicPointer, IndexPointer, KeyValuePointer};
+    /// let mut ann = AtomicPointer::from_keyword("/balance/ann");
+    /// let mut ben = ann.derive(&IndexPointer::from_keyword("/balance/ben"));
+    /// ben.set_value(7u64);
+    /// ann.commit();
+    /// assert_eq!(ben.get_pointer().get_value::<u64>(), 7);
+    /// ```
     #[must_use]
     pub fn derive(&self, pointer: &IndexPointer) -> Self {
         Self {
@@ -180,11 +266,26 @@ impl AtomicPointer {
     }
 
     /// The same key, past all checkpoints.
+    ///
+    /// ```
+    /// # use metashrew_core::index_pointer::{AtomicPointer, IndexPointer, KeyValuePointer};
+    /// let mut name = AtomicPointer::from_keyword("/name");
+    /// name.get_pointer().set_value(1u32);
+    /// name.set_value(2u32);
+    /// assert_eq!(name.get_pointer().get_value::<u32>(), 1);
+    /// ```
     pub fn get_pointer(&self) -> IndexPointer {
         self.pointer.clone()
     }
 
     /// How many checkpoints are open.
+    ///
+    /// ```
+    /// # use metashrew_core::index_pointer::{AtomicPointer, IndexPointer, KeyValuePointer};
+    /// let mut name = AtomicPointer::from_keyword("/name");
+    /// name.checkpoint();
+    /// assert_eq!(name.checkpoint_depth(), 2);
+    /// ```
     pub fn checkpoint_depth(&self) -> usize {
         self.store.depth()
     }

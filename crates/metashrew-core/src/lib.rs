@@ -159,12 +159,26 @@ use metashrew_support::compat as buffers;
 /// A view returns a pointer to the data: that is
 /// [`metashrew_support::compat::export_bytes`], or this plus four. The buffer
 /// stays in memory as long as one of those.
+///
+/// ```
+/// # use metashrew_core::test_utils;
+/// let answer = test_utils::view_export(7, b"", || metashrew_core::export_bytes(b"ann".to_vec()) + 4);
+/// assert_eq!(answer, b"ann");
+/// ```
 pub fn export_bytes(bytes: Vec<u8>) -> i32 {
     buffers::export_bytes(bytes).wrapping_sub(4)
 }
 
 /// The height and what follows it in the call's input: the block in `_start`,
 /// the caller's bytes in a view.
+///
+/// ```
+/// # use metashrew_core::test_utils;
+/// test_utils::index_export(7, b"block", || {
+///     assert_eq!(metashrew_core::height_and_payload(), (7, b"block".to_vec()));
+///     metashrew_core::flush();
+/// });
+/// ```
 ///
 /// # Panics
 /// If the input has no height, which no host does.

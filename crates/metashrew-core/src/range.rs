@@ -50,12 +50,35 @@ use metashrew_abi::{MAX_PAIRS, range as abi};
 use window::Window;
 
 /// The most entries in one page.
+///
+/// ```
+/// # use metashrew_core::range::{MAX_LIMIT, Range};
+/// assert!(Range::prefix("").limit(MAX_LIMIT).page().is_ok());
+/// assert!(Range::prefix("").limit(MAX_LIMIT + 1).page().is_err());
+/// ```
 pub const MAX_LIMIT: usize = MAX_PAIRS;
 
 /// The most bytes in one page, counted as [`Range::max_bytes`] says.
+///
+/// ```
+/// # use metashrew_core::range::{MAX_BYTES, Range};
+/// assert!(Range::prefix("").max_bytes(MAX_BYTES).page().is_ok());
+/// assert!(Range::prefix("").max_bytes(MAX_BYTES + 1).page().is_err());
+/// ```
 pub const MAX_BYTES: usize = abi::MAX_BYTES;
 
 /// A key and its value.
+///
+/// ```
+/// # use metashrew_core::range::Range;
+/// # for key in ["a/1", "a/2", "b/1"] {
+/// #     metashrew_core::set(Vec::from(key).into(), vec![7].into());
+/// # }
+/// # use metashrew_core::range::Entry;
+/// let Entry { key, value } = &Range::prefix("a/").page()?.entries[0];
+/// assert_eq!((&key[..], &value[..]), (&b"a/1"[..], &[7][..]));
+/// # Ok::<_, metashrew_core::range::RangeError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The whole key, with the range's prefix.
@@ -76,6 +99,17 @@ fn counted(key: usize, value: usize) -> usize {
 }
 
 /// Some entries of a range, in its order.
+///
+/// ```
+/// # use metashrew_core::range::Range;
+/// # for key in ["a/1", "a/2", "b/1"] {
+/// #     metashrew_core::set(Vec::from(key).into(), vec![7].into());
+/// # }
+/// let page = Range::prefix("a/").limit(1).page()?;
+/// assert_eq!(page.entries.len(), 1);
+/// assert!(page.next.is_some());
+/// # Ok::<_, metashrew_core::range::RangeError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The entries.
@@ -85,6 +119,13 @@ pub struct Page {
 }
 
 /// Why a range could not be read.
+///
+/// ```
+/// # use metashrew_core::range::{Range, RangeError};
+/// let error = Range::prefix("a/").limit(0).page().unwrap_err();
+/// assert!(matches!(error, RangeError::Limit { asked: 0, .. }));
+/// assert_eq!(error.to_string(), "a page has 1 to 65536 entries, not 0");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RangeError {
     /// The cursor names no key that the range may have, so it is of another range.
@@ -123,6 +164,19 @@ pub enum RangeError {
 }
 
 /// Which keys to read, in which order, and how many at a time.
+///
+/// ```
+/// # use metashrew_core::range::Range;
+/// # for key in ["a/1", "a/2", "b/1"] {
+/// #     metashrew_core::set(Vec::from(key).into(), vec![7].into());
+/// # }
+/// let keys: Vec<_> = (&Range::prefix("").reverse().limit(2))
+///     .into_iter()
+///     .map(|entry| entry.map(|entry| entry.key))
+///     .collect::<Result<_, _>>()?;
+/// assert_eq!(keys, [b"b/1", b"a/2"]);
+/// # Ok::<_, metashrew_core::range::RangeError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Range {
     window: Window,
@@ -134,12 +188,32 @@ pub struct Range {
 
 impl Range {
     /// The keys that begin with `prefix`, in ascending order; all keys if it is empty.
+    ///
+    /// ```
+    /// # use metashrew_core::range::Range;
+    /// # for key in ["a/1", "a/2", "b/1"] {
+    /// #     metashrew_core::set(Vec::from(key).into(), vec![7].into());
+    /// # }
+    /// assert_eq!(Range::prefix("a/").page()?.entries.len(), 2);
+    /// assert_eq!(Range::prefix("").page()?.entries.len(), 3);
+    /// # Ok::<_, metashrew_core::range::RangeError>(())
+    /// ```
     pub fn prefix(prefix: impl AsRef<[u8]>) -> Self {
         Self::of(Window::of_prefix(prefix.as_ref()))
     }
 
     /// The keys from `start` on and before `end`, in ascending order; with an empty `end`, to
     /// the end of all keys.
+    ///
+    /// ```
+    /// # use metashrew_core::range::Range;
+    /// # for key in ["a/1", "a/2", "b/1"] {
+    /// #     metashrew_core::set(Vec::from(key).into(), vec![7].into());
+    /// # }
+    /// let page = Range::between("a/2", "b/1").page()?;
+    /// assert_eq!(page.entries.len(), 1);
+    /// # Ok::<_, metashrew_core::range::RangeError>(())
+    /// ```
     pub fn between(start: impl Into<Vec<u8>>, end: impl Into<Vec<u8>>) -> Self {
         Self::of(Window::between(start.into(), end.into()))
     }
@@ -155,6 +229,16 @@ impl Range {
     }
 
     /// In descending order.
+    ///
+    /// ```
+    /// # use metashrew_core::range::Range;
+    /// # for key in ["a/1", "a/2", "b/1"] {
+    /// #     metashrew_core::set(Vec::from(key).into(), vec![7].into());
+    /// # }
+    /// let page = Range::prefix("a/").reverse().page()?;
+    /// assert_eq!(page.entries[0].key, b"a/2");
+    /// # Ok::<_, metashrew_core::range::RangeError>(())
+    /// ```
     #[must_use]
     pub fn reverse(mut self) -> Self {
         self.window.descending = true;
@@ -163,6 +247,16 @@ impl Range {
 
     /// At most so many entries: of a page, 1 to [`MAX_LIMIT`], which is the default; or of
     /// the whole iteration, which has no bound of its own.
+    ///
+    /// ```
+    /// # use metashrew_core::range::Range;
+    /// # for key in ["a/1", "a/2", "b/1"] {
+    /// #     metashrew_core::set(Vec::from(key).into(), vec![7].into());
+    /// # }
+    /// assert_eq!(Range::prefix("").limit(2).page()?.entries.len(), 2);
+    /// assert_eq!(Range::prefix("").limit(1).iter().count(), 1);
+    /// # Ok::<_, metashrew_core::range::RangeError>(())
+    /// ```
     #[must_use]
     pub fn limit(mut self, entries: usize) -> Self {
         self.limit = Some(entries);
@@ -172,6 +266,17 @@ impl Range {
     /// At most so many bytes in a page, or held by an iteration at a time: [`MAX_BYTES`] is
     /// the default and the most. An entry counts with its key, its value (unless
     /// [`keys_only`](Self::keys_only)) and 8 bytes more.
+    ///
+    /// ```
+    /// # use metashrew_core::range::Range;
+    /// # for key in ["a/1", "a/2", "b/1"] {
+    /// #     metashrew_core::set(Vec::from(key).into(), vec![7].into());
+    /// # }
+    /// // Each entry counts 3 + 1 + 8.
+    /// let page = Range::prefix("").max_bytes(24).page()?;
+    /// assert_eq!(page.entries.len(), 2);
+    /// # Ok::<_, metashrew_core::range::RangeError>(())
+    /// ```
     #[must_use]
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = Some(bytes);
@@ -180,6 +285,17 @@ impl Range {
 
     /// What follows a cursor, in the range's order. The key that it names need not be there
     /// any more.
+    ///
+    /// ```
+    /// # use metashrew_core::range::Range;
+    /// # for key in ["a/1", "a/2", "b/1"] {
+    /// #     metashrew_core::set(Vec::from(key).into(), vec![7].into());
+    /// # }
+    /// # use metashrew_core::range::Cursor;
+    /// let page = Range::prefix("a/").after(&Cursor::from_bytes("a/1")).page()?;
+    /// assert_eq!(page.entries[0].key, b"a/2");
+    /// # Ok::<_, metashrew_core::range::RangeError>(())
+    /// ```
     #[must_use]
     pub fn after(mut self, cursor: &Cursor) -> Self {
         self.after = Some(cursor.clone());
@@ -187,6 +303,16 @@ impl Range {
     }
 
     /// Keys without their values, which the host then does not hand over.
+    ///
+    /// ```
+    /// # use metashrew_core::range::Range;
+    /// # for key in ["a/1", "a/2", "b/1"] {
+    /// #     metashrew_core::set(Vec::from(key).into(), vec![7].into());
+    /// # }
+    /// let page = Range::prefix("a/").keys_only().page()?;
+    /// assert!(page.entries[0].value.is_empty());
+    /// # Ok::<_, metashrew_core::range::RangeError>(())
+    /// ```
     #[must_use]
     pub fn keys_only(mut self) -> Self {
         self.keys_only = true;
@@ -194,6 +320,17 @@ impl Range {
     }
 
     /// Reads a page.
+    ///
+    /// ```
+    /// # use metashrew_core::range::Range;
+    /// # for key in ["a/1", "a/2", "b/1"] {
+    /// #     metashrew_core::set(Vec::from(key).into(), vec![7].into());
+    /// # }
+    /// let page = Range::prefix("a/").page()?;
+    /// assert_eq!(page.entries.len(), 2);
+    /// assert_eq!(page.next, None);
+    /// # Ok::<_, metashrew_core::range::RangeError>(())
+    /// ```
     ///
     /// # Errors
     /// If the cursor is of another range, a bound is not one, or the first entry alone is
@@ -253,6 +390,19 @@ impl Range {
     ///
     /// Each step answers the first entry behind the last one that there is *at that time*:
     /// what the guest writes or removes in front of the iteration while it runs is seen.
+    ///
+    /// ```
+    /// # use metashrew_core::range::Range;
+    /// # for key in ["a/1", "a/2", "b/1"] {
+    /// #     metashrew_core::set(Vec::from(key).into(), vec![7].into());
+    /// # }
+    /// let range = Range::prefix("a/");
+    /// let mut entries = range.iter();
+    /// entries.next().transpose()?;
+    /// metashrew_core::set(b"a/15".to_vec().into(), vec![8].into());
+    /// assert_eq!(entries.next().transpose()?.unwrap().key, b"a/15");
+    /// # Ok::<_, metashrew_core::range::RangeError>(())
+    /// ```
     pub fn iter(&self) -> Entries {
         Entries::new(self)
     }

@@ -5,12 +5,32 @@ use metashrew_abi::proto::{IndexerMetadata, MAX_METADATA_BYTES, ViewFunction};
 use prost::Message;
 
 /// Describes a guest that does not tell its name: as [`describe`].
+///
+/// ```
+/// # use metashrew_abi::proto::IndexerMetadata;
+/// # use metashrew_core::{entry, test_utils};
+/// # use prost::Message;
+/// let meta = || entry::meta(&[("size", "nothing", "bytes of the block")]);
+/// let metadata = IndexerMetadata::decode(&test_utils::view_export(0, b"", meta)[..])?;
+/// assert_eq!(metadata.view_functions[0].name, "size");
+/// # Ok::<_, prost::DecodeError>(())
+/// ```
 pub fn meta(views: &[(&str, &str, &str)]) -> i32 {
     describe("", "", views)
 }
 
 /// Describes the guest by its name, its version and its views, each with what it
 /// takes and what it answers: the body of `__meta`.
+///
+/// ```
+/// # use metashrew_abi::proto::IndexerMetadata;
+/// # use metashrew_core::{entry, test_utils};
+/// # use prost::Message;
+/// let meta = || entry::describe("ledger", "1.2.0", &[]);
+/// let metadata = IndexerMetadata::decode(&test_utils::view_export(0, b"", meta)[..])?;
+/// assert_eq!((&*metadata.name, &*metadata.version), ("ledger", "1.2.0"));
+/// # Ok::<_, prost::DecodeError>(())
+/// ```
 pub fn describe(name: &str, version: &str, views: &[(&str, &str, &str)]) -> i32 {
     let view_functions = views.iter().map(|(name, input, output)| ViewFunction {
         name: (*name).to_owned(),
@@ -57,6 +77,16 @@ pub fn describe_view(name: &str, doc: &str, types: [&str; 2], schemas: [String; 
 /// The host puts what `__meta` and these answer one behind the other, so each tells only
 /// what is its own. A piece that no host would read (it alone is longer than 256 KiB) is
 /// left out.
+///
+/// ```
+/// # use metashrew_abi::proto::IndexerMetadata;
+/// # use metashrew_core::{entry, test_utils};
+/// # use prost::Message;
+/// let own = IndexerMetadata { doc: "Counts transfers.".to_owned(), ..Default::default() };
+/// let answer = test_utils::view_export(0, b"", || entry::piece(own.clone()));
+/// assert_eq!(IndexerMetadata::decode(&answer[..])?, own);
+/// # Ok::<_, prost::DecodeError>(())
+/// ```
 pub fn piece(piece: IndexerMetadata) -> i32 {
     let piece = if piece.encoded_len() > MAX_METADATA_BYTES {
         IndexerMetadata::default()

@@ -15,6 +15,16 @@ call_local! {
 /// boxed ones, `anyhow::Error`, `String`, `&str`), and `Box<dyn Error + Send + Sync>`.
 ///
 /// `Kind` only tells these two apart, and is found by the compiler.
+///
+/// ```
+/// use metashrew_core::entry::ErrorText;
+/// use std::error::Error;
+/// fn text<Kind>(error: impl ErrorText<Kind>) -> String {
+///     error.error_text()
+/// }
+/// assert_eq!(text("no such owner"), "no such owner");
+/// assert_eq!(text(Box::<dyn Error + Send + Sync>::from("no funds")), "no funds");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no error that a guest can end a call with",
     note = "it has to implement `std::error::Error`, or to turn into a `Box<dyn Error>`"
@@ -22,14 +32,37 @@ call_local! {
 pub trait ErrorText<Kind> {
     /// The error's text, and those of its sources, each behind ": ". A source whose text the
     /// error tells already is not told again.
+    ///
+    /// ```
+    /// # use metashrew_core::entry::ErrorText;
+    /// let error = "7x".parse::<u32>().unwrap_err();
+    /// assert_eq!(error.error_text(), "invalid digit found in string");
+    /// ```
     fn error_text(self) -> String;
 }
 
 /// Marks what turns into a `Box<dyn Error>`.
+///
+/// ```
+/// # use metashrew_core::entry::{ErrorText, Turns};
+/// fn text(error: impl ErrorText<Turns>) -> String {
+///     error.error_text()
+/// }
+/// assert_eq!(text(String::from("no funds")), "no funds");
+/// ```
 #[derive(Debug)]
 pub enum Turns {}
 
 /// Marks `Box<dyn Error + Send + Sync>`.
+///
+/// ```
+/// # use metashrew_core::entry::{ErrorText, Shared};
+/// # use std::error::Error;
+/// fn text(error: impl ErrorText<Shared>) -> String {
+///     error.error_text()
+/// }
+/// assert_eq!(text(Box::<dyn Error + Send + Sync>::from("no funds")), "no funds");
+/// ```
 #[derive(Debug)]
 pub enum Shared {}
 
@@ -82,6 +115,11 @@ pub(super) fn refuse(text: String) -> i32 {
 
 /// The host asks for the error of a view that returned 0: a pointer to its text, or 0 if
 /// there is none. See `docs/abi.md`.
+///
+/// ```
+/// // No view failed.
+/// assert_eq!(metashrew_core::entry::__metashrew_error(0), 0);
+/// ```
 #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "__metashrew_error"))]
 #[allow(unsafe_code, reason = "the host calls it by its symbol")]
 pub extern "C" fn __metashrew_error(_reserved: i32) -> i32 {

@@ -6,6 +6,16 @@ use std::sync::Arc;
 
 /// A block as `#[main]` hands it over: `&[u8]`, [`raw::Block`] and all that is
 /// [`DecodeBlock`].
+///
+/// ```
+/// use metashrew_core::entry::FromBlock;
+/// use metashrew_support::raw::Block;
+/// fn reads<'a, B: FromBlock<'a>>(bytes: &'a [u8]) -> bool {
+///     B::from_block(bytes).is_ok()
+/// }
+/// assert!(reads::<&[u8]>(b"no block"));
+/// assert!(!reads::<Block<'_>>(b"no block"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a block cannot be read as `{Self}`",
     label = "not a block",
@@ -15,6 +25,13 @@ use std::sync::Arc;
 )]
 pub trait FromBlock<'a>: Sized {
     /// Reads the block as the host gives it.
+    ///
+    /// ```
+    /// # use metashrew_core::entry::FromBlock;
+    /// let bytes = <&[u8]>::from_block(&[1, 2])?;
+    /// assert_eq!(bytes, [1, 2]);
+    /// # Ok::<_, String>(())
+    /// ```
     ///
     /// # Errors
     /// A text that says what is wrong with it.
@@ -40,6 +57,19 @@ impl<'a> FromBlock<'a> for raw::Block<'a> {
 }
 
 /// What a view takes that says neither `json` nor `prost`.
+///
+/// ```
+/// use metashrew_core::entry::FromInput;
+/// struct Height(u32);
+/// impl FromInput<'_> for Height {
+///     fn from_input(input: &[u8]) -> Result<Self, String> {
+///         let number = <&str>::from_input(input)?.parse();
+///         number.map(Self).map_err(|error| error.to_string())
+///     }
+/// }
+/// assert_eq!(Height::from_input(b"840000")?.0, 840_000);
+/// # Ok::<_, String>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a view cannot read its input as `{Self}`",
     label = "neither bytes nor text",
@@ -48,6 +78,13 @@ impl<'a> FromBlock<'a> for raw::Block<'a> {
 )]
 pub trait FromInput<'a>: Sized {
     /// Reads what the caller sent.
+    ///
+    /// ```
+    /// # use metashrew_core::entry::FromInput;
+    /// assert_eq!(<&str>::from_input(b"ann")?, "ann");
+    /// assert!(<&str>::from_input(b"\xff").unwrap_err().starts_with("bad input: "));
+    /// # Ok::<_, String>(())
+    /// ```
     ///
     /// # Errors
     /// A text that says what is wrong with it.
@@ -79,6 +116,17 @@ impl FromInput<'_> for String {
 }
 
 /// What a view answers that says neither `json` nor `prost`.
+///
+/// ```
+/// use metashrew_core::entry::IntoAnswer;
+/// struct Height(u32);
+/// impl IntoAnswer for Height {
+///     fn into_answer(self) -> Vec<u8> {
+///         self.0.to_string().into_answer()
+///     }
+/// }
+/// assert_eq!(Height(840_000).into_answer(), b"840000");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a view cannot answer with `{Self}`",
     label = "neither bytes nor text",
@@ -88,6 +136,12 @@ impl FromInput<'_> for String {
 )]
 pub trait IntoAnswer {
     /// The bytes that the caller gets.
+    ///
+    /// ```
+    /// # use metashrew_core::entry::IntoAnswer;
+    /// assert_eq!("ann".into_answer(), b"ann");
+    /// assert!(().into_answer().is_empty());
+    /// ```
     fn into_answer(self) -> Vec<u8>;
 }
 

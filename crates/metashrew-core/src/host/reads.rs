@@ -11,6 +11,14 @@ use metashrew_abi::{MAX_PAIRS, many};
 pub use metashrew_abi::range::{Answer as RangeAnswer, Request as RangeRequest};
 
 /// Values that the host answered.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// # test_utils::index_export(1, b"", || host::flush([("a", "1"), ("b", "22")]));
+/// let values: host::Values = host::read_many(&["a", "b"]);
+/// let bytes: usize = values.iter().map(<[u8]>::len).sum();
+/// assert_eq!(bytes, 3);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Values {
     /// Each behind its own length.
@@ -19,6 +27,13 @@ pub struct Values {
 
 impl Values {
     /// The values, in the order asked; one that the state does not have is empty.
+    ///
+    /// ```
+    /// # use metashrew_core::{host, test_utils};
+    /// # test_utils::index_export(1, b"", || host::flush([("a", "1"), ("b", "22")]));
+    /// let values = host::read_many(&["b", "none"]);
+    /// assert!(values.iter().eq([&b"22"[..], b""]));
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let answers = self.answers.iter();
         answers.flat_map(|answer| {
@@ -31,6 +46,13 @@ impl Values {
 ///
 /// It takes one call of the host for each 65,536 keys, and more if the values have more than
 /// 256 MiB together.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// # test_utils::index_export(1, b"", || host::flush([("a", "1"), ("b", "22")]));
+/// let values = host::read_many(&["b", "a"]);
+/// assert_eq!(values.iter().next(), Some(&b"22"[..]));
+/// ```
 pub fn read_many<K: AsRef<[u8]>>(keys: &[K]) -> Values {
     let mut values = Values::default();
     for keys in keys.chunks(MAX_PAIRS) {
@@ -66,6 +88,16 @@ fn ask<K: AsRef<[u8]>>(keys: &[K], answers: &mut Vec<Vec<u8>>) {
 /// Reads keys in order, and hands `f` the answer.
 ///
 /// [`Range`](crate::range::Range) is the same with the call's own writes, and pages.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// # test_utils::index_export(1, b"", || host::flush([("a", "1"), ("b", "22")]));
+/// let request = host::RangeRequest::between(b"a", b"b");
+/// let keys = host::read_range(&request, |answer| {
+///     answer.pairs().map(|pair| pair.key.to_vec()).collect::<Vec<_>>()
+/// });
+/// assert_eq!(keys, [b"a"]);
+/// ```
 pub fn read_range<T>(request: &RangeRequest, f: impl FnOnce(RangeAnswer<'_>) -> T) -> T {
     let mut buffer = to_arraybuffer_layout(request.encode());
     // SAFETY: the buffer lives to the end of this function.

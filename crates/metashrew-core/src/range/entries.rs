@@ -16,6 +16,13 @@ const MOST: Want = Want {
 };
 
 /// The entries of a range, in its order: made by [`Range::iter`]. It ends after an error.
+///
+/// ```
+/// # use metashrew_core::range::{Range, RangeError};
+/// let mut entries = Range::prefix("").max_bytes(usize::MAX).iter();
+/// assert!(matches!(entries.next(), Some(Err(RangeError::MaxBytes { .. }))));
+/// assert!(entries.next().is_none());
+/// ```
 #[derive(Debug)]
 pub struct Entries {
     /// An error is told once.

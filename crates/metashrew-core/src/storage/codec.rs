@@ -16,6 +16,12 @@ pub struct EncodingError(Cow<'static, str>);
 
 impl EncodingError {
     /// An error with a text.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::EncodingError;
+    /// let error = EncodingError::new(format!("{} is no colour", 7));
+    /// assert_eq!(error.to_string(), "7 is no colour");
+    /// ```
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self(reason.into())
     }
@@ -66,17 +72,37 @@ pub trait Encoding<V> {
 
     /// Appends a value's bytes.
     ///
+    /// ```
+    /// # use metashrew_core::storage::{Encoding, Native};
+    /// let mut bytes = Vec::new();
+    /// Native::encode(&0x0102u16, &mut bytes)?;
+    /// assert_eq!(bytes, [2, 1]);
+    /// # Ok::<_, metashrew_core::storage::EncodingError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the value cannot be written in this encoding.
     fn encode(value: &V, bytes: &mut Vec<u8>) -> Result<(), EncodingError>;
 
     /// Reads a value: all of `bytes`.
     ///
+    /// ```
+    /// # use metashrew_core::storage::{Encoding, Native};
+    /// let number: u16 = Native::decode(&[2, 1])?;
+    /// assert_eq!(number, 0x0102);
+    /// # Ok::<_, metashrew_core::storage::EncodingError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the bytes are no such value.
     fn decode(bytes: &[u8]) -> Result<V, EncodingError>;
 
     /// What `__meta` calls the type.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{Encoding, Native};
+    /// assert_eq!(<Native as Encoding<u16>>::type_name(), "u16");
+    /// ```
     fn type_name() -> String;
 }
 

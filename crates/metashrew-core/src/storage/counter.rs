@@ -19,8 +19,19 @@ use std::marker::PhantomData;
 /// ```
 pub trait Count: Value + Copy + Default + PartialEq {
     /// The sum; `None` if the type does not hold it.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Count;
+    /// assert_eq!(<u8 as Count>::add(250, 5), Some(255));
+    /// assert_eq!(<u8 as Count>::add(250, 6), None);
+    /// ```
     fn add(self, other: Self) -> Option<Self>;
     /// The difference; `None` if the type does not hold it.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Count;
+    /// assert_eq!(<u8 as Count>::subtract(5, 5), Some(0));
+    /// ```
     fn subtract(self, other: Self) -> Option<Self>;
 }
 
@@ -63,6 +74,12 @@ pub struct Counter<T = u64> {
 
 impl<T> Counter<T> {
     /// The counter of a name: 1 to 64 bytes, which no other table of the guest has.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Counter;
+    /// const TRANSFERS: Counter = Counter::new("transfers");
+    /// assert_eq!(TRANSFERS.get(), Ok(0));
+    /// ```
     pub const fn new(name: &'static str) -> Self {
         Self::at(Place::new(name))
     }
@@ -75,11 +92,22 @@ impl<T> Counter<T> {
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Counter;
+    /// assert_eq!(Counter::<u32>::new("transfers").name(), "transfers");
+    /// ```
     pub const fn name(&self) -> &'static str {
         self.place.name()
     }
 
     /// The key under which it is stored.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Counter;
+    /// const TRANSFERS: Counter = Counter::new("transfers");
+    /// assert_eq!(TRANSFERS.stored_key(), b"\xff\x09transfers");
+    /// ```
     pub fn stored_key(&self) -> Vec<u8> {
         self.place.prefix()
     }
@@ -87,6 +115,16 @@ impl<T> Counter<T> {
 
 impl<T: Count> Counter<T> {
     /// The number.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Counter;
+    /// const TRANSFERS: Counter = Counter::new("transfers");
+    /// TRANSFERS.add(7)?;
+    /// assert_eq!(TRANSFERS.get()?, 7);
+    /// metashrew_core::set(TRANSFERS.stored_key().into(), vec![1].into());
+    /// assert!(TRANSFERS.get().is_err());
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the stored bytes are none.
@@ -96,6 +134,14 @@ impl<T: Count> Counter<T> {
     }
 
     /// Sets the number.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Counter;
+    /// const TRANSFERS: Counter = Counter::new("transfers");
+    /// TRANSFERS.set(7)?;
+    /// assert_eq!(TRANSFERS.add(1)?, 8);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// None today.
@@ -110,6 +156,14 @@ impl<T: Count> Counter<T> {
 
     /// Adds: the sum.
     ///
+    /// ```
+    /// # use metashrew_core::storage::Counter;
+    /// const BLOCKS: Counter<u8> = Counter::new("blocks");
+    /// assert_eq!(BLOCKS.add(255)?, 255);
+    /// assert!(BLOCKS.add(1).is_err());
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the type does not hold the sum.
     pub fn add(&self, number: T) -> Result<T, StorageError> {
@@ -117,6 +171,13 @@ impl<T: Count> Counter<T> {
     }
 
     /// Subtracts: the difference.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Counter;
+    /// const CHANGE: Counter<i64> = Counter::new("change");
+    /// assert_eq!(CHANGE.subtract(7)?, -7);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the type does not hold the difference.

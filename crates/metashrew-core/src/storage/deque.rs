@@ -69,6 +69,12 @@ impl Span {
 
 impl<V, E> Deque<V, E> {
     /// The deque of a name: 1 to 64 bytes, which no other table of the guest has.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// const QUEUE: Deque<u32> = Deque::new("queue");
+    /// assert_eq!(QUEUE.len(), Ok(0));
+    /// ```
     pub const fn new(name: &'static str) -> Self {
         Self::at(Place::new(name))
     }
@@ -81,11 +87,26 @@ impl<V, E> Deque<V, E> {
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// # const QUEUE: Deque<u32> = Deque::new("queue");
+    /// assert_eq!(QUEUE.name(), "queue");
+    /// ```
     pub const fn name(&self) -> &'static str {
         self.place.name()
     }
 
     /// How many elements it has.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// # const QUEUE: Deque<u32> = Deque::new("queue");
+    /// QUEUE.push_back(&1)?;
+    /// QUEUE.push_front(&0)?;
+    /// assert_eq!(QUEUE.len()?, 2);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the stored length is none.
@@ -94,6 +115,15 @@ impl<V, E> Deque<V, E> {
     }
 
     /// Whether it has none.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// # const QUEUE: Deque<u32> = Deque::new("queue");
+    /// assert!(QUEUE.is_empty()?);
+    /// QUEUE.push_back(&1)?;
+    /// assert!(!QUEUE.is_empty()?);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`len`](Self::len).
@@ -130,6 +160,15 @@ impl<V, E> Deque<V, E> {
 impl<V, E: Encoding<V>> Deque<V, E> {
     /// The element at an index, counted from the front; `None` behind the end.
     ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// # const QUEUE: Deque<u32> = Deque::new("queue");
+    /// QUEUE.push_back(&1)?;
+    /// QUEUE.push_front(&0)?;
+    /// assert_eq!((QUEUE.get(1)?, QUEUE.get(2)?), (Some(1), None));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the stored bytes are no such value.
     pub fn get(&self, index: u64) -> Result<Option<V>, StorageError> {
@@ -139,6 +178,15 @@ impl<V, E: Encoding<V>> Deque<V, E> {
 
     /// The first element, if there is one.
     ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// # const QUEUE: Deque<u32> = Deque::new("queue");
+    /// QUEUE.push_back(&1)?;
+    /// QUEUE.push_back(&2)?;
+    /// assert_eq!(QUEUE.front()?, Some(1));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the stored bytes are no such value.
     pub fn front(&self) -> Result<Option<V>, StorageError> {
@@ -146,6 +194,15 @@ impl<V, E: Encoding<V>> Deque<V, E> {
     }
 
     /// The last element, if there is one.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// # const QUEUE: Deque<u32> = Deque::new("queue");
+    /// QUEUE.push_back(&1)?;
+    /// QUEUE.push_back(&2)?;
+    /// assert_eq!(QUEUE.back()?, Some(2));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the stored bytes are no such value.
@@ -157,6 +214,16 @@ impl<V, E: Encoding<V>> Deque<V, E> {
     }
 
     /// Replaces the element at an index.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// # const QUEUE: Deque<u32> = Deque::new("queue");
+    /// QUEUE.push_back(&1)?;
+    /// QUEUE.set(0, &7)?;
+    /// assert_eq!(QUEUE.front()?, Some(7));
+    /// assert!(QUEUE.set(1, &8).is_err());
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If there is none, or the value cannot be encoded.
@@ -172,6 +239,15 @@ impl<V, E: Encoding<V>> Deque<V, E> {
 
     /// Adds an element at the end.
     ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// # const QUEUE: Deque<u32> = Deque::new("queue");
+    /// QUEUE.push_back(&1)?;
+    /// QUEUE.push_back(&2)?;
+    /// assert_eq!(QUEUE.pop_front()?, Some(1));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the value cannot be encoded.
     pub fn push_back(&self, value: &V) -> Result<(), StorageError> {
@@ -184,6 +260,15 @@ impl<V, E: Encoding<V>> Deque<V, E> {
 
     /// Adds an element in front.
     ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// # const QUEUE: Deque<u32> = Deque::new("queue");
+    /// QUEUE.push_front(&1)?;
+    /// QUEUE.push_front(&2)?;
+    /// assert_eq!(QUEUE.pop_front()?, Some(2));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the value cannot be encoded.
     pub fn push_front(&self, value: &V) -> Result<(), StorageError> {
@@ -193,6 +278,14 @@ impl<V, E: Encoding<V>> Deque<V, E> {
     }
 
     /// Takes the last element away, if there is one.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// # const QUEUE: Deque<u32> = Deque::new("queue");
+    /// QUEUE.push_back(&1)?;
+    /// assert_eq!((QUEUE.pop_back()?, QUEUE.pop_back()?), (Some(1), None));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the stored bytes are no such value; the deque is then as before.
@@ -207,6 +300,15 @@ impl<V, E: Encoding<V>> Deque<V, E> {
     }
 
     /// Takes the first element away, if there is one.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// # const QUEUE: Deque<u32> = Deque::new("queue");
+    /// QUEUE.push_back(&1)?;
+    /// QUEUE.push_back(&2)?;
+    /// assert_eq!((QUEUE.pop_front()?, QUEUE.len()?), (Some(1), 1));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the stored bytes are no such value; the deque is then as before.
@@ -223,6 +325,17 @@ impl<V, E: Encoding<V>> Deque<V, E> {
 
     /// All elements with their positions, in order. A position is no index: the difference between
     /// two is.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Deque;
+    /// # const QUEUE: Deque<u32> = Deque::new("queue");
+    /// QUEUE.push_back(&1)?;
+    /// QUEUE.push_back(&2)?;
+    /// let rows: Vec<_> = QUEUE.rows().iter().collect::<Result<_, _>>()?;
+    /// let [(first, 1), (second, 2)] = rows[..] else { panic!("{rows:?}") };
+    /// assert_eq!(second - first, 1);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn rows(&self) -> Rows<u64, V, E> {
         // From the least position on: the length stands before it, under the bare prefix.
         Rows::new(self.place.clone()).range(0..)

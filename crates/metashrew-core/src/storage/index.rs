@@ -10,8 +10,22 @@ use std::marker::PhantomData;
 
 /// An index over values of type `V` under keys of type `K`: a [`MultiIndex`] or a
 /// [`UniqueIndex`].
+///
+/// ```
+/// use metashrew_core::storage::{Index, MultiIndex, UniqueIndex};
+/// let odd = MultiIndex::<bool, u32, u64>::new("odd", |_, number| number % 2 == 1);
+/// let number = UniqueIndex::<u64, u32, u64>::new("number", |_, number| *number);
+/// let names = [&odd as &dyn Index<u32, u64>, &number].map(Index::name);
+/// assert_eq!(names, ["odd", "number"]);
+/// ```
 pub trait Index<K, V> {
     /// Its name, which no other index of the map has.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{Index, MultiIndex};
+    /// let odd = MultiIndex::<bool, u32, u64>::new("odd", |_, number| number % 2 == 1);
+    /// assert_eq!(odd.name(), "odd");
+    /// ```
     fn name(&self) -> &'static str;
 
     /// Refuses a value that it cannot take.
@@ -53,6 +67,12 @@ pub trait Index<K, V> {
 /// ```
 pub trait Indexes<K: 'static, V: 'static> {
     /// All of them.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{Indexes, MultiIndex};
+    /// let odd = MultiIndex::<bool, u32, u64>::new("odd", |_, number| number % 2 == 1);
+    /// assert_eq!(Indexes::<u32, u64>::all(&(odd,)).count(), 1);
+    /// ```
     fn all(&self) -> impl Iterator<Item = &dyn Index<K, V>>;
 }
 
@@ -77,6 +97,20 @@ tuples_of_indexes! {
 ///
 /// `Q` is what it is over, made of each key and value by a function. The function must make the
 /// same of the same; to change it needs a new state, or an index of another name.
+///
+/// ```
+/// use metashrew_core::storage::{IndexedMap, MultiIndex};
+/// /// Names by their length.
+/// type ByLength = (MultiIndex<u64, u32, String>,);
+/// const NAMES: IndexedMap<u32, String, ByLength> = IndexedMap::new(
+///     "names",
+///     (MultiIndex::new("length", |_, name| name.len() as u64),),
+/// );
+/// NAMES.set(1, &"ann".to_owned())?;
+/// NAMES.set(2, &"ben".to_owned())?;
+/// assert_eq!(NAMES.multi(|by| &by.0).prefix(3).keys().count(), 2);
+/// # Ok::<_, metashrew_core::storage::StorageError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct MultiIndex<Q, K, V> {
     name: &'static str,
@@ -87,6 +121,19 @@ pub struct MultiIndex<Q, K, V> {
 /// [`NotUnique`](StorageError::NotUnique).
 ///
 /// `Q` is what it is over, as for a [`MultiIndex`].
+///
+/// ```
+/// use metashrew_core::storage::{IndexedMap, UniqueIndex};
+/// /// Names, each once.
+/// type ByName = (UniqueIndex<String, u32, String>,);
+/// const NAMES: IndexedMap<u32, String, ByName> = IndexedMap::new(
+///     "names",
+///     (UniqueIndex::new("name", |_, name| name.clone()),),
+/// );
+/// NAMES.set(1, &"ann".to_owned())?;
+/// assert!(NAMES.set(2, &"ann".to_owned()).is_err());
+/// # Ok::<_, metashrew_core::storage::StorageError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct UniqueIndex<Q, K, V> {
     name: &'static str,
@@ -113,6 +160,13 @@ fn place(table: &Place, name: &str) -> Place {
 
 impl<Q, K, V> MultiIndex<Q, K, V> {
     /// The index of a name, 1 to 64 bytes, which no other of the map has.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{Index, MultiIndex};
+    /// const BY_OWNER: MultiIndex<String, u32, (String, u64)> =
+    ///     MultiIndex::new("owner", |_id, (owner, _amount)| owner.clone());
+    /// assert_eq!(BY_OWNER.name(), "owner");
+    /// ```
     pub const fn new(name: &'static str, entry: fn(&K, &V) -> Q) -> Self {
         let name = checked(name);
         Self { name, entry }
@@ -170,6 +224,13 @@ impl<Q: Key, K: Key, V> Index<K, V> for MultiIndex<Q, K, V> {
 
 impl<Q, K, V> UniqueIndex<Q, K, V> {
     /// The index of a name, 1 to 64 bytes, which no other of the map has.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{Index, UniqueIndex};
+    /// const BY_SYMBOL: UniqueIndex<String, u32, (String, u64)> =
+    ///     UniqueIndex::new("symbol", |_id, (symbol, _supply)| symbol.clone());
+    /// assert_eq!(BY_SYMBOL.name(), "symbol");
+    /// ```
     pub const fn new(name: &'static str, entry: fn(&K, &V) -> Q) -> Self {
         let name = checked(name);
         Self { name, entry }
@@ -243,6 +304,14 @@ impl<Q: Key, K: Key, V> Index<K, V> for UniqueIndex<Q, K, V> {
 }
 
 /// The encoding of the values of a unique index: the key of a record.
+///
+/// ```
+/// # use metashrew_core::storage::{Encoding, PrimaryKey};
+/// let mut bytes = Vec::new();
+/// PrimaryKey::encode(&7u32, &mut bytes)?;
+/// assert_eq!(bytes, [0, 0, 0, 7]);
+/// # Ok::<_, metashrew_core::storage::EncodingError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct PrimaryKey(PhantomData<()>);
 

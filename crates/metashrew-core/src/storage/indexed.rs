@@ -63,6 +63,15 @@ pub struct IndexedMap<K, V, I, E = Native> {
 
 impl<K, V, I, E> IndexedMap<K, V, I, E> {
     /// The map of a name, 1 to 64 bytes, which no other table of the guest has; with its indexes.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex};
+    /// const NUMBERS: IndexedMap<u32, u64, (MultiIndex<bool, u32, u64>,)> = IndexedMap::new(
+    ///     "numbers",
+    ///     (MultiIndex::new("odd", |_, number| number % 2 == 1),),
+    /// );
+    /// assert!(!NUMBERS.has(1));
+    /// ```
     pub const fn new(name: &'static str, indexes: I) -> Self {
         Self {
             place: Place::new(name),
@@ -72,6 +81,16 @@ impl<K, V, I, E> IndexedMap<K, V, I, E> {
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex, StorageError, UniqueIndex};
+    /// # type By = (MultiIndex<bool, u32, u64>, UniqueIndex<u64, u32, u64>);
+    /// # const NUMBERS: IndexedMap<u32, u64, By> = IndexedMap::new("numbers", (
+    /// #     MultiIndex::new("odd", |_, number| number % 2 == 1),
+    /// #     UniqueIndex::new("number", |_, number| *number),
+    /// # ));
+    /// assert_eq!(NUMBERS.name(), "numbers");
+    /// ```
     pub const fn name(&self) -> &'static str {
         self.place.name()
     }
@@ -84,16 +103,53 @@ impl<K, V, I, E> IndexedMap<K, V, I, E> {
 
 impl<K: Key + 'static, V: 'static, I: Indexes<K, V>, E: Encoding<V>> IndexedMap<K, V, I, E> {
     /// The key under which a value is stored.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex, StorageError, UniqueIndex};
+    /// # type By = (MultiIndex<bool, u32, u64>, UniqueIndex<u64, u32, u64>);
+    /// # const NUMBERS: IndexedMap<u32, u64, By> = IndexedMap::new("numbers", (
+    /// #     MultiIndex::new("odd", |_, number| number % 2 == 1),
+    /// #     UniqueIndex::new("number", |_, number| *number),
+    /// # ));
+    /// NUMBERS.set(1, &7)?;
+    /// let stored = metashrew_core::get(NUMBERS.stored_key(1).into());
+    /// assert_eq!(*stored, 7u64.to_le_bytes());
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn stored_key(&self, key: impl AsKey<K>) -> Vec<u8> {
         self.primary().stored_key(key)
     }
 
     /// Whether a key has a value.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex, StorageError, UniqueIndex};
+    /// # type By = (MultiIndex<bool, u32, u64>, UniqueIndex<u64, u32, u64>);
+    /// # const NUMBERS: IndexedMap<u32, u64, By> = IndexedMap::new("numbers", (
+    /// #     MultiIndex::new("odd", |_, number| number % 2 == 1),
+    /// #     UniqueIndex::new("number", |_, number| *number),
+    /// # ));
+    /// NUMBERS.set(1, &7)?;
+    /// assert!(NUMBERS.has(1) && !NUMBERS.has(7));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn has(&self, key: impl AsKey<K>) -> bool {
         self.primary().has(key)
     }
 
     /// The value of a key, if it has one.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex, StorageError, UniqueIndex};
+    /// # type By = (MultiIndex<bool, u32, u64>, UniqueIndex<u64, u32, u64>);
+    /// # const NUMBERS: IndexedMap<u32, u64, By> = IndexedMap::new("numbers", (
+    /// #     MultiIndex::new("odd", |_, number| number % 2 == 1),
+    /// #     UniqueIndex::new("number", |_, number| *number),
+    /// # ));
+    /// NUMBERS.set(1, &7)?;
+    /// assert_eq!((NUMBERS.get(1)?, NUMBERS.get(2)?), (Some(7), None));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the stored bytes are no such value.
@@ -102,6 +158,20 @@ impl<K: Key + 'static, V: 'static, I: Indexes<K, V>, E: Encoding<V>> IndexedMap<
     }
 
     /// Gives a key a value.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex, StorageError, UniqueIndex};
+    /// # type By = (MultiIndex<bool, u32, u64>, UniqueIndex<u64, u32, u64>);
+    /// # const NUMBERS: IndexedMap<u32, u64, By> = IndexedMap::new("numbers", (
+    /// #     MultiIndex::new("odd", |_, number| number % 2 == 1),
+    /// #     UniqueIndex::new("number", |_, number| *number),
+    /// # ));
+    /// NUMBERS.set(1, &7)?;
+    /// NUMBERS.set(1, &8)?;
+    /// // The entries of 7 are gone from the indexes.
+    /// assert_eq!(NUMBERS.find(|by| &by.1, 7)?, None);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If another key has the same entry in a unique index; if the value cannot be encoded, a key is
@@ -122,6 +192,19 @@ impl<K: Key + 'static, V: 'static, I: Indexes<K, V>, E: Encoding<V>> IndexedMap<
 
     /// Makes a key absent: the value that it had.
     ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex, StorageError, UniqueIndex};
+    /// # type By = (MultiIndex<bool, u32, u64>, UniqueIndex<u64, u32, u64>);
+    /// # const NUMBERS: IndexedMap<u32, u64, By> = IndexedMap::new("numbers", (
+    /// #     MultiIndex::new("odd", |_, number| number % 2 == 1),
+    /// #     UniqueIndex::new("number", |_, number| *number),
+    /// # ));
+    /// NUMBERS.set(1, &7)?;
+    /// assert_eq!(NUMBERS.remove(1)?, Some(7));
+    /// assert!(NUMBERS.unique(|by| &by.1).is_empty()?);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the value that was there cannot be decoded.
     pub fn remove(&self, key: impl AsKey<K>) -> Result<Option<V>, StorageError> {
@@ -137,6 +220,19 @@ impl<K: Key + 'static, V: 'static, I: Indexes<K, V>, E: Encoding<V>> IndexedMap<
     }
 
     /// Gives a key the value that `change` makes of what it has; with `None` it is removed.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex, StorageError, UniqueIndex};
+    /// # type By = (MultiIndex<bool, u32, u64>, UniqueIndex<u64, u32, u64>);
+    /// # const NUMBERS: IndexedMap<u32, u64, By> = IndexedMap::new("numbers", (
+    /// #     MultiIndex::new("odd", |_, number| number % 2 == 1),
+    /// #     UniqueIndex::new("number", |_, number| *number),
+    /// # ));
+    /// NUMBERS.set(1, &7)?;
+    /// NUMBERS.update(1, |number| Ok::<_, StorageError>(number.map(|number| number + 1)))?;
+    /// assert_eq!(NUMBERS.find(|by| &by.1, 8)?, Some((1, 8)));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// Those of `change`, after which the value is as before, and those of [`set`](Self::set).
@@ -161,16 +257,55 @@ impl<K: Key + 'static, V: 'static, I: Indexes<K, V>, E: Encoding<V>> IndexedMap<
     }
 
     /// All keys and values, in order.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex, StorageError, UniqueIndex};
+    /// # type By = (MultiIndex<bool, u32, u64>, UniqueIndex<u64, u32, u64>);
+    /// # const NUMBERS: IndexedMap<u32, u64, By> = IndexedMap::new("numbers", (
+    /// #     MultiIndex::new("odd", |_, number| number % 2 == 1),
+    /// #     UniqueIndex::new("number", |_, number| *number),
+    /// # ));
+    /// NUMBERS.set(2, &7)?;
+    /// NUMBERS.set(1, &8)?;
+    /// assert_eq!(NUMBERS.rows().first()?, Some((1, 8)));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn rows(&self) -> Rows<K, V, E> {
         self.primary().rows()
     }
 
     /// The keys of a range and their values, in order.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex, StorageError, UniqueIndex};
+    /// # type By = (MultiIndex<bool, u32, u64>, UniqueIndex<u64, u32, u64>);
+    /// # const NUMBERS: IndexedMap<u32, u64, By> = IndexedMap::new("numbers", (
+    /// #     MultiIndex::new("odd", |_, number| number % 2 == 1),
+    /// #     UniqueIndex::new("number", |_, number| *number),
+    /// # ));
+    /// NUMBERS.set(2, &7)?;
+    /// NUMBERS.set(1, &8)?;
+    /// assert_eq!(NUMBERS.range(2..).first()?, Some((2, 7)));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn range(&self, keys: impl RangeBounds<K>) -> Rows<K, V, E> {
         self.rows().range(keys)
     }
 
     /// What has a first part, by the other parts.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex};
+    /// # type By = (MultiIndex<bool, (u32, u32), u64>,);
+    /// # const NUMBERS: IndexedMap<(u32, u32), u64, By> = IndexedMap::new(
+    /// #     "numbers",
+    /// #     (MultiIndex::new("odd", |_, number| number % 2 == 1),),
+    /// # );
+    /// NUMBERS.set((1, 5), &7)?;
+    /// NUMBERS.set((2, 6), &8)?;
+    /// assert_eq!(NUMBERS.prefix(2).first()?, Some((6, 8)));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn prefix(&self, first: impl AsKey<K::First>) -> Rows<K::Rest, V, E>
     where
         K: CompoundKey,
@@ -181,11 +316,38 @@ impl<K: Key + 'static, V: 'static, I: Indexes<K, V>, E: Encoding<V>> IndexedMap<
     /// The entries of a multi index: what it is over, and the key of the value. They are in this order,
     /// so [`prefix`](Rows::prefix) gives the keys of one entry, and
     /// [`prefix_range`](Rows::prefix_range) those of some.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex, StorageError, UniqueIndex};
+    /// # type By = (MultiIndex<bool, u32, u64>, UniqueIndex<u64, u32, u64>);
+    /// # const NUMBERS: IndexedMap<u32, u64, By> = IndexedMap::new("numbers", (
+    /// #     MultiIndex::new("odd", |_, number| number % 2 == 1),
+    /// #     UniqueIndex::new("number", |_, number| *number),
+    /// # ));
+    /// NUMBERS.set(1, &7)?;
+    /// NUMBERS.set(2, &8)?;
+    /// let entries: Vec<_> = NUMBERS.multi(|by| &by.0).keys().collect::<Result<_, _>>()?;
+    /// assert_eq!(entries, [(false, 2), (true, 1)]);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn multi<Q: Key>(&self, pick: impl FnOnce(&I) -> &MultiIndex<Q, K, V>) -> Rows<(Q, K), ()> {
         Rows::new(pick(&self.indexes).place(&self.place))
     }
 
     /// The entries of a unique index, each with the key of the value.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex, StorageError, UniqueIndex};
+    /// # type By = (MultiIndex<bool, u32, u64>, UniqueIndex<u64, u32, u64>);
+    /// # const NUMBERS: IndexedMap<u32, u64, By> = IndexedMap::new("numbers", (
+    /// #     MultiIndex::new("odd", |_, number| number % 2 == 1),
+    /// #     UniqueIndex::new("number", |_, number| *number),
+    /// # ));
+    /// NUMBERS.set(1, &8)?;
+    /// NUMBERS.set(2, &7)?;
+    /// assert_eq!(NUMBERS.unique(|by| &by.1).first()?, Some((7, 2)));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn unique<Q: Key>(
         &self,
         pick: impl FnOnce(&I) -> &UniqueIndex<Q, K, V>,
@@ -194,6 +356,18 @@ impl<K: Key + 'static, V: 'static, I: Indexes<K, V>, E: Encoding<V>> IndexedMap<
     }
 
     /// The one value that has an entry in a unique index, and its key.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{IndexedMap, MultiIndex, StorageError, UniqueIndex};
+    /// # type By = (MultiIndex<bool, u32, u64>, UniqueIndex<u64, u32, u64>);
+    /// # const NUMBERS: IndexedMap<u32, u64, By> = IndexedMap::new("numbers", (
+    /// #     MultiIndex::new("odd", |_, number| number % 2 == 1),
+    /// #     UniqueIndex::new("number", |_, number| *number),
+    /// # ));
+    /// NUMBERS.set(1, &7)?;
+    /// assert_eq!(NUMBERS.find(|by| &by.1, 7)?, Some((1, 7)));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If stored bytes cannot be decoded.

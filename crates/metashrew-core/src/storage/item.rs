@@ -29,6 +29,12 @@ pub struct Item<V, E = Native> {
 
 impl<V, E> Item<V, E> {
     /// The item of a name: 1 to 64 bytes, which no other table of the guest has.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Item;
+    /// const TIP: Item<u32> = Item::new("tip");
+    /// assert!(!TIP.exists());
+    /// ```
     pub const fn new(name: &'static str) -> Self {
         Self::at(Place::new(name))
     }
@@ -41,21 +47,50 @@ impl<V, E> Item<V, E> {
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Item;
+    /// # const TIP: Item<u32> = Item::new("tip");
+    /// assert_eq!(TIP.name(), "tip");
+    /// ```
     pub const fn name(&self) -> &'static str {
         self.place.name()
     }
 
     /// The key under which it is stored.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Item;
+    /// # const TIP: Item<u32> = Item::new("tip");
+    /// assert_eq!(TIP.stored_key(), b"\xff\x03tip");
+    /// ```
     pub fn stored_key(&self) -> Vec<u8> {
         self.place.prefix()
     }
 
     /// Whether it has a value.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Item;
+    /// # const TIP: Item<u32> = Item::new("tip");
+    /// TIP.set(&0)?;
+    /// assert!(TIP.exists());
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn exists(&self) -> bool {
         Place::has(self.stored_key())
     }
 
     /// Makes it absent: whether it had a value.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Item;
+    /// # const TIP: Item<u32> = Item::new("tip");
+    /// TIP.set(&7)?;
+    /// assert!(TIP.remove());
+    /// assert!(!TIP.remove());
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn remove(&self) -> bool {
         Place::remove(self.stored_key())
     }
@@ -64,6 +99,15 @@ impl<V, E> Item<V, E> {
 impl<V, E: Encoding<V>> Item<V, E> {
     /// Its value, if it has one.
     ///
+    /// ```
+    /// # use metashrew_core::storage::Item;
+    /// # const TIP: Item<u32> = Item::new("tip");
+    /// assert_eq!(TIP.get()?, None);
+    /// metashrew_core::set(TIP.stored_key().into(), vec![1].into());
+    /// assert!(TIP.get().is_err());
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the stored bytes are no such value.
     pub fn get(&self) -> Result<Option<V>, StorageError> {
@@ -71,6 +115,15 @@ impl<V, E: Encoding<V>> Item<V, E> {
     }
 
     /// Gives it a value.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Item;
+    /// # const TIP: Item<u32> = Item::new("tip");
+    /// TIP.set(&7)?;
+    /// TIP.set(&8)?;
+    /// assert_eq!(TIP.get()?, Some(8));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the value cannot be encoded.

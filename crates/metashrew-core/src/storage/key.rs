@@ -53,10 +53,24 @@ pub use tuples::CompoundKey;
 /// ```
 pub trait Key: AsKey<Self> + Sized {
     /// Takes a key off the front of `input`; `None` if the bytes are no such key.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Key;
+    /// let mut input = &[0, 7, 1][..];
+    /// assert_eq!(u16::decode(&mut input), Some(7));
+    /// assert_eq!(input, [1]);
+    /// ```
     fn decode(input: &mut &[u8]) -> Option<Self>;
 
     /// Adds the type of each part, as `__meta` names it: `u8` … `u128`, `i8` … `i128`, `bool`,
     /// `string`, `bytes`, `bytes[20]`.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Key;
+    /// let mut types = Vec::new();
+    /// <(u32, String)>::types(&mut types);
+    /// assert_eq!(types, ["u32", "string"]);
+    /// ```
     fn types(types: &mut Vec<String>);
 }
 
@@ -74,6 +88,13 @@ pub trait Key: AsKey<Self> + Sized {
 /// ```
 pub trait AsKey<K> {
     /// Appends the key's bytes.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::AsKey;
+    /// let mut key = Vec::new();
+    /// AsKey::<String>::encode("ann", &mut key);
+    /// assert_eq!(key, b"ann\0\0");
+    /// ```
     fn encode(&self, key: &mut Vec<u8>);
 }
 
@@ -86,11 +107,29 @@ impl<K, T: AsKey<K> + ?Sized> AsKey<K> for &T {
 /// A key whose beginning can be searched for: text and bytes, and tuples that have one first.
 ///
 /// See [`Rows::starting_with`](super::Rows::starting_with).
+///
+/// ```
+/// use metashrew_core::storage::{Set, StorageError, TextKey};
+/// fn count<K: TextKey<Start = str>>(set: &Set<K>, beginning: &str) -> usize {
+///     set.rows().starting_with(beginning).keys().count()
+/// }
+/// const NAMES: Set<String> = Set::new("names");
+/// NAMES.insert("ann")?;
+/// assert_eq!((count(&NAMES, "an"), count(&NAMES, "b")), (1, 0));
+/// # Ok::<_, metashrew_core::storage::StorageError>(())
+/// ```
 pub trait TextKey: Key {
     /// What a beginning is given as.
     type Start: ?Sized;
 
     /// Appends how every key that begins with `start` begins.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::TextKey;
+    /// let mut key = Vec::new();
+    /// String::encode_start("an", &mut key);
+    /// assert_eq!(key, b"an");
+    /// ```
     fn encode_start(start: &Self::Start, key: &mut Vec<u8>);
 }
 

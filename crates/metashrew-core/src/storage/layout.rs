@@ -91,6 +91,13 @@ impl Described {
 }
 
 /// What [`storage!`](crate::storage!) declares.
+///
+/// ```
+/// use metashrew_core::storage::{Counter, Map, Table};
+/// fn is_table(_: &impl Table) {}
+/// is_table(&Counter::<u64>::new("transfers"));
+/// is_table(&Map::<u32, String>::new("names"));
+/// ```
 pub trait Table {
     /// Its keys.
     #[doc(hidden)]

@@ -36,6 +36,12 @@ pub struct List<V, E = Native> {
 
 impl<V, E> List<V, E> {
     /// The list of a name: 1 to 64 bytes, which no other table of the guest has.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::List;
+    /// const NAMES: List<String> = List::new("names");
+    /// assert_eq!(NAMES.get(0), Ok(None));
+    /// ```
     pub const fn new(name: &'static str) -> Self {
         Self::at(Place::new(name))
     }
@@ -48,11 +54,26 @@ impl<V, E> List<V, E> {
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::List;
+    /// # const NAMES: List<String> = List::new("names");
+    /// assert_eq!(NAMES.name(), "names");
+    /// ```
     pub const fn name(&self) -> &'static str {
         self.place.name()
     }
 
     /// How many elements it has.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::List;
+    /// # const NAMES: List<String> = List::new("names");
+    /// assert_eq!(NAMES.len()?, 0);
+    /// NAMES.push(&"ann".to_owned())?;
+    /// assert_eq!(NAMES.len()?, 1);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the stored length is none.
@@ -62,6 +83,15 @@ impl<V, E> List<V, E> {
     }
 
     /// Whether it has none.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::List;
+    /// # const NAMES: List<String> = List::new("names");
+    /// assert!(NAMES.is_empty()?);
+    /// NAMES.push(&String::new())?;
+    /// assert!(!NAMES.is_empty()?);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`len`](Self::len).
@@ -79,11 +109,29 @@ impl<V, E> List<V, E> {
     }
 
     /// The key under which an element is stored.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::List;
+    /// # const NAMES: List<String> = List::new("names");
+    /// NAMES.push(&"ann".to_owned())?;
+    /// assert_eq!(*metashrew_core::get(NAMES.stored_key(0).into()), b"ann");
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn stored_key(&self, index: u64) -> Vec<u8> {
         self.place.key(|key| key.extend(encoded::<u64>(&index)))
     }
 
     /// Shortens it to `length` elements; each that goes costs a write.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::List;
+    /// # const NAMES: List<String> = List::new("names");
+    /// NAMES.push(&"ann".to_owned())?;
+    /// NAMES.push(&"ben".to_owned())?;
+    /// NAMES.truncate(1)?;
+    /// assert_eq!(NAMES.last()?.as_deref(), Some("ann"));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`len`](Self::len).
@@ -102,6 +150,15 @@ impl<V, E> List<V, E> {
 impl<V, E: Encoding<V>> List<V, E> {
     /// The element at an index; `None` behind the end.
     ///
+    /// ```
+    /// # use metashrew_core::storage::List;
+    /// # const NAMES: List<String> = List::new("names");
+    /// NAMES.push(&"ann".to_owned())?;
+    /// assert_eq!(NAMES.get(0)?.as_deref(), Some("ann"));
+    /// assert_eq!(NAMES.get(1)?, None);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the stored bytes are no such value.
     pub fn get(&self, index: u64) -> Result<Option<V>, StorageError> {
@@ -109,6 +166,15 @@ impl<V, E: Encoding<V>> List<V, E> {
     }
 
     /// The last element, if there is one.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::List;
+    /// # const NAMES: List<String> = List::new("names");
+    /// NAMES.push(&"ann".to_owned())?;
+    /// NAMES.push(&"ben".to_owned())?;
+    /// assert_eq!(NAMES.last()?.as_deref(), Some("ben"));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the stored bytes are no such value.
@@ -120,6 +186,15 @@ impl<V, E: Encoding<V>> List<V, E> {
     }
 
     /// Adds an element at the end: its index.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::List;
+    /// # const NAMES: List<String> = List::new("names");
+    /// let ann = NAMES.push(&"ann".to_owned())?;
+    /// let ben = NAMES.push(&"ben".to_owned())?;
+    /// assert_eq!((ann, ben), (0, 1));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the value cannot be encoded.
@@ -135,6 +210,15 @@ impl<V, E: Encoding<V>> List<V, E> {
 
     /// Takes the last element away, if there is one.
     ///
+    /// ```
+    /// # use metashrew_core::storage::List;
+    /// # const NAMES: List<String> = List::new("names");
+    /// NAMES.push(&"ann".to_owned())?;
+    /// assert_eq!(NAMES.pop()?.as_deref(), Some("ann"));
+    /// assert_eq!(NAMES.pop()?, None);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the stored bytes are no such value; the list is then as before.
     pub fn pop(&self) -> Result<Option<V>, StorageError> {
@@ -148,6 +232,16 @@ impl<V, E: Encoding<V>> List<V, E> {
     }
 
     /// Replaces the element at an index.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::List;
+    /// # const NAMES: List<String> = List::new("names");
+    /// NAMES.push(&"ann".to_owned())?;
+    /// NAMES.set(0, &"eve".to_owned())?;
+    /// assert_eq!(NAMES.get(0)?.as_deref(), Some("eve"));
+    /// assert!(NAMES.set(1, &"ben".to_owned()).is_err());
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If there is none, or the value cannot be encoded.
@@ -203,6 +297,17 @@ impl<V, E: Encoding<V>> List<V, E> {
     }
 
     /// The elements of some indexes, in order.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::List;
+    /// # const NAMES: List<String> = List::new("names");
+    /// for name in ["ann", "ben", "eve"] {
+    ///     NAMES.push(&name.to_owned())?;
+    /// }
+    /// let some: Vec<_> = NAMES.range(1..2).iter().collect::<Result<_, _>>()?;
+    /// assert_eq!(some, [(1, "ben".to_owned())]);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn range(&self, indexes: impl RangeBounds<u64>) -> Rows<u64, V, E> {
         self.rows().range(indexes)
     }

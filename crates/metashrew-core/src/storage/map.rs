@@ -36,6 +36,12 @@ pub struct Map<K, V, E = Native> {
 
 impl<K, V, E> Map<K, V, E> {
     /// The map of a name: 1 to 64 bytes, which no other table of the guest has.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// const AGES: Map<String, u8> = Map::new("ages");
+    /// assert!(!AGES.has("ann"));
+    /// ```
     pub const fn new(name: &'static str) -> Self {
         Self::at(Place::new(name))
     }
@@ -48,6 +54,12 @@ impl<K, V, E> Map<K, V, E> {
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// # const AGES: Map<String, u8> = Map::new("ages");
+    /// assert_eq!(AGES.name(), "ages");
+    /// ```
     pub const fn name(&self) -> &'static str {
         self.place.name()
     }
@@ -55,16 +67,39 @@ impl<K, V, E> Map<K, V, E> {
 
 impl<K: Key, V, E> Map<K, V, E> {
     /// The key under which a value is stored.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// # const AGES: Map<String, u8> = Map::new("ages");
+    /// assert_eq!(AGES.stored_key("ann"), b"\xff\x04agesann\0\0");
+    /// ```
     pub fn stored_key(&self, key: impl AsKey<K>) -> Vec<u8> {
         self.place.key(|bytes| key.encode(bytes))
     }
 
     /// Whether a key has a value.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// # const AGES: Map<String, u8> = Map::new("ages");
+    /// AGES.set("ann", &0)?;
+    /// assert!(AGES.has("ann"));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn has(&self, key: impl AsKey<K>) -> bool {
         Place::has(self.stored_key(key))
     }
 
     /// Makes a key absent: whether it had a value.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// # const AGES: Map<String, u8> = Map::new("ages");
+    /// AGES.set("ann", &30)?;
+    /// assert!(AGES.remove("ann"));
+    /// assert!(!AGES.remove("ann"));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn remove(&self, key: impl AsKey<K>) -> bool {
         Place::remove(self.stored_key(key))
     }
@@ -72,6 +107,14 @@ impl<K: Key, V, E> Map<K, V, E> {
 
 impl<K: Key, V, E: Encoding<V>> Map<K, V, E> {
     /// The value of a key, if it has one.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// # const AGES: Map<String, u8> = Map::new("ages");
+    /// AGES.set("ann", &30)?;
+    /// assert_eq!((AGES.get("ann")?, AGES.get("ben")?), (Some(30), None));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the stored bytes are no such value.
@@ -81,6 +124,15 @@ impl<K: Key, V, E: Encoding<V>> Map<K, V, E> {
 
     /// Gives a key a value.
     ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// # const AGES: Map<String, u8> = Map::new("ages");
+    /// AGES.set("ann", &30)?;
+    /// AGES.set("ann", &31)?;
+    /// assert_eq!(AGES.get("ann")?, Some(31));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the value cannot be encoded, or the key is too long.
     pub fn set(&self, key: impl AsKey<K>, value: &V) -> Result<(), StorageError> {
@@ -88,6 +140,14 @@ impl<K: Key, V, E: Encoding<V>> Map<K, V, E> {
     }
 
     /// Makes a key absent: the value that it had.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// # const AGES: Map<String, u8> = Map::new("ages");
+    /// AGES.set("ann", &30)?;
+    /// assert_eq!((AGES.take("ann")?, AGES.take("ann")?), (Some(30), None));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the stored bytes are no such value; they are then kept.
@@ -127,6 +187,15 @@ impl<K: Key, V, E: Encoding<V>> Map<K, V, E> {
     }
 
     /// All keys and values, in order.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// # const AGES: Map<String, u8> = Map::new("ages");
+    /// AGES.set("ben", &40)?;
+    /// AGES.set("ann", &30)?;
+    /// assert_eq!(AGES.rows().first()?, Some(("ann".to_owned(), 30)));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn rows(&self) -> Rows<K, V, E> {
         Rows::new(self.place.clone())
     }
@@ -149,6 +218,15 @@ impl<K: Key, V, E: Encoding<V>> Map<K, V, E> {
     }
 
     /// What has a first part, by the other parts.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// const FEES: Map<(u32, u16), u64> = Map::new("fees");
+    /// FEES.set((1, 9), &10)?;
+    /// FEES.set((2, 3), &20)?;
+    /// assert_eq!(FEES.prefix(2).first()?, Some((3, 20)));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn prefix(&self, first: impl AsKey<K::First>) -> Rows<K::Rest, V, E>
     where
         K: CompoundKey,

@@ -8,6 +8,16 @@ use std::marker::PhantomData;
 /// What a [`Nested`] has one of for each key: [`Item`](super::Item), [`Map`](super::Map),
 /// [`Set`](super::Set), [`List`](super::List), [`Deque`](super::Deque),
 /// [`Counter`](super::Counter), or another `Nested`.
+///
+/// ```
+/// use metashrew_core::storage::{Container, Counter, Nested};
+/// fn of_ann<C: Container>(all: &Nested<String, C>) -> C {
+///     all.at("ann")
+/// }
+/// const TRANSFERS: Nested<String, Counter> = Nested::new("transfers");
+/// assert_eq!(of_ann(&TRANSFERS).add(2)?, 2);
+/// # Ok::<_, metashrew_core::storage::StorageError>(())
+/// ```
 pub trait Container: Sized {
     /// The one at a place.
     #[doc(hidden)]
@@ -40,6 +50,13 @@ pub struct Nested<K, C> {
 
 impl<K, C> Nested<K, C> {
     /// The containers of a name: 1 to 64 bytes, which no other table of the guest has.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{Counter, Nested};
+    /// const VOTES: Nested<(u32, String), Counter> = Nested::new("votes");
+    /// assert_eq!(VOTES.at((7, "ann")).get()?, 0);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub const fn new(name: &'static str) -> Self {
         Self::in_place(Place::new(name))
     }
@@ -52,6 +69,12 @@ impl<K, C> Nested<K, C> {
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{Counter, Nested};
+    /// const VOTES: Nested<u32, Counter> = Nested::new("votes");
+    /// assert_eq!(VOTES.name(), "votes");
+    /// ```
     pub const fn name(&self) -> &'static str {
         self.place.name()
     }
@@ -59,6 +82,14 @@ impl<K, C> Nested<K, C> {
 
 impl<K: Key, C: Container> Nested<K, C> {
     /// The container of a key.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::{Counter, Nested};
+    /// const VOTES: Nested<u32, Counter> = Nested::new("votes");
+    /// VOTES.at(1).add(5)?;
+    /// assert_eq!((VOTES.at(1).get()?, VOTES.at(2).get()?), (5, 0));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn at(&self, key: impl AsKey<K>) -> C {
         C::within(self.place.below(|prefix| key.encode(prefix)))
     }

@@ -11,6 +11,17 @@ use std::marker::PhantomData;
 /// Some records of a range, in its order.
 ///
 /// See [`Rows::page`].
+///
+/// ```
+/// # use metashrew_core::storage::Map;
+/// # const FEES: Map<u32, u64> = Map::new("fees");
+/// # FEES.set(1, &10)?;
+/// # FEES.set(2, &20)?;
+/// let page = FEES.rows().page(5, None)?;
+/// assert_eq!(page.rows.len(), 2);
+/// assert_eq!(page.next, None);
+/// # Ok::<_, metashrew_core::storage::StorageError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowPage<R> {
     /// The records.
@@ -29,6 +40,16 @@ impl<K: Key, V, E> Rows<K, V, E> {
     }
 
     /// The keys, without their values.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// # const FEES: Map<u32, u64> = Map::new("fees");
+    /// # FEES.set(1, &10)?;
+    /// # FEES.set(2, &20)?;
+    /// let heights: Vec<_> = FEES.rows().keys().collect::<Result<_, _>>()?;
+    /// assert_eq!(heights, [1, 2]);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn keys(&self) -> Keys<K> {
         Keys {
             place: self.place.clone(),
@@ -38,6 +59,18 @@ impl<K: Key, V, E> Rows<K, V, E> {
     }
 
     /// A page of keys, without their values, as [`page`](Self::page) gives records.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// # const FEES: Map<u32, u64> = Map::new("fees");
+    /// # FEES.set(1, &10)?;
+    /// # FEES.set(2, &20)?;
+    /// let page = FEES.rows().key_page(1, None)?;
+    /// assert_eq!(page.rows, [1]);
+    /// let page = FEES.rows().key_page(1, page.next.as_ref())?;
+    /// assert_eq!(page.rows, [2]);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`page`](Self::page).
@@ -53,6 +86,16 @@ impl<K: Key, V, E> Rows<K, V, E> {
     }
 
     /// Whether there is none.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// # const FEES: Map<u32, u64> = Map::new("fees");
+    /// # FEES.set(1, &10)?;
+    /// # FEES.set(2, &20)?;
+    /// assert!(!FEES.rows().is_empty()?);
+    /// assert!(FEES.range(3..).is_empty()?);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     ///
     /// # Errors
     /// If the first stored key is none of the table's.
@@ -123,6 +166,16 @@ impl<K: Key, V, E: Encoding<V>> Rows<K, V, E> {
 
     /// The first record; the last one if it is [reversed](Self::reverse).
     ///
+    /// ```
+    /// # use metashrew_core::storage::Map;
+    /// # const FEES: Map<u32, u64> = Map::new("fees");
+    /// # FEES.set(1, &10)?;
+    /// # FEES.set(2, &20)?;
+    /// assert_eq!(FEES.rows().first()?, Some((1, 10)));
+    /// assert_eq!(FEES.rows().reverse().first()?, Some((2, 20)));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If its stored bytes are no such key or value.
     pub fn first(&self) -> Result<Option<(K, V)>, StorageError> {
@@ -174,6 +227,16 @@ fn decode_row<K: Key, V, E: Encoding<V>>(
 }
 
 /// The keys of a range: made by [`Rows::keys`].
+///
+/// ```
+/// # use metashrew_core::storage::Map;
+/// # const FEES: Map<u32, u64> = Map::new("fees");
+/// # FEES.set(1, &10)?;
+/// # FEES.set(2, &20)?;
+/// let mut heights = FEES.rows().reverse().keys();
+/// assert_eq!(heights.next(), Some(Ok(2)));
+/// # Ok::<_, metashrew_core::storage::StorageError>(())
+/// ```
 #[derive(Debug)]
 pub struct Keys<K> {
     place: Place,
@@ -194,6 +257,19 @@ impl<K: Key> Iterator for Keys<K> {
 }
 
 /// The records of a range: made by [`Rows::iter`].
+///
+/// ```
+/// # use metashrew_core::storage::Map;
+/// # const FEES: Map<u32, u64> = Map::new("fees");
+/// # FEES.set(1, &10)?;
+/// # FEES.set(2, &20)?;
+/// let mut rows = FEES.rows().iter();
+/// rows.next();
+/// // It sees what is removed in front of it.
+/// FEES.remove(2);
+/// assert_eq!(rows.next(), None);
+/// # Ok::<_, metashrew_core::storage::StorageError>(())
+/// ```
 #[derive(Debug)]
 pub struct Iter<K, V, E> {
     place: Place,

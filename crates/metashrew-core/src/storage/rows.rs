@@ -53,6 +53,15 @@ impl<K, V, E> Rows<K, V, E> {
     }
 
     /// The last one first.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Set;
+    /// const HEIGHTS: Set<u32> = Set::new("heights");
+    /// HEIGHTS.insert(1)?;
+    /// HEIGHTS.insert(2)?;
+    /// assert_eq!(HEIGHTS.rows().reverse().keys().next(), Some(Ok(2)));
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn reverse(self) -> Self {
         Self {
             reverse: !self.reverse,
@@ -94,6 +103,16 @@ impl<K: Key, V, E> Rows<K, V, E> {
     }
 
     /// Those whose key begins with a part in a range.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Set;
+    /// const TRANSFERS: Set<(u32, String)> = Set::new("transfers");
+    /// for transfer in [(1, "ann"), (2, "ben"), (3, "eve")] {
+    ///     TRANSFERS.insert(transfer)?;
+    /// }
+    /// assert_eq!(TRANSFERS.rows().prefix_range(2..=3).keys().count(), 2);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn prefix_range(self, firsts: impl RangeBounds<K::First>) -> Self
     where
         K: CompoundKey,
@@ -102,6 +121,16 @@ impl<K: Key, V, E> Rows<K, V, E> {
     }
 
     /// Those whose key has a first part, by the other parts.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Set;
+    /// const TRANSFERS: Set<(u32, String)> = Set::new("transfers");
+    /// TRANSFERS.insert((1, "ann"))?;
+    /// TRANSFERS.insert((2, "ben"))?;
+    /// let names: Vec<_> = TRANSFERS.rows().prefix(2).keys().collect::<Result<_, _>>()?;
+    /// assert_eq!(names, ["ben"]);
+    /// # Ok::<_, metashrew_core::storage::StorageError>(())
+    /// ```
     pub fn prefix(self, first: impl AsKey<K::First>) -> Rows<K::Rest, V, E>
     where
         K: CompoundKey,

@@ -55,20 +55,49 @@ pub trait Value: Sized {
     const MAY_BE_EMPTY: bool = false;
 
     /// Appends the value so that others can follow.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Value;
+    /// let mut bytes = Vec::new();
+    /// ("ann".to_owned(), 7u8).encode(&mut bytes);
+    /// assert_eq!(bytes, b"\x03ann\x07");
+    /// ```
     fn encode(&self, bytes: &mut Vec<u8>);
 
     /// Takes a value off the front of `input`.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Value;
+    /// let mut input = &[7, 0, 1][..];
+    /// assert_eq!(u16::decode(&mut input)?, 7);
+    /// assert_eq!(input, [1]);
+    /// # Ok::<_, metashrew_core::storage::EncodingError>(())
+    /// ```
     ///
     /// # Errors
     /// If the bytes are no such value.
     fn decode(input: &mut &[u8]) -> Result<Self, EncodingError>;
 
     /// Appends the value where none follows. Only text and lists are shorter so.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Value;
+    /// let mut bytes = Vec::new();
+    /// "ann".to_owned().encode_last(&mut bytes);
+    /// assert_eq!(bytes, b"ann");
+    /// ```
     fn encode_last(&self, bytes: &mut Vec<u8>) {
         self.encode(bytes);
     }
 
     /// Reads a value of all of `input`.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Value;
+    /// assert_eq!(String::decode_last(b"ann")?, "ann");
+    /// assert!(u8::decode_last(&[7, 8]).is_err());
+    /// # Ok::<_, metashrew_core::storage::EncodingError>(())
+    /// ```
     ///
     /// # Errors
     /// If the bytes are no such value, or more than one.
@@ -80,6 +109,11 @@ pub trait Value: Sized {
     }
 
     /// What `__meta` calls the type.
+    ///
+    /// ```
+    /// # use metashrew_core::storage::Value;
+    /// assert_eq!(<(u32, bool)>::type_name(), "(u32, bool)");
+    /// ```
     fn type_name() -> String;
 
     /// Appends many, one after the other.
