@@ -9,7 +9,7 @@
 //! use metashrew_support::raw::Block;
 //! use metashrew_support::raw::inscription::tag;
 //!
-//! # let block = include_bytes!("../../../../examples/block-840243.bin");
+//! # let block = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/block-840243.bin"));
 //! let block = Block::parse(block)?;
 //! let mut bytes = 0;
 //! for transaction in block.transactions() {

@@ -5,7 +5,7 @@ use super::reader::{Flaw, Reader};
 /// Items that unlock an output; most inputs before segregated witness have none.
 ///
 /// ```
-/// # let block = include_bytes!("../../../../examples/block-840243.bin");
+/// # let block = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/block-840243.bin"));
 /// let block = metashrew_support::raw::Block::parse(block)?;
 /// for transaction in block.transactions() {
 ///     for input in transaction.inputs {
