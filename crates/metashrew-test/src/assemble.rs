@@ -13,6 +13,14 @@ pub const REGTEST_BITS: u32 = 0x207f_ffff;
 const FIRST_TIME: u32 = 1_300_000_000;
 
 /// What a block is made of, besides its transactions.
+///
+/// ```
+/// # use metashrew_test::assemble::{Frame, assemble};
+/// # use metashrew_test::{Chain, TxOut};
+/// let coinbase = vec![TxOut { value: 7, lock: Chain::purse() }];
+/// let frame = Frame { height: 1, parent: [0; 32], extra_nonce: [0; 8], coinbase, with_work: true };
+/// assert_eq!(assemble(&frame, &[]).coinbase.outputs[0].value, 7);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Frame {
     /// Its height.
@@ -28,6 +36,14 @@ pub struct Frame {
 }
 
 /// A transaction ready for a block.
+///
+/// ```
+/// use metashrew_test::assemble::Encoded;
+/// use metashrew_test::{Lock, Tx};
+///
+/// let tx = Tx::new().pay(Lock::p2tr("alice"), 7);
+/// assert_eq!(Encoded::from(&tx).bytes, tx.encode());
+/// ```
 #[derive(Debug, Clone)]
 pub struct Encoded {
     /// Its id.
@@ -49,6 +65,15 @@ impl From<&Tx> for Encoded {
 }
 
 /// A block and its coinbase.
+///
+/// ```
+/// # use metashrew_test::assemble::{Frame, assemble};
+/// # let frame = Frame { height: 1, parent: [0; 32], extra_nonce: [0; 8], coinbase: vec![], with_work: true };
+/// let assembled = assemble(&frame, &[]);
+/// let block = metashrew_support::raw::Block::parse(&assembled.bytes)?;
+/// assert_eq!(assembled.hash, block.hash());
+/// # Ok::<(), metashrew_support::raw::ParseError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Assembled {
     /// The block's hash, in the byte order of hashing.
@@ -60,6 +85,18 @@ pub struct Assembled {
 }
 
 /// Assembles and mines a block.
+///
+/// ```
+/// # use metashrew_test::assemble::{Encoded, Frame, REGTEST_BITS, assemble};
+/// # use metashrew_test::{Lock, OutPoint, Tx};
+/// # let frame = Frame { height: 1, parent: [0; 32], extra_nonce: [0; 8], coinbase: vec![], with_work: true };
+/// let alice = Lock::p2tr("alice");
+/// let tx = Tx::new().spend(OutPoint { txid: [7; 32], vout: 0 }, &alice).pay(&alice, 7);
+/// let assembled = assemble(&frame, &[Encoded::from(&tx)]);
+/// let block = metashrew_support::raw::Block::parse(&assembled.bytes)?;
+/// assert_eq!((block.bits(), block.transactions().len()), (REGTEST_BITS, 2));
+/// # Ok::<(), metashrew_support::raw::ParseError>(())
+/// ```
 pub fn assemble(frame: &Frame, transactions: &[Encoded]) -> Assembled {
     let wtxids = transactions.iter().map(|tx| tx.wtxid);
     let coinbase = coinbase(frame, merkle_root([0; 32], wtxids));

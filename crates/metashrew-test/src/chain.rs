@@ -17,6 +17,15 @@ const REGTEST_GENESIS: [u8; 32] = [
 ];
 
 /// A block of a [`Chain`].
+///
+/// ```
+/// # use metashrew_test::*;
+/// # let alice = Lock::p2wpkh("alice");
+/// # let mut chain = Chain::new();
+/// # chain.mine();
+/// let block = chain.tip().unwrap();
+/// assert_eq!((block.height, block.hash), (1, block.raw().hash()));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
     /// Its height.
@@ -29,6 +38,14 @@ pub struct Block {
 
 impl Block {
     /// The block, read in place.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// assert_eq!(chain.mine().raw().transactions().len(), 1);
+    /// ```
     ///
     /// # Panics
     /// If it is none, which those of a [`Chain`] are not.
@@ -94,11 +111,21 @@ impl Default for Chain {
 
 impl Chain {
     /// A chain whose first block has height 1, and stands on regtest's genesis block.
+    ///
+    /// ```
+    /// # use metashrew_test::Chain;
+    /// assert_eq!(Chain::new().mine().height, 1);
+    /// ```
     pub fn new() -> Self {
         Self::starting_at(1)
     }
 
     /// A chain whose first block has a height.
+    ///
+    /// ```
+    /// # use metashrew_test::Chain;
+    /// assert_eq!(Chain::starting_at(840_000).mine().height, 840_000);
+    /// ```
     pub fn starting_at(height: u32) -> Self {
         Self {
             first: height,
@@ -117,12 +144,28 @@ impl Chain {
     }
 
     /// Whom coinbases pay, unless told otherwise.
+    ///
+    /// ```
+    /// # use metashrew_test::Chain;
+    /// let mut chain = Chain::new();
+    /// chain.mine();
+    /// assert_eq!(chain.balance(&Chain::purse()), 5_000_000_000);
+    /// ```
     pub fn purse() -> Lock {
         Lock::p2wpkh("purse")
     }
 
     /// Has the next block's coinbase pay, in place of the purse. Several calls make
     /// several outputs.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// chain.coinbase(&alice, 7).coinbase(&alice, 8).mine();
+    /// assert_eq!(chain.balance(&alice), 15);
+    /// ```
     pub fn coinbase(&mut self, to: impl Into<Lock>, satoshi: u64) -> &mut Self {
         self.coinbase.push(TxOut {
             value: satoshi,
@@ -133,6 +176,17 @@ impl Chain {
 
     /// Adds a transaction to the next block: its id. It may spend what this chain does
     /// not know.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// let unknown = OutPoint { txid: [7; 32], vout: 0 };
+    /// let txid = chain.add(Tx::new().spend(unknown, &alice).pay(&alice, 7));
+    /// let block = chain.mine().raw();
+    /// assert_eq!(block.transactions().nth(1).unwrap().txid(), txid);
+    /// ```
     pub fn add(&mut self, transaction: Tx) -> [u8; 32] {
         let txid = self.coins.apply(&transaction);
         self.waiting.push(transaction);
@@ -140,6 +194,15 @@ impl Chain {
     }
 
     /// Pays from the purse: the output that pays.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// let paid = chain.pay(&alice, 1_000);
+    /// assert_eq!(chain.unspent(&alice), [(paid, 1_000)]);
+    /// ```
     ///
     /// # Panics
     /// If the purse has too little: it has what the coinbases of blocks before paid.
@@ -149,6 +212,16 @@ impl Chain {
 
     /// Pays from what `from` has, in a transaction of its own, the rest going back: the
     /// output that pays.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// chain.pay(&alice, 1_000);
+    /// chain.send(&alice, Lock::p2tr("bob"), 400);
+    /// assert_eq!(chain.balance(&alice), 600);
+    /// ```
     ///
     /// # Panics
     /// If `from` has too little.
@@ -161,6 +234,16 @@ impl Chain {
 
     /// Carries data in an output of a transaction of its own: its id.
     ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// let txid = chain.op_return(b"data");
+    /// let block = chain.mine().raw();
+    /// assert_eq!(block.transactions().nth(1).unwrap().txid(), txid);
+    /// ```
+    ///
     /// # Panics
     /// If the purse is empty.
     pub fn op_return(&mut self, data: impl AsRef<[u8]>) -> [u8; 32] {
@@ -170,6 +253,17 @@ impl Chain {
 
     /// Inscribes by a commit and a reveal, both in the next block: the inscription's id.
     /// The reveal pays 546 satoshi to `to`.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// let id = chain.inscribe(&alice, Inscription::text("hello"));
+    /// let block = chain.mine().raw();
+    /// let reveal = block.transactions().find(|tx| tx.txid() == id.txid).unwrap();
+    /// assert_eq!(reveal.envelopes().count(), 1);
+    /// ```
     ///
     /// # Panics
     /// If the purse has too little.
@@ -184,6 +278,15 @@ impl Chain {
 
     /// The transaction with inputs that spend from `from` before its own, as many as it
     /// takes, and an output that gives back the rest behind its own.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// let tx = chain.funded(&Chain::purse(), Tx::new().pay(&alice, 1_000));
+    /// assert_eq!((tx.inputs.len(), tx.outputs.len()), (1, 2)); // The rest goes back.
+    /// ```
     ///
     /// # Panics
     /// If `from` has too little.
@@ -208,6 +311,16 @@ impl Chain {
     }
 
     /// Mines the next block: a coinbase, and all transactions that wait.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// chain.pay(&alice, 1_000);
+    /// let block = chain.mine();
+    /// assert_eq!((block.height, block.raw().transactions().len()), (2, 2));
+    /// ```
     pub fn mine(&mut self) -> &Block {
         let height = self.next_height();
         let mut coinbase = std::mem::take(&mut self.coinbase);
@@ -243,6 +356,12 @@ impl Chain {
     }
 
     /// Mines several blocks, the first of which has the transactions that wait.
+    ///
+    /// ```
+    /// # use metashrew_test::Chain;
+    /// let mut chain = Chain::new();
+    /// assert_eq!(chain.mine_blocks(3).len(), 3);
+    /// ```
     pub fn mine_blocks(&mut self, count: usize) -> &[Block] {
         let before = self.blocks.len();
         for _ in 0..count {
@@ -253,6 +372,16 @@ impl Chain {
 
     /// Abandons the newest blocks, as many as `depth` says, and what waits. The blocks
     /// mined from here on differ from those abandoned.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// let abandoned = chain.reorg(1);
+    /// chain.mine();
+    /// assert_ne!(chain.at(1), abandoned.first());
+    /// ```
     ///
     /// # Panics
     /// If there are not that many blocks.
@@ -280,6 +409,16 @@ impl Chain {
 
     /// The blocks as Bitcoin Core keeps those of regtest in files: magic, length, block.
     /// `metashrew start --network regtest --blocks FILE` reads it.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// let framed = chain.framed();
+    /// assert_eq!(framed[..4], [0xfa, 0xbf, 0xb5, 0xda]); // Regtest's magic.
+    /// assert_eq!(framed[8..], chain.at(1).unwrap().bytes);
+    /// ```
     pub fn framed(&self) -> Vec<u8> {
         let frame = |block: &Block| {
             let length = u32::try_from(block.bytes.len()).expect("blocks are below 4 GiB");
@@ -290,6 +429,18 @@ impl Chain {
 
     /// Writes [`framed`](Self::framed) to a file.
     ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// # let path = std::env::temp_dir().join(format!("chain-{}.blocks", std::process::id()));
+    /// chain.write(&path)?;
+    /// assert_eq!(std::fs::read(&path)?, chain.framed());
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> io::Result<()> {
@@ -297,33 +448,85 @@ impl Chain {
     }
 
     /// The blocks, lowest first.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// assert_eq!(chain.blocks().len(), 1);
+    /// ```
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
     }
 
     /// The block at a height, if it was mined.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// assert_eq!(chain.at(1), chain.tip());
+    /// assert_eq!(chain.at(2), None);
+    /// ```
     pub fn at(&self, height: u32) -> Option<&Block> {
         let place = usize::try_from(height.checked_sub(self.first)?).ok()?;
         self.blocks.get(place)
     }
 
     /// The newest block.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// assert_eq!(chain.tip().map(|block| block.height), Some(1));
+    /// ```
     pub fn tip(&self) -> Option<&Block> {
         self.blocks.last()
     }
 
     /// The height that the next block gets.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// assert_eq!(chain.next_height(), 2);
+    /// ```
     pub fn next_height(&self) -> u32 {
         self.tip().map_or(self.first, |tip| tip.height + 1)
     }
 
     /// What can be spent of what was paid to `lock`, oldest first, each with its
     /// satoshi. What transactions that wait pay and spend counts.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// let paid = chain.pay(&alice, 1_000);
+    /// assert_eq!(chain.unspent(&alice), [(paid, 1_000)]);
+    /// ```
     pub fn unspent(&self, lock: &Lock) -> Vec<(OutPoint, u64)> {
         self.coins.of(lock)
     }
 
     /// What [`unspent`](Self::unspent) is worth together, in satoshi.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let mut chain = Chain::new();
+    /// # chain.mine();
+    /// chain.pay(&alice, 1_000);
+    /// chain.pay(&alice, 500);
+    /// assert_eq!(chain.balance(&alice), 1_500);
+    /// ```
     pub fn balance(&self, lock: &Lock) -> u64 {
         self.unspent(lock).iter().map(|(_, satoshi)| satoshi).sum()
     }

@@ -71,6 +71,17 @@ impl std::fmt::Debug for Indexer {
 impl Indexer {
     /// An indexer that runs a function for each block, as `_start` of
     /// [`export!`](metashrew_core::export) does.
+    ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// let mut indexer = Indexer::new(index);
+    /// indexer.follow(&chain);
+    /// assert_eq!(indexer.tip(), Some(3));
+    /// ```
     pub fn new<Kind, E: ErrorText<Kind>>(
         index: impl Fn(u32, &[u8]) -> Result<(), E> + 'static,
     ) -> Self {
@@ -80,6 +91,23 @@ impl Indexer {
     }
 
     /// An indexer that runs an exported `_start` for each block.
+    ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// fn start() {
+    ///     let input = metashrew_core::input();
+    ///     metashrew_core::set(b"/size".to_vec().into(), vec![input.len() as u8].into());
+    ///     metashrew_core::flush();
+    /// }
+    ///
+    /// let mut indexer = Indexer::exported(start);
+    /// indexer.follow(&chain);
+    /// assert_eq!(indexer.tip(), Some(3));
+    /// ```
     pub fn exported(start: impl Fn() + 'static) -> Self {
         Self::with(Box::new(move |block| {
             test_utils::index_export(block.height, &block.bytes, &start);
@@ -98,6 +126,17 @@ impl Indexer {
 
     /// Indexes a block.
     ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// let mut indexer = Indexer::new(index);
+    /// indexer.index(chain.at(1).unwrap());
+    /// assert_eq!(indexer.tip(), Some(1));
+    /// ```
+    ///
     /// # Panics
     /// If it fails; with the guest's text.
     pub fn index(&mut self, block: &Block) {
@@ -106,6 +145,18 @@ impl Indexer {
     }
 
     /// Indexes a block, which leaves no trace if it fails.
+    ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// let mut indexer = Indexer::new(index);
+    /// let mut block = chain.at(1).unwrap().clone();
+    /// block.bytes.clear();
+    /// assert!(indexer.try_index(&block).is_err());
+    /// ```
     ///
     /// # Errors
     /// If it fails.
@@ -116,6 +167,19 @@ impl Indexer {
     /// Indexes what a chain has and this has not; first, blocks that are in the chain no
     /// longer are taken back, and the guest's memory with them.
     ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// let mut indexer = Indexer::new(index);
+    /// indexer.follow(&chain);
+    /// chain.reorg(2);
+    /// indexer.follow(&chain);
+    /// assert_eq!(indexer.tip(), Some(1));
+    /// ```
+    ///
     /// # Panics
     /// If a block fails.
     pub fn follow(&mut self, chain: &Chain) {
@@ -125,6 +189,20 @@ impl Indexer {
     }
 
     /// As [`follow`](Self::follow), up to the block that fails.
+    ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// let mut indexer = Indexer::new(|height, _: &[u8]| match height {
+    ///     3 => Err("no third block"),
+    ///     _ => Ok(()),
+    /// });
+    /// assert!(indexer.try_follow(&chain).is_err());
+    /// assert_eq!(indexer.tip(), Some(2));
+    /// ```
     ///
     /// # Errors
     /// If a block fails.
@@ -139,11 +217,31 @@ impl Indexer {
     }
 
     /// The height of the newest block.
+    ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// assert_eq!(Indexer::new(index).tip(), None);
+    /// ```
     pub fn tip(&self) -> Option<u32> {
         self.blocks.last().map(|(height, _)| *height)
     }
 
     /// Asks a view about the state after a height.
+    ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// let mut indexer = Indexer::new(index);
+    /// indexer.follow(&chain);
+    /// assert_eq!(indexer.view(2, b"", tip), [2, 0, 0, 0]);
+    /// ```
     ///
     /// # Panics
     /// If it fails; with the guest's text.
@@ -158,6 +256,18 @@ impl Indexer {
 
     /// As [`view`](Self::view); an error or a panic is a value.
     ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// let mut indexer = Indexer::new(index);
+    /// indexer.follow(&chain);
+    /// let failed = indexer.try_view(3, b"something", tip).unwrap_err();
+    /// assert!(failed.message.contains("it takes nothing"));
+    /// ```
+    ///
     /// # Errors
     /// If the view fails.
     pub fn try_view<Kind, E: ErrorText<Kind>>(
@@ -170,11 +280,35 @@ impl Indexer {
     }
 
     /// Runs any of the guest's code as a view runs at a height: to read its tables, say.
+    ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// let mut indexer = Indexer::new(index);
+    /// indexer.follow(&chain);
+    /// let tip = indexer.at(2, || metashrew_core::get(b"/tip".to_vec().into()));
+    /// assert_eq!(*tip, [2, 0, 0, 0]);
+    /// ```
     pub fn at<T>(&self, height: u32, look: impl FnOnce() -> T) -> T {
         test_utils::at(height, look)
     }
 
     /// Forgets the guest's memory, as a host that starts anew; statics of its own stay.
+    ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// let mut indexer = Indexer::new(index);
+    /// indexer.follow(&chain);
+    /// indexer.restart();
+    /// assert_eq!(indexer.view(3, b"", tip), [3, 0, 0, 0]); // The state is kept.
+    /// ```
     pub fn restart(&self) {
         test_utils::restore(test_utils::save());
     }
@@ -183,6 +317,18 @@ impl Indexer {
     /// of a guest that remembers nothing (in a thread of its own, so that statics of a
     /// thread are fresh too), and of this one, first to last and last to first. Answers
     /// those.
+    ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// let mut indexer = Indexer::new(index);
+    /// indexer.follow(&chain);
+    /// let answers = indexer.check([(1, b""), (3, b"")], tip);
+    /// assert_eq!(answers[1], Ok(vec![3, 0, 0, 0]));
+    /// ```
     ///
     /// # Panics
     /// If two answers differ.
@@ -220,12 +366,42 @@ impl Indexer {
     }
 
     /// The state after a height: keys and values.
+    ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// let mut indexer = Indexer::new(index);
+    /// indexer.follow(&chain);
+    /// assert_eq!(indexer.state(2)[&b"/tip"[..]], [2, 0, 0, 0]);
+    /// ```
     pub fn state(&self, height: u32) -> BTreeMap<Vec<u8>, Vec<u8>> {
         test_utils::state(height)
     }
 
     /// Has [`snapshot`](Self::snapshot) show keys of these tables by their names: those
     /// that `storage! { pub fn tables; … }` makes.
+    ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// use metashrew_core::storage::Map;
+    ///
+    /// metashrew_core::storage! {
+    ///     pub fn tables;
+    ///     const SIZES: Map<u32, u64> = Map::new("sizes") => (height);
+    /// }
+    ///
+    /// let mut indexer = Indexer::new(|height, block: &[u8]| SIZES.set(&height, &(block.len() as u64)))
+    ///     .tables(tables());
+    /// indexer.follow(&chain);
+    /// assert!(indexer.snapshot(3).contains("sizes"));
+    /// ```
     #[must_use]
     pub fn tables(mut self, tables: Vec<Storage>) -> Self {
         self.tables = tables;
@@ -233,6 +409,17 @@ impl Indexer {
     }
 
     /// The state after a height as text, for [`assert_snapshot`](crate::assert_snapshot).
+    ///
+    /// ```
+    /// # mod guest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/guest.rs")); }
+    /// # use guest::{index, tip};
+    /// # use metashrew_test::{Chain, Indexer};
+    /// # let mut chain = Chain::new();
+    /// # chain.mine_blocks(3);
+    /// let mut indexer = Indexer::new(index);
+    /// indexer.follow(&chain);
+    /// assert_eq!(indexer.snapshot(2), "/tip = 0x02000000\n");
+    /// ```
     pub fn snapshot(&self, height: u32) -> String {
         snapshot::text(&self.state(height), &self.tables)
     }

@@ -28,6 +28,12 @@ pub struct Lock {
 
 impl Lock {
     /// Pays to a public key itself.
+    ///
+    /// ```
+    /// # use metashrew_support::raw::ScriptKind;
+    /// # use metashrew_test::Lock;
+    /// assert!(matches!(ScriptKind::of(Lock::p2pk("alice").script()), ScriptKind::P2pk { .. }));
+    /// ```
     pub fn p2pk(name: &str) -> Self {
         Self {
             script: [&push(&key(name))[..], &[op::CHECKSIG]].concat(),
@@ -37,6 +43,12 @@ impl Lock {
     }
 
     /// Pays to the hash of a public key.
+    ///
+    /// ```
+    /// # use metashrew_support::raw::ScriptKind;
+    /// # use metashrew_test::Lock;
+    /// assert!(matches!(ScriptKind::of(Lock::p2pkh("alice").script()), ScriptKind::P2pkh { .. }));
+    /// ```
     pub fn p2pkh(name: &str) -> Self {
         let hash = hash160::Hash::hash(&key(name)).to_byte_array();
         let script = [
@@ -52,6 +64,12 @@ impl Lock {
     }
 
     /// Pays to the hash of a script, which is that of [`p2wpkh`](Self::p2wpkh).
+    ///
+    /// ```
+    /// # use metashrew_support::raw::ScriptKind;
+    /// # use metashrew_test::Lock;
+    /// assert!(matches!(ScriptKind::of(Lock::p2sh("alice").script()), ScriptKind::P2sh { .. }));
+    /// ```
     pub fn p2sh(name: &str) -> Self {
         let inner = Self::p2wpkh(name);
         let hash = hash160::Hash::hash(&inner.script).to_byte_array();
@@ -63,12 +81,24 @@ impl Lock {
     }
 
     /// Pays to the hash of a public key, in segregated witness.
+    ///
+    /// ```
+    /// # use metashrew_support::raw::ScriptKind;
+    /// # use metashrew_test::Lock;
+    /// assert!(matches!(ScriptKind::of(Lock::p2wpkh("alice").script()), ScriptKind::P2wpkh { .. }));
+    /// ```
     pub fn p2wpkh(name: &str) -> Self {
         let hash = hash160::Hash::hash(&key(name)).to_byte_array();
         Self::segwit(op::FALSE, &hash, vec![signature(name), key(name)])
     }
 
     /// Pays to the hash of a script, in segregated witness: one key's signature.
+    ///
+    /// ```
+    /// # use metashrew_support::raw::ScriptKind;
+    /// # use metashrew_test::Lock;
+    /// assert!(matches!(ScriptKind::of(Lock::p2wsh("alice").script()), ScriptKind::P2wsh { .. }));
+    /// ```
     pub fn p2wsh(name: &str) -> Self {
         let inner = Self::p2pk(name).script;
         let hash = sha256::Hash::hash(&inner).to_byte_array();
@@ -76,12 +106,28 @@ impl Lock {
     }
 
     /// Pays to a Taproot key, spent by the key.
+    ///
+    /// ```
+    /// # use metashrew_support::raw::ScriptKind;
+    /// # use metashrew_test::Lock;
+    /// let alice = Lock::p2tr("alice");
+    /// assert!(matches!(ScriptKind::of(alice.script()), ScriptKind::P2tr { .. }));
+    /// assert_eq!(alice.witness().len(), 1);
+    /// ```
     pub fn p2tr(name: &str) -> Self {
         let signature = [key(name), key(name)].concat().split_off(2);
         Self::segwit(op::PUSHNUM_1, &x_only(name), vec![signature])
     }
 
     /// Pays to a Taproot key, spent by a script.
+    ///
+    /// ```
+    /// # use metashrew_support::raw::ScriptKind;
+    /// # use metashrew_test::Lock;
+    /// let lock = Lock::tapscript(vec![0x51]);
+    /// assert!(matches!(ScriptKind::of(lock.script()), ScriptKind::P2tr { .. }));
+    /// assert_eq!(lock.witness()[1], [0x51]);
+    /// ```
     pub fn tapscript(script: Vec<u8>) -> Self {
         let leaf = sha256::Hash::hash(&script).to_byte_array();
         let control = [&[0xc0][..], &x_only("internal")].concat();
@@ -89,6 +135,13 @@ impl Lock {
     }
 
     /// Carries data, and pays nobody.
+    ///
+    /// ```
+    /// # use metashrew_support::raw::ScriptKind;
+    /// # use metashrew_test::Lock;
+    /// let data = Lock::op_return(b"hi");
+    /// assert_eq!(ScriptKind::of(data.script()), ScriptKind::OpReturn { data: b"\x02hi" });
+    /// ```
     ///
     /// # Panics
     /// If there are more than 65,535 bytes.
@@ -105,16 +158,32 @@ impl Lock {
     }
 
     /// The locking script.
+    ///
+    /// ```
+    /// # use metashrew_test::Lock;
+    /// assert_eq!(Lock::from(&[0x51]).script(), [0x51]);
+    /// ```
     pub fn script(&self) -> &[u8] {
         &self.script
     }
 
     /// The unlocking script.
+    ///
+    /// ```
+    /// # use metashrew_test::Lock;
+    /// assert!(!Lock::p2pkh("alice").unlocking().is_empty());
+    /// assert!(Lock::p2wpkh("alice").unlocking().is_empty());
+    /// ```
     pub fn unlocking(&self) -> &[u8] {
         &self.unlocking
     }
 
     /// The unlocking witness.
+    ///
+    /// ```
+    /// # use metashrew_test::Lock;
+    /// assert_eq!(Lock::p2wpkh("alice").witness().len(), 2); // Signature and key.
+    /// ```
     pub fn witness(&self) -> &[Vec<u8>] {
         &self.witness
     }
@@ -164,6 +233,13 @@ impl From<&Lock> for Lock {
 }
 
 /// A push of bytes, by the shortest opcode that holds them.
+///
+/// ```
+/// use metashrew_test::push;
+///
+/// assert_eq!(push(b"hi"), b"\x02hi");
+/// assert_eq!(push(&[7; 80])[..2], [0x4c, 80]);
+/// ```
 ///
 /// # Panics
 /// If there are more than 65,535.

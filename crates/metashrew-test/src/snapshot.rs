@@ -42,6 +42,14 @@ pub fn text(state: &BTreeMap<Vec<u8>, Vec<u8>>, tables: &[Storage]) -> String {
 /// Compares a text with a file, whose path is relative to the package. With
 /// `UPDATE_SNAPSHOTS=1` in the environment, the file is written instead.
 ///
+/// ```
+/// # let path = std::env::temp_dir().join(format!("snapshot-{}.txt", std::process::id()));
+/// # std::fs::write(&path, "tip = \"five\"\n")?;
+/// metashrew_test::assert_snapshot(&path, "tip = \"five\"\n");
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Panics
 /// If they differ, with the first line that does; or if there is no such file.
 pub fn assert_snapshot(path: impl AsRef<Path>, text: &str) {

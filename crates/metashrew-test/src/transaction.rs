@@ -4,6 +4,14 @@ use crate::{Inscription, Lock};
 use bitcoin_hashes::{Hash, sha256d};
 
 /// Names an output.
+///
+/// ```
+/// # use metashrew_test::*;
+/// # let alice = Lock::p2wpkh("alice");
+/// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+/// let tx = Tx::new().pay(&alice, 7);
+/// assert_eq!(tx.output(0), OutPoint { txid: tx.txid(), vout: 0 });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OutPoint {
     /// The transaction, in the byte order of hashing.
@@ -21,6 +29,14 @@ impl OutPoint {
 }
 
 /// What a transaction spends.
+///
+/// ```
+/// # use metashrew_test::*;
+/// # let alice = Lock::p2wpkh("alice");
+/// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+/// let input = TxIn { sequence: 0, ..TxIn::new(coin, &alice) };
+/// assert_eq!(Tx::new().input(input).inputs[0].sequence, 0);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TxIn {
     /// The output.
@@ -35,6 +51,14 @@ pub struct TxIn {
 
 impl TxIn {
     /// A spend that is final, with what unlocks the output.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+    /// let input = TxIn::new(coin, &alice);
+    /// assert_eq!((input.sequence, &*input.witness), (u32::MAX, alice.witness()));
+    /// ```
     pub fn new(previous: OutPoint, lock: &Lock) -> Self {
         Self {
             previous,
@@ -46,6 +70,14 @@ impl TxIn {
 }
 
 /// What a transaction creates.
+///
+/// ```
+/// # use metashrew_test::*;
+/// # let alice = Lock::p2wpkh("alice");
+/// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+/// let tx = Tx::new().pay(&alice, 7);
+/// assert_eq!(tx.outputs, [TxOut { value: 7, lock: alice }]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TxOut {
     /// In satoshi.
@@ -87,6 +119,13 @@ impl Default for Tx {
 
 impl Tx {
     /// A transaction of version 2 that spends and creates nothing yet.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+    /// assert_eq!((Tx::new().version, Tx::new().inputs.len()), (2, 0));
+    /// ```
     pub fn new() -> Self {
         Self {
             version: 2,
@@ -97,6 +136,13 @@ impl Tx {
     }
 
     /// Spends an output that pays to `lock`.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+    /// assert_eq!(Tx::new().spend(coin, &alice).inputs[0].previous, coin);
+    /// ```
     #[must_use]
     pub fn spend(self, output: OutPoint, lock: &Lock) -> Self {
         self.input(TxIn::new(output, lock))
@@ -104,12 +150,27 @@ impl Tx {
 
     /// Spends an output made for it by [`Inscription::lock`], which reveals the
     /// inscriptions.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+    /// let tx = Tx::new().reveal(coin, &[Inscription::text("hello")]);
+    /// assert_eq!(tx.inputs[0].witness.len(), 3); // Signature, script, control block.
+    /// ```
     #[must_use]
     pub fn reveal(self, output: OutPoint, inscriptions: &[Inscription]) -> Self {
         self.spend(output, &Inscription::lock(inscriptions))
     }
 
     /// Adds an input of any form.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+    /// assert_eq!(Tx::new().input(TxIn::new(coin, &alice)), Tx::new().spend(coin, &alice));
+    /// ```
     #[must_use]
     pub fn input(mut self, input: TxIn) -> Self {
         self.inputs.push(input);
@@ -117,6 +178,13 @@ impl Tx {
     }
 
     /// Pays so many satoshi.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+    /// assert_eq!(Tx::new().pay(&alice, 7).outputs[0].value, 7);
+    /// ```
     #[must_use]
     pub fn pay(mut self, to: impl Into<Lock>, satoshi: u64) -> Self {
         self.outputs.push(TxOut {
@@ -127,28 +195,66 @@ impl Tx {
     }
 
     /// Carries data in an output of no value.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+    /// assert_eq!(Tx::new().op_return(b"data").outputs[0].lock, Lock::op_return(b"data"));
+    /// ```
     #[must_use]
     pub fn op_return(self, data: impl AsRef<[u8]>) -> Self {
         self.pay(Lock::op_return(data), 0)
     }
 
     /// One of its outputs, by number.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+    /// assert_eq!(Tx::new().pay(&alice, 7).output(0).vout, 0);
+    /// ```
     pub fn output(&self, vout: u32) -> OutPoint {
         let txid = self.txid();
         OutPoint { txid, vout }
     }
 
     /// Its id, in the byte order of hashing.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+    /// let mut tx = Tx::new().spend(coin, &alice);
+    /// let txid = tx.txid();
+    /// tx.inputs[0].witness.clear();
+    /// assert_eq!(tx.txid(), txid);
+    /// ```
     pub fn txid(&self) -> [u8; 32] {
         sha256d::Hash::hash(&self.encoded(false)).to_byte_array()
     }
 
     /// The hash of all its bytes, witnesses included.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+    /// assert_eq!(Tx::new().wtxid(), Tx::new().txid()); // It has no witness.
+    /// ```
     pub fn wtxid(&self) -> [u8; 32] {
         sha256d::Hash::hash(&self.encode()).to_byte_array()
     }
 
     /// Its consensus encoding.
+    ///
+    /// ```
+    /// # use metashrew_test::*;
+    /// # let alice = Lock::p2wpkh("alice");
+    /// # let coin = OutPoint { txid: [7; 32], vout: 0 };
+    /// assert!(Tx::new().pay(&alice, 7).encode().starts_with(&[2, 0, 0, 0]));
+    /// ```
     pub fn encode(&self) -> Vec<u8> {
         let has_witness = self.inputs.iter().any(|input| !input.witness.is_empty());
         self.encoded(has_witness)
