@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use foldhash::{HashMap, HashSet, HashSetExt};
-use metashrew_abi::{buffer, flush, imports};
+use metashrew_abi::{buffer, flush, imports, many};
 use wasmtime::{
     Caller, Config, Engine, Instance, InstanceAllocationStrategy, InstancePre, Linker, Memory,
     Module, PoolingAllocationConfig, Store, TypedFunc,
@@ -28,7 +28,18 @@ pub struct Host {
     writes: Vec<(Bytes, Bytes)>,
     /// The keys asked for, where they are wanted.
     reads: Option<Vec<Bytes>>,
+    /// The answer that `load_answer` gives.
+    kept: Vec<u8>,
     written: Written,
+}
+
+impl Host {
+    fn read(&mut self, key: &[u8]) -> Option<&Bytes> {
+        if let Some(reads) = &mut self.reads {
+            reads.push(Bytes::copy_from_slice(key));
+        }
+        self.state.get(key)
+    }
 }
 
 /// What a guest has written so far.
@@ -199,10 +210,7 @@ fn provide(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         |mut caller: Caller<'_, Host>, key: i32| {
             let (memory, host) = parts(&mut caller);
             let key = buffer::at(memory, key as u32).expect("a good pointer");
-            if let Some(reads) = &mut host.reads {
-                reads.push(Bytes::copy_from_slice(key));
-            }
-            host.state.get(key).map_or(0, |value| value.len() as i32)
+            host.read(key).map_or(0, |value| value.len() as i32)
         },
     )?;
     linker.func_wrap(
@@ -229,6 +237,35 @@ fn provide(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         },
     )?;
     linker.func_wrap(env, imports::LOG, |_: Caller<'_, Host>, _: i32| {})?;
+    provide_many(linker)
+}
+
+/// Of the optional module, what blocks of the guests use.
+fn provide_many(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    let optional = imports::OPTIONAL_MODULE;
+    linker.func_wrap(
+        optional,
+        imports::READ_MANY,
+        |mut caller: Caller<'_, Host>, keys: i32| {
+            let (memory, host) = parts(&mut caller);
+            let keys = buffer::at(memory, keys as u32).expect("a good pointer");
+            let mut answer = many::AnswerBuilder::new(std::mem::take(&mut host.kept));
+            for key in many::Keys::decode(keys).expect("a good request").iter() {
+                let value = host.read(key).map_or(&[][..], |value| value);
+                answer.push(value).expect("an answer of the size allowed");
+            }
+            host.kept = answer.finish();
+            host.kept.len() as i32
+        },
+    )?;
+    linker.func_wrap(
+        optional,
+        imports::LOAD_ANSWER,
+        |mut caller: Caller<'_, Host>, at: i32| {
+            let (memory, host) = parts(&mut caller);
+            memory[at as usize..][..host.kept.len()].copy_from_slice(&host.kept);
+        },
+    )?;
     Ok(())
 }
 
