@@ -10,6 +10,12 @@ use prost::{DecodeError, Message};
 use crate::proto::KeyValueFlush;
 
 /// Why a flush could not be read.
+///
+/// ```
+/// # use metashrew_abi::flush::{self, FlushError};
+/// let refused = flush::decode(&[0x0a, 1, b'k']).unwrap_err();
+/// assert_eq!(refused, FlushError::OddTrailingKey { items: 1 });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FlushError {
     /// The bytes are not a `KeyValueFlush`.
@@ -28,6 +34,14 @@ const LIST: u32 = 1;
 
 /// A flush that was found well-formed, where it lies: nothing of it was copied, so
 /// what a guest can make it hold costs its host nothing.
+///
+/// ```
+/// # use metashrew_abi::flush::{self, Flush};
+/// let message = flush::encode([(&b"name"[..], &b"ann"[..])]);
+/// let flush: Flush<'_> = flush::decode(&message)?;
+/// assert_eq!((flush.len(), flush.bytes()), (1, 7));
+/// # Ok::<(), flush::FlushError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Flush<'a> {
     message: &'a [u8],
@@ -37,21 +51,49 @@ pub struct Flush<'a> {
 
 impl<'a> Flush<'a> {
     /// How many pairs of a key and a value it has.
+    ///
+    /// ```
+    /// # use metashrew_abi::flush;
+    /// let message = flush::encode([(&b"name"[..], &b"ann"[..])]);
+    /// assert_eq!(flush::decode(&message)?.len(), 1);
+    /// # Ok::<(), flush::FlushError>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.pairs
     }
 
     /// Whether it has none.
+    ///
+    /// ```
+    /// # use metashrew_abi::flush;
+    /// assert!(flush::decode(b"")?.is_empty());
+    /// # Ok::<(), flush::FlushError>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.pairs == 0
     }
 
     /// The bytes of all its keys and values.
+    ///
+    /// ```
+    /// # use metashrew_abi::flush;
+    /// let message = flush::encode([(&b"name"[..], &b"ann"[..])]);
+    /// assert_eq!(flush::decode(&message)?.bytes(), 4 + 3);
+    /// # Ok::<(), flush::FlushError>(())
+    /// ```
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// The pairs of a key and a value, in their order.
+    ///
+    /// ```
+    /// # use metashrew_abi::flush;
+    /// let message = flush::encode([(&b"name"[..], &b"ann"[..])]);
+    /// let flush = flush::decode(&message)?;
+    /// assert!(flush.pairs().eq([(&b"name"[..], &b"ann"[..])]));
+    /// # Ok::<(), flush::FlushError>(())
+    /// ```
     pub fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let mut rest = self.message;
         std::iter::from_fn(move || {
@@ -82,6 +124,13 @@ fn next_item<'a>(message: &mut &'a [u8]) -> Result<Option<&'a [u8]>, DecodeError
 
 /// Finds the key-value pairs of a flush.
 ///
+/// ```
+/// # use metashrew_abi::flush;
+/// let flush = flush::decode(&[0x0a, 1, b'k', 0x0a, 1, b'v'])?;
+/// assert!(flush.pairs().eq([(&b"k"[..], &b"v"[..])]));
+/// # Ok::<(), flush::FlushError>(())
+/// ```
+///
 /// # Errors
 /// If the bytes are not a `KeyValueFlush`, or the last key has no value.
 pub fn decode(message: &[u8]) -> Result<Flush<'_>, FlushError> {
@@ -102,6 +151,12 @@ pub fn decode(message: &[u8]) -> Result<Flush<'_>, FlushError> {
 }
 
 /// Writes key-value pairs as a flush.
+///
+/// ```
+/// # use metashrew_abi::flush;
+/// let message = flush::encode([(&b"k"[..], &b"v"[..])]);
+/// assert_eq!(message, [0x0a, 1, b'k', 0x0a, 1, b'v']);
+/// ```
 pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<u8> {
     let list = pairs
         .into_iter()

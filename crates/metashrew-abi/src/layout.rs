@@ -9,12 +9,30 @@ use std::fmt;
 use crate::proto::Storage;
 
 /// The first byte of a table's keys: one that UTF-8 does not have.
+///
+/// ```
+/// # use metashrew_abi::layout::MARKER;
+/// assert!(std::str::from_utf8(&[MARKER]).is_err());
+/// ```
 pub const MARKER: u8 = 0xff;
 
 /// The longest name of a table.
+///
+/// ```
+/// # use metashrew_abi::layout::MAX_NAME_BYTES;
+/// assert!("balances".len() <= MAX_NAME_BYTES);
+/// ```
 pub const MAX_NAME_BYTES: usize = 64;
 
 /// A key, as a table's layout reads it.
+///
+/// ```
+/// # use metashrew_abi::layout::{Decoded, Part};
+/// # use metashrew_abi::proto::Storage;
+/// let table = Storage { name: "sizes".to_owned(), ..Storage::default() };
+/// let key = Decoded { table: &table, parts: vec![("height", Part::Unsigned(7))] };
+/// assert_eq!(key.to_string(), "sizes(height = 7)");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded<'a> {
     /// The table.
@@ -24,6 +42,12 @@ pub struct Decoded<'a> {
 }
 
 /// One part of a key.
+///
+/// ```
+/// # use metashrew_abi::layout::Part;
+/// assert_eq!(Part::Bytes(vec![7, 255]).to_string(), "0x07ff");
+/// assert_eq!(Part::Text("ann".to_owned()).to_string(), "\"ann\"");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
     /// An integer without a sign, of up to 128 bits.

@@ -22,9 +22,22 @@
 use crate::parts::{self, LENGTH_BYTES, MAX_PAIRS, Malformed};
 
 /// Bytes of an answer at most: 256 MiB.
+///
+/// ```
+/// # use metashrew_abi::many;
+/// let answer = many::AnswerBuilder::new(Vec::new());
+/// assert!(answer.room_for(&[0; 100])? < many::MAX_ANSWER);
+/// # Ok::<(), many::ReadManyError>(())
+/// ```
 pub const MAX_ANSWER: usize = 256 << 20;
 
 /// Why `read_many` gave no answer. The call goes on.
+///
+/// ```
+/// # use metashrew_abi::many::ReadManyError;
+/// let text = ReadManyError::TooManyKeys.to_string();
+/// assert_eq!(text, "more than 65536 keys are asked for at once");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReadManyError {
     /// The request has more than [`MAX_PAIRS`] keys.
@@ -37,6 +50,11 @@ pub enum ReadManyError {
 
 impl ReadManyError {
     /// What `read_many` returns for it: a negative number.
+    ///
+    /// ```
+    /// # use metashrew_abi::many::ReadManyError;
+    /// assert_eq!(ReadManyError::AnswerTooLarge.code(), -2);
+    /// ```
     pub const fn code(self) -> i32 {
         match self {
             Self::TooManyKeys => -1,
@@ -62,6 +80,12 @@ impl ReadManyError {
 }
 
 /// Why a request is refused.
+///
+/// ```
+/// # use metashrew_abi::many::{Keys, RequestError};
+/// let refused = Keys::decode(&[9, 0, 0, 0, b'k']).unwrap_err();
+/// assert!(matches!(refused, RequestError::Malformed(_)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// It is no request.
@@ -73,6 +97,11 @@ pub enum RequestError {
 }
 
 /// The request for the values of `keys`.
+///
+/// ```
+/// # use metashrew_abi::many;
+/// assert_eq!(many::encode([&b"k"[..], b""]), [1, 0, 0, 0, b'k', 0, 0, 0, 0]);
+/// ```
 pub fn encode<'a>(keys: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut request = Vec::new();
     for key in keys {
@@ -82,6 +111,14 @@ pub fn encode<'a>(keys: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
 }
 
 /// The keys of a request that was found well-formed, where they lie.
+///
+/// ```
+/// # use metashrew_abi::many;
+/// let request = many::encode([&b"a"[..], b"bc"]);
+/// let keys = many::Keys::decode(&request)?;
+/// assert_eq!(keys.len(), 2);
+/// # Ok::<(), many::RequestError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Keys<'a> {
     request: &'a [u8],
@@ -90,6 +127,13 @@ pub struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     /// Finds the keys of `request`. What comes after [`MAX_PAIRS`] keys is not looked at.
+    ///
+    /// ```
+    /// # use metashrew_abi::many;
+    /// let request = many::encode([&b"a"[..], b"bc"]);
+    /// assert!(many::Keys::decode(&request).is_ok());
+    /// assert!(many::Keys::decode(&request[1..]).is_err());
+    /// ```
     ///
     /// # Errors
     /// If a length reaches beyond the end, or there are more keys.
@@ -106,22 +150,50 @@ impl<'a> Keys<'a> {
     }
 
     /// How many there are.
+    ///
+    /// ```
+    /// # use metashrew_abi::many;
+    /// let request = many::encode([&b"a"[..], b"bc"]);
+    /// assert_eq!(many::Keys::decode(&request)?.len(), 2);
+    /// # Ok::<(), many::RequestError>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.count
     }
 
     /// Whether there is none.
+    ///
+    /// ```
+    /// # use metashrew_abi::many;
+    /// assert!(many::Keys::decode(b"")?.is_empty());
+    /// # Ok::<(), many::RequestError>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// The keys, in the order asked.
+    ///
+    /// ```
+    /// # use metashrew_abi::many;
+    /// let request = many::encode([&b"a"[..], b"bc"]);
+    /// assert!(many::Keys::decode(&request)?.iter().eq([&b"a"[..], b"bc"]));
+    /// # Ok::<(), many::RequestError>(())
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         parts::all(self.request)
     }
 }
 
 /// An answer being made: for hosts.
+///
+/// ```
+/// # use metashrew_abi::many;
+/// let mut answer = many::AnswerBuilder::new(Vec::new());
+/// answer.push(b"v")?;
+/// assert_eq!(answer.finish(), [1, 0, 0, 0, b'v']);
+/// # Ok::<(), many::ReadManyError>(())
+/// ```
 #[derive(Debug)]
 pub struct AnswerBuilder {
     answer: Vec<u8>,
@@ -129,12 +201,25 @@ pub struct AnswerBuilder {
 
 impl AnswerBuilder {
     /// An empty answer, in the memory of `buffer`.
+    ///
+    /// ```
+    /// # use metashrew_abi::many;
+    /// let answer = many::AnswerBuilder::new(vec![1, 2, 3]);
+    /// assert!(answer.finish().is_empty());
+    /// ```
     pub fn new(mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         Self { answer: buffer }
     }
 
     /// The memory that it should have to take `value`, in bytes.
+    ///
+    /// ```
+    /// # use metashrew_abi::many;
+    /// let answer = many::AnswerBuilder::new(Vec::new());
+    /// assert!(answer.room_for(b"value")? >= 4 + 5);
+    /// # Ok::<(), many::ReadManyError>(())
+    /// ```
     ///
     /// # Errors
     /// If the answer would have more than [`MAX_ANSWER`] bytes.
@@ -147,12 +232,28 @@ impl AnswerBuilder {
     }
 
     /// Gives it so many bytes of memory, and no more.
+    ///
+    /// ```
+    /// # use metashrew_abi::many;
+    /// let mut answer = many::AnswerBuilder::new(Vec::new());
+    /// answer.reserve(answer.room_for(b"value")?);
+    /// assert!(answer.finish().capacity() >= 4 + 5);
+    /// # Ok::<(), many::ReadManyError>(())
+    /// ```
     pub fn reserve(&mut self, room: usize) {
         let missing = room.saturating_sub(self.answer.len());
         self.answer.reserve_exact(missing);
     }
 
     /// Adds the value of the next key; an empty one stands for an absent key.
+    ///
+    /// ```
+    /// # use metashrew_abi::many;
+    /// let mut answer = many::AnswerBuilder::new(Vec::new());
+    /// answer.push(b"")?;
+    /// assert_eq!(answer.finish(), [0; 4]);
+    /// # Ok::<(), many::ReadManyError>(())
+    /// ```
     ///
     /// # Errors
     /// If the answer would have more than [`MAX_ANSWER`] bytes.
@@ -163,12 +264,27 @@ impl AnswerBuilder {
     }
 
     /// The answer.
+    ///
+    /// ```
+    /// # use metashrew_abi::many;
+    /// let mut answer = many::AnswerBuilder::new(Vec::new());
+    /// answer.push(b"value")?;
+    /// assert_eq!(answer.finish().len(), 4 + 5);
+    /// # Ok::<(), many::ReadManyError>(())
+    /// ```
     pub fn finish(self) -> Vec<u8> {
         self.answer
     }
 }
 
 /// The values of an answer, in the order asked; an absent key's is empty.
+///
+/// ```
+/// # use metashrew_abi::many;
+/// let mut values = many::decode_answer(&[1, 0, 0, 0, b'v', 0, 0, 0, 0])?;
+/// assert_eq!((values.next(), values.next()), (Some(&b"v"[..]), Some(&b""[..])));
+/// # Ok::<(), metashrew_abi::Malformed>(())
+/// ```
 ///
 /// # Errors
 /// If the bytes are no answer.

@@ -2,9 +2,21 @@
 //! with their length in front (both u32, little-endian).
 
 /// Keys or pairs that one call asks for at most.
+///
+/// ```
+/// # use metashrew_abi::{MAX_PAIRS, many};
+/// let request = many::encode(vec![&b""[..]; MAX_PAIRS + 1]);
+/// assert!(many::Keys::decode(&request).is_err());
+/// ```
 pub const MAX_PAIRS: usize = 65_536;
 
 /// Bytes that are no request, or no answer, of the kind expected.
+///
+/// ```
+/// # use metashrew_abi::many;
+/// let refused = many::decode_answer(&[9]).err().unwrap();
+/// assert_eq!(refused.to_string(), "malformed: it ends within a number");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed: {0}")]
 pub struct Malformed(pub(crate) &'static str);

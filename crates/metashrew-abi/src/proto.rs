@@ -7,9 +7,21 @@ use prost::Message;
 /// A host that decodes one takes up to 72 times its length: an empty view or store is
 /// two bytes here and 144 in memory. So at most 19 MiB, and twice that while a list
 /// grows.
+///
+/// ```
+/// # use metashrew_abi::proto::MAX_METADATA_BYTES;
+/// assert_eq!(MAX_METADATA_BYTES, 262_144);
+/// ```
 pub const MAX_METADATA_BYTES: usize = 256 * 1024;
 
 /// What a guest hands over with `__flush`: key, value, key, value…
+///
+/// ```
+/// # use metashrew_abi::{flush, proto::KeyValueFlush};
+/// use prost::Message;
+/// let message = KeyValueFlush { list: vec![b"k".to_vec(), b"v".to_vec()] }.encode_to_vec();
+/// assert_eq!(message, flush::encode([(&b"k"[..], &b"v"[..])]));
+/// ```
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct KeyValueFlush {
     /// Keys and values in turn.
@@ -18,6 +30,15 @@ pub struct KeyValueFlush {
 }
 
 /// One view, as a guest describes it.
+///
+/// ```
+/// # use metashrew_abi::proto::ViewFunction;
+/// use prost::Message;
+/// let written = ViewFunction { name: "balance".to_owned(), ..ViewFunction::default() };
+/// let read = ViewFunction::decode(&*written.encode_to_vec())?;
+/// assert_eq!(read.name, "balance");
+/// # Ok::<(), prost::DecodeError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct ViewFunction {
     /// The export's name.
@@ -41,6 +62,14 @@ pub struct ViewFunction {
 }
 
 /// One part of the keys of a [`Storage`].
+///
+/// ```
+/// # use metashrew_abi::proto::KeyPart;
+/// use prost::Message;
+/// let part = KeyPart { name: "height".to_owned(), ty: "u32".to_owned() };
+/// assert_eq!(KeyPart::decode(&*part.encode_to_vec())?, part);
+/// # Ok::<(), prost::DecodeError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct KeyPart {
     /// What the part is: `owner`.
@@ -52,6 +81,15 @@ pub struct KeyPart {
 }
 
 /// Some of a guest's keys, and what lies under them.
+///
+/// ```
+/// # use metashrew_abi::proto::Storage;
+/// use prost::Message;
+/// let written = Storage { name: "balances".to_owned(), ..Storage::default() };
+/// let read = Storage::decode(&*written.encode_to_vec())?;
+/// assert_eq!(read.name, "balances");
+/// # Ok::<(), prost::DecodeError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Storage {
     /// What it is called: `balances`.
@@ -75,6 +113,15 @@ pub struct Storage {
 }
 
 /// What a guest says of itself in `__meta`.
+///
+/// ```
+/// # use metashrew_abi::proto::IndexerMetadata;
+/// use prost::Message;
+/// let written = IndexerMetadata { version: "1.0.0".to_owned(), ..IndexerMetadata::default() };
+/// let read = IndexerMetadata::decode(&*written.encode_to_vec())?;
+/// assert_eq!(read.version, "1.0.0");
+/// # Ok::<(), prost::DecodeError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct IndexerMetadata {
     /// The compiler that built it.

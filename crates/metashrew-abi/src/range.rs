@@ -23,9 +23,22 @@
 use crate::parts::{self, MAX_PAIRS, Malformed};
 
 /// What the pairs of an answer count at most, in bytes: 64 MiB.
+///
+/// ```
+/// # use metashrew_abi::range::{AnswerBuilder, MAX_BYTES, Request};
+/// let mut answer = AnswerBuilder::new(&Request::between(b"", b""), Vec::new());
+/// assert!(!answer.push(b"key", &vec![0; MAX_BYTES]));
+/// ```
 pub const MAX_BYTES: usize = 64 << 20;
 
 /// What a pair counts beside its key and its value, in bytes: their two lengths.
+///
+/// ```
+/// # use metashrew_abi::range::{AnswerBuilder, PAIR_OVERHEAD, Request};
+/// let mut answer = AnswerBuilder::new(&Request::between(b"", b""), Vec::new());
+/// answer.push(b"key", b"value");
+/// assert_eq!(answer.finish().len(), 1 + PAIR_OVERHEAD + 3 + 5);
+/// ```
 pub const PAIR_OVERHEAD: usize = 8;
 
 /// From the last key to the first.
@@ -34,6 +47,13 @@ const DESCENDING: u8 = 1;
 const KEYS_ONLY: u8 = 2;
 
 /// Which keys are asked for.
+///
+/// ```
+/// # use metashrew_abi::range::Request;
+/// let last = Request { descending: true, max_count: 1, ..Request::between(b"a", b"b") };
+/// assert_eq!(Request::decode(&last.encode())?, last);
+/// # Ok::<(), metashrew_abi::Malformed>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request<'a> {
     /// Whether the last key comes first.
@@ -53,6 +73,13 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// All from `start` up to `end`, as much of it as one answer may hold, in ascending order.
+    ///
+    /// ```
+    /// # use metashrew_abi::range::Request;
+    /// let request = Request::between(b"a", b"b");
+    /// assert_eq!((request.start, request.end), (&b"a"[..], &b"b"[..]));
+    /// assert!(!request.descending && !request.keys_only);
+    /// ```
     pub fn between(start: &'a [u8], end: &'a [u8]) -> Self {
         Self {
             descending: false,
@@ -65,6 +92,11 @@ impl<'a> Request<'a> {
     }
 
     /// Its bytes.
+    ///
+    /// ```
+    /// # use metashrew_abi::range::Request;
+    /// assert_eq!(Request::between(b"a", b"b").encode().len(), 1 + 4 + 4 + 5 + 5);
+    /// ```
     pub fn encode(&self) -> Vec<u8> {
         let mut request = Vec::with_capacity(17 + self.start.len() + self.end.len());
         let descending = if self.descending { DESCENDING } else { 0 };
@@ -78,6 +110,15 @@ impl<'a> Request<'a> {
     }
 
     /// The request that `bytes` are.
+    ///
+    /// ```
+    /// # use metashrew_abi::range::Request;
+    /// let mut bytes = Request::between(b"a", b"b").encode();
+    /// assert_eq!(Request::decode(&bytes)?, Request::between(b"a", b"b"));
+    /// bytes[0] = 0x80;
+    /// assert!(Request::decode(&bytes).is_err());
+    /// # Ok::<(), metashrew_abi::Malformed>(())
+    /// ```
     ///
     /// # Errors
     /// If they are none, or have flags that are not known.
@@ -103,6 +144,12 @@ impl<'a> Request<'a> {
 }
 
 /// Where an answer ends.
+///
+/// ```
+/// # use metashrew_abi::range::{Answer, End};
+/// assert_eq!(Answer::decode(&[1], false)?.end(), End::Count);
+/// # Ok::<(), metashrew_abi::Malformed>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// At the end of the range: there is no other pair.
@@ -135,6 +182,14 @@ impl End {
 }
 
 /// An answer being made: for hosts, so that all end it at the same pair.
+///
+/// ```
+/// # use metashrew_abi::range::{AnswerBuilder, Request};
+/// let request = Request { max_count: 1, ..Request::between(b"a", b"b") };
+/// let mut answer = AnswerBuilder::new(&request, Vec::new());
+/// assert!(!answer.push(b"a", b"v")); // The only one that was asked for.
+/// assert_eq!(answer.finish(), [1, 1, 0, 0, 0, b'a', 1, 0, 0, 0, b'v']);
+/// ```
 #[derive(Debug)]
 pub struct AnswerBuilder {
     /// The byte for the end first.
@@ -149,6 +204,12 @@ pub struct AnswerBuilder {
 
 impl AnswerBuilder {
     /// An empty answer to `request`, in the memory of `buffer`.
+    ///
+    /// ```
+    /// # use metashrew_abi::range::{AnswerBuilder, Request};
+    /// let answer = AnswerBuilder::new(&Request::between(b"a", b"b"), vec![1, 2, 3]);
+    /// assert_eq!(answer.finish(), [0]);
+    /// ```
     pub fn new(request: &Request<'_>, mut buffer: Vec<u8>) -> Self {
         let wide = |number| usize::try_from(number).unwrap_or(usize::MAX);
         let count = wide(request.max_count).min(MAX_PAIRS);
@@ -164,11 +225,26 @@ impl AnswerBuilder {
     }
 
     /// Whether it takes no other pair: nobody need look for one.
+    ///
+    /// ```
+    /// # use metashrew_abi::range::{AnswerBuilder, Request};
+    /// let request = Request { max_count: 1, ..Request::between(b"a", b"b") };
+    /// let mut answer = AnswerBuilder::new(&request, Vec::new());
+    /// assert!(!answer.is_full());
+    /// answer.push(b"a", b"v");
+    /// assert!(answer.is_full());
+    /// ```
     pub fn is_full(&self) -> bool {
         self.end.is_some()
     }
 
     /// The memory that it should have to take this pair, in bytes.
+    ///
+    /// ```
+    /// # use metashrew_abi::range::{AnswerBuilder, Request};
+    /// let answer = AnswerBuilder::new(&Request::between(b"a", b"b"), Vec::new());
+    /// assert!(answer.room_for(b"a", b"value") >= 1 + 8 + 1 + 5);
+    /// ```
     pub fn room_for(&self, key: &[u8], value: &[u8]) -> usize {
         let (length, cost) = (self.answer.len(), self.cost(key, value));
         let added = if cost > self.bytes {
@@ -181,6 +257,13 @@ impl AnswerBuilder {
     }
 
     /// Gives it so many bytes of memory, and no more.
+    ///
+    /// ```
+    /// # use metashrew_abi::range::{AnswerBuilder, Request};
+    /// let mut answer = AnswerBuilder::new(&Request::between(b"a", b"b"), Vec::new());
+    /// answer.reserve(answer.room_for(b"a", b"value"));
+    /// assert!(answer.finish().capacity() >= 1 + 8 + 1 + 5);
+    /// ```
     pub fn reserve(&mut self, room: usize) {
         let missing = room.saturating_sub(self.answer.len());
         self.answer.reserve_exact(missing);
@@ -193,6 +276,14 @@ impl AnswerBuilder {
 
     /// Adds the next pair of the range, if it fits, and tells whether it takes another one. A
     /// pair with an empty value is none: its key is absent.
+    ///
+    /// ```
+    /// # use metashrew_abi::range::{AnswerBuilder, Request};
+    /// let request = Request { max_count: 1, ..Request::between(b"a", b"b") };
+    /// let mut answer = AnswerBuilder::new(&request, Vec::new());
+    /// assert!(answer.push(b"a", b""));
+    /// assert!(!answer.push(b"ab", b"v"));
+    /// ```
     pub fn push(&mut self, key: &[u8], value: &[u8]) -> bool {
         if self.is_full() || value.is_empty() {
             return !self.is_full();
@@ -220,6 +311,13 @@ impl AnswerBuilder {
     }
 
     /// The answer: there is no other pair, or it is full.
+    ///
+    /// ```
+    /// # use metashrew_abi::range::{AnswerBuilder, Request};
+    /// let mut answer = AnswerBuilder::new(&Request::between(b"a", b"b"), Vec::new());
+    /// answer.push(b"a", b"v");
+    /// assert_eq!(answer.finish(), [0, 1, 0, 0, 0, b'a', 1, 0, 0, 0, b'v']);
+    /// ```
     pub fn finish(mut self) -> Vec<u8> {
         if let (Some(first), Some(end)) = (self.answer.first_mut(), self.end) {
             *first = end.byte();
@@ -229,6 +327,14 @@ impl AnswerBuilder {
 }
 
 /// A key of an answer, and what is told of its value.
+///
+/// ```
+/// # use metashrew_abi::range::{Answer, Pair};
+/// let bytes = [0, 1, 0, 0, 0, b'a', 1, 0, 0, 0, b'v'];
+/// let pair = Answer::decode(&bytes, false)?.pairs().next();
+/// assert_eq!(pair, Some(Pair { key: b"a", value_len: 1, value: b"v" }));
+/// # Ok::<(), metashrew_abi::Malformed>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pair<'a> {
     /// The key.
@@ -240,6 +346,14 @@ pub struct Pair<'a> {
 }
 
 /// An answer that was found well-formed, where it lies.
+///
+/// ```
+/// # use metashrew_abi::range::Answer;
+/// let bytes = [0, 1, 0, 0, 0, b'a', 1, 0, 0, 0, b'v'];
+/// let answer = Answer::decode(&bytes, false)?;
+/// assert_eq!(answer.pairs().count(), 1);
+/// # Ok::<(), metashrew_abi::Malformed>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
     end: End,
@@ -249,6 +363,13 @@ pub struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// The answer that `bytes` are, to a request for `keys_only` or not.
+    ///
+    /// ```
+    /// # use metashrew_abi::range::Answer;
+    /// let bytes = [0, 1, 0, 0, 0, b'a', 1, 0, 0, 0, b'v'];
+    /// assert!(Answer::decode(&bytes, false).is_ok());
+    /// assert!(Answer::decode(&bytes, true).is_err()); // The value is not asked for.
+    /// ```
     ///
     /// # Errors
     /// If they are none.
@@ -290,11 +411,25 @@ impl<'a> Answer<'a> {
     }
 
     /// Why it ends.
+    ///
+    /// ```
+    /// # use metashrew_abi::range::{Answer, End};
+    /// assert_eq!(Answer::decode(&[0], false)?.end(), End::Range);
+    /// # Ok::<(), metashrew_abi::Malformed>(())
+    /// ```
     pub fn end(&self) -> End {
         self.end
     }
 
     /// Its pairs, in the order asked; the one that is too large too.
+    ///
+    /// ```
+    /// # use metashrew_abi::range::Answer;
+    /// let bytes = [0, 1, 0, 0, 0, b'a', 1, 0, 0, 0, b'v'];
+    /// let answer = Answer::decode(&bytes, false)?;
+    /// assert!(answer.pairs().map(|pair| pair.key).eq([b"a"]));
+    /// # Ok::<(), metashrew_abi::Malformed>(())
+    /// ```
     pub fn pairs(&self) -> impl Iterator<Item = Pair<'a>> + use<'a> {
         let (answer, mut rest) = (*self, self.pairs);
         std::iter::from_fn(move || answer.take_pair(&mut rest).ok())

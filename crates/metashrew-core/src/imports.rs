@@ -59,12 +59,23 @@ mod stubs {
     use crate::test_utils::host;
 
     /// Sets what the next `__load_input` writes: height and payload.
+    ///
+    /// ```
+    /// # use metashrew_core::{host, imports};
+    /// imports::__set_input(b"\x07\0\0\0block".to_vec());
+    /// assert_eq!(host::load_input(), b"\x07\0\0\0block");
+    /// ```
     #[allow(clippy::used_underscore_items, reason = "the name is fixed")]
     pub fn __set_input(v: Vec<u8>) {
         host::with(|host| host.set_input(v));
     }
 
     /// Milliseconds since 1970; 0 in wasm, which has no clock of its own.
+    ///
+    /// ```
+    /// # use metashrew_core::imports;
+    /// assert!(imports::__now() > 1_700_000_000_000); // November 2023
+    /// ```
     pub fn __now() -> u64 {
         if cfg!(target_arch = "wasm32") {
             return 0;
@@ -74,11 +85,26 @@ mod stubs {
     }
 
     /// Bytes of the input: four of height, and the payload.
+    ///
+    /// ```
+    /// # use metashrew_core::imports;
+    /// imports::__set_input(b"\x07\0\0\0block".to_vec());
+    /// assert_eq!(imports::__host_len(), 9);
+    /// ```
     pub fn __host_len() -> i32 {
         length(host::with(|host| host.input().len()))
     }
 
     /// Writes the input at `ptr`.
+    ///
+    /// ```
+    /// # use metashrew_core::imports;
+    /// # use metashrew_support::compat::{to_arraybuffer_layout, to_passback_ptr};
+    /// imports::__set_input(b"\x07\0\0\0block".to_vec());
+    /// let mut buffer = to_arraybuffer_layout([0; 9]);
+    /// imports::__load_input(to_passback_ptr(&mut buffer));
+    /// assert_eq!(buffer[4..], *b"\x07\0\0\0block");
+    /// ```
     pub fn __load_input(ptr: i32) {
         let input = host::with(|host| host.input().to_vec());
         // SAFETY: see above.
@@ -91,6 +117,14 @@ mod stubs {
     }
 
     /// Bytes of the value of the key at `ptr`, 0 if it has none.
+    ///
+    /// ```
+    /// # use metashrew_core::{host, imports};
+    /// # use metashrew_support::compat::{to_arraybuffer_layout, to_passback_ptr};
+    /// host::flush([("name", "ann")]);
+    /// let mut key = to_arraybuffer_layout("name");
+    /// assert_eq!(imports::__get_len(to_passback_ptr(&mut key)), 3);
+    /// ```
     pub fn __get_len(ptr: i32) -> i32 {
         // SAFETY: see above.
         let key = unsafe { buffer("__get_len", ptr) };
@@ -98,6 +132,16 @@ mod stubs {
     }
 
     /// Writes the value of the key at `ptr` to `v`.
+    ///
+    /// ```
+    /// # use metashrew_core::{host, imports};
+    /// # use metashrew_support::compat::{to_arraybuffer_layout, to_passback_ptr};
+    /// host::flush([("name", "ann")]);
+    /// let mut key = to_arraybuffer_layout("name");
+    /// let mut value = to_arraybuffer_layout([0; 3]);
+    /// imports::__get(to_passback_ptr(&mut key), to_passback_ptr(&mut value));
+    /// assert_eq!(value[4..], *b"ann");
+    /// ```
     pub fn __get(ptr: i32, v: i32) {
         // SAFETY: see above.
         let key = unsafe { buffer("__get", ptr) };
@@ -114,6 +158,17 @@ mod stubs {
     /// Has the host keep the values of the keys at `ptr`: the bytes of that answer, or a
     /// negative code.
     ///
+    /// ```
+    /// # use metashrew_abi::many;
+    /// # use metashrew_core::{host, imports};
+    /// # use metashrew_support::compat::{to_arraybuffer_layout, to_passback_ptr};
+    /// host::flush([("name", "ann")]);
+    /// let mut keys = to_arraybuffer_layout(many::encode([&b"name"[..]]));
+    /// // SAFETY: the buffer lives.
+    /// let length = unsafe { imports::__read_many(to_passback_ptr(&mut keys)) };
+    /// assert_eq!(length, 4 + 3); // The value with its length in front.
+    /// ```
+    ///
     /// # Safety
     /// `ptr` names a living buffer.
     pub unsafe extern "C-unwind" fn __read_many(ptr: i32) -> i32 {
@@ -124,6 +179,17 @@ mod stubs {
 
     /// Has the host keep what the request at `ptr` asks for: the bytes of that answer.
     ///
+    /// ```
+    /// # use metashrew_abi::range::Request;
+    /// # use metashrew_core::{host, imports};
+    /// # use metashrew_support::compat::{to_arraybuffer_layout, to_passback_ptr};
+    /// host::flush([("name", "ann")]);
+    /// let mut request = to_arraybuffer_layout(Request::between(b"a", b"z").encode());
+    /// // SAFETY: the buffer lives.
+    /// let length = unsafe { imports::__read_range(to_passback_ptr(&mut request)) };
+    /// assert_eq!(length, 1 + (4 + 4) + (4 + 3)); // The end, a key, its value.
+    /// ```
+    ///
     /// # Safety
     /// `ptr` names a living buffer.
     pub unsafe extern "C-unwind" fn __read_range(ptr: i32) -> i32 {
@@ -133,6 +199,21 @@ mod stubs {
     }
 
     /// Writes the answer that the host keeps at `ptr`, and has it dropped.
+    ///
+    /// ```
+    /// # use metashrew_abi::many;
+    /// # use metashrew_core::{host, imports};
+    /// # use metashrew_support::compat::{to_arraybuffer_layout, to_passback_ptr};
+    /// host::flush([("name", "ann")]);
+    /// let mut keys = to_arraybuffer_layout(many::encode([&b"name"[..]]));
+    /// let mut answer = to_arraybuffer_layout([0; 7]);
+    /// // SAFETY: both buffers live; the answer's has the seven bytes that it takes.
+    /// unsafe {
+    ///     assert_eq!(imports::__read_many(to_passback_ptr(&mut keys)), 7);
+    ///     imports::__load_answer(to_passback_ptr(&mut answer));
+    /// }
+    /// assert_eq!(answer[4..], *b"\x03\0\0\0ann");
+    /// ```
     ///
     /// # Safety
     /// `ptr` names a living buffer of that size, which nothing borrows.
@@ -148,6 +229,15 @@ mod stubs {
     }
 
     /// Hands over a `KeyValueFlush`.
+    ///
+    /// ```
+    /// # use metashrew_abi::flush;
+    /// # use metashrew_core::{host, imports};
+    /// # use metashrew_support::compat::{to_arraybuffer_layout, to_passback_ptr};
+    /// let mut message = to_arraybuffer_layout(flush::encode([(&b"name"[..], &b"ann"[..])]));
+    /// imports::__flush(to_passback_ptr(&mut message));
+    /// assert_eq!(host::read(b"name"), b"ann");
+    /// ```
     pub fn __flush(ptr: i32) {
         // SAFETY: see above.
         let message = unsafe { buffer("__flush", ptr) };
@@ -155,6 +245,14 @@ mod stubs {
     }
 
     /// Logs UTF-8 text.
+    ///
+    /// ```
+    /// # use metashrew_core::{imports, test_utils};
+    /// # use metashrew_support::compat::{to_arraybuffer_layout, to_passback_ptr};
+    /// let mut text = to_arraybuffer_layout("indexed");
+    /// imports::__log(to_passback_ptr(&mut text));
+    /// assert_eq!(test_utils::take_log(), ["indexed"]);
+    /// ```
     pub fn __log(ptr: i32) {
         // SAFETY: see above.
         let text = unsafe { buffer("__log", ptr) };
@@ -163,6 +261,17 @@ mod stubs {
 
     /// Logs the message and panics, as the host ends the call; a panic that is
     /// under way already goes on.
+    ///
+    /// ```
+    /// # use metashrew_core::{imports, test_utils};
+    /// # use metashrew_support::compat::{to_arraybuffer_layout, to_passback_ptr};
+    /// let mut message = to_arraybuffer_layout(b"n\0o\0"); // UTF-16
+    /// let message = to_passback_ptr(&mut message);
+    /// // SAFETY: the buffer lives, and no file is named.
+    /// let ended = std::panic::catch_unwind(|| unsafe { imports::abort(message, 0, 7, 1) });
+    /// assert!(ended.is_err());
+    /// assert_eq!(test_utils::take_log(), ["abort: no at :7:1"]);
+    /// ```
     ///
     /// # Safety
     /// `message` and `file` name living buffers, or are 0.

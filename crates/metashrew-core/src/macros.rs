@@ -4,8 +4,30 @@
 pub use prost::Message;
 
 /// A block as `declare_indexer!` hands it to `index_block`.
+///
+/// ```
+/// use metashrew_core::macros::DecodeBlock;
+///
+/// struct Text(String);
+///
+/// impl DecodeBlock for Text {
+///     fn decode_block(bytes: &[u8]) -> Result<Self, String> {
+///         let text = String::from_utf8(bytes.to_vec());
+///         text.map(Self).map_err(|error| error.to_string())
+///     }
+/// }
+///
+/// assert_eq!(Text::decode_block(b"block").unwrap().0, "block");
+/// assert!(Text::decode_block(b"\xff").is_err());
+/// ```
 pub trait DecodeBlock: Sized {
     /// Reads the block as the host gives it.
+    ///
+    /// ```
+    /// # use metashrew_core::macros::DecodeBlock;
+    /// assert_eq!(Vec::decode_block(b"block").unwrap(), b"block");
+    /// assert!(bitcoin::Block::decode_block(b"block").is_err());
+    /// ```
     ///
     /// # Errors
     /// A text that says what is wrong with it.
@@ -37,6 +59,11 @@ impl DecodeBlock for metashrew_support::block::AuxpowBlock {
 ///
 /// With the feature `silent`, and without `debug-log`, it does nothing: not even what
 /// stands among its arguments.
+///
+/// ```
+/// metashrew_core::print!("{} blocks", 7);
+/// assert_eq!(metashrew_core::test_utils::take_log(), ["7 blocks"]);
+/// ```
 #[macro_export]
 macro_rules! print {
     ($($argument:tt)*) => {
@@ -50,6 +77,11 @@ macro_rules! print {
 ///
 /// With the feature `silent`, and without `debug-log`, it does nothing: not even what
 /// stands among its arguments.
+///
+/// ```
+/// metashrew_core::println!("{} blocks", 7);
+/// assert_eq!(metashrew_core::test_utils::take_log(), ["7 blocks\n"]);
+/// ```
 #[macro_export]
 macro_rules! println {
     () => {
@@ -80,6 +112,28 @@ macro_rules! println {
 ///
 /// The symbols exist in wasm only; natively, tests call the functions
 /// ([`test_utils`](crate::test_utils)).
+///
+/// ```
+/// # use std::convert::Infallible;
+/// fn index(_height: u32, block: &[u8]) -> Result<(), Infallible> {
+///     metashrew_core::set(b"/newest".to_vec().into(), block.to_vec().into());
+///     Ok(())
+/// }
+///
+/// fn newest(_height: u32, _input: &[u8]) -> Result<Vec<u8>, Infallible> {
+///     Ok(metashrew_core::get(b"/newest".to_vec().into()).to_vec())
+/// }
+///
+/// metashrew_core::export! {
+///     start: index,
+///     memory: by_height and across_blocks,
+///     views: { newest: "nothing" => "the newest block" },
+/// }
+///
+/// # use metashrew_core::test_utils;
+/// test_utils::index_block(7, b"block", index);
+/// assert_eq!(test_utils::view(7, b"", newest), b"block");
+/// ```
 #[macro_export]
 macro_rules! export {
     (
@@ -141,6 +195,22 @@ macro_rules! export {
 /// memory (how often they were called, say), beyond what state and input give. A host
 /// that runs calls again on fresh instances, to find views that do so by mistake, leaves
 /// this guest's alone. `memory!(answers: stats, caches)` says it of these views only.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use std::cell::Cell;
+/// metashrew_core::memory!(answers: calls);
+///
+/// thread_local!(static CALLS: Cell<u8> = const { Cell::new(0) });
+///
+/// fn calls(_height: u32, _input: &[u8]) -> Result<Vec<u8>, Infallible> {
+///     Ok(vec![CALLS.replace(CALLS.get() + 1)])
+/// }
+///
+/// # use metashrew_core::test_utils;
+/// assert_eq!(test_utils::view(7, b"", calls), [0]);
+/// assert_eq!(test_utils::view(7, b"", calls), [1]);
+/// ```
 #[macro_export]
 macro_rules! memory {
     (across_blocks) => {
@@ -221,6 +291,9 @@ macro_rules! memory {
 ///         }
 ///     }
 /// }
+///
+/// Sizes::index_block(7, b"block".to_vec());
+/// assert_eq!(Sizes::size(proto::Question { height: 7 }).unwrap().bytes, 5);
 /// ```
 #[macro_export]
 macro_rules! declare_indexer {

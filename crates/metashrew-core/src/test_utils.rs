@@ -27,6 +27,16 @@ use std::thread;
 
 /// Indexes a block with a guest's function, as `_start` does.
 ///
+/// ```
+/// # use metashrew_core::test_utils;
+/// # use std::convert::Infallible;
+/// test_utils::index_block(1, b"block", |_height, block| {
+///     metashrew_core::set(b"/newest".to_vec().into(), block.to_vec().into());
+///     Ok::<_, Infallible>(())
+/// });
+/// assert_eq!(test_utils::written(1)[&b"/newest"[..]], b"block");
+/// ```
+///
 /// # Panics
 /// If the function fails or panics.
 pub fn index_block<Kind, E: ErrorText<Kind>>(
@@ -38,6 +48,12 @@ pub fn index_block<Kind, E: ErrorText<Kind>>(
 }
 
 /// Indexes a block with an exported `_start`.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// test_utils::index_export(1, b"block", || host::flush([("name", "ann")]));
+/// assert_eq!(test_utils::written(1)[&b"name"[..]], b"ann");
+/// ```
 ///
 /// # Panics
 /// If it panics, or returns without a flush.
@@ -52,6 +68,15 @@ pub fn index_export(height: u32, block: &[u8], start: impl FnOnce()) {
 
 /// Calls a guest's view at a height: its answer.
 ///
+/// ```
+/// # use metashrew_core::test_utils;
+/// # use std::convert::Infallible;
+/// let answer = test_utils::view(7, b"ann", |_height, name| {
+///     Ok::<_, Infallible>(name.to_ascii_uppercase())
+/// });
+/// assert_eq!(answer, b"ANN");
+/// ```
+///
 /// # Panics
 /// If the view fails or panics.
 pub fn view<Kind, E: ErrorText<Kind>>(
@@ -63,6 +88,14 @@ pub fn view<Kind, E: ErrorText<Kind>>(
 }
 
 /// As [`view`], with the error that the view answers with.
+///
+/// ```
+/// # use metashrew_core::test_utils;
+/// let refused = test_utils::try_view(7, b"ann", |height, _name| {
+///     Err(format!("nothing at height {height}"))
+/// });
+/// assert_eq!(refused, Err("nothing at height 7".to_owned()));
+/// ```
 ///
 /// # Errors
 /// The text that the real host gives the caller, if the view fails.
@@ -79,6 +112,15 @@ pub fn try_view<Kind, E: ErrorText<Kind>>(
 
 /// Calls an exported view at a height: what its pointer points at.
 ///
+/// ```
+/// # use metashrew_core::test_utils;
+/// #[metashrew_core::view]
+/// fn upper(name: &[u8]) -> Vec<u8> {
+///     name.to_ascii_uppercase()
+/// }
+/// assert_eq!(test_utils::view_export(7, b"ann", || __view_upper()), b"ANN");
+/// ```
+///
 /// # Panics
 /// If the view fails or panics, or answers with a pointer to no buffer.
 pub fn view_export(height: u32, input: &[u8], export: impl FnOnce() -> i32) -> Vec<u8> {
@@ -86,6 +128,16 @@ pub fn view_export(height: u32, input: &[u8], export: impl FnOnce() -> i32) -> V
 }
 
 /// As [`view_export`], with the error that the view answers with.
+///
+/// ```
+/// # use metashrew_core::test_utils;
+/// #[metashrew_core::view]
+/// fn owner() -> Result<String, String> {
+///     Err("nobody".to_owned())
+/// }
+/// let refused = test_utils::try_view_export(7, b"", || __view_owner());
+/// assert_eq!(refused, Err("nobody".to_owned()));
+/// ```
 ///
 /// # Errors
 /// The text that the real host gives the caller, if the view fails.
@@ -113,17 +165,38 @@ pub fn try_view_export(
 }
 
 /// The state after a height: every key's newest value at or below it.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// test_utils::index_export(1, b"block", || host::flush([("name", "ann")]));
+/// test_utils::index_export(2, b"block", || host::flush([("name", "ben")]));
+/// assert_eq!(test_utils::state(1)[&b"name"[..]], b"ann");
+/// ```
 pub fn state(height: u32) -> BTreeMap<Vec<u8>, Vec<u8>> {
     host::with(|host| host.state(height))
 }
 
 /// What the block at a height wrote.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// test_utils::index_export(1, b"block", || host::flush([("name", "ann")]));
+/// test_utils::index_export(2, b"block", || host::flush([("age", "7")]));
+/// assert!(test_utils::written(2).keys().eq([b"age"]));
+/// ```
 pub fn written(height: u32) -> BTreeMap<Vec<u8>, Vec<u8>> {
     host::with(|host| host.written(height))
 }
 
 /// Runs `look` as a view at a height runs: what it reads is the state after that
 /// height.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// test_utils::index_export(1, b"block", || host::flush([("name", "ann")]));
+/// test_utils::index_export(2, b"block", || host::flush([("name", "ben")]));
+/// assert_eq!(test_utils::at(1, || host::read(b"name")), b"ann");
+/// ```
 ///
 /// # Panics
 /// If it panics.
@@ -136,33 +209,83 @@ pub fn at<T>(height: u32, look: impl FnOnce() -> T) -> T {
 
 /// Takes the blocks above `keep` back, as the host does in a reorg; all of them, if it
 /// is `None`. The guest's memory goes too, as the host drops its instances.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// test_utils::index_export(1, b"block", || host::flush([("name", "ann")]));
+/// test_utils::index_export(2, b"block", || host::flush([("name", "ben")]));
+/// test_utils::roll_back(Some(1));
+/// assert_eq!(test_utils::state(2)[&b"name"[..]], b"ann");
+/// ```
 pub fn roll_back(keep: Option<u32>) {
     restart();
     host::with(|host| host.roll_back(keep));
 }
 
 /// All that a host keeps: for another thread, whose statics of the thread are fresh.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// test_utils::index_export(1, b"block", || host::flush([("name", "ann")]));
+/// let state: test_utils::State = test_utils::save();
+/// let other = std::thread::spawn(|| {
+///     test_utils::restore(state);
+///     host::read(b"name")
+/// });
+/// assert_eq!(other.join().unwrap(), b"ann");
+/// ```
 #[derive(Debug, Clone)]
 pub struct State(Arc<host::Values>);
 
 /// The state of this thread's host, at all heights.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// let empty = test_utils::save();
+/// test_utils::index_export(1, b"block", || host::flush([("name", "ann")]));
+/// test_utils::restore(empty);
+/// assert!(host::read(b"name").is_empty());
+/// ```
 pub fn save() -> State {
     State(host::with(|host| host.values()))
 }
 
 /// Makes a state that of this thread's host. The guest's memory is forgotten.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// test_utils::index_export(1, b"block", || host::flush([("name", "ann")]));
+/// let state = test_utils::save();
+/// test_utils::reset();
+/// test_utils::restore(state);
+/// assert_eq!(host::read(b"name"), b"ann");
+/// ```
 pub fn restore(state: State) {
     restart();
     host::with(|host| host.set_values(state.0));
 }
 
 /// What the guest logged since this was last asked.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// host::log("indexed");
+/// assert_eq!(test_utils::take_log(), ["indexed"]);
+/// assert!(test_utils::take_log().is_empty());
+/// ```
 pub fn take_log() -> Vec<String> {
     host::with(host::Host::take_log)
 }
 
 /// Forgets everything: the host's state and the guest's memory, but for statics of
 /// its own.
+///
+/// ```
+/// # use metashrew_core::{host, test_utils};
+/// test_utils::index_export(1, b"block", || host::flush([("name", "ann")]));
+/// test_utils::reset();
+/// assert!(test_utils::state(1).is_empty());
+/// ```
 pub fn reset() {
     restart();
     host::with(|host| *host = host::Host::default());
@@ -170,6 +293,14 @@ pub fn reset() {
 
 /// Forgets the guest's memory, but for statics of its own: what follows runs as on a
 /// new instance. The host's state stays.
+///
+/// ```
+/// # use metashrew_core::test_utils;
+/// let name = || b"name".to_vec().into();
+/// metashrew_core::set(name(), b"ann".to_vec().into()); // Nothing flushes it.
+/// test_utils::restart();
+/// assert!(metashrew_core::get(name()).is_empty());
+/// ```
 pub fn restart() {
     call::begin(None, false);
     cache::forget();
