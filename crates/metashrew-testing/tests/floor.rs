@@ -5,7 +5,7 @@ use std::path::Path;
 
 fn file(path: &str) -> Vec<u8> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    std::fs::read(project.join(path)).unwrap()
+    std::fs::read(project.join(path)).expect("a file of the project")
 }
 
 #[test]
