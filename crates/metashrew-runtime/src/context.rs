@@ -20,6 +20,7 @@ use crate::fault::Fault;
 use crate::host::running;
 use crate::instance::SMALL;
 use crate::limits::Allowance;
+use crate::observe::{Event, Watch};
 use crate::optional::KeptAnswer;
 use crate::read_time::{CallReads, ReadTime};
 use crate::scout::{READS_PER_STATE, ScoutControl};
@@ -92,6 +93,7 @@ pub(crate) struct Call {
     /// and then for the value.
     last: Last,
     role: Role,
+    watch: Watch,
 }
 
 /// The value that was read last.
@@ -144,6 +146,7 @@ impl Call {
                 remembers: true,
                 timed: None,
             },
+            watch: Watch::default(),
         }
     }
 
@@ -171,6 +174,7 @@ impl Call {
             state,
             last: Last::None,
             role: Role::View,
+            watch: Watch::default(),
         }
     }
 
@@ -194,7 +198,19 @@ impl Call {
                 reads: 0,
                 control,
             },
+            watch: Watch::default(),
         }
+    }
+
+    /// The same call, watched.
+    pub(crate) fn watched(mut self, watch: Watch) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Who watches it.
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// Whether somebody wants the call to end.
@@ -244,7 +260,7 @@ impl Call {
         if key.len() > MAX_KEY_LEN {
             // It cannot have been written. A guest can name one of 4 GiB: it is not copied.
             self.last = Last::None;
-            return Ok(());
+            return self.watch.tell(Event::Read { key, value: &[] });
         }
         if matches!(self.last, Last::None) || buffers.last_key != key {
             self.last = Last::None;
@@ -252,6 +268,8 @@ impl Call {
             buffers.last_key.clear();
             buffers.last_key.extend_from_slice(key);
             self.last = found;
+            let value = self.found();
+            self.watch.tell(Event::Read { key, value })?;
         }
         Ok(())
     }
@@ -291,7 +309,9 @@ impl Call {
         } else {
             self.look_up(HashedKey::new(key)).await?
         };
-        Ok(use_value(self.kept(&found)))
+        let value = self.kept(&found);
+        self.watch.tell(Event::Read { key, value })?;
+        Ok(use_value(value))
     }
 
     /// A walk over the keys from `start` to `end`.
@@ -308,7 +328,14 @@ impl Call {
     }
 
     /// Notes a key that was found in a walk, with its value if the guest gets that.
-    pub(crate) fn note_found(&mut self, key: &[u8], version: &Version, with_value: bool) {
+    pub(crate) fn note_found(
+        &mut self,
+        key: &[u8],
+        version: &Version,
+        with_value: bool,
+    ) -> Result<(), Fault> {
+        let value = &version.value;
+        self.watch.tell(Event::Found { key, value })?;
         match &mut self.role {
             Role::Index {
                 writes, remembers, ..
@@ -321,6 +348,7 @@ impl Call {
             Role::Scout { reads, .. } => *reads += 1,
             Role::View | Role::Check { .. } => {}
         }
+        Ok(())
     }
 
     /// Where the time of a block's reads is counted, if it is.
@@ -380,6 +408,7 @@ impl Call {
         {
             writes.reserve(flush.len(), flush.bytes());
             for (key, value) in flush.pairs() {
+                self.watch.tell(Event::Write { key, value })?;
                 writes
                     .insert(key, value)
                     .map_err(|error| Fault::Guest(error.into()))?;

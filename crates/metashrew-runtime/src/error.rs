@@ -173,6 +173,9 @@ pub enum HostFault {
     /// The host's own code panicked.
     #[error("the host panicked: {0}")]
     Panic(String),
+    /// The run was ended by whoever observes it.
+    #[error("the run was ended by its observer")]
+    Observer(#[source] crate::observe::Refusal),
 }
 
 /// A block could not be processed. Nothing of it remains.

@@ -159,9 +159,12 @@ fn innermost(error: &wasmtime::Error) -> Option<usize> {
 }
 
 fn backtrace(error: &wasmtime::Error, offsets: &Offsets) -> GuestBacktrace {
-    let Some(trace) = error.downcast_ref::<WasmBacktrace>() else {
-        return GuestBacktrace::default();
-    };
+    let trace = error.downcast_ref::<WasmBacktrace>();
+    trace.map_or_else(GuestBacktrace::default, |trace| frames(trace, offsets))
+}
+
+/// The frames of a guest whose own code is where `offsets` say.
+pub(crate) fn frames(trace: &WasmBacktrace, offsets: &Offsets) -> GuestBacktrace {
     let frames = trace.frames().iter().map(|frame| {
         let name = match frame.func_name() {
             Some(name) => readable(name),

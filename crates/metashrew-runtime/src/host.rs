@@ -13,6 +13,7 @@ use crate::context::{Call, Context};
 use crate::error::{GuestBacktrace, GuestFault, HostFault, LoadError};
 use crate::fault::Fault;
 use crate::memory::GuestMemory;
+use crate::observe::{Event, called, returned};
 use crate::optional;
 
 /// Longest text taken from one `__log`, `abort` or error of a view, in bytes.
@@ -72,29 +73,43 @@ pub(crate) fn linker(
 
 fn provide(linker: &mut Linker<Context>) -> wasmtime::Result<()> {
     let module = imports::MODULE;
-    linker.func_wrap(module, imports::HOST_LEN, |caller: Caller<'_, Context>| {
-        traps(host_len(&caller))
-    })?;
+    linker.func_wrap(
+        module,
+        imports::HOST_LEN,
+        |mut caller: Caller<'_, Context>| {
+            watched(&mut caller, imports::HOST_LEN, |caller| host_len(caller))
+        },
+    )?;
     linker.func_wrap(
         module,
         imports::LOAD_INPUT,
-        |mut caller: Caller<'_, Context>, pointer: i32| traps(load_input(&mut caller, pointer)),
+        |mut caller: Caller<'_, Context>, pointer: i32| {
+            watched(&mut caller, imports::LOAD_INPUT, |caller| {
+                load_input(caller, pointer)
+            })
+        },
     )?;
     linker.func_wrap(
         module,
         imports::FLUSH,
-        |mut caller: Caller<'_, Context>, pointer: i32| traps(flush(&mut caller, pointer)),
+        |mut caller: Caller<'_, Context>, pointer: i32| {
+            watched(&mut caller, imports::FLUSH, |caller| flush(caller, pointer))
+        },
     )?;
     linker.func_wrap(
         module,
         imports::LOG,
-        |mut caller: Caller<'_, Context>, pointer: i32| traps(log(&mut caller, pointer)),
+        |mut caller: Caller<'_, Context>, pointer: i32| {
+            watched(&mut caller, imports::LOG, |caller| log(caller, pointer))
+        },
     )?;
     linker.func_wrap(
         module,
         imports::ABORT,
         |mut caller: Caller<'_, Context>, message: i32, file: i32, line: i32, column: i32| {
-            traps::<()>(Err(abort(&mut caller, message, file, line, column)))
+            watched::<()>(&mut caller, imports::ABORT, |caller| {
+                Err(abort(caller, message, file, line, column))
+            })
         },
     )?;
     Ok(())
@@ -105,13 +120,19 @@ fn provide_reads(linker: &mut Linker<Context>) -> wasmtime::Result<()> {
     linker.func_wrap(
         module,
         imports::GET_LEN,
-        |mut caller: Caller<'_, Context>, key: i32| traps(wait(pin!(get_len(&mut caller, key)))),
+        |mut caller: Caller<'_, Context>, key: i32| {
+            watched(&mut caller, imports::GET_LEN, |caller| {
+                wait(pin!(get_len(caller, key)))
+            })
+        },
     )?;
     linker.func_wrap(
         module,
         imports::GET,
         |mut caller: Caller<'_, Context>, key: i32, pointer: i32| {
-            traps(wait(pin!(get(&mut caller, key, pointer))))
+            watched(&mut caller, imports::GET, |caller| {
+                wait(pin!(get(caller, key, pointer)))
+            })
         },
     )?;
     Ok(())
@@ -123,17 +144,36 @@ fn provide_reads_on_fibres(linker: &mut Linker<Context>) -> wasmtime::Result<()>
         module,
         imports::GET_LEN,
         |mut caller: Caller<'_, Context>, (key,): (i32,)| {
-            Box::new(async move { traps(get_len(&mut caller, key).await) })
+            Box::new(async move {
+                called(&caller, imports::GET_LEN);
+                let length = traps(get_len(&mut caller, key).await);
+                returned(&caller, imports::GET_LEN, length)
+            })
         },
     )?;
     linker.func_wrap_async(
         module,
         imports::GET,
         |mut caller: Caller<'_, Context>, (key, pointer): (i32, i32)| {
-            Box::new(async move { traps(get(&mut caller, key, pointer).await) })
+            Box::new(async move {
+                called(&caller, imports::GET);
+                let got = traps(get(&mut caller, key, pointer).await);
+                returned(&caller, imports::GET, got)
+            })
         },
     )?;
     Ok(())
+}
+
+/// Runs a host function, and tells whoever watches when it begins and ends.
+pub(crate) fn watched<T>(
+    caller: &mut Caller<'_, Context>,
+    function: &'static str,
+    run: impl FnOnce(&mut Caller<'_, Context>) -> Result<T, Fault>,
+) -> wasmtime::Result<T> {
+    called(caller, function);
+    let result = traps(run(caller));
+    returned(caller, function, result)
 }
 
 pub(crate) fn traps<T>(result: Result<T, Fault>) -> wasmtime::Result<T> {
@@ -165,6 +205,8 @@ fn load_input(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Faul
     let (mut memory, context) = GuestMemory::of(caller, imports::LOAD_INPUT)?;
     let call = running(&mut context.call)?;
     let payload = call.payload(&context.buffers);
+    let bytes = HEIGHT_BYTES + payload.len();
+    call.watch().tell(Event::Input { bytes })?;
     memory.write(pointer, &[&call.height().to_le_bytes(), payload])
 }
 
@@ -195,15 +237,14 @@ fn flush(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {
 fn log(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {
     let (memory, context) = GuestMemory::of(caller, imports::LOG)?;
     let text = memory.buffer(pointer)?;
-    // Most hosts leave out what guests log: then it costs nothing more.
-    if !tracing::enabled!(target: "metashrew::guest", tracing::Level::INFO) {
-        return Ok(());
-    }
     let call = running(&mut context.call)?;
-    if !call.logs() {
+    // Most hosts leave out what guests log: then it costs nothing more.
+    let is_shown = tracing::enabled!(target: "metashrew::guest", tracing::Level::INFO);
+    if !call.logs() || !is_shown && !call.watch().is_watched() {
         return Ok(());
     }
     let text = self::text(text);
+    call.watch().tell(Event::Log { text: &text })?;
     let height = call.height();
     tracing::info!(target: "metashrew::guest", height, "{}", text.trim_end());
     Ok(())

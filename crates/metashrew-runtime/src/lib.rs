@@ -20,6 +20,8 @@ mod inspect;
 mod instance;
 mod limits;
 mod memory;
+mod observe;
+mod observed;
 mod optional;
 mod options;
 mod prepared;
@@ -40,6 +42,7 @@ pub use error::{
     ViewError, Wait,
 };
 pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
+pub use observe::{Event, Frames, Observer, Refusal};
 pub use options::{
     ModuleCache, RuntimeOptions, Scope, ScoutOptions, ViewCheck, ViewMode, ViewOptions,
 };

@@ -15,10 +15,11 @@ use crate::context::{Call, Context};
 use crate::deadline::{Deadline, Pace};
 use crate::error::{GuestBacktrace, GuestFault};
 use crate::fault::Fault;
-use crate::host::{running, traps, wasm_length};
+use crate::host::{running, traps, wasm_length, watched};
 use crate::instance::SMALL;
 use crate::limits::Allowance;
 use crate::memory::GuestMemory;
+use crate::observe::{Event, called, returned};
 use crate::read_time::CallReads;
 
 /// Links them.
@@ -28,20 +29,32 @@ pub(crate) fn provide(linker: &mut Linker<Context>) -> wasmtime::Result<()> {
         module,
         imports::READ_MANY,
         |mut caller: Caller<'_, Context>, (keys,): (i32,)| {
-            Box::new(async move { traps(read_many(&mut caller, keys).await) })
+            Box::new(async move {
+                called(&caller, imports::READ_MANY);
+                let length = traps(read_many(&mut caller, keys).await);
+                returned(&caller, imports::READ_MANY, length)
+            })
         },
     )?;
     linker.func_wrap_async(
         module,
         imports::READ_RANGE,
         |mut caller: Caller<'_, Context>, (request,): (i32,)| {
-            Box::new(async move { traps(read_range(&mut caller, request).await) })
+            Box::new(async move {
+                called(&caller, imports::READ_RANGE);
+                let length = traps(read_range(&mut caller, request).await);
+                returned(&caller, imports::READ_RANGE, length)
+            })
         },
     )?;
     linker.func_wrap(
         module,
         imports::LOAD_ANSWER,
-        |mut caller: Caller<'_, Context>, pointer: i32| traps(load_answer(&mut caller, pointer)),
+        |mut caller: Caller<'_, Context>, pointer: i32| {
+            watched(&mut caller, imports::LOAD_ANSWER, |caller| {
+                load_answer(caller, pointer)
+            })
+        },
     )?;
     Ok(())
 }
@@ -163,14 +176,18 @@ async fn pairs(
     let since = call.timed_reads().map(|_| CallReads::now());
     let mut answer = range::AnswerBuilder::new(request, buffer);
     let mut pace = Pace::new(deadline);
-    let mut scan = begin(call, request);
+    let mut scan = begin(call, request)?;
     let mut found = 0;
+    let mut complete = false;
     while !answer.is_full() {
         pace.step(|| call.is_cancelled()).await?;
         let (key, version) = match scan.step().await? {
             Step::Entry(key, version) => (key, version),
             Step::Passed => continue,
-            Step::End => break,
+            Step::End => {
+                complete = true;
+                break;
+            }
         };
         pace.handled(version.value.len());
         if version.value.is_empty() {
@@ -180,16 +197,23 @@ async fn pairs(
         allowance.hold_for_reads(room)?;
         answer.reserve(room);
         answer.push(&key, &version.value);
-        call.note_found(&key, &version, !request.keys_only);
+        call.note_found(&key, &version, !request.keys_only)?;
         found += 1;
     }
     if let (Some(reads), Some(since)) = (call.timed_reads(), since) {
         reads.add_range(found, since);
     }
+    call.watch().tell(Event::RangeEnd { complete })?;
     Ok(answer.finish())
 }
 
-fn begin(call: &mut Call, request: &Request<'_>) -> StateScan {
+fn begin(call: &mut Call, request: &Request<'_>) -> Result<StateScan, Fault> {
+    call.watch().tell(Event::Range {
+        start: request.start,
+        end: request.end,
+        descending: request.descending,
+        keys_only: request.keys_only,
+    })?;
     let direction = if request.descending {
         Direction::Back
     } else {
@@ -200,7 +224,7 @@ fn begin(call: &mut Call, request: &Request<'_>) -> StateScan {
     } else {
         Bound::Excluded(request.end)
     };
-    call.scan(Bound::Included(request.start), end, direction)
+    Ok(call.scan(Bound::Included(request.start), end, direction))
 }
 
 fn load_answer(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {

@@ -8,6 +8,7 @@ use crate::context::Call;
 use crate::deadline::Deadline;
 use crate::error::BlockError;
 use crate::fault::Fault;
+use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::runtime::MetashrewRuntime;
@@ -79,24 +80,14 @@ impl BlockRunner {
             }
         }
         let call = self.call(state, block, bytes);
-        let (instance, writes) = self.run_fresh(call).map_err(Fault::into_block_error)?;
+        let ran = run_fresh(self.runtime.guest(), call);
+        let (instance, writes) = ran.map_err(Fault::into_block_error)?;
         self.keep(instance, block, generation);
         Ok(writes)
     }
 
     fn call(&self, state: State, block: &BlockRef, bytes: Bytes) -> Call {
         Call::index(state, block.height, bytes).timed(self.runtime.read_time())
-    }
-
-    fn run_fresh(&self, call: Call) -> Result<(Instance, WriteSet), Fault> {
-        let guest = self.runtime.guest();
-        let (allowance, deadline) = (Allowance::unlimited(), Deadline::default());
-        let mut instance = Instance::create(&guest.indexing, call, allowance, deadline)?;
-        if guest.memory_across_blocks {
-            metashrew_store::wait(instance.set_cache_limit(CACHE_LIMIT))?;
-        }
-        let writes = instance.start()?;
-        Ok((instance, writes))
     }
 
     fn keep(&mut self, mut instance: Instance, block: &BlockRef, generation: u64) {
@@ -110,6 +101,17 @@ impl BlockRunner {
             });
         }
     }
+}
+
+/// Runs a block on a fresh instance.
+pub(crate) fn run_fresh(guest: &Guest, call: Call) -> Result<(Instance, WriteSet), Fault> {
+    let (allowance, deadline) = (Allowance::unlimited(), Deadline::default());
+    let mut instance = Instance::create(&guest.indexing, call, allowance, deadline)?;
+    if guest.memory_across_blocks {
+        metashrew_store::wait(instance.set_cache_limit(CACHE_LIMIT))?;
+    }
+    let writes = instance.start()?;
+    Ok((instance, writes))
 }
 
 impl Kept {

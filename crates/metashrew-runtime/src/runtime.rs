@@ -212,6 +212,10 @@ impl MetashrewRuntime {
         BlockRunner::new(self.clone())
     }
 
+    pub(crate) fn views(&self) -> &ViewEngine {
+        &self.shared.views
+    }
+
     pub(crate) fn guest(&self) -> &Guest {
         &self.shared.guest
     }

@@ -255,6 +255,7 @@ fn of_host(fault: &HostFault) -> RpcError {
         HostFault::Resources(_) => "resources",
         HostFault::Stack { .. } => "stack",
         HostFault::Panic(_) => "panic",
+        HostFault::Observer(_) => "observer",
     };
     object(HOST_FAULT, chain(fault), json!({ "kind": kind }))
 }

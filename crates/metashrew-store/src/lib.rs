@@ -11,6 +11,7 @@ mod backend;
 mod base;
 mod block;
 mod block_id;
+mod block_writes;
 mod chain;
 mod chainwork;
 mod claim;
@@ -50,6 +51,7 @@ pub use backend::{
 pub use base::Base;
 pub use block::{BlockHash, BlockRecord, BlockRef, Height, HistoryRoot, ParseHashError};
 pub use block_id::{BlockId, ParseBlockIdError, without_hex_prefix};
+pub use block_writes::Below;
 pub use chainwork::Chainwork;
 pub use claim::{Claim, ClaimError, OtherGuest};
 pub use error::{

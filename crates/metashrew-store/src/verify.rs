@@ -30,7 +30,7 @@ use fold::Fold;
 use parts::Plan;
 use temporary::Temporary;
 
-pub(crate) use last_blocks::{tip_disagrees, verify_block};
+pub(crate) use last_blocks::{missing, tip_disagrees, verify_block};
 
 /// The least memory that a verification takes, whatever it is told.
 const MIN_MEMORY: u64 = 16 << 20;

@@ -73,7 +73,7 @@ impl IndexError {
             Self::Host { source, .. } => match source {
                 HostFault::Store(error) => error.is_transient(),
                 HostFault::Resources(_) => true,
-                HostFault::Panic(_) | HostFault::Stack { .. } => false,
+                HostFault::Panic(_) | HostFault::Stack { .. } | HostFault::Observer(_) => false,
             },
             Self::Commit { source, .. } => source.is_transient(),
             Self::Rollback(error) => error.is_transient(),

@@ -18,7 +18,7 @@ use crate::size::Size;
 pub(crate) use config::ConfigError;
 pub(crate) use parse::{parse, usage_error};
 pub(crate) use server_url::ServerUrl;
-pub(crate) use start::{NodeArgs, OnHalt, Serving, Start, Views};
+pub(crate) use start::{Following, NodeArgs, OnHalt, Serving, Start, Views};
 pub(crate) use values::{Bytes, Input, Scouts, ViewBlock};
 
 /// Index Bitcoin with a WebAssembly guest and answer its views

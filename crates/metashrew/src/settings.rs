@@ -12,7 +12,7 @@ use metashrew_server::{AllowedHosts, ServerOptions};
 use metashrew_store::StoreOptions;
 use metashrew_sync::{Auth, CoreSettings, IndexOptions, ScoutCount};
 
-use crate::cli::{NodeArgs, Scouts, Serving, Start, Views};
+use crate::cli::{Following, NodeArgs, Scouts, Serving, Start, Views};
 use crate::descriptors::Descriptors;
 use crate::memory::Asked;
 use crate::size::Size;
@@ -28,7 +28,7 @@ impl Start {
             exit_at: self.exit_at,
             follow: self.node.rpc_url.is_some(),
             confirmations: self.confirmations,
-            poll_interval: self.node.poll_interval_ms.map(Duration::from_millis),
+            poll_interval: self.following.poll_interval_ms.map(Duration::from_millis),
             reorg_horizon: self.reorg_horizon,
             accept_less_work: self.accept_less_work,
             min_free_space: self.reserve(),
@@ -131,7 +131,7 @@ impl Start {
         RuntimeOptions {
             cache: self.guest_cache(),
             views: ViewOptions {
-                pending_timeout: Duration::from_millis(self.node.pending_timeout_ms),
+                pending_timeout: Duration::from_millis(self.following.pending_timeout_ms),
                 ..self.views.options(bytes(self.memory.views))
             },
             scouts: self.scout_options(),
@@ -155,12 +155,14 @@ fn total_space(_: &Path) -> Option<u64> {
     None
 }
 
-impl NodeArgs {
+impl Following {
     /// How long a pending block is used; none if there shall be none.
     pub(crate) fn pending_interval(&self) -> Option<Duration> {
         (self.pending_interval_ms > 0).then(|| Duration::from_millis(self.pending_interval_ms))
     }
+}
 
+impl NodeArgs {
     /// How to reach the node at a URL, for a database in the directory `db`.
     pub(crate) fn settings(&self, rpc_url: &str, db: &Path) -> CoreSettings {
         let auth = match (&self.auth, &self.cookie_file) {

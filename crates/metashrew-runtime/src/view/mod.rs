@@ -11,6 +11,7 @@ mod kept;
 mod key;
 mod latency;
 mod lease;
+mod observe;
 mod pending;
 mod per_view;
 mod pool;

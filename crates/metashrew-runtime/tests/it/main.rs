@@ -20,6 +20,7 @@ mod honest;
 mod independence;
 mod inspect;
 mod logs;
+mod observed;
 mod order;
 mod pending;
 mod previews;

@@ -86,7 +86,7 @@ pub(crate) fn verify_block(
     Ok(block)
 }
 
-fn missing(height: Height, key: &[u8]) -> ReadError {
+pub(crate) fn missing(height: Height, key: &[u8]) -> ReadError {
     corrupt(format!(
         "a value that block {height} wrote is missing, at key 0x{}",
         hex::display(key)

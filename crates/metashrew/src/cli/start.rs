@@ -146,6 +146,9 @@ pub(crate) struct Start {
     pub(crate) node: NodeArgs,
 
     #[command(flatten)]
+    pub(crate) following: Following,
+
+    #[command(flatten)]
     pub(crate) serving: Serving,
 
     #[command(flatten)]
@@ -223,16 +226,6 @@ pub(crate) struct NodeArgs {
     #[arg(long, env = "METASHREW_REST", value_parser = BoolishValueParser::new())]
     pub(crate) rest: bool,
 
-    /// Where the node publishes new blocks (`-zmqpubhashblock`), such as `tcp://127.0.0.1:28332`
-    /// [default: none, the node is polled]
-    #[arg(
-        long,
-        value_name = "ENDPOINT",
-        env = "METASHREW_ZMQ",
-        value_parser = values::parse_zmq
-    )]
-    pub(crate) zmq: Option<String>,
-
     /// The node's folder of block files, `blocks` in its own; blocks are read from there where they
     /// are [default: none]
     #[arg(long, value_name = "DIR", env = "METASHREW_BLOCKS_DIR")]
@@ -252,6 +245,21 @@ pub(crate) struct NodeArgs {
         value_parser = values::parse_magic
     )]
     pub(crate) magic: Option<Network>,
+}
+
+/// How a node's chain is followed at its tip.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Node")]
+pub(crate) struct Following {
+    /// Where the node publishes new blocks (`-zmqpubhashblock`), such as `tcp://127.0.0.1:28332`
+    /// [default: none, the node is polled]
+    #[arg(
+        long,
+        value_name = "ENDPOINT",
+        env = "METASHREW_ZMQ",
+        value_parser = values::parse_zmq
+    )]
+    pub(crate) zmq: Option<String>,
 
     /// How often the node is asked for new blocks at its tip, in milliseconds
     /// [default: 1000; 10000 with --zmq]

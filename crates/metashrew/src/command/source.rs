@@ -34,7 +34,7 @@ impl Source {
             (None, Some(url)) => {
                 let node = CoreNode::new(&args.node.settings(url, &args.db))
                     .context("the node cannot be followed")?;
-                let new_blocks = args.node.zmq.as_deref().map(subscribe).transpose();
+                let new_blocks = args.following.zmq.as_deref().map(subscribe).transpose();
                 let new_blocks = new_blocks.context("new blocks cannot be listened for")?;
                 // What the URL has beside these may be a secret.
                 tracing::info!(node = node.address(), "following");

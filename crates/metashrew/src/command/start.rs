@@ -89,7 +89,7 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
     let stateful_views = args.views.are_stateful().then(|| runtime.clone());
     let mut indexing = Indexing::start(indexer, runtime.store().clone())?;
     if let Some(node) = source.node()
-        && let Some(interval) = args.node.pending_interval()
+        && let Some(interval) = args.following.pending_interval()
     {
         let pending = Pending {
             node,

@@ -1,0 +1,79 @@
+//! Runs that somebody watches: one block on any state, one view at any block. Both run on a
+//! fresh instance, and commit nothing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use metashrew_store::{State, WriteSet};
+use parking_lot::Mutex;
+
+use crate::context::Call;
+use crate::error::{BlockError, ViewError};
+use crate::fault::Fault;
+use crate::observe::{Observer, Watch, finish};
+use crate::runner;
+use crate::runtime::MetashrewRuntime;
+use crate::view::{ViewAnswer, ViewCall};
+
+impl MetashrewRuntime {
+    /// As [`MetashrewRuntime::process_block_on`], watched by `observer`, which is given back.
+    /// A guest that keeps its memory across blocks has a fresh one here.
+    ///
+    /// To run a block that is indexed, or the next one, on what it stands on:
+    ///
+    /// ```no_run
+    /// # use metashrew_runtime::{Event, MetashrewRuntime, Observer, Refusal};
+    /// # fn run(runtime: &MetashrewRuntime, block: bytes::Bytes) -> Result<(), Box<dyn std::error::Error>> {
+    /// struct Keys(Vec<Vec<u8>>);
+    ///
+    /// impl Observer for Keys {
+    ///     fn event(&mut self, event: Event<'_>) -> Result<(), Refusal> {
+    ///         if let Event::Read { key, .. } = event {
+    ///             self.0.push(key.to_vec());
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let below = runtime.store().snapshot().below(840_243)?;
+    /// let (keys, writes) = runtime.observe_block(below.state, 840_243, block, Keys(Vec::new()));
+    /// println!("it read {} keys and wrote {}", keys.0.len(), writes?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`MetashrewRuntime::process_block`], and
+    /// [`HostFault::Observer`](crate::HostFault::Observer) where the observer ends the run.
+    pub fn observe_block<O: Observer>(
+        &self,
+        state: State,
+        height: u32,
+        block: Bytes,
+        observer: O,
+    ) -> (O, Result<WriteSet, BlockError>) {
+        let observer = Arc::new(Mutex::new(observer));
+        let call = Call::index(state, height, block).watched(Watch::by(&observer));
+        let result = runner::run_fresh(self.guest(), call);
+        let writes = result.map(|(_, writes)| writes);
+        finish(observer, writes.map_err(Fault::into_block_error))
+    }
+
+    /// Asks a view on the caller's thread, which waits, watched by `observer`, which is given
+    /// back. The call's route does not matter: it runs at once, beside all others, for
+    /// [`timeout`](crate::ViewOptions::timeout) at most. That is meant for tools, not for
+    /// servers.
+    ///
+    /// # Errors
+    /// See [`ViewError`]; and [`HostFault::Observer`](crate::HostFault::Observer) where the
+    /// observer ends the run.
+    pub fn observe_view<O: Observer>(
+        &self,
+        call: ViewCall<'_>,
+        observer: O,
+    ) -> (O, Result<ViewAnswer, ViewError>) {
+        let observer = Arc::new(Mutex::new(observer));
+        let answer = self.views().observe(&call, Watch::by(&observer));
+        finish(observer, answer)
+    }
+}
