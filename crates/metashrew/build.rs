@@ -1,42 +1,31 @@
-//! Tells the version, and the commit where there is one: the build is of a checkout of
-//! this project, and git is at hand. Without either the version stands alone, so that
-//! a tarball is built the same everywhere.
+//! What the command knows of its own build: its version, where its SDK is, and the
+//! templates of new projects.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+#[path = "build/checkout.rs"]
+mod checkout;
+#[path = "build/sdk_address.rs"]
+mod sdk_address;
+#[path = "build/templates.rs"]
+mod templates;
 
-fn main() {
+use std::error::Error;
+use std::path::PathBuf;
+
+fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
-    let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
-    let version = match commit() {
-        Some(commit) => format!("{version} ({commit})"),
+    println!("cargo::rerun-if-changed=build");
+    let version = std::env::var("CARGO_PKG_VERSION")?;
+    let repository = std::env::var("CARGO_PKG_REPOSITORY").unwrap_or_default();
+    let manifest = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+
+    let commit = checkout::commit();
+    let version = match &commit {
+        Some(commit) => format!("{version} ({})", commit.short),
         None => version,
     };
     println!("cargo::rustc-env=METASHREW_VERSION={version}");
-}
-
-/// The commit that is checked out.
-fn commit() -> Option<String> {
-    // A tarball may lie within another project's checkout, which does not know it.
-    git(&["ls-files", "--error-unmatch", "build.rs"])?;
-    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    // Both change with the commit. A path that is not there would mean a build each time.
-    let reference = git(&["symbolic-ref", "--quiet", "HEAD"]);
-    for name in ["HEAD", "logs/HEAD"]
-        .into_iter()
-        .chain(reference.as_deref())
-    {
-        let path = git(&["rev-parse", "--git-path", name]).map(PathBuf::from);
-        if let Some(path) = path.filter(|path| Path::exists(path)) {
-            println!("cargo::rerun-if-changed={}", path.display());
-        }
-    }
-    Some(commit)
-}
-
-/// What git says, run in the package's directory; none if it fails or is not there.
-fn git(args: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(args).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned())
+    let address = sdk_address::of_build(&repository, commit.as_ref(), &manifest);
+    println!("cargo::rustc-env=METASHREW_SDK_ADDRESS={address}");
+    templates::embed(&manifest.join("templates"), &out.join("templates.rs"))
 }

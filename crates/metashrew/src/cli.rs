@@ -1,7 +1,10 @@
 //! The command line: every flag with its meaning, unit, default and variable.
 
 mod config;
+mod new;
 mod parse;
+mod project_name;
+mod sdk;
 mod server_url;
 mod start;
 mod values;
@@ -16,7 +19,9 @@ use crate::log::{self, Filter, FilterParser, GuestLevel};
 use crate::size::Size;
 
 pub(crate) use config::ConfigError;
+pub(crate) use new::New;
 pub(crate) use parse::{parse, usage_error};
+pub(crate) use sdk::Sdk;
 pub(crate) use server_url::ServerUrl;
 pub(crate) use start::{Following, NodeArgs, OnHalt, Serving, Start, Views};
 pub(crate) use values::{Bytes, Input, Scouts, ViewBlock};
@@ -108,6 +113,7 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    New(New),
     Start(Box<Start>),
     Status(Status),
     View(View),

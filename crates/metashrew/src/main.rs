@@ -16,6 +16,7 @@ mod report;
 mod settings;
 mod signals;
 mod size;
+mod template;
 
 use std::process::ExitCode;
 

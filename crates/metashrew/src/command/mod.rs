@@ -7,6 +7,7 @@ mod halt;
 mod inspect;
 mod inspect_database;
 mod keys;
+mod new;
 mod pending;
 mod rollback;
 mod source;
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
     let console = Console::log(&options);
     options.filter.tell_left_out();
     let done = match &cli.command {
+        Command::New(new) => new::run(new),
         Command::Start(start) => start::run(start, &console),
         Command::Status(status) => status::run(status),
         Command::View(view) => view::run(view),

@@ -21,7 +21,7 @@ fn check(name: &str, args: &[&str]) {
 fn every_command_explains_itself() {
     check("help", &["--help"]);
     for command in [
-        "start", "status", "view", "inspect", "keys", "verify", "rollback",
+        "new", "start", "status", "view", "inspect", "keys", "verify", "rollback",
     ] {
         check(command, &[command, "--help"]);
     }

@@ -29,6 +29,7 @@ mod kills;
 mod log;
 mod machine;
 mod mainnet;
+mod new;
 mod offline;
 mod outages;
 mod pending;
