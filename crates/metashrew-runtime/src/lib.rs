@@ -26,6 +26,7 @@ mod optional;
 mod options;
 mod prepared;
 mod read_time;
+mod replay;
 mod reply;
 mod run;
 mod runner;
@@ -48,6 +49,10 @@ pub use options::{
 };
 pub use prepared::PreparedGuest;
 pub use read_time::BlockReads;
+pub use replay::{
+    Bundle, BundleError, MAX_BUNDLE_BYTES, MAX_READ_SET_BYTES, NotRecorded, Outcome, ReadCounts,
+    ReadSet, Recorder, ReplayError, TooLarge,
+};
 pub use runner::BlockRunner;
 pub use runtime::MetashrewRuntime;
 pub use scout::{ScoutControl, ScoutEnd, Scouted};

@@ -1,9 +1,11 @@
 //! The command line: every flag with its meaning, unit, default and variable.
 
+mod blocks;
 mod config;
 mod new;
 mod parse;
 mod project_name;
+mod replay;
 mod sdk;
 mod server_url;
 mod start;
@@ -18,9 +20,11 @@ use metashrew_store::BlockId;
 use crate::log::{self, Filter, FilterParser, GuestLevel};
 use crate::size::Size;
 
+pub(crate) use blocks::BlocksArgs;
 pub(crate) use config::ConfigError;
 pub(crate) use new::New;
 pub(crate) use parse::{parse, usage_error};
+pub(crate) use replay::{Replay, ReplayBundle, ReplayMake, ReplayRun, ReplayedBlock};
 pub(crate) use sdk::Sdk;
 pub(crate) use server_url::ServerUrl;
 pub(crate) use start::{Following, NodeArgs, OnHalt, Serving, Start, Views};
@@ -121,6 +125,7 @@ pub(crate) enum Command {
     Keys(Keys),
     Verify(Verify),
     Rollback(Rollback),
+    Replay(Box<Replay>),
 }
 
 /// Ask one view, of a server or of a database that none holds open

@@ -6,6 +6,7 @@ mod client;
 mod command;
 mod console;
 mod descriptors;
+mod difference;
 mod input;
 mod log;
 mod memory;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Error;
-use metashrew_runtime::{GuestFault, LoadError, ViewError};
+use metashrew_runtime::{GuestFault, LoadError, NotRecorded, ViewError};
 use metashrew_server::ServerError;
 use metashrew_store::{ClaimError, OpenError, OtherGuest, ResolveError};
 use metashrew_sync::IndexError;
@@ -56,6 +56,7 @@ fn hint(error: &Error) -> Option<String> {
             .or_else(|| cause.downcast_ref().and_then(of_block_name))
             .or_else(|| cause.downcast_ref().and_then(hint_of_indexing))
             .or_else(|| cause.downcast_ref().map(of_other_guest))
+            .or_else(|| cause.downcast_ref().map(of_not_recorded))
             .map(str::to_owned)
     })
 }
@@ -73,6 +74,10 @@ fn of_open(error: &OpenError) -> Option<&'static str> {
         ),
         _ => None,
     }
+}
+
+fn of_not_recorded(_: &NotRecorded) -> &'static str {
+    "another guest reads other keys: pack the block with this one, where the database is, with `metashrew replay make`"
 }
 
 fn of_server(error: &ServerError) -> Option<&'static str> {

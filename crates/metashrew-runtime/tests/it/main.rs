@@ -27,6 +27,7 @@ mod previews;
 mod range_faults;
 mod ranges;
 mod reorg;
+mod replay;
 mod roots;
 mod runner;
 mod scouts;

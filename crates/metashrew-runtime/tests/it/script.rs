@@ -12,12 +12,12 @@ use proptest::prelude::*;
 use crate::{Bench, guest, hash};
 
 #[path = "../../../metashrew-core/tests/script/any.rs"]
-mod any;
+pub(crate) mod any;
 #[path = "../../../metashrew-core/tests/script/model.rs"]
 mod model;
 #[path = "../../../metashrew-core/tests/script/ops.rs"]
 #[allow(dead_code, reason = "the guest reads scripts, tests write them")]
-mod ops;
+pub(crate) mod ops;
 
 use model::{Map, Model};
 use ops::Op;

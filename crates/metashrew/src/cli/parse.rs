@@ -3,13 +3,14 @@
 use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, ColorChoice, Command as Parser, CommandFactory, Error, FromArgMatches};
 
 use super::values::ViewBlock;
-use super::{Cli, Command, Start, View, ViewSource, config};
+use super::{Cli, Command, NodeArgs, Replay, ReplayBundle, Start, View, ViewSource, config};
 use crate::memory::{self, Memory};
 use crate::nearest::nearest;
 
@@ -52,6 +53,7 @@ pub(super) fn parse_from(args: Vec<OsString>) -> anyhow::Result<Cli> {
             (Command::Start(start), Some((_, matches))) => {
                 choose(start, matches).and_then(|()| share_memory(start, memory::total()))
             }
+            (Command::Replay(replay), Some((_, matches))) => choose_replayed(replay, matches),
             _ => Ok(()),
         }
     });
@@ -169,6 +171,10 @@ const FLAG: u8 = 3;
 /// How strongly a value is meant: a flag before a variable, that before the
 /// configuration file, that before the default.
 fn rank(matches: &ArgMatches, id: &str) -> u8 {
+    // Not every command has every flag.
+    if matches.try_contains_id(id).is_err() {
+        return 0;
+    }
     match matches.value_source(id) {
         Some(ValueSource::CommandLine) => FLAG,
         Some(ValueSource::EnvVariable) => 2,
@@ -198,7 +204,6 @@ fn choose_log(cli: &mut Cli, matches: &ArgMatches) -> Result<(), Mistake> {
 
 /// Of two ways to say one thing, the one that goes first counts.
 fn choose(start: &mut Start, matches: &ArgMatches) -> Result<(), Mistake> {
-    let rank = |id: &str| rank(matches, id);
     if let (Some(first), Some(exit_at)) = (start.start_height, start.exit_at)
         && exit_at < first
     {
@@ -207,18 +212,26 @@ fn choose(start: &mut Start, matches: &ArgMatches) -> Result<(), Mistake> {
         );
         return Err(contradiction(what));
     }
-    let node = &mut start.node;
-    if start.blocks.is_none() && node.rpc_url.is_none() {
+    choose_blocks(&mut start.blocks, &mut start.node, matches)
+}
+
+/// The same of what says where blocks are.
+fn choose_blocks(
+    blocks: &mut Option<PathBuf>,
+    node: &mut NodeArgs,
+    matches: &ArgMatches,
+) -> Result<(), Mistake> {
+    let rank = |id: &str| rank(matches, id);
+    if blocks.is_none() && node.rpc_url.is_none() {
         return Err(missing("either --rpc-url or --blocks is needed"));
     }
     let ranks = |first: &str, second: &str| rank(first).cmp(&rank(second));
     let both = |flags: &str| contradiction(format!("{flags} cannot both be given"));
     let order = ranks("blocks", "rpc_url");
-    keep_one(order, &mut start.blocks, &mut node.rpc_url)
-        .ok_or_else(|| both("--rpc-url and --blocks"))?;
+    keep_one(order, blocks, &mut node.rpc_url).ok_or_else(|| both("--rpc-url and --blocks"))?;
     // In a variable or the configuration file they may stand for other starts.
     let typed = |(id, _): &&(&str, &str)| rank(id) == FLAG;
-    if start.blocks.is_some()
+    if blocks.is_some()
         && let Some((_, flag)) = OF_NODE.iter().find(typed)
     {
         let what = format!("{flag} needs --rpc-url: it is about a node, and --blocks reads files");
@@ -229,6 +242,19 @@ fn choose(start: &mut Start, matches: &ArgMatches) -> Result<(), Mistake> {
         .ok_or_else(|| both("--auth and --cookie-file"))?;
     let order = ranks("network", "magic");
     keep_one(order, &mut node.network, &mut node.magic).ok_or_else(|| both("--network and --magic"))
+}
+
+/// Checks that it is said which block is to be run, and on what.
+fn choose_replayed(replay: &mut Replay, matches: &ArgMatches) -> Result<(), Mistake> {
+    let (block, matches) = match (&mut replay.bundle, matches.subcommand()) {
+        (None, _) => (&mut replay.block, matches),
+        (Some(ReplayBundle::Make(make)), Some((_, matches))) => (&mut make.block, matches),
+        _ => return Ok(()),
+    };
+    if block.height.is_none() || block.db.is_none() || block.indexer.is_none() {
+        return Err(missing("--height, --db and --indexer are needed"));
+    }
+    choose_blocks(&mut block.blocks.blocks, &mut block.blocks.node, matches)
 }
 
 /// Says what each part of the process may have of `total`, all the memory there is.

@@ -48,8 +48,15 @@ fn tables(args: &Keys) -> Result<Vec<Storage>> {
     Ok(meta.map(|meta| meta.storage).unwrap_or_default())
 }
 
+/// The tables that the guest of that module tells of; none if it tells none that can be read.
+pub(super) fn tables_of(wasm: &[u8]) -> Vec<Storage> {
+    let report = metashrew_runtime::inspect(wasm).ok();
+    let meta = report.and_then(|report| report.meta?.ok());
+    meta.map(|meta| meta.storage).unwrap_or_default()
+}
+
 /// A key as members of a line's object: in hex, or by its table.
-fn shown(tables: &[Storage], key: &[u8]) -> String {
+pub(super) fn shown(tables: &[Storage], key: &[u8]) -> String {
     let Some(decoded) = layout::decode(tables, key) else {
         return format!(r#""key":"{}""#, hex::encode_prefixed(key));
     };

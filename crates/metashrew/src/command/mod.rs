@@ -1,5 +1,6 @@
 //! The subcommands, one file each, and how any of them ends.
 
+mod blocks;
 mod database;
 mod described;
 mod guest;
@@ -9,6 +10,7 @@ mod inspect_database;
 mod keys;
 mod new;
 mod pending;
+mod replay;
 mod rollback;
 mod source;
 mod start;
@@ -24,7 +26,7 @@ use crate::console::Console;
 use crate::report;
 
 /// Runs the subcommand. Exit codes: 0 done, 1 failed, 2 a mistake in the command line,
-/// most of which are found before.
+/// most of which are found before, 3 what was compared differs.
 pub(crate) fn run(cli: &Cli) -> ExitCode {
     let options = cli.log_options();
     let console = Console::log(&options);
@@ -38,6 +40,7 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
         Command::Keys(keys) => keys::run(keys),
         Command::Verify(verify) => verify::run(verify, &console),
         Command::Rollback(rollback) => rollback::run(rollback),
+        Command::Replay(replay) => replay::run(replay),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,6 +50,7 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
         }
         // Whoever read our output has had enough of it: that is no failure.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Differs>() => ExitCode::from(3),
         Err(error) => {
             report::print(&error);
             ExitCode::FAILURE
@@ -61,6 +65,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .downcast_ref::<Output>()
         .is_some_and(|output| output.0.kind() == io::ErrorKind::BrokenPipe)
 }
+
+/// What was compared differs, as has been printed.
+#[derive(Debug, thiserror::Error)]
+#[error("what was compared differs")]
+struct Differs;
 
 /// Writing to stdout failed.
 #[derive(Debug)]

@@ -21,9 +21,12 @@ fn check(name: &str, args: &[&str]) {
 fn every_command_explains_itself() {
     check("help", &["--help"]);
     for command in [
-        "new", "start", "status", "view", "inspect", "keys", "verify", "rollback",
+        "new", "start", "status", "view", "inspect", "keys", "verify", "rollback", "replay",
     ] {
         check(command, &[command, "--help"]);
+    }
+    for command in ["make", "run"] {
+        check(&format!("replay-{command}"), &["replay", command, "--help"]);
     }
 }
 

@@ -34,6 +34,7 @@ mod offline;
 mod outages;
 mod pending;
 mod power_cuts;
+mod replay;
 mod secure;
 mod serving;
 mod shares;

@@ -1,0 +1,117 @@
+//! `metashrew replay make` and `replay run`.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use metashrew_runtime::{
+    Bundle, BundleError, MAX_BUNDLE_BYTES, MetashrewRuntime, Outcome, ReadCounts, ReplayError,
+};
+use metashrew_store::HistoryRoot;
+
+use super::summary::{Compared, Summary, failed};
+use super::{Located, alone, prepare, print};
+use crate::cli::{ReplayMake, ReplayRun};
+use crate::command::database;
+
+pub(super) fn make(args: &ReplayMake) -> Result<()> {
+    let indexer = args.block.indexer()?;
+    let wasm = database::read_guest(indexer)?;
+    let guest = prepare(&wasm, indexer)?;
+    let located = Located::find(&args.block)?;
+    let runtime = guest.over(located.store.clone())?;
+    let root = located
+        .below
+        .base
+        .map_or(HistoryRoot::EMPTY, |base| base.history_root);
+    let (state, block) = (located.below.state.clone(), located.block);
+    let made = Bundle::make(&runtime, state, root, block, located.bytes.clone());
+    let (mut bundle, reads) =
+        made.with_context(|| format!("block {} ({}) cannot be packed", block.height, block.hash))?;
+    bundle.module = args.with_guest.then(|| Bytes::from(wasm));
+    let bytes = bundle.encode().context("the block cannot be packed")?;
+    check(&bundle, &Bundle::decode(&bytes)?, &runtime)?;
+    std::fs::write(&args.out, &bytes)
+        .with_context(|| format!("`{}` cannot be written", args.out.display()))?;
+    let mut summary = Summary::of(&bundle.block, &bundle.guest);
+    summary.read(&reads);
+    match &bundle.outcome {
+        Outcome::Wrote(writes) => summary.wrote(writes, &bundle.history_root(writes)),
+        Outcome::Failed(fault) => summary.line("failed", first_line(fault)),
+    }
+    let out = args.out.display();
+    summary.line("bundle", format!("{out}, {} bytes", bytes.len()));
+    print(&summary)
+}
+
+/// Makes sure that what was packed gives what the database gave.
+fn check(made: &Bundle, packed: &Bundle, runtime: &MetashrewRuntime) -> Result<()> {
+    let (_, result) = packed.run(runtime, ReadCounts::default());
+    let is_same = match (&made.outcome, result) {
+        (Outcome::Wrote(made), Ok(writes)) => made.sorted().eq(writes.sorted()),
+        (Outcome::Failed(made), Err(ReplayError::Guest(fault))) => *made == fault.to_string(),
+        _ => false,
+    };
+    if !is_same {
+        bail!(
+            "the block came out otherwise when what was packed was run: a bundle of it is of no use"
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn run(args: &ReplayRun) -> Result<()> {
+    let path = args.bundle.display();
+    let bundle = read(&args.bundle)?;
+    let bundle = Bundle::decode(&bundle).with_context(|| format!("`{path}` cannot be used"))?;
+    let (wasm, name) = match (&args.indexer, &bundle.module) {
+        (Some(indexer), _) => (database::read_guest(indexer)?.into(), indexer.as_path()),
+        (None, Some(module)) => (module.clone(), args.bundle.as_path()),
+        (None, None) => bail!(
+            "`{path}` was made without its guest, {}: give that or another with --indexer",
+            bundle.guest
+        ),
+    };
+    let runtime = alone(prepare(&wasm, name)?)?;
+    let mut summary = Summary::of(&bundle.block, runtime.guest_id());
+    let (reads, result) = bundle.run(&runtime, ReadCounts::default());
+    summary.read(&reads);
+    let writes = result.with_context(|| failed(&bundle.block))?;
+    summary.wrote(&writes, &bundle.history_root(&writes));
+    match &bundle.outcome {
+        Outcome::Failed(fault) => {
+            let fault = first_line(fault);
+            summary.line("packed", format!("the guest failed: {fault}"));
+            print(&summary)
+        }
+        Outcome::Wrote(packed) => {
+            let compared = Compared {
+                what: "packed",
+                expected: packed,
+                replayed: &writes,
+                below: None,
+            };
+            compared.tell("packed", summary, args.diff.then_some(&wasm[..]))
+        }
+    }
+}
+
+/// The bytes of a file that may be a bundle.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = MAX_BUNDLE_BYTES as u64 + 1;
+    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    read.with_context(|| format!("`{}` cannot be read", path.display()))?;
+    if bytes.len() as u64 == most {
+        return Err(BundleError::TooLong)
+            .with_context(|| format!("`{}` cannot be used", path.display()));
+    }
+    Ok(bytes)
+}
+
+/// A fault without its backtrace.
+fn first_line(fault: &str) -> &str {
+    fault.lines().next().unwrap_or_default()
+}
