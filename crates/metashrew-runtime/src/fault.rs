@@ -168,7 +168,7 @@ pub(crate) fn frames(trace: &WasmBacktrace, offsets: &Offsets) -> GuestBacktrace
     let frames = trace.frames().iter().map(|frame| {
         let name = match frame.func_name() {
             Some(name) => readable(name),
-            None => format!("function {}", frame.func_index()),
+            None => unnamed(frame.func_index()),
         };
         match frame.module_offset() {
             Some(offset) => format!("{name} at {:#x}", offsets.original(offset)),
@@ -179,6 +179,11 @@ pub(crate) fn frames(trace: &WasmBacktrace, offsets: &Offsets) -> GuestBacktrace
 }
 
 /// Names are kept as the module spells them, hashes of Rust's mangling removed.
-fn readable(name: &str) -> String {
+pub(crate) fn readable(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
+}
+
+/// What stands for the name of a function that has none.
+pub(crate) fn unnamed(index: u32) -> String {
+    format!("function {index}")
 }

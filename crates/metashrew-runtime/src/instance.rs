@@ -87,7 +87,8 @@ impl Instance {
         Self::complete(store, instance, guest.hooks.clone(), account)
     }
 
-    fn complete(
+    /// An instance whose imports were given to it, and which runs the call of `store`.
+    pub(crate) fn complete(
         mut store: Store<Context>,
         instance: wasmtime::Instance,
         hooks: Hooks,
@@ -315,7 +316,8 @@ impl Instance {
     }
 }
 
-fn new_store(
+/// A store for one instance of `guest`, about to run `call`.
+pub(crate) fn new_store(
     guest: &Linked,
     call: Call,
     mut allowance: Allowance,

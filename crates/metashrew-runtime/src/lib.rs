@@ -25,6 +25,7 @@ mod observed;
 mod optional;
 mod options;
 mod prepared;
+mod profile;
 mod read_time;
 mod replay;
 mod reply;
@@ -48,6 +49,10 @@ pub use options::{
     ModuleCache, RuntimeOptions, Scope, ScoutOptions, ViewCheck, ViewMode, ViewOptions,
 };
 pub use prepared::PreparedGuest;
+pub use profile::{
+    MAX_PROFILE_SAMPLES, MIN_PROFILE_INTERVAL, ProfileEnd, ProfileError, ProfileOptions,
+    ProfileSummary, ProfiledCall,
+};
 pub use read_time::BlockReads;
 pub use replay::{
     Bundle, BundleError, MAX_BUNDLE_BYTES, MAX_READ_SET_BYTES, NotRecorded, Outcome, ReadCounts,

@@ -15,7 +15,7 @@ use crate::runtime::MetashrewRuntime;
 
 /// What a guest's caches may hold while it indexes, in bytes: half of what may be kept. A guest
 /// that keeps no memory across blocks is not told.
-const CACHE_LIMIT: usize = MAX_KEPT_MEMORY / 2;
+pub(crate) const CACHE_LIMIT: usize = MAX_KEPT_MEMORY / 2;
 
 /// Bytes of memory that are kept for the next block at most, on every machine alike: as many as
 /// stay mapped for it in any case.

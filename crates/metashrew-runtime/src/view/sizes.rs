@@ -9,9 +9,9 @@ use crate::options::{ViewCheck, ViewOptions, cores};
 /// Instances that may be idle at a time; the engine reserves address space for them.
 const MAX_IDLE: usize = 256;
 
-/// Instances that are made without a permit: the one that runs a pending block, and the one
-/// that tries whether any can be made.
-const WITHOUT_PERMIT: usize = 2;
+/// Instances that are made without a permit: the one that runs a pending block, the one that
+/// tries whether any can be made, and the two of a profile.
+const WITHOUT_PERMIT: usize = 4;
 
 /// Memory of a dropped instance that stays mapped for the next one, at most: most
 /// views touch less before they answer.

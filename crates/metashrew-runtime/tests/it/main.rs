@@ -24,6 +24,7 @@ mod observed;
 mod order;
 mod pending;
 mod previews;
+mod profile;
 mod range_faults;
 mod ranges;
 mod reorg;
