@@ -55,6 +55,31 @@ impl GuestBacktrace {
     }
 }
 
+/// A function on a guest's stack.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GuestFrame {
+    /// Its name, without the hash of Rust's mangling; `function 7` if it has none.
+    pub function: String,
+    /// Where in the guest's module it is: in bytes from the beginning.
+    pub offset: Option<usize>,
+}
+
+impl fmt::Display for GuestFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.function)?;
+        match self.offset {
+            Some(offset) => write!(f, " at {offset:#x}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Vec<GuestFrame>> for GuestBacktrace {
+    fn from(frames: Vec<GuestFrame>) -> Self {
+        Self(frames.iter().map(GuestFrame::to_string).collect())
+    }
+}
+
 impl fmt::Display for GuestBacktrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, frame) in self.0.iter().enumerate() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use metashrew_store::ReadError;
 use wasmtime::{Trap, WasmBacktrace};
 
-use crate::error::{BlockError, GuestBacktrace, GuestFault, HostFault, ViewError};
+use crate::error::{BlockError, GuestBacktrace, GuestFault, GuestFrame, HostFault, ViewError};
 use crate::stack::Offsets;
 
 /// Why one call of a guest ended, before it is known whose call it was.
@@ -160,22 +160,21 @@ fn innermost(error: &wasmtime::Error) -> Option<usize> {
 
 fn backtrace(error: &wasmtime::Error, offsets: &Offsets) -> GuestBacktrace {
     let trace = error.downcast_ref::<WasmBacktrace>();
-    trace.map_or_else(GuestBacktrace::default, |trace| frames(trace, offsets))
+    trace.map_or_else(GuestBacktrace::default, |trace| {
+        frames(trace, offsets).into()
+    })
 }
 
 /// The frames of a guest whose own code is where `offsets` say.
-pub(crate) fn frames(trace: &WasmBacktrace, offsets: &Offsets) -> GuestBacktrace {
-    let frames = trace.frames().iter().map(|frame| {
-        let name = match frame.func_name() {
+pub(crate) fn frames(trace: &WasmBacktrace, offsets: &Offsets) -> Vec<GuestFrame> {
+    let frames = trace.frames().iter().map(|frame| GuestFrame {
+        function: match frame.func_name() {
             Some(name) => readable(name),
             None => unnamed(frame.func_index()),
-        };
-        match frame.module_offset() {
-            Some(offset) => format!("{name} at {:#x}", offsets.original(offset)),
-            None => name,
-        }
+        },
+        offset: frame.module_offset().map(|offset| offsets.original(offset)),
     });
-    GuestBacktrace(frames.collect())
+    frames.collect()
 }
 
 /// Names are kept as the module spells them, hashes of Rust's mangling removed.

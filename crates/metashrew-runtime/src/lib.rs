@@ -40,8 +40,8 @@ mod view;
 
 pub use assemble::{AssembleError, BlockFrame, assemble_block};
 pub use error::{
-    BlockError, GuestBacktrace, GuestFault, HostFault, LoadError, PendingError, SessionLoss,
-    ViewError, Wait,
+    BlockError, GuestBacktrace, GuestFault, GuestFrame, HostFault, LoadError, PendingError,
+    SessionLoss, ViewError, Wait,
 };
 pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
 pub use observe::{Event, Frames, Observer, Refusal};

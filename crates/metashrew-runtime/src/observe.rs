@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use wasmtime::{Caller, WasmBacktrace};
 
 use crate::context::Context;
-use crate::error::{GuestBacktrace, HostFault};
+use crate::error::{GuestBacktrace, GuestFrame, HostFault};
 use crate::fault::{self, Fault};
 
 /// Why an observer has a run end.
@@ -129,9 +129,14 @@ pub struct Frames<'a>(&'a Caller<'a, Context>);
 
 impl Frames<'_> {
     /// The guest's frames, innermost first. It takes some microseconds to find them.
-    pub fn backtrace(&self) -> GuestBacktrace {
+    pub fn frames(&self) -> Vec<GuestFrame> {
         let trace = WasmBacktrace::force_capture(self.0);
         fault::frames(&trace, &self.0.data().offsets)
+    }
+
+    /// The same, as text.
+    pub fn backtrace(&self) -> GuestBacktrace {
+        self.frames().into()
     }
 }
 

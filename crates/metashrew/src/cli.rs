@@ -11,6 +11,7 @@ mod server_url;
 mod start;
 mod values;
 mod view_mode;
+mod watched;
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,7 @@ pub(crate) use sdk::Sdk;
 pub(crate) use server_url::ServerUrl;
 pub(crate) use start::{Following, NodeArgs, OnHalt, Serving, Start, Views};
 pub(crate) use values::{Bytes, Input, Scouts, ViewBlock};
+pub(crate) use watched::{Profile, Trace, Watched};
 
 /// Index Bitcoin with a WebAssembly guest and answer its views
 #[derive(Debug, Parser)]
@@ -126,6 +128,8 @@ pub(crate) enum Command {
     Verify(Verify),
     Rollback(Rollback),
     Replay(Box<Replay>),
+    Trace(Box<Trace>),
+    Profile(Box<Profile>),
 }
 
 /// Ask one view, of a server or of a database that none holds open

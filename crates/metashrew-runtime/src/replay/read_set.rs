@@ -83,7 +83,7 @@ impl ReadSet {
     }
 
     /// A state that has these values and no others.
-    pub(super) fn state(&self) -> State {
+    pub fn state(&self) -> State {
         let mut writes = WriteSet::default();
         for (key, value) in self.values() {
             if !value.is_empty() {

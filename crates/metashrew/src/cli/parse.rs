@@ -10,7 +10,9 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, ColorChoice, Command as Parser, CommandFactory, Error, FromArgMatches};
 
 use super::values::ViewBlock;
-use super::{Cli, Command, NodeArgs, Replay, ReplayBundle, Start, View, ViewSource, config};
+use super::{
+    Cli, Command, NodeArgs, Replay, ReplayBundle, Start, View, ViewSource, Watched, config,
+};
 use crate::memory::{self, Memory};
 use crate::nearest::nearest;
 
@@ -54,6 +56,12 @@ pub(super) fn parse_from(args: Vec<OsString>) -> anyhow::Result<Cli> {
                 choose(start, matches).and_then(|()| share_memory(start, memory::total()))
             }
             (Command::Replay(replay), Some((_, matches))) => choose_replayed(replay, matches),
+            (Command::Trace(trace), Some((_, matches))) => {
+                choose_watched(&mut trace.watched, matches)
+            }
+            (Command::Profile(profile), Some((_, matches))) => {
+                choose_watched(&mut profile.watched, matches)
+            }
             _ => Ok(()),
         }
     });
@@ -253,6 +261,26 @@ fn choose_replayed(replay: &mut Replay, matches: &ArgMatches) -> Result<(), Mist
     };
     if block.height.is_none() || block.db.is_none() || block.indexer.is_none() {
         return Err(missing("--height, --db and --indexer are needed"));
+    }
+    choose_blocks(&mut block.blocks.blocks, &mut block.blocks.node, matches)
+}
+
+/// What is watched is a view of a database, the block of a bundle, or a block as of `replay`.
+fn choose_watched(watched: &mut Watched, matches: &ArgMatches) -> Result<(), Mistake> {
+    let block = &mut watched.block;
+    if watched.bundle.is_some() {
+        return Ok(());
+    }
+    if watched.view.is_some() {
+        return match (&block.db, &block.indexer) {
+            (Some(_), Some(_)) => Ok(()),
+            _ => Err(missing("--db and --indexer are needed with --view")),
+        };
+    }
+    if block.height.is_none() || block.db.is_none() || block.indexer.is_none() {
+        return Err(missing(
+            "--height, --db and --indexer are needed for a block, --view for a view, --bundle for a file of `replay make`",
+        ));
     }
     choose_blocks(&mut block.blocks.blocks, &mut block.blocks.node, matches)
 }

@@ -61,12 +61,26 @@ pub(super) fn shown(tables: &[Storage], key: &[u8]) -> String {
         return format!(r#""key":"{}""#, hex::encode_prefixed(key));
     };
     let table = text(&decoded.table.name);
-    let parts: Vec<_> = parts(&decoded).collect();
+    let parts: Vec<_> = parts(&decoded)
+        .map(|(name, value)| format!("{}:{value}", text(name)))
+        .collect();
     format!(r#""table":{table},"key":{{{}}}"#, parts.join(","))
 }
 
-/// The parts of a key as members of an object, in their order.
-fn parts<'a>(decoded: &'a Decoded<'_>) -> impl Iterator<Item = String> + 'a {
+/// A key as text for people: in hex, or by its table as `balances[owner="0x…", token=7]`.
+pub(super) fn named(tables: &[Storage], key: &[u8]) -> String {
+    let Some(decoded) = layout::decode(tables, key) else {
+        return hex::encode_prefixed(key);
+    };
+    let table = printable::line(&decoded.table.name);
+    let parts: Vec<_> = parts(&decoded)
+        .map(|(name, value)| format!("{}={value}", printable::line(name)))
+        .collect();
+    format!("{table}[{}]", parts.join(", "))
+}
+
+/// The parts of a key in their order: their names, and their values as JSON.
+fn parts<'a>(decoded: &'a Decoded<'_>) -> impl Iterator<Item = (&'a str, String)> {
     decoded.parts.iter().map(|(name, part)| {
         let value = match part {
             Part::Unsigned(number) => integer(u64::try_from(*number).ok(), number),
@@ -75,7 +89,7 @@ fn parts<'a>(decoded: &'a Decoded<'_>) -> impl Iterator<Item = String> + 'a {
             Part::Text(part) => text(part),
             Part::Bytes(bytes) => format!(r#""{}""#, hex::encode_prefixed(bytes)),
         };
-        format!("{}:{value}", text(name))
+        (*name, value)
     })
 }
 
@@ -125,6 +139,11 @@ mod tests {
             shown(&tables, &key(7)),
             r#""table":"a\"\u009b","key":{"who":"b\n","n":7,"m":-1,"is":true,"b":"0xabcd"}"#
         );
+        assert_eq!(
+            named(&tables, &key(7)),
+            r#"a"\u{9b}[who="b\n", n=7, m=-1, is=true, b="0xabcd"]"#
+        );
+        assert_eq!(named(&tables, b"/a"), "0x2f61");
         assert!(shown(&tables, &key(1 << 64)).contains(r#""n":"18446744073709551616""#));
         assert_eq!(
             shown(&tables, b"\xff\x01b\0\0"),

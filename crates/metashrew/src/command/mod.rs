@@ -10,13 +10,16 @@ mod inspect_database;
 mod keys;
 mod new;
 mod pending;
+mod profile;
 mod replay;
 mod rollback;
 mod source;
 mod start;
 mod status;
+mod trace;
 mod verify;
 mod view;
+mod watched;
 
 use std::io;
 use std::process::ExitCode;
@@ -41,6 +44,8 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
         Command::Verify(verify) => verify::run(verify, &console),
         Command::Rollback(rollback) => rollback::run(rollback),
         Command::Replay(replay) => replay::run(replay),
+        Command::Trace(trace) => trace::run(trace),
+        Command::Profile(profile) => profile::run(profile),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -42,6 +42,7 @@ mod signals;
 mod sources;
 mod start;
 mod status;
+mod trace;
 mod usage;
 mod view;
 mod view_checks;

@@ -63,17 +63,8 @@ fn check(made: &Bundle, packed: &Bundle, runtime: &MetashrewRuntime) -> Result<(
 }
 
 pub(super) fn run(args: &ReplayRun) -> Result<()> {
-    let path = args.bundle.display();
-    let bundle = read(&args.bundle)?;
-    let bundle = Bundle::decode(&bundle).with_context(|| format!("`{path}` cannot be used"))?;
-    let (wasm, name) = match (&args.indexer, &bundle.module) {
-        (Some(indexer), _) => (database::read_guest(indexer)?.into(), indexer.as_path()),
-        (None, Some(module)) => (module.clone(), args.bundle.as_path()),
-        (None, None) => bail!(
-            "`{path}` was made without its guest, {}: give that or another with --indexer",
-            bundle.guest
-        ),
-    };
+    let bundle = open(&args.bundle)?;
+    let (wasm, name) = guest_of(&bundle, &args.bundle, args.indexer.as_deref())?;
     let runtime = alone(prepare(&wasm, name)?)?;
     let mut summary = Summary::of(&bundle.block, runtime.guest_id());
     let (reads, result) = bundle.run(&runtime, ReadCounts::default());
@@ -95,6 +86,30 @@ pub(super) fn run(args: &ReplayRun) -> Result<()> {
             };
             compared.tell("packed", summary, args.diff.then_some(&wasm[..]))
         }
+    }
+}
+
+/// The bundle in the file `path`.
+pub(in crate::command) fn open(path: &Path) -> Result<Bundle> {
+    let bytes = read(path)?;
+    Bundle::decode(&bytes).with_context(|| format!("`{}` cannot be used", path.display()))
+}
+
+/// The guest that runs a bundle of the file `path`, and where it is from: the one in the file
+/// `indexer`, or the one that is packed.
+pub(in crate::command) fn guest_of<'a>(
+    bundle: &Bundle,
+    path: &'a Path,
+    indexer: Option<&'a Path>,
+) -> Result<(Vec<u8>, &'a Path)> {
+    match (indexer, &bundle.module) {
+        (Some(indexer), _) => Ok((database::read_guest(indexer)?, indexer)),
+        (None, Some(module)) => Ok((module.to_vec(), path)),
+        (None, None) => bail!(
+            "`{}` was made without its guest, {}: give that or another with --indexer",
+            path.display(),
+            bundle.guest
+        ),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::cli::{Replay, ReplayBundle};
 use summary::{Compared, Summary};
 
 pub(in crate::command) use block::Located;
+pub(in crate::command) use bundle::{guest_of, open as open_bundle};
 
 pub(super) fn run(args: &Replay) -> Result<()> {
     match &args.bundle {
