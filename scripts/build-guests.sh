@@ -3,8 +3,9 @@
 #
 #   scripts/build-guests.sh                  all of them, into guests/wasm
 #   scripts/build-guests.sh all DIRECTORY    all of them, into another directory
-#   scripts/build-guests.sh rust [DIRECTORY] the Rust ones only (no Node.js needed)
+#   scripts/build-guests.sh rust [DIRECTORY] the Rust ones only (no Node.js, no clang needed)
 #
+# Debian and Ubuntu have what the others need in: apt-get install nodejs npm clang lld
 # scripts/setup-wasm.sh sees to the compiler's wasm target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,6 +36,8 @@ if [[ $which == all ]]; then
         cd guests/assemblyscript
         npm ci --no-audit --no-fund --loglevel=error
         npm run --silent build -- --outFile "$out/tally.wasm"
+        npm run --silent build:fields -- --outFile "$out/fields_as.wasm"
     )
+    make --silent --directory guests/c OUT="$out"
 fi
 ls -l "$out"

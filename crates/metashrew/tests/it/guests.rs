@@ -14,12 +14,13 @@ use metashrew_sync::{BlockFiles, IndexEnd, IndexOptions, Indexer, Stop};
 
 use crate::harness::{guest, project};
 
-const GUESTS: [&str; 7] = [
+const GUESTS: [&str; 8] = [
     "addresses",
     "blocks",
     "existing",
     "ledger",
     "memo",
+    "payments",
     "session",
     "tally",
 ];

@@ -26,6 +26,7 @@ mod identity;
 mod inspect;
 mod keys;
 mod kills;
+mod languages;
 mod log;
 mod machine;
 mod mainnet;

@@ -1,9 +1,12 @@
 //! Real blocks through the example guests, from the command line, against an
 //! independent recount.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
+use bitcoin::consensus::encode::deserialize;
+use bitcoin::{Block, ScriptBuf};
 use metashrew_testing::model::Recount;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -194,6 +197,72 @@ fn a_guest_in_the_assemblyscript_manner() {
     assert_eq!(error["code"], -32004);
     assert_eq!(error["data"]["kind"], "abort");
     assert_eq!(error["data"]["message"], "no block at height 256");
+}
+
+/// How many outputs had a script, and of how many satoshi.
+type Payments = BTreeMap<ScriptBuf, (u64, u64)>;
+
+/// What `payments` answers, counted by the crate `bitcoin`.
+fn check_payments(running: &Running, height: u32, blocks: &[Vec<u8>]) {
+    let mut paid = Payments::new();
+    for block in blocks {
+        let block: Block = deserialize(block).unwrap();
+        for output in block.txdata.into_iter().flat_map(|tx| tx.output) {
+            let (outputs, value) = paid.entry(output.script_pubkey).or_default();
+            *outputs += 1;
+            *value += output.value.to_sat();
+        }
+    }
+    let questions: Vec<_> = paid
+        .keys()
+        .map(|script| json!({ "script": hex::encode(script.as_bytes()) }))
+        .collect();
+    let answers = ask_all(running, "received", height, &questions);
+    for ((script, (outputs, value)), answer) in paid.iter().zip(answers) {
+        let expect = format!(r#"{{"height":{height},"outputs":{outputs},"value":{value}}}"#);
+        assert_eq!(answer, expect, "script {script} at {height}");
+    }
+    let sum = |is_counted: &dyn Fn(&ScriptBuf) -> bool| {
+        let counted = paid.iter().filter(|(script, _)| is_counted(script));
+        counted.fold((0, 0), |(outputs, value), (_, paid)| {
+            (outputs + paid.0, value + paid.1)
+        })
+    };
+    let (outputs, value) = sum(&|_| true);
+    let (data, lost) = sum(&|script| script.is_op_return() || script.len() > 10_000);
+    assert_eq!(
+        ask_all(running, "totals", height, &[json!({})]),
+        [format!(
+            r#"{{"height":{height},"outputs":{outputs},"value":{value},"unspendable":{{"outputs":{data},"value":{lost}}}}}"#
+        )]
+    );
+}
+
+#[test]
+fn a_guest_in_c() {
+    let packed = project("examples/mainnet-blocks-1-255.dat.bz2");
+    let blocks = unpack(&packed);
+    let directory = TempDir::new().unwrap();
+    let running = serve(&directory, "payments", &packed, &[]);
+    for height in [100, 181, 255_u32] {
+        check_payments(&running, height, &blocks[..height as usize]);
+    }
+    for (question, message) in [
+        (r#"{"scrpt":"51"}"#, "bad input: unknown field `scrpt`"),
+        (r#"{"script":"5"}"#, "bad input: `script` is no hex"),
+        (r#"{"script":51}"#, "bad input: `script` is no text"),
+    ] {
+        let input = hex::encode(question);
+        let error = &running.call("metashrew_view", &json!(["received", input]))["error"];
+        assert_eq!(error["code"], -32015, "{error}");
+        assert_eq!(error["data"]["message"], message);
+    }
+    for height in [772_904, 840_243] {
+        let path = project(&format!("examples/block-{height}.bin"));
+        let directory = TempDir::new().unwrap();
+        let running = serve(&directory, "payments", &path, &[]);
+        check_payments(&running, height, &[std::fs::read(&path).unwrap()]);
+    }
 }
 
 #[test]

@@ -1,0 +1,2 @@
+// `import { … } from "@metashrew/as"`.
+export * from "./assembly/index";
