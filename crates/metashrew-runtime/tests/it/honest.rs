@@ -16,7 +16,7 @@ use crate::{Bench, wait_until};
 type Asked = (&'static str, &'static [&'static [u8]]);
 
 /// The guests with the views that are asked, each with inputs, right ones and wrong ones.
-const GUESTS: [(&str, &[Asked]); 6] = [
+const GUESTS: [(&str, &[Asked]); 8] = [
     (
         "addresses",
         &[
@@ -50,6 +50,17 @@ const GUESTS: [(&str, &[Asked]); 6] = [
         &[("get", &[b"tip", b"a/\x07", b""]), ("sum", &[b"", b"\x01"])],
     ),
     (
+        "payments",
+        &[
+            ("received", &[SCRIPT_ALONE, b"{}", b"no JSON"]),
+            ("totals", &[b"", b"{}", b"{\"x\":1}"]),
+        ],
+    ),
+    (
+        "fields_as",
+        &[("question", &[b"{\"number\":5}", b"{\"text\":1}", b""])],
+    ),
+    (
         "tally",
         &[
             ("block", &[b"{\"height\":2}", b"{}"]),
@@ -67,6 +78,7 @@ const GUESTS: [(&str, &[Asked]); 6] = [
 ];
 
 const ADDRESS: &[u8] = b"{\"address\":\"12cbQLTFMXRnSzktFkuoG3eHoMeFtpTu3S\"}";
+const SCRIPT_ALONE: &[u8] = b"{\"script\":\"51\"}";
 const SCRIPT: &[u8] = b"{\"script\":\"51\",\"limit\":3}";
 
 #[derive(Debug, Clone)]

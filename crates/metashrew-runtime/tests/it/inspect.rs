@@ -21,7 +21,14 @@ fn a_guest_of_the_sdk_imports_reads_in_bulk_only_if_it_does_them() {
     for name in ["ledger", "memo", "payments", "tally", "workload"] {
         assert_eq!(modules(name), [""; 0], "{name}");
     }
-    for name in ["addresses", "blocks", "fields_as", "fields_c", "session", "script"] {
+    for name in [
+        "addresses",
+        "blocks",
+        "fields_as",
+        "fields_c",
+        "session",
+        "script",
+    ] {
         assert_eq!(modules(name), ["metashrew"], "{name}");
     }
 }
