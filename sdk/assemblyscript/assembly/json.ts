@@ -1,6 +1,6 @@
 // As much of JSON as questions and answers need: an object of numbers, texts and truth values.
 
-import { textOf } from "./bytes";
+import { ByteWriter, textOf } from "./bytes";
 
 const MAX_DEPTH: i32 = 64;
 const MAX_MEMBERS: i32 = 64;
@@ -115,7 +115,7 @@ export class JsonObject {
 
 /** Makes an object, a member after the other. */
 export class JsonWriter {
-  private text: string = "{";
+  private members: Array<string> = new Array<string>();
 
   u64(name: string, value: u64): JsonWriter {
     return this.raw(name, value.toString());
@@ -131,14 +131,13 @@ export class JsonWriter {
 
   /** A value that is JSON already, such as an array or another object. */
   raw(name: string, json: string): JsonWriter {
-    if (this.text.length > 1) this.text += ",";
-    this.text += quote(name) + ":" + json;
+    this.members.push(quote(name) + ":" + json);
     return this;
   }
 
   /** The object. */
   toString(): string {
-    return this.text + "}";
+    return "{" + this.members.join(",") + "}";
   }
 }
 
@@ -295,7 +294,7 @@ function hexDigit(c: i32): i32 {
 /** What a text with quotes and escapes stands for. */
 function unescape(written: string): string {
   if (!written.includes("\\")) return written.slice(1, written.length - 1);
-  let plain = "";
+  const plain = new ByteWriter();
   for (let i = 1; i < written.length - 1; i++) {
     let c = written.charCodeAt(i);
     if (c == CharCode.BACKSLASH) {
@@ -309,18 +308,30 @@ function unescape(written: string): string {
       else if (c == 0x72) c = 0x0d;
       else if (c == 0x74) c = 0x09;
     }
-    plain += String.fromCharCode(c);
+    plain.number<u16>(<u16>c);
   }
-  return plain;
+  return utf16(plain);
 }
 
+/** A text as JSON has it, with its quotes. */
 function quote(text: string): string {
-  let quoted = '"';
+  const quoted = new ByteWriter().number<u16>(<u16>CharCode.QUOTE);
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i);
-    if (c == CharCode.QUOTE || c == CharCode.BACKSLASH) quoted += "\\" + String.fromCharCode(c);
-    else if (c < 0x20) quoted += "\\u" + c.toString(16).padStart(4, "0");
-    else quoted += String.fromCharCode(c);
+    if (c < 0x20) {
+      quoted.number<u16>(<u16>CharCode.BACKSLASH).number<u16>(<u16>CharCode.U);
+      for (let shift = 12; shift >= 0; shift -= 4) {
+        const digit = (c >> shift) & 15;
+        quoted.number<u16>(<u16>(digit < 10 ? CharCode.ZERO + digit : 0x57 + digit));
+      }
+    } else {
+      if (c == CharCode.QUOTE || c == CharCode.BACKSLASH) quoted.number<u16>(<u16>CharCode.BACKSLASH);
+      quoted.number<u16>(<u16>c);
+    }
   }
-  return quoted + '"';
+  return utf16(quoted.number<u16>(<u16>CharCode.QUOTE));
+}
+
+function utf16(text: ByteWriter): string {
+  return String.UTF16.decode(text.toBuffer());
 }
