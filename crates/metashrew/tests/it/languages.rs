@@ -240,6 +240,10 @@ fn questions_are_read() {
             "[".repeat(100_000),
             "]".repeat(100_000)
         );
+        // An escape costs no more than its length.
+        let lines = format!(r#"{{"text":"{}"}}"#, r"\n".repeat(300_000));
+        let read = guest.view("question", lines.as_bytes()).unwrap();
+        assert!(read.len() > 600_000, "{name}");
         let many: Vec<_> = (0..65).map(|n| format!(r#""{n}":0"#)).collect();
         let many = format!("{{{}}}", many.join(","));
         let mut broken = vec![deep, many];
