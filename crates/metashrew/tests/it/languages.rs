@@ -11,6 +11,7 @@ use metashrew_runtime::{GuestFault, MetashrewRuntime, ViewError};
 use metashrew_store::{BlockHash, BlockId, BlockRef, Store};
 use metashrew_support::raw::Block;
 use metashrew_testing::rng::Rng;
+use serde_json::{Value, json};
 
 use crate::harness::{guest, project};
 use crate::mainnet::unpack;
@@ -151,8 +152,8 @@ fn mutated_blocks_are_read_or_refused_alike() {
 #[test]
 fn a_transaction_without_the_witnesses_that_it_announces() {
     let block = &first_blocks()[0];
-    let tx = Block::parse(block).unwrap().transactions().next().unwrap();
-    let bytes = tx.bytes();
+    let parsed = Block::parse(block).unwrap();
+    let bytes = parsed.transactions().next().unwrap().bytes();
     let (version, rest) = bytes.split_at(4);
     let (body, lock_time) = rest.split_at(rest.len() - 4);
     let bare = [&block[..80], &[1], version, &[0, 1], body, &[0], lock_time].concat();
@@ -192,10 +193,7 @@ fn no_block_ends_the_call_with_a_message() {
 #[test]
 fn questions_are_read() {
     let answer = |number: u64, text: &str, flag: bool| {
-        let text = serde_json::to_string(text).unwrap();
-        Ok(format!(
-            r#"{{"number":{number},"text":{text},"flag":{flag}}}"#
-        ))
+        Ok(json!({ "number": number, "text": text, "flag": flag }))
     };
     let whole = "`number` is no whole number from 0 to 18446744073709551615";
     let cases = [
@@ -232,7 +230,7 @@ fn questions_are_read() {
                 .clone()
                 .map_err(|error| format!("bad input: {error}"));
             let read = guest.view("question", question.as_bytes());
-            let read = read.map(|answer| String::from_utf8(answer).unwrap());
+            let read = read.map(|answer| serde_json::from_slice::<Value>(&answer).unwrap());
             assert_eq!(read, expect, "{name}: {question}");
         }
         let deep = format!(
