@@ -12,6 +12,8 @@ command -v "$metashrew" >/dev/null || {
     echo "metashrew is not on PATH; set METASHREW to where the command is" >&2
     exit 1
 }
+# Settings of yours would change what is asked, and where.
+while read -r name; do unset "$name"; done < <(compgen -e METASHREW_ || true)
 guest=$1
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
