@@ -118,7 +118,7 @@ enum Role {
         /// Whether what is read is remembered, for the commit.
         remembers: bool,
         /// The time of its reads, if that is wanted.
-        timed: Option<CallReads>,
+        timed: Option<Box<CallReads>>,
     },
     /// Runs a view on the input in the buffers: flushes nothing.
     View,
@@ -162,7 +162,7 @@ impl Call {
     /// The same call; the time that its reads took is added there when it is over.
     pub(crate) fn timed(mut self, reads: &Arc<ReadTime>) -> Self {
         if let Role::Index { timed, .. } = &mut self.role {
-            *timed = Some(CallReads::of(reads));
+            *timed = Some(Box::new(CallReads::of(reads)));
         }
         self
     }
@@ -354,7 +354,7 @@ impl Call {
     /// Where the time of a block's reads is counted, if it is.
     pub(crate) fn timed_reads(&mut self) -> Option<&mut CallReads> {
         match &mut self.role {
-            Role::Index { timed, .. } => timed.as_mut(),
+            Role::Index { timed, .. } => timed.as_deref_mut(),
             Role::View | Role::Check { .. } | Role::Scout { .. } => None,
         }
     }

@@ -177,7 +177,7 @@ async fn pairs(
     let mut answer = range::AnswerBuilder::new(request, buffer);
     let mut pace = Pace::new(deadline);
     let mut scan = begin(call, request)?;
-    let mut found = 0;
+    let (mut found, mut bytes) = (0, 0);
     let mut complete = false;
     while !answer.is_full() {
         pace.step(|| call.is_cancelled()).await?;
@@ -199,9 +199,10 @@ async fn pairs(
         answer.push(&key, &version.value);
         call.note_found(&key, &version, !request.keys_only)?;
         found += 1;
+        bytes += version.value.len() as u64;
     }
     if let (Some(reads), Some(since)) = (call.timed_reads(), since) {
-        reads.add_range(found, since);
+        reads.add_range(found, bytes, since);
     }
     call.watch().tell(Event::RangeEnd { complete })?;
     Ok(answer.finish())

@@ -116,6 +116,9 @@ impl Indexer {
             .set_height(blocks.last().map(|last| last.block.height));
         for block in blocks {
             self.progress.count_block(block.bytes, block.writes.len());
+            if let Some(told) = &self.timings {
+                told(block.timing);
+            }
             if let Some(noticed) = block.noticed {
                 self.progress.visible(noticed);
                 let (height, took) = (block.block.height, noticed.elapsed());

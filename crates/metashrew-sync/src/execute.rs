@@ -16,6 +16,7 @@ use crate::progress::{Asked, Progress, Running, Span};
 use crate::queue::{FetchEnd, Fetched, FetchedBlock, Queue};
 use crate::scouts::Scouts;
 use crate::stop::Stop;
+use crate::timing::BlockTiming;
 
 /// What comes out of the executor: blocks to commit, and one end, unless a stop
 /// was requested or the queue of blocks was closed.
@@ -31,6 +32,7 @@ pub(crate) struct Processed {
     pub(crate) writes: Arc<WriteSet>,
     /// Bytes of the block.
     pub(crate) bytes: usize,
+    pub(crate) timing: BlockTiming,
     /// See [`FetchedBlock::noticed`].
     pub(crate) noticed: Option<Instant>,
 }
@@ -50,6 +52,8 @@ pub(crate) struct Executor {
     pub(crate) scouts: Scouts,
     /// The blocks above the store's tip.
     pub(crate) uncommitted: Overlay,
+    /// The times of the block at hand.
+    pub(crate) timing: BlockTiming,
 }
 
 impl Executor {
@@ -59,7 +63,10 @@ impl Executor {
         while !self.stop.is_requested() {
             let waiting = Instant::now();
             let fetched = self.blocks.next();
-            self.progress.spend(Span::Waiting, waiting);
+            self.timing = BlockTiming {
+                waiting: self.progress.spend(Span::Waiting, waiting),
+                ..BlockTiming::default()
+            };
             let result = match fetched {
                 None => return,
                 Some(Fetched::End(end)) => Executed::End(end),
@@ -87,13 +94,22 @@ impl Executor {
             let source = match result {
                 Ok(writes) => {
                     self.progress.answered(Asked::Execution);
-                    self.scouts.executed(self.runtime.block_reads() - reads);
+                    let reads = self.runtime.block_reads() - reads;
+                    self.scouts.executed(reads);
                     let writes = Arc::new(writes);
+                    let timing = BlockTiming {
+                        height,
+                        bytes: fetched.bytes.len() as u64,
+                        keys: writes.len() as u64,
+                        reads,
+                        ..self.timing
+                    };
                     self.uncommitted.push(height, Arc::clone(&writes));
                     return Some(Ok(Processed {
                         block: fetched.block,
                         writes,
                         bytes: fetched.bytes.len(),
+                        timing,
                         noticed: fetched.noticed,
                     }));
                 }
@@ -143,7 +159,7 @@ impl Executor {
         let result = self.runner.process(state, &fetched.block, bytes);
         self.scouts.end();
         self.progress.set_running(None);
-        self.progress.spend(Span::Executing, since);
+        self.timing.executing += self.progress.spend(Span::Executing, since);
         Some(result)
     }
 
@@ -155,7 +171,7 @@ impl Executor {
             let snapshot = self.runtime.store().snapshot();
             self.uncommitted.prune(snapshot.tip().map(|tip| tip.height));
             if self.has_room() {
-                self.progress.spend(Span::Stalled, stalled);
+                self.timing.stalled += self.progress.spend(Span::Stalled, stalled);
                 return Some(self.uncommitted.state(&snapshot));
             }
             drop(snapshot);

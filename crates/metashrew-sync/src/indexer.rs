@@ -21,6 +21,7 @@ use crate::progress::{Asked, Progress};
 use crate::reorg::{Compared, Comparison};
 use crate::round::{self, Round};
 use crate::stop::Stop;
+use crate::timing::{BlockTiming, Timings};
 use crate::wakeups::Wakeups;
 use crate::watchdog::Watchdog;
 
@@ -43,6 +44,7 @@ pub struct Indexer {
     pub(crate) options: IndexOptions,
     pub(crate) progress: Arc<Progress>,
     pub(crate) free_space: Option<FreeSpace>,
+    pub(crate) timings: Option<Timings>,
     wakeups: Option<Receiver<()>>,
     seen: Arc<Seen>,
 }
@@ -70,6 +72,7 @@ impl Indexer {
             options,
             progress: Arc::new(progress),
             free_space: None,
+            timings: None,
             wakeups: None,
             seen: Arc::default(),
         }
@@ -92,6 +95,14 @@ impl Indexer {
         free_space: impl Fn() -> Option<u64> + Send + Sync + 'static,
     ) -> Self {
         self.free_space = Some(Box::new(free_space));
+        self
+    }
+
+    /// Has `told` hear what each block cost, in their order, once it is committed. It is called
+    /// on the thread that commits, which waits for it.
+    #[must_use]
+    pub fn with_timings(mut self, told: impl Fn(BlockTiming) + Send + Sync + 'static) -> Self {
+        self.timings = Some(Box::new(told));
         self
     }
 

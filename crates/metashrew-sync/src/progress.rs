@@ -377,16 +377,18 @@ impl Progress {
         });
     }
 
-    /// Adds the time since an instant.
-    pub(crate) fn spend(&self, span: Span, since: Instant) {
+    /// Adds the time since an instant, and tells how long that is.
+    pub(crate) fn spend(&self, span: Span, since: Instant) -> Duration {
         let counter = match span {
             Span::Waiting => &self.waiting,
             Span::Executing => &self.executing,
             Span::Stalled => &self.stalled,
             Span::Committing => &self.committing,
         };
-        let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let spent = since.elapsed();
+        let nanos = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
         counter.fetch_add(nanos, Ordering::Relaxed);
+        spent
     }
 }
 

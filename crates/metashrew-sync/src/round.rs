@@ -21,6 +21,7 @@ use crate::scouts::Scouts;
 use crate::seal::Sealer;
 use crate::stop::Stop;
 use crate::targets::Targets;
+use crate::timing::BlockTiming;
 use crate::wakeups::Wakeups;
 
 /// How soon a stop is noticed at the latest.
@@ -115,6 +116,7 @@ impl<'a> Round<'a> {
             stop: stop.clone(),
             options,
             uncommitted,
+            timing: BlockTiming::default(),
         };
         let executor = spawn("processes blocks", "metashrew-index", move || {
             executor.run();

@@ -93,6 +93,12 @@ fn engine(health: Option<&EngineHealth>) -> Vec<Fact> {
             "Commits that had to wait for tables to be written"] = health.stalls;
         "engine.stalled_seconds" [Counter "metashrew_engine_stalled_seconds"
             "How long commits waited for tables to be written"] = health.stalled;
+        "engine.logged_bytes" [Counter "metashrew_engine_logged_bytes"
+            "Bytes that commits took in the log"] = health.logged_bytes;
+        "engine.syncs" [Counter "metashrew_engine_syncs"
+            "How often commits were made durable"] = health.syncs;
+        "engine.sync_seconds" [Counter "metashrew_engine_sync_seconds"
+            "How long making commits durable took"] = health.sync_time;
         "engine.flushes" [Counter "metashrew_engine_flushes"
             "How often recent writes were written out as tables"] = health.flushes;
         "engine.compactions" [Counter "metashrew_engine_compactions"

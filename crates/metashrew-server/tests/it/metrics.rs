@@ -444,6 +444,9 @@ fn the_engine_tells_how_it_is() {
         failures: 16,
         pinned_bytes: 17,
         oldest_view: Duration::from_millis(18_500),
+        logged_bytes: 19,
+        syncs: 20,
+        sync_time: Duration::from_millis(21_500),
     };
     let engine = Telling(MemoryBackend::default(), health);
     let served = Setup {
@@ -478,6 +481,9 @@ fn the_engine_tells_how_it_is() {
         ("failures_total", None, "failures", 16.0),
         ("pinned_bytes", None, "pinned_bytes", 17.0),
         ("oldest_view_seconds", None, "oldest_view_seconds", 18.5),
+        ("logged_bytes_total", None, "logged_bytes", 19.0),
+        ("syncs_total", None, "syncs", 20.0),
+        ("sync_seconds_total", None, "sync_seconds", 21.5),
     ] {
         check(
             &families,

@@ -267,8 +267,8 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "how long a commit waits for room, which no state depends on"
+    reason = "how long a commit waits for room and for the disk, which no state depends on"
 )]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }

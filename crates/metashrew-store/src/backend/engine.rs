@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::content::{Content, ContentView, Hold};
-use super::coordination::Coordination;
+use super::coordination::{self, Coordination};
 use super::health::{Counters, EngineHealth};
 use super::index::Index;
 use super::layer::Layer;
@@ -100,7 +100,8 @@ impl Engine {
         let writing = self.writing.lock();
         let number = self.content.load().number + 1;
         let layer = Arc::new(Layer::of_batch(number, batch));
-        self.log.append(number, batch)?;
+        let logged = self.log.append(number, batch)?;
+        Counters::add(&self.counters.logged_bytes, logged);
         self.note_log();
         self.index.add(&layer);
         self.change(|content| {
@@ -119,7 +120,9 @@ impl Engine {
 
     /// Makes all batches durable that are there.
     pub(super) fn sync(&self) -> Result<(), BackendError> {
+        let since = coordination::now();
         self.log.sync()?;
+        self.counters.add_sync(since.elapsed());
         self.note_log();
         Ok(())
     }

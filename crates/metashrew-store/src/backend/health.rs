@@ -36,6 +36,12 @@ pub struct EngineHealth {
     pub stalls: u64,
     /// How long they waited, together.
     pub stalled: Duration,
+    /// What batches took in the log, in bytes.
+    pub logged_bytes: u64,
+    /// How often batches were made durable.
+    pub syncs: u64,
+    /// How long that took, together.
+    pub sync_time: Duration,
     /// How often recent writes were written out as tables.
     pub flushes: u64,
     /// How often tables were merged or moved.
@@ -51,6 +57,9 @@ pub struct EngineHealth {
 pub(super) struct Counters {
     pub(super) stalls: AtomicU64,
     stalled_micros: AtomicU64,
+    pub(super) logged_bytes: AtomicU64,
+    syncs: AtomicU64,
+    sync_micros: AtomicU64,
     pub(super) flushes: AtomicU64,
     pub(super) compactions: AtomicU64,
     pub(super) written_bytes: AtomicU64,
@@ -63,18 +72,29 @@ impl Counters {
     }
 
     pub(super) fn add_stall(&self, waited: Duration) {
-        let micros = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
         Self::add(&self.stalls, 1);
-        Self::add(&self.stalled_micros, micros);
+        Self::add(&self.stalled_micros, micros(waited));
+    }
+
+    pub(super) fn add_sync(&self, took: Duration) {
+        Self::add(&self.syncs, 1);
+        Self::add(&self.sync_micros, micros(took));
     }
 
     pub(super) fn read_into(&self, health: &mut EngineHealth) {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         health.stalls = read(&self.stalls);
         health.stalled = Duration::from_micros(read(&self.stalled_micros));
+        health.logged_bytes = read(&self.logged_bytes);
+        health.syncs = read(&self.syncs);
+        health.sync_time = Duration::from_micros(read(&self.sync_micros));
         health.flushes = read(&self.flushes);
         health.compactions = read(&self.compactions);
         health.written_bytes = read(&self.written_bytes);
         health.failures = read(&self.failures);
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -154,7 +154,9 @@ impl Reporter {
     }
 
     fn totals(&self, progress: &ProgressReport) -> IndexingTotals {
-        let metashrew_runtime::BlockReads { count, time: reads } = self.runtime.block_reads();
+        let metashrew_runtime::BlockReads {
+            count, time: reads, ..
+        } = self.runtime.block_reads();
         let scouts = self.progress.scouts();
         IndexingTotals {
             blocks: progress.blocks,

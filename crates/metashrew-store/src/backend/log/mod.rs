@@ -165,12 +165,12 @@ impl Log {
         })
     }
 
-    /// Appends batch `number`, which must be the next one. It is durable once
-    /// [`sync`](Self::sync) says so.
+    /// Appends batch `number`, which must be the next one, and returns how many bytes it takes.
+    /// It is durable once [`sync`](Self::sync) says so.
     ///
     /// After an error it is not there for any later batch; only a process that ends before
     /// it appends another, or rotates, may leave it behind.
-    pub(super) fn append(&self, number: BatchNumber, batch: &Batch) -> Result<(), BackendError> {
+    pub(super) fn append(&self, number: BatchNumber, batch: &Batch) -> Result<u64, BackendError> {
         self.state.lock().append(self.files.as_ref(), number, batch)
     }
 

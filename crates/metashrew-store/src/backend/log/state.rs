@@ -35,7 +35,7 @@ impl State {
         files: &dyn Files,
         number: BatchNumber,
         batch: &Batch,
-    ) -> Result<(), BackendError> {
+    ) -> Result<u64, BackendError> {
         if number != self.last + 1 {
             return Err(BackendError::of_kind(
                 ErrorKind::Misuse,
@@ -63,7 +63,7 @@ impl State {
         };
         newest.ends.push(end + len);
         self.last = number;
-        Ok(())
+        Ok(len)
     }
 
     /// The files that hold batches which are not known to be durable.
