@@ -218,7 +218,8 @@ fn schema(arguments: &Arguments, chosen: &Chosen, ty: Option<&Type>) -> TokenStr
     }
 }
 
-/// `__NAME`, by which existing guests' tests call a view from bytes to a result of bytes.
+/// `__NAME`, by which existing guests' tests call a view from bytes to a result of bytes. That of
+/// `view_NAME` would have the name of the export of a view `NAME`: it has none.
 fn twin(
     arguments: &Arguments,
     function: &ItemFn,
@@ -230,7 +231,12 @@ fn twin(
         .iter()
         .all(|chosen| chosen.codec == Codec::Bytes);
     let from_bytes = taken.input.is_some_and(|ty| docs::type_name(ty) == "&[u8]");
-    if !bytes || taken.height || !from_bytes || !matches!(returned, Returned::Result(_)) {
+    if !bytes
+        || symbol.starts_with("view_")
+        || taken.height
+        || !from_bytes
+        || !matches!(returned, Returned::Result(_))
+    {
         return None;
     }
     let (visibility, name, output) = (&function.vis, &function.sig.ident, &function.sig.output);
@@ -283,6 +289,23 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("serde_json"), "{text}");
+    }
+
+    #[test]
+    fn a_view_and_one_whose_name_has_a_view_in_front_have_nothing_in_common() {
+        let names = |function: &str| -> Vec<String> {
+            let expansion = expand(TokenStream::new(), function.parse().unwrap()).unwrap();
+            let file: syn::File = syn::parse2(expansion).unwrap();
+            let names = file.items.iter().filter_map(|item| match item {
+                syn::Item::Fn(function) => Some(function.sig.ident.to_string()),
+                _ => None,
+            });
+            names.collect()
+        };
+        let echo = names(BYTES);
+        let view_echo = names(&BYTES.replace("echo", "view_echo"));
+        assert_eq!(echo, ["echo", "__view_echo", "__echo"]);
+        assert_eq!(view_echo, ["view_echo", "__view_view_echo"]);
     }
 
     #[test]

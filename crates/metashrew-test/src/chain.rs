@@ -187,7 +187,15 @@ impl Chain {
     /// let block = chain.mine().raw();
     /// assert_eq!(block.transactions().nth(1).unwrap().txid(), txid);
     /// ```
+    ///
+    /// # Panics
+    /// If it has no input: no chain has such a transaction, and its encoding means another one.
+    #[track_caller]
     pub fn add(&mut self, transaction: Tx) -> [u8; 32] {
+        assert!(
+            !transaction.inputs.is_empty(),
+            "a transaction without inputs cannot be in a chain: give it one by `Tx::spend`, or pay by `Chain::pay`"
+        );
         let txid = self.coins.apply(&transaction);
         self.waiting.push(transaction);
         txid

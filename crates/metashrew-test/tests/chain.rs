@@ -229,6 +229,12 @@ fn paying_more_than_there_is_says_so() {
     Chain::new().pay(Lock::p2tr("alice"), 7);
 }
 
+#[test]
+#[should_panic(expected = "a transaction without inputs cannot be in a chain")]
+fn a_transaction_without_inputs_is_refused() {
+    Chain::new().add(metashrew_test::Tx::new().pay(Lock::p2tr("alice"), 7));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
