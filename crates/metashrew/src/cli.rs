@@ -1,5 +1,6 @@
 //! The command line: every flag with its meaning, unit, default and variable.
 
+mod bench;
 mod blocks;
 mod config;
 mod new;
@@ -21,6 +22,7 @@ use metashrew_store::BlockId;
 use crate::log::{self, Filter, FilterParser, GuestLevel};
 use crate::size::Size;
 
+pub(crate) use bench::Bench;
 pub(crate) use blocks::BlocksArgs;
 pub(crate) use config::ConfigError;
 pub(crate) use new::New;
@@ -28,7 +30,7 @@ pub(crate) use parse::{parse, usage_error};
 pub(crate) use replay::{Replay, ReplayBundle, ReplayMake, ReplayRun, ReplayedBlock};
 pub(crate) use sdk::Sdk;
 pub(crate) use server_url::ServerUrl;
-pub(crate) use start::{Following, NodeArgs, OnHalt, Serving, Start, Views};
+pub(crate) use start::{Following, NodeArgs, OnHalt, Serving, Start, Storage, Views};
 pub(crate) use values::{Bytes, Input, Scouts, ViewBlock};
 pub(crate) use watched::{Profile, Trace, Watched};
 
@@ -130,6 +132,7 @@ pub(crate) enum Command {
     Replay(Box<Replay>),
     Trace(Box<Trace>),
     Profile(Box<Profile>),
+    Bench(Box<Bench>),
 }
 
 /// Ask one view, of a server or of a database that none holds open

@@ -12,7 +12,7 @@ use metashrew_server::{AllowedHosts, ServerOptions};
 use metashrew_store::StoreOptions;
 use metashrew_sync::{Auth, CoreSettings, IndexOptions, ScoutCount};
 
-use crate::cli::{Following, NodeArgs, Scouts, Serving, Start, Views};
+use crate::cli::{Following, NodeArgs, Scouts, Serving, Start, Storage, Views};
 use crate::descriptors::Descriptors;
 use crate::memory::Asked;
 use crate::size::Size;
@@ -34,10 +34,7 @@ impl Start {
             min_free_space: self.reserve(),
             max_fetched_bytes: bytes(self.memory.fetched),
             max_uncommitted_bytes: bytes(self.memory.uncommitted),
-            scouts: match self.scouts {
-                Scouts::Auto => ScoutCount::Auto,
-                Scouts::Exactly(count) => ScoutCount::Exactly(count),
-            },
+            scouts: self.scouts.count(),
             ..IndexOptions::default()
         }
     }
@@ -53,24 +50,7 @@ impl Start {
             cache: self.storage.cache.size,
             views: self.views.view_memory_budget,
             requests: self.serving.request_memory,
-            scouts: match self.scouts {
-                Scouts::Exactly(0) => Some(Size(0)),
-                Scouts::Auto | Scouts::Exactly(_) => self.scout_memory,
-            },
-        }
-    }
-
-    fn scout_options(&self) -> ScoutOptions {
-        let default = ScoutOptions::default();
-        ScoutOptions {
-            instances: match self.scouts {
-                // Each would end for want of memory.
-                _ if self.memory.scouts == 0 => 0,
-                Scouts::Auto => default.instances,
-                Scouts::Exactly(count) => count,
-            },
-            memory_budget: bytes(self.memory.scouts),
-            ..default
+            scouts: self.scouts.asked_memory(self.scout_memory),
         }
     }
 
@@ -96,14 +76,7 @@ impl Start {
 
     /// How the database is to be opened.
     pub(crate) fn store_options(&self, descriptors: &Descriptors) -> StoreOptions {
-        let default = StoreOptions::default();
-        let workers = self.storage.workers.map(NonZeroUsize::get);
-        StoreOptions {
-            durability: self.storage.durability,
-            max_open_files: descriptors.files,
-            workers: workers.unwrap_or(default.workers),
-            ..default.with_cache(self.memory.cache)
-        }
+        self.storage.options(descriptors, self.memory.cache)
     }
 
     /// How the server is to be.
@@ -118,28 +91,74 @@ impl Start {
         }
     }
 
-    /// Where the compiled guest is kept. The library wants a directory in full.
-    fn guest_cache(&self) -> ModuleCache {
-        match &self.guest_cache {
-            None => ModuleCache::User,
-            Some(path) if path.as_os_str() == "off" => ModuleCache::Off,
-            Some(path) => ModuleCache::At(std::path::absolute(path).unwrap_or(path.clone())),
-        }
-    }
-
     pub(crate) fn runtime_options(&self) -> RuntimeOptions {
         RuntimeOptions {
-            cache: self.guest_cache(),
+            cache: guest_cache(self.guest_cache.as_deref()),
             views: ViewOptions {
                 pending_timeout: Duration::from_millis(self.following.pending_timeout_ms),
                 ..self.views.options(bytes(self.memory.views))
             },
-            scouts: self.scout_options(),
+            scouts: self.scouts.options(self.memory.scouts),
         }
     }
 }
 
-fn bytes(bytes: u64) -> usize {
+/// Where the compiled guest is kept. The library wants a directory in full.
+pub(crate) fn guest_cache(asked: Option<&Path>) -> ModuleCache {
+    match asked {
+        None => ModuleCache::User,
+        Some(path) if path.as_os_str() == "off" => ModuleCache::Off,
+        Some(path) => ModuleCache::At(std::path::absolute(path).unwrap_or(path.to_owned())),
+    }
+}
+
+impl Storage {
+    /// How a database is to be opened, with so much memory for its caches, in bytes.
+    pub(crate) fn options(&self, descriptors: &Descriptors, cache: u64) -> StoreOptions {
+        let default = StoreOptions::default();
+        let workers = self.workers.map(NonZeroUsize::get);
+        StoreOptions {
+            durability: self.durability,
+            max_open_files: descriptors.files,
+            workers: workers.unwrap_or(default.workers),
+            ..default.with_cache(cache)
+        }
+    }
+}
+
+impl Scouts {
+    pub(crate) fn count(self) -> ScoutCount {
+        match self {
+            Self::Auto => ScoutCount::Auto,
+            Self::Exactly(count) => ScoutCount::Exactly(count),
+        }
+    }
+
+    /// What they ask for of the memory, where a flag may say so.
+    pub(crate) fn asked_memory(self, flag: Option<Size>) -> Option<Size> {
+        match self {
+            Self::Exactly(0) => Some(Size(0)),
+            Self::Auto | Self::Exactly(_) => flag,
+        }
+    }
+
+    /// With so much memory for all of them, in bytes.
+    pub(crate) fn options(self, memory: u64) -> ScoutOptions {
+        let default = ScoutOptions::default();
+        ScoutOptions {
+            instances: match self {
+                // Each would end for want of memory.
+                _ if memory == 0 => 0,
+                Self::Auto => default.instances,
+                Self::Exactly(count) => count,
+            },
+            memory_budget: bytes(memory),
+            ..default
+        }
+    }
+}
+
+pub(crate) fn bytes(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 

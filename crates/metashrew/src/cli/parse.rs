@@ -11,7 +11,7 @@ use clap::{ArgMatches, ColorChoice, Command as Parser, CommandFactory, Error, Fr
 
 use super::values::ViewBlock;
 use super::{
-    Cli, Command, NodeArgs, Replay, ReplayBundle, Start, View, ViewSource, Watched, config,
+    Bench, Cli, Command, NodeArgs, Replay, ReplayBundle, Start, View, ViewSource, Watched, config,
 };
 use crate::memory::{self, Memory};
 use crate::nearest::nearest;
@@ -62,6 +62,7 @@ pub(super) fn parse_from(args: Vec<OsString>) -> anyhow::Result<Cli> {
             (Command::Profile(profile), Some((_, matches))) => {
                 choose_watched(&mut profile.watched, matches)
             }
+            (Command::Bench(bench), Some((_, matches))) => choose_for_bench(bench, matches),
             _ => Ok(()),
         }
     });
@@ -221,6 +222,20 @@ fn choose(start: &mut Start, matches: &ArgMatches) -> Result<(), Mistake> {
         return Err(contradiction(what));
     }
     choose_blocks(&mut start.blocks, &mut start.node, matches)
+}
+
+/// As [`choose`].
+fn choose_for_bench(bench: &mut Bench, matches: &ArgMatches) -> Result<(), Mistake> {
+    if let (Some(from), Some(to)) = (bench.from, bench.to)
+        && to < from
+    {
+        let what = format!("--to {to} is below --from {from}: there would be no block");
+        return Err(contradiction(what));
+    }
+    choose_blocks(&mut bench.blocks.blocks, &mut bench.blocks.node, matches)?;
+    bench.memory = Memory::share(memory::total(), bench.asked_memory())
+        .map_err(|error| (ErrorKind::ValueValidation, error.to_string()))?;
+    Ok(())
 }
 
 /// The same of what says where blocks are.

@@ -1,5 +1,6 @@
 //! The subcommands, one file each, and how any of them ends.
 
+mod bench;
 mod blocks;
 mod database;
 mod described;
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
         Command::Replay(replay) => replay::run(replay),
         Command::Trace(trace) => trace::run(trace),
         Command::Profile(profile) => profile::run(profile),
+        Command::Bench(bench) => bench::run(bench, &console),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -22,7 +22,7 @@ fn every_command_explains_itself() {
     check("help", &["--help"]);
     for command in [
         "new", "start", "status", "view", "inspect", "keys", "verify", "rollback", "replay",
-        "trace", "profile",
+        "trace", "profile", "bench",
     ] {
         check(command, &[command, "--help"]);
     }

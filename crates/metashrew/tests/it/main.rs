@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod bench;
 mod branches;
 mod checks;
 mod configuration;

@@ -1,0 +1,216 @@
+//! `metashrew bench`: what this machine does with a guest over some blocks, and what to change.
+
+mod advice;
+mod figures;
+mod floor;
+mod measure;
+mod metered;
+mod pace;
+mod page;
+mod process;
+mod settings;
+mod temporary;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use indicatif::ProgressBar;
+use metashrew_runtime::{MetashrewRuntime, PreparedGuest};
+use metashrew_store::Store;
+use metashrew_sync::{Node, Stop};
+
+use self::figures::{Figures, Guest, Machine, Origin};
+use self::floor::Floor;
+use self::measure::{End, Measured, Subject};
+use self::metered::Metered;
+use self::pace::TimeToTip;
+use self::temporary::Place;
+use super::{Output, blocks, database};
+use crate::cli::Bench;
+use crate::console::Console;
+use crate::signals::Signals;
+use crate::size::Size;
+use crate::{allocator, descriptors, printable};
+
+pub(super) fn run(args: &Bench, console: &Console) -> Result<()> {
+    allocator::give_back_unused();
+    let stop = stop_on_signals()?;
+    let guest = prepare(args)?;
+    let sha256 = hex::encode(guest.sha256());
+    let place = Place::make(args.temp_dir.as_deref())?;
+    let figures = figures(args, console, guest, &place, &stop).map(|figures| Figures {
+        guest: Guest {
+            file: args.indexer.display().to_string(),
+            sha256,
+        },
+        ..figures
+    });
+    console.hide_bar();
+    place.remove()?;
+    let figures = figures?;
+    let text = if args.json {
+        let json = serde_json::to_string(&figures).context("the figures are no JSON")?;
+        format!("{}\n", printable::json(&json))
+    } else {
+        page::text(&figures)
+    };
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| Output(error).into())
+}
+
+/// Requested by SIGINT and SIGTERM.
+fn stop_on_signals() -> Result<Stop> {
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("signals cannot be caught")?;
+    let mut signals = tokio
+        .block_on(async { Signals::catch() })
+        .context("signals cannot be caught")?;
+    let stop = Stop::new();
+    let requested = stop.clone();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let signal = tokio.block_on(signals.next());
+            tracing::info!("{signal}: the bench ends with what it has");
+            requested.request();
+        })
+        .context("the thread for signals cannot be started")?;
+    Ok(stop)
+}
+
+/// Compiles the guest, and checks that it can index.
+fn prepare(args: &Bench) -> Result<PreparedGuest> {
+    let is_none = || format!("`{}` is no guest", args.indexer.display());
+    let wasm = database::read_guest(&args.indexer)?;
+    let guest = PreparedGuest::new(&wasm, args.runtime_options()).with_context(is_none)?;
+    guest.check_start().with_context(is_none)?;
+    Ok(guest)
+}
+
+/// Measures, and draws the conclusions.
+fn figures(
+    args: &Bench,
+    console: &Console,
+    guest: PreparedGuest,
+    place: &Place,
+    stop: &Stop,
+) -> Result<Figures> {
+    let node = blocks::open(&args.blocks, &place.database())?;
+    let options = args.store_options(descriptors::raise_limit());
+    let store =
+        Store::open(&place.database(), options).context("the temporary database cannot be made")?;
+    let options = args.index_options(last_height(args, node.as_ref())?);
+    let subject = Subject {
+        runtime: guest.over(store)?,
+        node: Arc::new(Metered::new(node)),
+        options,
+        most_bytes: place.most_bytes(args.max_bytes.map(Size::bytes)),
+    };
+    let show = |count: u64, of: &str| {
+        console.show_bar(count, &format!("{of} {{wide_bar:.cyan/dim}} {{percent}}%"))
+    };
+    let bar = show(u64::from(args.count.get()), "indexing");
+    let measured = measure::measure(&subject, stop, |progress| {
+        let target = progress.target.zip(progress.height);
+        let left = target.map_or(1, |(target, height)| target.saturating_sub(height));
+        bar.set_length(progress.blocks + u64::from(left));
+        bar.set_position(progress.blocks);
+    })
+    .context("the blocks cannot be measured")?;
+    let bar = show(measured.timings.len() as u64, "the guest's floor");
+    let floor = floor(args, &subject, &measured, stop, &bar)?;
+    let machine = machine(&subject.runtime, place, args.memory.total);
+    let mut figures = Figures::of(
+        &measured,
+        floor.as_ref(),
+        Guest::default(),
+        machine,
+        origin(args),
+    );
+    figures.time_to_tip = to_tip(args, &subject, &measured);
+    figures.advice = advice::of(&figures);
+    Ok(figures)
+}
+
+/// What the page calls the source: an address may hold a secret.
+fn origin(args: &Bench) -> Origin {
+    let path = args.blocks.blocks.as_ref();
+    Origin {
+        name: path.map_or_else(|| "the node".to_owned(), |path| path.display().to_string()),
+        is_node: path.is_none(),
+    }
+}
+
+/// The last block that is wanted.
+fn last_height(args: &Bench, node: &dyn Node) -> Result<u32> {
+    if let Some(to) = args.to {
+        return Ok(to);
+    }
+    let first = match args.from {
+        Some(from) => from,
+        None => node
+            .default_start()
+            .context("the source does not say where its blocks begin")?
+            .unwrap_or_default(),
+    };
+    Ok(first.saturating_add(args.count.get() - 1))
+}
+
+/// None if it is not wanted, or the bench is to end.
+fn floor(
+    args: &Bench,
+    subject: &Subject,
+    measured: &Measured,
+    stop: &Stop,
+    bar: &ProgressBar,
+) -> Result<Option<Floor>> {
+    let (Some(first), Some(last)) = (measured.timings.first(), measured.timings.last()) else {
+        return Ok(None);
+    };
+    if args.no_floor || measured.end == End::Stopped {
+        return Ok(None);
+    }
+    // Where the database is full, that alone was what was to stop.
+    let fresh = Stop::new();
+    let stop = if measured.end == End::Full {
+        &fresh
+    } else {
+        stop
+    };
+    let node = subject.node.as_ref();
+    let heights = (first.height, last.height);
+    floor::measure(&subject.runtime, node, heights, stop, |done| {
+        bar.set_position(u64::from(done));
+    })
+    .context("the guest's floor cannot be measured")
+}
+
+fn machine(runtime: &MetashrewRuntime, place: &Place, memory_bytes: Option<u64>) -> Machine {
+    let options = runtime.store().options();
+    Machine {
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        memory_bytes,
+        cache_bytes: options.map_or(0, |options| options.cache_bytes + options.read_cache_bytes),
+        durability: options
+            .map_or("", |options| options.durability.as_str())
+            .to_owned(),
+        database_in_memory: place.is_in_memory(),
+    }
+}
+
+/// To `--tip`, or to the last block of the source.
+fn to_tip(args: &Bench, subject: &Subject, measured: &Measured) -> Option<TimeToTip> {
+    let node = subject.node.as_ref();
+    let there_is = node.tip().ok().flatten().map(|tip| tip.height);
+    let tip = args.tip.or(there_is)?;
+    let next = measured.timings.last()?.height.checked_add(1)?;
+    let sampled = there_is
+        .map(|there_is| there_is.min(tip))
+        .filter(|last| *last >= next)
+        .and_then(|last| pace::mean_block_bytes(node, next, last));
+    TimeToTip::of(&measured.timings, tip, sampled)
+}
