@@ -247,6 +247,67 @@ fn a_trap_is_the_last_line() {
     assert_eq!(events, expected(tip.bytes.len()));
 }
 
+#[test]
+fn a_bundle_is_traced_and_profiled_without_its_database() {
+    let place = Place::with(&guest(""), 2);
+    place.index();
+    let made = [
+        "replay",
+        "make",
+        "--db",
+        "db",
+        "--indexer",
+        "guest.wasm",
+        "--blocks",
+        "blocks.dat",
+    ];
+    let flags = ["--height", "2", "--out", "two.bundle"];
+    succeed(&mut place.metashrew(&[&made[..], &flags].concat()));
+    std::fs::remove_dir_all(place.path("db")).unwrap();
+    let of_bundle = ["--bundle", "two.bundle", "--indexer", "guest.wasm"];
+    let traced = [&["trace", "--json"][..], &of_bundle].concat();
+    let (events, ..) = parts(&succeed(&mut place.metashrew(&traced)));
+    assert_eq!(events, expected(place.tip().bytes.len()));
+    let profiled = [&["profile", "--repeat", "3"][..], &of_bundle].concat();
+    let told = succeed(&mut place.metashrew(&profiled));
+    assert!(
+        told.starts_with("profiled: block 2 (") && told.contains("runs: 3"),
+        "{told}"
+    );
+    // Another guest reads what is not there: that is not taken for absent.
+    place.set_guest(&guest("(drop (call $get_len (i32.const 516)))"));
+    let profiled = [&["profile"][..], &of_bundle].concat();
+    let stderr = fail(&mut place.metashrew(&profiled), 1);
+    assert!(stderr.contains("0x68656c6c6f was not recorded"), "{stderr}");
+}
+
+#[test]
+fn what_is_needed_is_asked_for() {
+    let place = Place::with(&guest(""), 1);
+    let check = |args: &[&str], expect: &str| {
+        let stderr = fail(&mut place.metashrew(args), 2);
+        assert!(stderr.contains(expect), "{stderr}");
+    };
+    for command in ["trace", "profile"] {
+        check(
+            &[command],
+            "--view for a view, --bundle for a file of `replay make`",
+        );
+        check(
+            &[command, "--view", "look"],
+            "--db and --indexer are needed with --view",
+        );
+        check(&[command, "an input"], "--view <NAME>");
+        check(
+            &[command, "--view", "look", "--bundle", "x"],
+            "cannot be used with",
+        );
+        let block = ["--db", "db", "--indexer", "guest.wasm", "--height", "1"];
+        check(&[&[command][..], &block].concat(), "--blocks");
+    }
+    check(&["profile", "--interval-us", "99"], "--interval-us");
+}
+
 /// A guest with debug information: see `trace/lines.rs`.
 const LINES: &[u8] = include_bytes!("trace/lines.wasm");
 
