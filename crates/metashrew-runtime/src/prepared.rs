@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use metashrew_abi::imports;
-use metashrew_store::Store;
+use metashrew_store::{GuestId, Store};
 use wasmtime::{Engine, ExternType};
 
 use crate::engine;
 use crate::error::LoadError;
 use crate::guest::Guest;
+use crate::inspect;
 use crate::options::RuntimeOptions;
 use crate::runtime::MetashrewRuntime;
 use crate::tables;
@@ -57,6 +58,11 @@ impl PreparedGuest {
                 expected: START_TYPE,
             }),
         }
+    }
+
+    /// Who it is: its hash, and what it calls itself.
+    pub fn id(&self) -> GuestId {
+        inspect::identify(&self.guest)
     }
 
     /// SHA-256 of the module.

@@ -62,10 +62,21 @@ pub struct OtherGuest {
     pub tip: Height,
     /// The guest claimed.
     pub given: GuestId,
+    /// Whether the database is a fork that nobody has continued yet: then the last of
+    /// `recorded` is the guest that it was made for.
+    pub is_fork: bool,
 }
 
 impl fmt::Display for OtherGuest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(made_for) = self.recorded.last().filter(|_| self.is_fork) {
+            let next = u64::from(self.tip) + 1;
+            return write!(
+                formatter,
+                "the database is a fork to be continued by {}, and from block {next} on it would be {}",
+                made_for.guest, self.given
+            );
+        }
         write!(formatter, "the database was written by another guest: ")?;
         let ends = self
             .recorded
@@ -196,6 +207,7 @@ impl Store {
         if let Some(guest) = &claim.guest
             && !claim.accept_guest_change
         {
+            self.check_fork(guest)?;
             self.check_guest(guest)?;
         }
         let mut state = self.inner.claimed.state.lock();
@@ -223,6 +235,31 @@ impl Store {
                 tip: tip.height,
                 recorded,
                 given: guest.clone(),
+                is_fork: false,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether `guest` may write the next block, as far as that is settled by a fork. The one
+    /// that wrote the blocks below may not: the fork was not made for it.
+    fn check_fork(&self, guest: &GuestId) -> Result<(), OtherGuest> {
+        let snapshot = self.snapshot();
+        let state = self.inner.claimed.state.lock();
+        let Identity {
+            guests,
+            only_last_guest: true,
+            ..
+        } = &state.recorded
+        else {
+            return Ok(());
+        };
+        match (snapshot.tip(), guests.last()) {
+            (Some(tip), Some(only)) if only.guest.sha256 != guest.sha256 => Err(OtherGuest {
+                recorded: guests.clone(),
+                tip: tip.height,
+                given: guest.clone(),
+                is_fork: true,
             }),
             _ => Ok(()),
         }

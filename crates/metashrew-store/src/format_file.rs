@@ -14,6 +14,7 @@ use crate::backend::BackendError;
 use crate::block::{Height, hex32};
 use crate::directory;
 use crate::error::OpenError;
+use crate::fork;
 use crate::identity::{GuestFrom, GuestId, Identity, NetworkId};
 use crate::keys::FORMAT;
 use crate::open::HINT;
@@ -41,6 +42,9 @@ struct Content {
     network: Network,
     first_height: Option<Height>,
     guests: Vec<Guest>,
+    /// Left out where it is false, as it is in all but forks that nobody has continued yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    only_last_guest: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -145,6 +149,9 @@ fn check_unused(path: &Path) -> Result<(), OpenError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(unreadable)?,
     };
+    if path.join(fork::MARKER).exists() {
+        return Err(foreign(path, fork::MARKER));
+    }
     if path.join("engine").is_dir() {
         return Err(OpenError::Format {
             found: LAST_WITHOUT,
@@ -188,6 +195,7 @@ impl Content {
             },
             first_height: identity.first_height,
             guests: identity.guests.iter().map(Guest::of).collect(),
+            only_last_guest: identity.only_last_guest,
         }
     }
 
@@ -207,6 +215,7 @@ impl Content {
             },
             first_height: self.first_height,
             guests: guests.collect::<Option<_>>()?,
+            only_last_guest: self.only_last_guest,
         })
     }
 }
@@ -272,25 +281,29 @@ mod tests {
             any::<Option<String>>(),
         );
         let guests = proptest::collection::vec(guest, 0..4);
-        (network, guests).prop_map(|((name, magic, genesis), guests)| Identity {
-            network: NetworkId {
-                name,
-                magic,
-                genesis: genesis.map(BlockHash::from_bytes),
+        let parts = (network, guests, any::<bool>());
+        parts.prop_map(
+            |((name, magic, genesis), guests, only_last_guest)| Identity {
+                only_last_guest,
+                network: NetworkId {
+                    name,
+                    magic,
+                    genesis: genesis.map(BlockHash::from_bytes),
+                },
+                first_height: None,
+                guests: guests
+                    .into_iter()
+                    .map(|(first_height, sha256, name, version)| GuestFrom {
+                        first_height,
+                        guest: GuestId {
+                            sha256,
+                            name,
+                            version,
+                        },
+                    })
+                    .collect(),
             },
-            first_height: None,
-            guests: guests
-                .into_iter()
-                .map(|(first_height, sha256, name, version)| GuestFrom {
-                    first_height,
-                    guest: GuestId {
-                        sha256,
-                        name,
-                        version,
-                    },
-                })
-                .collect(),
-        })
+        )
     }
 
     proptest! {
@@ -332,6 +345,7 @@ mod tests {
                     version: None,
                 },
             }],
+            only_last_guest: false,
         };
         let text = serde_json::to_string_pretty(&Content::of(&identity)).unwrap();
         let expect = format!(

@@ -101,6 +101,9 @@ pub struct Identity {
     /// The guests that wrote it, each up to where the next one begins. Empty if nobody
     /// said which they are ([`Store::claim`](crate::Store::claim)).
     pub guests: Vec<GuestFrom>,
+    /// Whether none but the guest noted last may write the next block: so in a fork that was
+    /// made for it, until it has.
+    pub only_last_guest: bool,
 }
 
 impl Identity {
@@ -115,6 +118,15 @@ impl Identity {
         self
     }
 
+    /// That of a fork whose last block is `tip`, to be continued by `guest`.
+    #[must_use]
+    pub(crate) fn forked(self, tip: Height, guest: Option<&GuestId>) -> Self {
+        let mut identity = self.in_effect(Some(tip));
+        identity.extend(None, guest, tip.saturating_add(1));
+        identity.only_last_guest = guest.is_some();
+        identity
+    }
+
     /// Adds what is to be noted before `guest` commits block `height` on top of it.
     pub(crate) fn extend(
         &mut self,
@@ -126,6 +138,7 @@ impl Identity {
             self.network = std::mem::take(&mut self.network).or(network);
         }
         self.first_height.get_or_insert(height);
+        self.only_last_guest = false;
         let last = self.guests.last().map(|entry| entry.guest.sha256);
         if let Some(guest) = guest
             && last != Some(guest.sha256)
@@ -170,6 +183,28 @@ mod tests {
         assert_eq!(heights(&identity), [(5, 1), (10, 3)]);
         assert_eq!(identity.first_height, Some(5));
         assert_eq!(identity.in_effect(None), Identity::default());
+    }
+
+    #[test]
+    fn a_fork_is_bound_to_its_guest_until_that_has_written() {
+        let mut identity = Identity::default();
+        identity.extend(None, Some(&guest(1)), 5);
+        identity.extend(None, Some(&guest(2)), 10);
+        let unbound = identity.clone().forked(9, None);
+        assert_eq!(
+            (heights(&unbound), unbound.only_last_guest),
+            (vec![(5, 1)], false)
+        );
+        let same = identity.clone().forked(9, Some(&guest(1)));
+        assert_eq!((heights(&same), same.only_last_guest), (vec![(5, 1)], true));
+        let mut forked = identity.forked(8, Some(&guest(3)));
+        assert_eq!(heights(&forked), [(5, 1), (9, 3)]);
+        assert!(forked.only_last_guest);
+        forked.extend(None, Some(&guest(3)), 9);
+        assert_eq!(
+            (heights(&forked), forked.only_last_guest),
+            (vec![(5, 1), (9, 3)], false)
+        );
     }
 
     #[test]

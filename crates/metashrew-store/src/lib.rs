@@ -20,6 +20,7 @@ mod counter;
 mod directory;
 mod disk_usage;
 mod error;
+mod fork;
 mod format_file;
 mod hashed_key;
 mod history;
@@ -46,7 +47,8 @@ mod write_set;
 
 pub use backend::{
     Backend, BackendError, Batch, BatchNumber, Cursor, Direction, Durability, EngineHealth, Entry,
-    ErrorKind, MemoryBackend, Operation, Pending, Read, Scan, Space, View, wait,
+    ErrorKind, Files, MemoryBackend, Operation, Pending, Read, Scan, Space, Transferred, View,
+    wait,
 };
 pub use base::Base;
 pub use block::{BlockHash, BlockRecord, BlockRef, Height, HistoryRoot, ParseHashError};
@@ -57,6 +59,7 @@ pub use claim::{Claim, ClaimError, OtherGuest};
 pub use error::{
     CommitError, OpenError, ReadError, ResolveError, RollbackError, VerifyError, WriteError,
 };
+pub use fork::{ForkError, ForkOptions, ForkStep, ForkWay, Forked};
 pub use hashed_key::HashedKey;
 pub use identity::{GuestFrom, GuestId, Identity, NetworkId};
 pub use keys::{FORMAT, MAX_BLOCK_WRITES, MAX_KEY_LEN, MAX_VALUE_LEN, WRITE_OVERHEAD};

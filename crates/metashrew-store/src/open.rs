@@ -225,7 +225,7 @@ impl Store {
         Self::check_and_open(backend, Durability::Synced, read_cache_bytes, claimed)
     }
 
-    fn check_and_open(
+    pub(crate) fn check_and_open(
         backend: Arc<dyn Backend>,
         durability: Durability,
         read_cache_bytes: u64,

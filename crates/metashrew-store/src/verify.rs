@@ -31,6 +31,7 @@ use parts::Plan;
 use temporary::Temporary;
 
 pub(crate) use last_blocks::{missing, tip_disagrees, verify_block};
+pub(crate) use versions::Older;
 
 /// The least memory that a verification takes, whatever it is told.
 const MIN_MEMORY: u64 = 16 << 20;

@@ -210,6 +210,33 @@ pub fn reading(reads: u32, keys: u64) -> Vec<u8> {
     module(MEMORY, &body)
 }
 
+/// The well-behaved guest, but from a height on it takes every merkle root to begin with 7:
+/// from there it writes the same keys with other values.
+pub fn differs_from(height: u32) -> Vec<u8> {
+    differs(&format!(
+        "(i32.ge_u (global.get $height) (i32.const {height}))"
+    ))
+}
+
+/// As [`differs_from`], but at one height only.
+pub fn differs_at(height: u32) -> Vec<u8> {
+    differs(&format!(
+        "(i32.eq (global.get $height) (i32.const {height}))"
+    ))
+}
+
+fn differs(when: &str) -> Vec<u8> {
+    let body = format!(
+        r#"
+  (func (export "_start") (local $block i32)
+    (local.set $block (call $load))
+    (if {when} (then (i64.store offset=36 (local.get $block) (i64.const 7))))
+    (call $chain (local.get $block)))
+{VIEWS}"#
+    );
+    module(MEMORY, &body)
+}
+
 /// The well-behaved guest, but its memory has this many pages of 64 KiB from the start.
 pub fn large(pages: u32) -> Vec<u8> {
     module(

@@ -65,6 +65,14 @@ struct Failure {
 }
 
 impl Failure {
+    fn of(error: &BackendError) -> Self {
+        Self {
+            kind: error.kind,
+            operation: error.operation,
+            what: chain(&*error.source),
+        }
+    }
+
     fn error(&self) -> BackendError {
         BackendError::of_kind(self.kind, self.operation, self.what.clone())
     }
@@ -214,11 +222,7 @@ impl Coordination {
     /// damaged is not tried again.
     pub(super) fn failed(&self, error: &BackendError, is_flush: bool) -> Option<Duration> {
         tracing::warn!(error = %chain(error), "the engine failed");
-        let failure = Failure {
-            kind: error.kind,
-            operation: error.operation,
-            what: chain(&*error.source),
-        };
+        let failure = Failure::of(error);
         let is_fatal = !error.is_transient();
         let mut state = self.state.lock();
         if is_fatal {
@@ -230,6 +234,17 @@ impl Coordination {
         drop(state);
         self.room.notify_all();
         (!is_fatal).then_some(RETRY_AFTER)
+    }
+
+    /// Notes why the flush failed that was to be the last one.
+    pub(super) fn note_flush_failure(&self, error: &BackendError) {
+        self.state.lock().flush_failure = Some(Failure::of(error));
+    }
+
+    /// Why the last flush failed, if it did.
+    pub(super) fn flush_failure(&self) -> Option<BackendError> {
+        let state = self.state.lock();
+        state.flush_failure.as_ref().map(Failure::error)
     }
 
     /// Notes that nothing is written out any more until the database is opened again.

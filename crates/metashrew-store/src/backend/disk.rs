@@ -62,12 +62,31 @@ impl Disk {
         let lock = lock(path)?;
         format_file::create_if_missing(path)?;
         damage::check_not_noted(path)?;
-        let limits = Limits::of(options);
         if !Self::exists(path) {
-            create(path, &limits)?;
+            create(path, &Limits::of(options))?;
         }
-        let engine = recover(path, limits, options.accept_lost_commits)
-            .inspect_err(|error| damage::note(path, error))?;
+        Self::recover(path, options, lock).inspect_err(|error| damage::note(path, error))
+    }
+
+    /// Opens the engine in the directory `path`, or makes a new one, where there is no `FORMAT`
+    /// yet: nobody takes the directory for a database.
+    pub(crate) fn open_unfinished(path: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
+        let lock = lock(path)?;
+        if !Self::exists(path) {
+            create(path, &Limits::of(options))?;
+        }
+        Self::recover(path, options, lock)
+    }
+
+    /// Moves an engine that nobody has open from one directory to another.
+    pub(crate) fn rename(from: &Path, to: &Path) -> std::io::Result<()> {
+        fs::rename(from.join(LOCK), to.join(LOCK))?;
+        fs::rename(from.join(ENGINE), to.join(ENGINE))?;
+        DurableRecord::rename(from, to)
+    }
+
+    fn recover(path: &Path, options: &StoreOptions, lock: File) -> Result<Self, OpenError> {
+        let engine = recover(path, Limits::of(options), options.accept_lost_commits)?;
         let engine = Arc::new(engine);
         Ok(Self {
             threads: Mutex::new(Some(Threads::start(&engine, options.workers)?)),
@@ -253,11 +272,13 @@ impl Backend for Disk {
         drop(self.threads.lock().take());
         match self.engine.health().dirty_bytes {
             0 => Ok(()),
-            left => Err(BackendError::of_kind(
-                ErrorKind::Machine,
-                "writing out recent writes",
-                format!("{left} bytes are in the log only"),
-            )),
+            left => Err(self.engine.threads.flush_failure().unwrap_or_else(|| {
+                BackendError::of_kind(
+                    ErrorKind::Machine,
+                    "writing out recent writes",
+                    format!("{left} bytes are in the log only"),
+                )
+            })),
         }
     }
 

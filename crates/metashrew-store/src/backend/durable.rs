@@ -40,6 +40,21 @@ impl DurableRecord {
         }
     }
 
+    /// Copies the record, if there is one, from one directory to another.
+    pub(super) fn copy(from: &Path, to: &Path) -> Result<(), OpenError> {
+        match std::fs::read(from.join(FILE)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            bytes => bytes
+                .and_then(|bytes| std::fs::write(to.join(FILE), bytes))
+                .map_err(io("copying the record of durable batches")),
+        }
+    }
+
+    /// Moves the record from one directory to another.
+    pub(super) fn rename(from: &Path, to: &Path) -> std::io::Result<()> {
+        std::fs::rename(from.join(FILE), to.join(FILE))
+    }
+
     /// Opens the record in the directory `path` of an engine whose last durable
     /// batch is `stamp`. What it says of later ones is forgotten.
     pub(super) fn open(path: &Path, stamp: u64) -> Result<Self, OpenError> {

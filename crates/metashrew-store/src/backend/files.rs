@@ -56,6 +56,19 @@ pub(super) fn check(engine: &Path) -> Result<Vec<(Space, Version)>, OpenError> {
 }
 
 fn check_tree(folder: &Path) -> Result<Version, OpenError> {
+    let version = version(folder)?;
+    for table in &version.tables {
+        let path = folder.join(TABLES).join(table.to_string());
+        let file = File::open(&path).map_err(gone_or_failed(&path))?;
+        if !is_archive(file).map_err(io("reading a table"))? {
+            return Err(damaged(&path));
+        }
+    }
+    Ok(version)
+}
+
+/// The version that the tree in `folder` is at, by its own files.
+pub(super) fn version(folder: &Path) -> Result<Version, OpenError> {
     let current = read(&folder.join(CURRENT), CURRENT_LEN as u64)?;
     let (Some(number), Some(checksum), Some(0), CURRENT_LEN) = (
         current.first_chunk().copied().map(u64::from_le_bytes),
@@ -72,13 +85,6 @@ fn check_tree(folder: &Path) -> Result<Version, OpenError> {
         return Err(damaged(&path));
     }
     let tables = table_ids(bytes).ok_or_else(|| damaged(&path))?;
-    for table in &tables {
-        let path = folder.join(TABLES).join(table.to_string());
-        let file = File::open(&path).map_err(gone_or_failed(&path))?;
-        if !is_archive(file).map_err(io("reading a table"))? {
-            return Err(damaged(&path));
-        }
-    }
     Ok(Version { file, tables })
 }
 

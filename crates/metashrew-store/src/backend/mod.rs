@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use crate::error::OpenError;
 
+mod capture;
 mod content;
 mod coordination;
 mod damage;
@@ -33,6 +34,7 @@ mod settings;
 mod shadow;
 mod tables;
 mod threads;
+mod transfer;
 mod tree_key;
 mod trees;
 mod views;
@@ -40,12 +42,14 @@ mod views;
 #[cfg(test)]
 mod contract;
 
+pub(crate) use capture::capture;
 pub(crate) use disk::Disk;
 pub use error_kind::ErrorKind;
 pub use health::EngineHealth;
 pub use memory::MemoryBackend;
 pub use read::{Cursor, Direction, Entry, Pending, Read, Scan, wait};
 pub(crate) use shadow::ReadOnlyDisk;
+pub use transfer::{Files, Transferred};
 
 /// The ordered key spaces of the store, each with keys of its own.
 ///

@@ -63,7 +63,7 @@ impl ReadOnlyDisk {
 }
 
 /// A lock that other readers share. Where no lock file was copied along, nobody holds one.
-fn lock_shared(path: &Path) -> Result<Option<File>, OpenError> {
+pub(super) fn lock_shared(path: &Path) -> Result<Option<File>, OpenError> {
     let file = match File::open(path.join(LOCK)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(failed("opening the lock file"))?,

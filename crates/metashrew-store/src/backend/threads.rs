@@ -73,6 +73,7 @@ fn flush(engine: &Engine) {
     }
     if let Err(error) = engine.tend_layers(true) {
         tracing::warn!(%error, "cannot write out recent writes; the log has them");
+        engine.threads.note_flush_failure(&error);
     }
 }
 

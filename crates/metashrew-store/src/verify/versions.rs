@@ -127,20 +127,20 @@ impl Merge<'_> {
 }
 
 /// The superseded versions that were not taken yet.
-struct Older {
+pub(crate) struct Older {
     scan: Scan,
     next: Option<(Bytes, Bytes)>,
 }
 
 impl Older {
-    fn new(mut scan: Scan) -> Result<Self, BackendError> {
+    pub(crate) fn new(mut scan: Scan) -> Result<Self, BackendError> {
         let next = scan.next().transpose()?;
         Ok(Self { scan, next })
     }
 
     /// The next one, if it is of the key with this history prefix. One of a key before it
     /// has no newest version.
-    fn take(&mut self, prefix: &[u8]) -> Result<Option<Version>, ReadError> {
+    pub(crate) fn take(&mut self, prefix: &[u8]) -> Result<Option<Version>, ReadError> {
         let Some((history_key, _)) = &self.next else {
             return Ok(None);
         };
@@ -160,7 +160,7 @@ impl Older {
     }
 
     /// Makes sure that none is left whose key has no newest version.
-    fn check_end(&self) -> Result<(), ReadError> {
+    pub(crate) fn check_end(&self) -> Result<(), ReadError> {
         match &self.next {
             None => Ok(()),
             Some((history_key, _)) => Err(corrupt(format!(

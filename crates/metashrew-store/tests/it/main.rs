@@ -14,6 +14,8 @@ mod damage;
 mod faults;
 mod faulty;
 mod follow;
+mod fork;
+mod fork_kills;
 mod format;
 mod identity;
 mod killed_opening;

@@ -1,5 +1,6 @@
 //! Random histories, over every engine, against the naive model.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use metashrew_store::{
@@ -14,7 +15,7 @@ use crate::chain;
 use crate::model::{self, Model, Writes, check_snapshot, check_state};
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     /// Commit one block; `remembers` says whether it read what it overwrites.
     Commit {
         writes: Writes,
@@ -44,12 +45,12 @@ fn any_key() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn any_writes() -> impl Strategy<Value = Writes> {
+pub(crate) fn any_writes() -> impl Strategy<Value = Writes> {
     let value = prop_oneof![Just(vec![]), proptest::collection::vec(any::<u8>(), 0..8)];
     proptest::collection::btree_map(any_key(), value, 0..8)
 }
 
-fn any_step() -> impl Strategy<Value = Step> {
+pub(crate) fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (any_writes(), any::<bool>())
             .prop_map(|(writes, remembers)| Step::Commit { writes, remembers }),
@@ -62,16 +63,19 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn any_first_height() -> impl Strategy<Value = Height> {
+pub(crate) fn any_first_height() -> impl Strategy<Value = Height> {
     prop_oneof![Just(0), Just(1), Just(800_000), Just(u32::MAX - 200)]
 }
 
 /// A store under test beside its model.
-struct Run {
-    store: Option<Store>,
-    directory: Option<TempDir>,
-    model: Model,
-    held: Vec<(Snapshot, Model)>,
+pub(crate) struct Run {
+    pub(crate) store: Option<Store>,
+    /// Where it lies, unless in memory.
+    pub(crate) path: Option<PathBuf>,
+    /// Kept as long as the run.
+    _directory: Option<TempDir>,
+    pub(crate) model: Model,
+    pub(crate) held: Vec<(Snapshot, Model)>,
     read_cache_bytes: u64,
     first: Height,
     /// Every rollback starts a fork with hashes of its own.
@@ -83,7 +87,7 @@ fn any_read_cache() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), Just(4 << 10), Just(4 << 20)]
 }
 
-fn options(read_cache_bytes: u64) -> StoreOptions {
+pub(crate) fn options(read_cache_bytes: u64) -> StoreOptions {
     StoreOptions {
         durability: Durability::Buffered,
         cache_bytes: 1 << 20,
@@ -93,7 +97,7 @@ fn options(read_cache_bytes: u64) -> StoreOptions {
 }
 
 /// The engine beneath a store under test.
-enum Engine {
+pub(crate) enum Engine {
     Memory,
     /// None of its reads is ready when it is asked for.
     Slow,
@@ -101,7 +105,7 @@ enum Engine {
 }
 
 impl Run {
-    fn new(first: Height, engine: &Engine, read_cache_bytes: u64) -> Self {
+    pub(crate) fn new(first: Height, engine: &Engine, read_cache_bytes: u64) -> Self {
         let memory = MemoryBackend::default();
         let over = |engine| Store::with_backend_and_cache(engine, read_cache_bytes).unwrap();
         let (store, directory) = match engine {
@@ -115,12 +119,28 @@ impl Run {
         };
         Self {
             store: Some(store),
-            directory,
+            path: directory.as_ref().map(|it| it.path().to_owned()),
+            _directory: directory,
             model: Model::default(),
             held: Vec::new(),
             read_cache_bytes,
             first,
             fork: 0,
+        }
+    }
+
+    /// The database at `path`, somewhere in `directory`, which holds what `model` says.
+    pub(crate) fn over(directory: TempDir, path: PathBuf, model: Model) -> Self {
+        Self {
+            store: Some(Store::open(&path, options(0)).unwrap()),
+            path: Some(path),
+            _directory: Some(directory),
+            model,
+            held: Vec::new(),
+            read_cache_bytes: 0,
+            first: 0,
+            // Its blocks are others than those of the database it comes from.
+            fork: 1_000,
         }
     }
 
@@ -145,7 +165,7 @@ impl Run {
         }
     }
 
-    fn commit(&mut self, blocks: Vec<Writes>, remembers: bool, at_once: bool) {
+    pub(crate) fn commit(&mut self, blocks: Vec<Writes>, remembers: bool, at_once: bool) {
         let mut state = self.store().snapshot().latest();
         let mut batch = Vec::new();
         for writes in blocks {
@@ -179,7 +199,7 @@ impl Run {
         assert_eq!(tip.map(|tip| tip.height), keep);
     }
 
-    fn step(&mut self, step: Step) {
+    pub(crate) fn step(&mut self, step: Step) {
         match step {
             Step::Commit { writes, remembers } => self.commit(vec![writes], remembers, false),
             Step::CommitBatch { blocks, remembers } => self.commit(blocks, remembers, true),
@@ -198,14 +218,14 @@ impl Run {
         self.check_held();
     }
 
-    fn reopen(&mut self) {
-        let Some(directory) = &self.directory else {
+    pub(crate) fn reopen(&mut self) {
+        let Some(path) = &self.path else {
             return;
         };
         self.check_held();
         self.held.clear();
         self.store = None;
-        self.store = Some(Store::open(directory.path(), options(self.read_cache_bytes)).unwrap());
+        self.store = Some(Store::open(path, options(self.read_cache_bytes)).unwrap());
     }
 
     fn check_held(&self) {
@@ -214,7 +234,14 @@ impl Run {
         }
     }
 
-    fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
+        self.check();
+        self.reopen();
+        check_snapshot(&self.store().snapshot(), &self.model);
+    }
+
+    /// Checks every version and every root.
+    pub(crate) fn check(&mut self) {
         self.check_held();
         self.held.clear();
         let report = self.store().verify(|_, _| ()).unwrap();
@@ -226,7 +253,6 @@ impl Run {
             report.tip,
             recommitted(&self.model).snapshot().tip().copied()
         );
-        self.reopen();
         check_snapshot(&self.store().snapshot(), &self.model);
     }
 }

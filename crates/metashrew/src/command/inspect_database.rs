@@ -40,6 +40,7 @@ fn json_of(identity: &Identity) -> Value {
         },
         "first_height": identity.first_height,
         "guests": guests.collect::<Vec<_>>(),
+        "only_last_guest": identity.only_last_guest,
     })
 }
 
@@ -59,6 +60,9 @@ fn text_of(identity: &Identity) -> String {
             printable::line(&entry.guest.to_string())
         )
         .expect("a String takes every line");
+    }
+    if identity.only_last_guest {
+        text.push_str("a fork: only the last guest may write the next block\n");
     }
     text
 }
@@ -86,6 +90,7 @@ mod tests {
                     version: harmful(),
                 },
             }],
+            only_last_guest: false,
         };
         let text = text_of(&identity);
         assert_eq!(text.lines().count(), 4, "{text:?}");

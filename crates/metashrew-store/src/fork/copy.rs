@@ -1,0 +1,126 @@
+//! The blocks up to a height, written anew into an empty engine: for a fork that keeps so
+//! little that this is less than to drop the rest.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use super::ForkError;
+use crate::backend::{Backend, Batch, Scan, Space, View};
+use crate::block::Height;
+use crate::error::ReadError;
+use crate::keys::{
+    BASE_KEY, FORMAT_KEY, StoredBlock, TIP_KEY, corrupt, decode_version, encode_version,
+    history_key, history_prefix, leading_height,
+};
+use crate::verify::Older;
+
+/// A batch is written once it is so long, in bytes: it bounds the memory.
+const BATCH_BYTES: usize = 4 << 20;
+/// What an entry counts beside its key and value.
+const ENTRY_BYTES: usize = 64;
+
+/// Writes all that `view` holds of the blocks up to `tip` into `target`. Returns the number of
+/// versions.
+pub(super) fn copy(
+    view: &dyn View,
+    tip: &StoredBlock,
+    target: &dyn Backend,
+) -> Result<u64, ForkError> {
+    let mut copy = Copy {
+        at: tip.record.height,
+        target,
+        batch: Batch::default(),
+        bytes: 0,
+    };
+    copy.blocks(view)?;
+    let versions = copy.versions(view)?;
+    for key in [FORMAT_KEY, BASE_KEY] {
+        let value = view.get(Space::Meta, key).wait().map_err(ReadError::from)?;
+        let missing = || corrupt(format!("`{}` is missing", String::from_utf8_lossy(key)));
+        copy.put(
+            Space::Meta,
+            Bytes::from_static(key),
+            value.ok_or_else(missing)?,
+        )?;
+    }
+    copy.put(Space::Meta, Bytes::from_static(TIP_KEY), tip.encode())?;
+    copy.write()?;
+    Ok(versions)
+}
+
+struct Copy<'a> {
+    at: Height,
+    target: &'a dyn Backend,
+    batch: Batch,
+    bytes: usize,
+}
+
+impl Copy<'_> {
+    /// The records and what they name.
+    fn blocks(&mut self, view: &dyn View) -> Result<(), ForkError> {
+        for entry in view.scan(Space::HeightToBlock, Bound::Unbounded, Bound::Unbounded) {
+            let (key, record) = entry?;
+            if leading_height(&key)? > self.at {
+                break;
+            }
+            let hash = StoredBlock::decode(&record)?.record.hash;
+            let hash = Bytes::copy_from_slice(hash.as_bytes());
+            self.put(Space::HashToHeight, hash, key.clone())?;
+            self.put(Space::HeightToBlock, key, record)?;
+        }
+        for entry in view.scan(Space::HeightToKeys, Bound::Unbounded, Bound::Unbounded) {
+            let (key, list) = entry?;
+            if leading_height(&key)? > self.at {
+                break;
+            }
+            self.put(Space::HeightToKeys, key, list)?;
+        }
+        Ok(())
+    }
+
+    /// The versions, newest and older side by side: of each key the first one that is kept
+    /// becomes the newest.
+    fn versions(&mut self, view: &dyn View) -> Result<u64, ForkError> {
+        let all = |space| -> Scan { view.scan(space, Bound::Unbounded, Bound::Unbounded) };
+        let mut older = Older::new(all(Space::KeyHeightToOlder))?;
+        let mut count = 0;
+        for entry in all(Space::KeyToNewest) {
+            let (key, record) = entry?;
+            let prefix = history_prefix(&key);
+            let mut version = Some(decode_version(&record)?);
+            let mut is_newest = true;
+            while let Some(kept) = version {
+                if kept.height <= self.at {
+                    count += 1;
+                    if is_newest {
+                        let record = encode_version(kept.height, &kept.value);
+                        self.put(Space::KeyToNewest, key.clone(), record)?;
+                    } else {
+                        let key = history_key(&prefix, kept.height);
+                        self.put(Space::KeyHeightToOlder, key, kept.value)?;
+                    }
+                    is_newest = false;
+                }
+                version = older.take(&prefix)?;
+            }
+        }
+        older.check_end()?;
+        Ok(count)
+    }
+
+    fn put(&mut self, space: Space, key: Bytes, value: Bytes) -> Result<(), ForkError> {
+        self.bytes += key.len() + value.len() + ENTRY_BYTES;
+        self.batch.put(space, key, value);
+        if self.bytes >= BATCH_BYTES {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), ForkError> {
+        self.bytes = 0;
+        self.target.write(std::mem::take(&mut self.batch))?;
+        Ok(())
+    }
+}

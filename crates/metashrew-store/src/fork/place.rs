@@ -1,0 +1,151 @@
+//! Where a fork is made until it is whole: a directory beside its place.
+//!
+//! A file in it says that it is a fork's, and is locked as long as somebody makes it. So what
+//! a killed process left is told from everything else, and removed. There is no `FORMAT` in it
+//! before all the rest is durable: no database to anybody. The file goes along when the
+//! directory gets its name, and is removed then; where it stays it does no harm.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::ForkError;
+use crate::directory;
+
+/// Behind the name of the new database.
+const UNFINISHED: &str = ".new";
+/// The file that says what the directory is.
+pub(crate) const MARKER: &str = "unfinished-fork";
+
+/// A directory for one fork. It is removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    /// Locked.
+    marker: Option<File>,
+}
+
+impl Place {
+    /// Makes the directory for a fork of `from` to `to`, after what an earlier one left there is
+    /// removed.
+    pub(super) fn begin(from: &Path, to: &Path) -> Result<Self, ForkError> {
+        if to.symlink_metadata().is_ok() {
+            return Err(ForkError::Exists {
+                path: to.to_owned(),
+            });
+        }
+        let absolute = std::path::absolute(to).map_err(ForkError::io("looking", to))?;
+        let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+            return Err(ForkError::Exists {
+                path: to.to_owned(),
+            });
+        };
+        let looking = |path| move |error| ForkError::io("looking for the directory", path)(error);
+        let (parent, original) = (
+            parent.canonicalize().map_err(looking(parent))?,
+            from.canonicalize().map_err(looking(from))?,
+        );
+        if parent.starts_with(&original) {
+            return Err(ForkError::Inside {
+                path: to.to_owned(),
+            });
+        }
+        let mut name = name.to_owned();
+        name.push(UNFINISHED);
+        let path = parent.join(name);
+        remove_left(&path)?;
+        fs::create_dir(&path).map_err(ForkError::io("making the directory", &path))?;
+        let mut place = Self { path, marker: None };
+        let marker = File::create_new(place.path.join(MARKER))
+            .map_err(ForkError::io("making the fork's files", &place.path))?;
+        lock(&place.path, &marker)?;
+        place.marker = Some(marker);
+        Ok(place)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes a directory in it.
+    pub(super) fn make(&self, name: &str) -> Result<PathBuf, ForkError> {
+        let path = self.path.join(name);
+        fs::create_dir(&path).map_err(ForkError::io("making the directory", &path))?;
+        Ok(path)
+    }
+
+    /// Removes a directory in it.
+    pub(super) fn remove(&self, name: &str) -> Result<(), ForkError> {
+        let path = self.path.join(name);
+        fs::remove_dir_all(&path).map_err(ForkError::io("removing what was taken", &path))
+    }
+
+    /// Gives the directory, in which everything is durable, its name.
+    pub(super) fn finish(mut self, to: &Path) -> Result<(), ForkError> {
+        fs::rename(&self.path, to).map_err(ForkError::io("naming the fork", to))?;
+        // From here on it is a database: nothing removes it any more.
+        let parent = std::mem::take(&mut self.path);
+        let parent = parent.parent().unwrap_or(Path::new("."));
+        directory::sync(parent).map_err(ForkError::io("syncing the directory", parent))?;
+        fs::remove_file(to.join(MARKER))
+            .and_then(|()| directory::sync(to))
+            .map_err(ForkError::io("removing the mark of an unfinished fork", to))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.path.as_os_str().is_empty() {
+            return;
+        }
+        if let Err(error) = remove(&self.path) {
+            let path = self.path.display();
+            tracing::warn!(%error, "cannot remove what is left of the fork at `{path}`");
+        }
+    }
+}
+
+/// Removes what a killed fork left at `path`.
+fn remove_left(path: &Path) -> Result<(), ForkError> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.map_err(ForkError::io("looking for what a fork left", path))?,
+    };
+    let removing = ForkError::io("removing what an earlier fork left", path);
+    match File::open(path.join(MARKER)) {
+        Ok(marker) => {
+            lock(path, &marker)?;
+            remove(path).map_err(removing)
+        }
+        // Nothing is in it yet if it was killed at once.
+        Err(_) => fs::remove_dir(path).map_err(|_| ForkError::InTheWay {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// Removes the directory of a fork: files first, and so what says that it is a database, and the
+/// mark last. So what is left is known for what it is if this is cut short.
+fn remove(path: &Path) -> io::Result<()> {
+    let entries = || fs::read_dir(path)?.collect::<io::Result<Vec<_>>>();
+    for entry in entries()? {
+        if entry.file_name() != MARKER && !entry.file_type()?.is_dir() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    for entry in entries()? {
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    fs::remove_dir_all(path)
+}
+
+fn lock(path: &Path, marker: &File) -> Result<(), ForkError> {
+    marker.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => ForkError::UnderWay {
+            path: path.to_owned(),
+        },
+        TryLockError::Error(source) => ForkError::io("locking the fork", path)(source),
+    })
+}
