@@ -3,12 +3,14 @@
 mod bench;
 mod blocks;
 mod config;
+mod fork;
 mod new;
 mod parse;
 mod project_name;
 mod replay;
 mod sdk;
 mod server_url;
+mod shadow;
 mod start;
 mod values;
 mod view_mode;
@@ -25,11 +27,13 @@ use crate::size::Size;
 pub(crate) use bench::Bench;
 pub(crate) use blocks::BlocksArgs;
 pub(crate) use config::ConfigError;
+pub(crate) use fork::Fork;
 pub(crate) use new::New;
 pub(crate) use parse::{parse, usage_error};
 pub(crate) use replay::{Replay, ReplayBundle, ReplayMake, ReplayRun, ReplayedBlock};
 pub(crate) use sdk::Sdk;
 pub(crate) use server_url::ServerUrl;
+pub(crate) use shadow::Shadow;
 pub(crate) use start::{Following, NodeArgs, OnHalt, Serving, Start, Storage, Views};
 pub(crate) use values::{Bytes, Input, Scouts, ViewBlock};
 pub(crate) use watched::{Profile, Trace, Watched};
@@ -129,6 +133,8 @@ pub(crate) enum Command {
     Keys(Keys),
     Verify(Verify),
     Rollback(Rollback),
+    Fork(Fork),
+    Shadow(Box<Shadow>),
     Replay(Box<Replay>),
     Trace(Box<Trace>),
     Profile(Box<Profile>),

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Error;
 use metashrew_runtime::{GuestFault, LoadError, NotRecorded, ViewError};
 use metashrew_server::ServerError;
-use metashrew_store::{ClaimError, OpenError, OtherGuest, ResolveError};
+use metashrew_store::{ClaimError, ForkError, OpenError, OtherGuest, ResolveError};
 use metashrew_sync::IndexError;
 
 use crate::cli::ConfigError;
@@ -55,6 +55,7 @@ fn hint(error: &Error) -> Option<String> {
             .or_else(|| cause.downcast_ref().and_then(of_view))
             .or_else(|| cause.downcast_ref().and_then(of_block_name))
             .or_else(|| cause.downcast_ref().and_then(hint_of_indexing))
+            .or_else(|| cause.downcast_ref().and_then(of_fork))
             .or_else(|| cause.downcast_ref().map(of_other_guest))
             .or_else(|| cause.downcast_ref().map(of_not_recorded))
             .map(str::to_owned)
@@ -121,7 +122,27 @@ fn of_block_name(error: &ResolveError) -> Option<&'static str> {
     }
 }
 
-fn of_other_guest(_: &OtherGuest) -> &'static str {
+fn of_fork(error: &ForkError) -> Option<&'static str> {
+    match error {
+        ForkError::Exists { .. } => {
+            Some("give --to a name that is not taken, or remove what is there")
+        }
+        ForkError::Inside { .. } => Some("give --to a directory beside the database"),
+        ForkError::InTheWay { .. } => Some("give --to another name, or move that away"),
+        ForkError::Empty => of_block_name(&ResolveError::Empty),
+        // It stands in for its cause, which is therefore not met by itself.
+        ForkError::Open(OpenError::Locked { .. }) => Some(
+            "its tables cannot be linked to --to, as on another file system, and copying them takes long: give --to a directory on the same file system, or stop that process first",
+        ),
+        ForkError::Open(error) => of_open(error),
+        _ => None,
+    }
+}
+
+fn of_other_guest(error: &OtherGuest) -> &'static str {
+    if error.is_fork {
+        return "give the guest that the fork was made for. `--accept-guest-change` goes on with the other one";
+    }
     "give the guest that wrote it. `--accept-guest-change` goes on with the other one, which is right only if the blocks so far would come out the same with it; else index again, into a new `--db`"
 }
 

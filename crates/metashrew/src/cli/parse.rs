@@ -56,6 +56,10 @@ pub(super) fn parse_from(args: Vec<OsString>) -> anyhow::Result<Cli> {
                 choose(start, matches).and_then(|()| share_memory(start, memory::total()))
             }
             (Command::Replay(replay), Some((_, matches))) => choose_replayed(replay, matches),
+            // Two databases are compared without blocks.
+            (Command::Shadow(shadow), Some((_, matches))) if shadow.against.is_none() => {
+                choose_blocks(&mut shadow.blocks.blocks, &mut shadow.blocks.node, matches)
+            }
             (Command::Trace(trace), Some((_, matches))) => {
                 choose_watched(&mut trace.watched, matches)
             }

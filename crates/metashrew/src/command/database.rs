@@ -34,7 +34,7 @@ pub(super) fn open_accepting_lost_commits(args: &Database) -> Result<Store> {
 }
 
 /// How a command opens a database that does nothing else with the machine.
-fn options(cache: Option<Size>) -> Result<StoreOptions> {
+pub(super) fn options(cache: Option<Size>) -> Result<StoreOptions> {
     descriptors::raise_limit();
     let asked = Asked::cache_alone(cache);
     let memory = Memory::share(memory::total(), asked).map_err(anyhow::Error::msg)?;

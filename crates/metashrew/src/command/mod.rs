@@ -4,6 +4,7 @@ mod bench;
 mod blocks;
 mod database;
 mod described;
+mod fork;
 mod guest;
 mod halt;
 mod inspect;
@@ -14,6 +15,7 @@ mod pending;
 mod profile;
 mod replay;
 mod rollback;
+mod shadow;
 mod source;
 mod start;
 mod status;
@@ -44,6 +46,8 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
         Command::Keys(keys) => keys::run(keys),
         Command::Verify(verify) => verify::run(verify, &console),
         Command::Rollback(rollback) => rollback::run(rollback),
+        Command::Fork(fork) => fork::run(fork),
+        Command::Shadow(shadow) => shadow::run(shadow, &console),
         Command::Replay(replay) => replay::run(replay),
         Command::Trace(trace) => trace::run(trace),
         Command::Profile(profile) => profile::run(profile),

@@ -21,8 +21,8 @@ fn check(name: &str, args: &[&str]) {
 fn every_command_explains_itself() {
     check("help", &["--help"]);
     for command in [
-        "new", "start", "status", "view", "inspect", "keys", "verify", "rollback", "replay",
-        "trace", "profile", "bench",
+        "new", "start", "status", "view", "inspect", "keys", "verify", "rollback", "fork",
+        "shadow", "replay", "trace", "profile", "bench",
     ] {
         check(command, &[command, "--help"]);
     }
