@@ -2,6 +2,8 @@
 
 mod description;
 mod error;
+#[doc(hidden)]
+pub mod failure;
 mod types;
 
 pub use description::{describe, describe_guest, describe_view, meta, piece};

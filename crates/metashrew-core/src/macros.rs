@@ -102,7 +102,8 @@ macro_rules! println {
 /// `start` is a `fn(u32, &[u8]) -> Result<(), E>` over height and block; each
 /// view is a `fn(u32, &[u8]) -> Result<Vec<u8>, E>` over the height it stands on
 /// and the caller's bytes, named as it is exported, with a text about its input
-/// and one about its answer. An error ends the call with its text.
+/// and one about its answer. An error ends the call with its text and those of its sources;
+/// a type that can only be displayed does as an error, too.
 ///
 /// With `memory: by_height,` between the two, one instance may answer for every
 /// block; with `memory: across_blocks,` memory is kept from one block to the next while
@@ -146,7 +147,9 @@ macro_rules! export {
             #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "_start"))]
             #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
             extern "C" fn __start() {
-                $crate::entry::start($start);
+                $crate::entry::start(|height, block| {
+                    $start(height, block).map_err(|error| $crate::__failure_text!(error))
+                });
             }
             #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "__meta"))]
             #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
@@ -162,7 +165,9 @@ macro_rules! export {
             #[cfg_attr(target_arch = "wasm32", unsafe(export_name = ::core::stringify!($view)))]
             #[allow(dead_code, unsafe_code, reason = "the host calls it by its symbol")]
             extern "C" fn __view() -> i32 {
-                $crate::entry::view($view)
+                $crate::entry::view(|height, input| {
+                    $view(height, input).map_err(|error| $crate::__failure_text!(error))
+                })
             }
         };)*
     };
