@@ -1,6 +1,6 @@
 //! Runs a built module in the real engine, over a store in memory.
 
-use crate::indexer::shared;
+use crate::following::{Following, Indexed};
 use crate::{Block, Chain, Failed, snapshot};
 use metashrew_abi::proto::Storage;
 use metashrew_runtime::{BlockRunner, MetashrewRuntime, RuntimeOptions, ViewCheck, ViewOptions};
@@ -20,7 +20,7 @@ pub struct Engine {
     /// Its views run on a fresh instance each.
     fresh: MetashrewRuntime,
     runner: BlockRunner,
-    blocks: Vec<(u32, [u8; 32])>,
+    blocks: Indexed,
     tables: Vec<Storage>,
 }
 
@@ -115,14 +115,7 @@ impl Engine {
     /// # Errors
     /// If a block fails.
     pub fn try_follow(&mut self, chain: &Chain) -> Result<(), Failed> {
-        let kept = shared(&self.blocks, chain);
-        if kept < self.blocks.len() {
-            self.blocks.truncate(kept);
-            let tip = self.blocks.last().map(|(height, _)| *height);
-            self.store.rollback(tip).map_err(failed)?;
-        }
-        let new = chain.blocks().get(kept..).unwrap_or_default();
-        new.iter().try_for_each(|block| self.try_index(block))
+        self.come_to(chain)
     }
 
     /// Asks a view about the state after a height.
@@ -199,6 +192,21 @@ impl Engine {
     /// The state after a height as text, for [`assert_snapshot`](crate::assert_snapshot).
     pub fn snapshot(&self, height: u32) -> String {
         snapshot::text(&self.state(height), &self.tables)
+    }
+}
+
+impl Following for Engine {
+    fn indexed(&mut self) -> &mut Indexed {
+        &mut self.blocks
+    }
+
+    fn index_next(&mut self, block: &Block) -> Result<(), Failed> {
+        self.try_index(block)
+    }
+
+    fn roll_back(&mut self, tip: Option<u32>) -> Result<(), Failed> {
+        let left = self.store.rollback(tip);
+        left.map(drop).map_err(failed)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs a guest's functions natively, over the host in this thread's memory.
 
+use crate::following::{Following, Indexed};
 use crate::{Block, Chain, Failed, snapshot};
 use metashrew_abi::proto::Storage;
 use metashrew_core::entry::ErrorText;
@@ -51,7 +52,7 @@ use std::thread;
 /// ```
 pub struct Indexer {
     index: Box<Index>,
-    blocks: Vec<(u32, [u8; 32])>,
+    blocks: Indexed,
     tables: Vec<Storage>,
     /// The state is the thread's.
     thread: PhantomData<Rc<()>>,
@@ -207,13 +208,7 @@ impl Indexer {
     /// # Errors
     /// If a block fails.
     pub fn try_follow(&mut self, chain: &Chain) -> Result<(), Failed> {
-        let kept = shared(&self.blocks, chain);
-        if kept < self.blocks.len() {
-            self.blocks.truncate(kept);
-            test_utils::roll_back(self.tip());
-        }
-        let new = chain.blocks().get(kept..).unwrap_or_default();
-        new.iter().try_for_each(|block| self.try_index(block))
+        self.come_to(chain)
     }
 
     /// The height of the newest block.
@@ -425,12 +420,19 @@ impl Indexer {
     }
 }
 
-/// How many of these blocks a chain has.
-pub(crate) fn shared(blocks: &[(u32, [u8; 32])], chain: &Chain) -> usize {
-    let there = blocks.iter().zip(chain.blocks());
-    there
-        .take_while(|((height, hash), block)| *height == block.height && *hash == block.hash)
-        .count()
+impl Following for Indexer {
+    fn indexed(&mut self) -> &mut Indexed {
+        &mut self.blocks
+    }
+
+    fn index_next(&mut self, block: &Block) -> Result<(), Failed> {
+        self.try_index(block)
+    }
+
+    fn roll_back(&mut self, tip: Option<u32>) -> Result<(), Failed> {
+        test_utils::roll_back(tip);
+        Ok(())
+    }
 }
 
 fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Failed> {

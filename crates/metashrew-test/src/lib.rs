@@ -18,6 +18,7 @@ mod coins;
 #[cfg(feature = "engine")]
 mod engine;
 mod failed;
+mod following;
 mod indexer;
 mod inscription;
 mod lock;
