@@ -25,7 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => version,
     };
     println!("cargo::rustc-env=METASHREW_VERSION={version}");
-    let address = sdk_address::of_build(&repository, commit.as_ref(), &manifest);
+    let checkout = manifest.join("../..").canonicalize()?;
+    let id = commit.as_ref().map(|commit| &*commit.id);
+    let origin = commit.as_ref().and_then(|commit| commit.origin.as_deref());
+    let address = sdk_address::of_build(&repository, id, origin, &checkout);
     println!("cargo::rustc-env=METASHREW_SDK_ADDRESS={address}");
     templates::embed(&manifest.join("templates"), &out.join("templates.rs"))
 }

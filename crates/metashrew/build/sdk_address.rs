@@ -2,29 +2,25 @@
 
 use std::path::Path;
 
-use crate::checkout::Commit;
-
-/// The repository that the package names, or else the one it was cloned from, at the commit
-/// that is built; the checkout's folder where neither is known to have that commit.
-pub(crate) fn of_build(repository: &str, commit: Option<&Commit>, manifest: &Path) -> String {
-    let named = (!repository.is_empty()).then(|| repository.to_owned());
-    match commit {
-        None => named,
-        Some(Commit { id, origin, .. }) => {
-            let address = origin
-                .as_deref()
-                .map(|origin| named.unwrap_or_else(|| public(origin)));
-            address.map(|address| format!("{address}#{id}"))
+/// The repository that the package names, or else the `origin` it was cloned from, at the
+/// commit that is built. The checkout's folder, where the origin is not known to have that
+/// commit; without a checkout, as in a tarball, the repository as it is.
+pub(crate) fn of_build(
+    repository: &str,
+    commit: Option<&str>,
+    origin: Option<&str>,
+    checkout: &Path,
+) -> String {
+    let repository = (!repository.is_empty()).then_some(repository);
+    let address = match (commit, origin) {
+        (None, _) => repository.map(str::to_owned),
+        (Some(_), None) => None,
+        (Some(commit), Some(origin)) => {
+            let address = repository.map_or_else(|| public(origin), str::to_owned);
+            Some(format!("{address}#{commit}"))
         }
-    }
-    .unwrap_or_else(|| {
-        let checkout = manifest.join("../..");
-        checkout
-            .canonicalize()
-            .unwrap_or(checkout)
-            .display()
-            .to_string()
-    })
+    };
+    address.unwrap_or_else(|| checkout.display().to_string())
 }
 
 /// A remote's address as a URL, without a login that is only the builder's.

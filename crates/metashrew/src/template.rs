@@ -26,7 +26,8 @@ pub(crate) struct Project {
 }
 
 /// Fills in a language's template. `value` gives what stands for a placeholder's name: `name`,
-/// `crate`, or `sdk:` and a folder of the repository.
+/// `crate` (the name as an identifier), `metashrew` (how this command is run), or `sdk:` and a
+/// folder of the repository.
 ///
 /// None if there is no such language.
 pub(crate) fn project(language: &str, value: impl Fn(&str) -> Option<String>) -> Option<Project> {
@@ -94,7 +95,8 @@ mod tests {
     #[test]
     fn every_placeholder_of_every_template_is_known() {
         let known = |name: &str| {
-            let is_known = name == "name" || name == "crate" || name.starts_with("sdk:");
+            let is_known =
+                ["name", "crate", "metashrew"].contains(&name) || name.starts_with("sdk:");
             is_known.then(String::new)
         };
         for language in languages() {

@@ -1,6 +1,9 @@
 //! `metashrew new`: a project from a template.
 
 mod directory;
+#[cfg(test)]
+#[path = "../../build/sdk_address.rs"]
+mod sdk_address;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,6 +24,7 @@ pub(super) fn run(args: &New) -> Result<()> {
     let value = |placeholder: &str| match placeholder {
         "name" => Some(name.to_owned()),
         "crate" => Some(identifier.clone()),
+        "metashrew" => Some(this_command()),
         other => other
             .strip_prefix("sdk:")
             .map(|folder| dependency(&sdk, folder)),
@@ -32,6 +36,21 @@ pub(super) fn run(args: &New) -> Result<()> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| Output(error).into())
+}
+
+/// How this command is run from elsewhere: by its name where a shell finds that, else by its path.
+fn this_command() -> String {
+    const NAME: &str = "metashrew";
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let is_found = std::env::split_paths(&folders).any(|folder| folder.join(NAME).is_file());
+    let path = std::env::current_exe().ok();
+    let path = path.and_then(|path| path.into_os_string().into_string().ok());
+    // A shell takes other characters for its own.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
+    match path {
+        Some(path) if !is_found && path.bytes().all(is_plain) => path,
+        _ => NAME.to_owned(),
+    }
 }
 
 /// The SDK that belongs to this command.
@@ -102,6 +121,34 @@ mod tests {
             assert_eq!(written, expect);
             let read: toml::Table = written.replace(", ", "\n").parse().unwrap();
             assert!(!read.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_build_tells_where_its_sdk_is() {
+        let checkout = Path::new("/here");
+        let of = |repository, commit, origin| {
+            sdk_address::of_build(repository, commit, origin, checkout)
+        };
+        let named = "https://example.org/named";
+        // A tarball; a commit that nobody else has; one that the origin has.
+        assert_eq!(of(named, None, None), named);
+        assert_eq!(of("", None, None), "/here");
+        assert_eq!(of(named, Some("0f"), None), "/here");
+        assert_eq!(of(named, Some("0f"), Some("/o")), format!("{named}#0f"));
+        for (origin, expect) in [
+            (
+                "https://u:secret@example.org/a/b@c.git",
+                "https://example.org/a/b@c.git",
+            ),
+            ("https://example.org", "https://example.org/"),
+            ("ssh://git@example.org/a", "ssh://git@example.org/a"),
+            ("git@example.org:a/b.git", "ssh://git@example.org/a/b.git"),
+            ("/srv/m:x.git", "file:///srv/m:x.git"),
+        ] {
+            let address = of("", Some("0f"), Some(origin));
+            assert_eq!(address, format!("{expect}#0f"));
+            assert!(matches!(address.parse(), Ok(Sdk::Git { .. })), "{address}");
         }
     }
 

@@ -61,6 +61,20 @@ fn a_project_has_its_name_and_the_sdk_in_its_files() {
     assert_eq!(executable(""), 0o111);
 }
 
+/// A shell finds the command by its name, or is told its path.
+#[test]
+fn the_commands_to_go_on_with_work_as_they_stand() {
+    let place = TempDir::new().unwrap();
+    let binary = new_in(place.path(), &[]).get_program().to_owned();
+    let told = succeed(new_in(place.path(), &["a"]).env("PATH", "/nowhere"));
+    let path = format!("\n  {} start ", binary.to_str().unwrap());
+    assert!(told.contains(&path), "{told}");
+
+    let folder = Path::new(&binary).parent().unwrap();
+    let told = succeed(new_in(place.path(), &["b"]).env("PATH", folder));
+    assert!(told.contains("\n  metashrew start "), "{told}");
+}
+
 #[test]
 fn the_sdk_may_be_a_repository_at_a_revision() {
     let place = TempDir::new().unwrap();
