@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::values::Scouts;
+use super::values::{self, Scouts};
 use super::{BlocksArgs, Storage};
 use crate::memory::Memory;
 use crate::size::Size;
@@ -14,7 +14,7 @@ use crate::size::Size;
 /// change
 ///
 /// The blocks are indexed as `start` does it, into a temporary database that is removed at the end,
-/// on Ctrl-C too. Then the guest runs over them once more with every read answered from memory: that
+/// on Ctrl-C too: an empty one, or a fork of --db. Then the guest runs over them once more with every read answered from memory: that
 /// is its own floor.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
@@ -27,7 +27,12 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "DIR", env = "METASHREW_GUEST_CACHE")]
     pub(crate) guest_cache: Option<PathBuf>,
 
-    /// The height to begin at, on an empty state [default: the first block there is]
+    /// The directory of a database to go on from, with its state: it is forked, and nothing in it is
+    /// changed [default: none, the state is empty at first]
+    #[arg(long, value_name = "DIR", value_parser = values::database_path())]
+    pub(crate) db: Option<PathBuf>,
+
+    /// The height to begin at [default: the first block there is, or the one after the last of --db]
     #[arg(long, value_name = "HEIGHT")]
     pub(crate) from: Option<u32>,
 
@@ -47,12 +52,12 @@ pub(crate) struct Bench {
     #[arg(long)]
     pub(crate) no_floor: bool,
 
-    /// Where the temporary database is made; its disk is measured [default: the system's directory
-    /// for temporary files]
+    /// Where the temporary database is made; its disk is measured [default: beside --db, or the
+    /// system's directory for temporary files]
     #[arg(long, value_name = "DIR", env = "METASHREW_TEMP_DIR")]
     pub(crate) temp_dir: Option<PathBuf>,
 
-    /// What the temporary database may take, in bytes, or with a suffix such as GiB; the bench ends
+    /// What the temporary database may take, besides what it shares with --db, in bytes, or with a suffix such as GiB; the bench ends
     /// there [default: half of what is free on its disk, 32GiB at most]
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_bytes: Option<Size>,

@@ -117,6 +117,46 @@ fn figures_add_up_and_are_those_of_the_database() {
 }
 
 #[test]
+fn a_database_is_gone_on_from_and_left_as_it_is() {
+    let directory = TempDir::new().unwrap();
+    let db = directory.path().join("db");
+    let db = db.to_str().unwrap();
+    succeed(
+        metashrew()
+            .args([
+                "start",
+                "--listen",
+                "127.0.0.1:0",
+                "--exit-at",
+                "200",
+                "--db",
+                db,
+            ])
+            .arg("--indexer")
+            .arg(guest("addresses"))
+            .arg("--blocks")
+            .arg(project(BLOCKS)),
+    );
+    let keys = || succeed(metashrew().args(["keys", "--db", db]));
+    let before = keys();
+    for (flags, first) in [(&[][..], 201), (&["--from", "150"][..], 150)] {
+        let mut command = metashrew();
+        command
+            .args(["bench", "--db", db, "--indexer"])
+            .arg(guest("addresses"))
+            .arg("--blocks")
+            .arg(project(BLOCKS))
+            .args(flags);
+        let figures = figures(&mut command);
+        assert_eq!(figures["blocks"]["first"], first);
+        assert_eq!(figures["blocks"]["last"], 255);
+    }
+    assert_eq!(keys(), before);
+    let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
 fn the_page_says_all_of_it_and_ends_with_what_to_change() {
     let directory = TempDir::new().unwrap();
     let page = succeed(bench("blocks", directory.path()).args(["--to", "100"]));

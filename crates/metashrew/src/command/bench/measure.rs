@@ -35,7 +35,7 @@ pub(super) struct Subject {
     pub(super) runtime: MetashrewRuntime,
     pub(super) node: Arc<Metered>,
     pub(super) options: IndexOptions,
-    /// What the database may take, in bytes.
+    /// What the database may take besides what it begins with, in bytes.
     pub(super) most_bytes: u64,
 }
 
@@ -90,6 +90,8 @@ pub(super) fn measure(
     let before = Counts::of(subject);
     let (mut threads, since) = (Threads::watch(), Instant::now());
     let running = Running::start(indexer, stop.clone())?;
+    // A fork shares what it begins with.
+    let shared = store.disk_bytes().unwrap_or_default();
     let (mut most_scouts, mut is_full, mut looked) = (0, false, Instant::now());
     let (ended, wall) = loop {
         threads.look();
@@ -98,7 +100,7 @@ pub(super) fn measure(
         if looked.elapsed() >= DISK_EVERY {
             looked = Instant::now();
             let taken = store.disk_bytes().unwrap_or_default();
-            if taken > subject.most_bytes {
+            if taken.saturating_sub(shared) > subject.most_bytes {
                 is_full = true;
                 stop.request();
             }

@@ -12,12 +12,13 @@ mod settings;
 mod temporary;
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use metashrew_runtime::{MetashrewRuntime, PreparedGuest};
-use metashrew_store::Store;
+use metashrew_store::{ForkOptions, Store};
 use metashrew_sync::{Node, Stop};
 
 use self::figures::{Figures, Guest, Machine, Origin};
@@ -38,7 +39,9 @@ pub(super) fn run(args: &Bench, console: &Console) -> Result<()> {
     let stop = stop_on_signals()?;
     let guest = prepare(args)?;
     let sha256 = hex::encode(guest.sha256());
-    let place = Place::make(args.temp_dir.as_deref())?;
+    // Beside the database its tables can be linked.
+    let beside = || args.db.as_deref().map(beside);
+    let place = Place::make(args.temp_dir.as_deref().or_else(beside))?;
     let figures = figures(args, console, guest, &place, &stop).map(|figures| Figures {
         guest: Guest {
             file: args.indexer.display().to_string(),
@@ -58,6 +61,15 @@ pub(super) fn run(args: &Bench, console: &Console) -> Result<()> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| Output(error).into())
+}
+
+/// The directory that a database is in.
+fn beside(db: &Path) -> &Path {
+    match db.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => db,
+    }
 }
 
 /// Requested by SIGINT and SIGTERM.
@@ -100,10 +112,9 @@ fn figures(
     stop: &Stop,
 ) -> Result<Figures> {
     let node = blocks::open(&args.blocks, &place.database())?;
-    let options = args.store_options(descriptors::raise_limit());
-    let store =
-        Store::open(&place.database(), options).context("the temporary database cannot be made")?;
-    let options = args.index_options(last_height(args, node.as_ref())?);
+    let store = temporary_store(args, &guest, place)?;
+    let tip = store.snapshot().tip().map(|tip| tip.height);
+    let options = args.index_options(last_height(args, node.as_ref(), tip)?);
     let subject = Subject {
         runtime: guest.over(store)?,
         node: Arc::new(Metered::new(node)),
@@ -136,6 +147,23 @@ fn figures(
     Ok(figures)
 }
 
+/// An empty database, or a fork of `--db` that this guest goes on with.
+fn temporary_store(args: &Bench, guest: &PreparedGuest, place: &Place) -> Result<Store> {
+    let options = args.store_options(descriptors::raise_limit());
+    let directory = place.database();
+    if let Some(db) = &args.db {
+        let fork = ForkOptions {
+            at: args.from.map(|from| from.saturating_sub(1)),
+            guest: Some(guest.id()),
+            way: None,
+            store: options,
+        };
+        Store::fork(db, &directory, &fork, |_| {})
+            .with_context(|| format!("`{}` cannot be forked", db.display()))?;
+    }
+    Store::open(&directory, options).context("the temporary database cannot be opened")
+}
+
 /// What the page calls the source: an address may hold a secret.
 fn origin(args: &Bench) -> Origin {
     let path = args.blocks.blocks.as_ref();
@@ -146,13 +174,14 @@ fn origin(args: &Bench) -> Origin {
 }
 
 /// The last block that is wanted.
-fn last_height(args: &Bench, node: &dyn Node) -> Result<u32> {
+fn last_height(args: &Bench, node: &dyn Node, tip: Option<u32>) -> Result<u32> {
     if let Some(to) = args.to {
         return Ok(to);
     }
-    let first = match args.from {
-        Some(from) => from,
-        None => node
+    let first = match (args.from, tip) {
+        (Some(from), _) => from,
+        (None, Some(tip)) => tip.saturating_add(1),
+        (None, None) => node
             .default_start()
             .context("the source does not say where its blocks begin")?
             .unwrap_or_default(),

@@ -41,7 +41,8 @@ impl Bench {
     /// From `--from`, or the first block there is, to `last`.
     pub(super) fn index_options(&self, last: u32) -> IndexOptions {
         IndexOptions {
-            start_height: self.from,
+            // A fork goes on after its last block.
+            start_height: self.from.filter(|_| self.db.is_none()),
             exit_at: Some(last),
             max_fetched_bytes: settings::bytes(self.memory.fetched),
             max_uncommitted_bytes: settings::bytes(self.memory.uncommitted),
