@@ -94,6 +94,8 @@ pub(crate) struct Call {
     last: Last,
     role: Role,
     watch: Watch,
+    /// Whether it is to end, where it can be interrupted.
+    stop: Option<Stop>,
 }
 
 /// The value that was read last.
@@ -105,7 +107,7 @@ enum Last {
     Value(Bytes),
 }
 
-/// Whether a check is to end.
+/// Whether a check, or a block, is to end.
 pub(crate) type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
 
 enum Role {
@@ -122,8 +124,8 @@ enum Role {
     },
     /// Runs a view on the input in the buffers: flushes nothing.
     View,
-    /// The same, once more, to compare the answers; ends once it is to `stop`.
-    Check { stop: Option<Stop> },
+    /// The same, once more, to compare the answers.
+    Check,
     /// Runs `_start` for what it reads: there is no place for what it writes.
     Scout {
         block: Bytes,
@@ -147,6 +149,7 @@ impl Call {
                 timed: None,
             },
             watch: Watch::default(),
+            stop: None,
         }
     }
 
@@ -167,6 +170,11 @@ impl Call {
         self
     }
 
+    /// The same call, until it is to stop. It has to run on code that can be interrupted.
+    pub(crate) fn until(self, stop: Option<Stop>) -> Self {
+        Self { stop, ..self }
+    }
+
     /// A view of `state` at `height`.
     pub(crate) fn view(state: State, height: u32) -> Self {
         Self {
@@ -175,13 +183,15 @@ impl Call {
             last: Last::None,
             role: Role::View,
             watch: Watch::default(),
+            stop: None,
         }
     }
 
     /// The same, of which only the answer counts, until it is to `stop`.
     pub(crate) fn check(state: State, height: u32, stop: Option<Stop>) -> Self {
         Self {
-            role: Role::Check { stop },
+            role: Role::Check,
+            stop,
             ..Self::view(state, height)
         }
     }
@@ -199,6 +209,7 @@ impl Call {
                 control,
             },
             watch: Watch::default(),
+            stop: None,
         }
     }
 
@@ -217,21 +228,22 @@ impl Call {
     pub(crate) fn is_cancelled(&self) -> bool {
         match &self.role {
             Role::Scout { control, .. } => control.is_cancelled(),
-            Role::Check { stop } => stop.as_ref().is_some_and(|stop| stop()),
-            Role::Index { .. } | Role::View => false,
+            Role::Index { .. } | Role::View | Role::Check => {
+                self.stop.as_ref().is_some_and(|stop| stop())
+            }
         }
     }
 
     /// Whether what the guest logs is to be told.
     pub(crate) fn logs(&self) -> bool {
-        !matches!(self.role, Role::Scout { .. } | Role::Check { .. })
+        !matches!(self.role, Role::Scout { .. } | Role::Check)
     }
 
     /// How many values a scout has read.
     pub(crate) fn scouted_reads(&self) -> u64 {
         match self.role {
             Role::Scout { reads, .. } => reads,
-            Role::Index { .. } | Role::View | Role::Check { .. } => 0,
+            Role::Index { .. } | Role::View | Role::Check => 0,
         }
     }
 
@@ -251,7 +263,7 @@ impl Call {
     pub(crate) fn payload<'a>(&'a self, buffers: &'a Buffers) -> &'a [u8] {
         match &self.role {
             Role::Index { block, .. } | Role::Scout { block, .. } => block,
-            Role::View | Role::Check { .. } => &buffers.input,
+            Role::View | Role::Check => &buffers.input,
         }
     }
 
@@ -294,7 +306,7 @@ impl Call {
     pub(crate) fn held_bytes(&self) -> usize {
         match &self.role {
             Role::Index { writes, .. } => writes.bytes(),
-            Role::View | Role::Check { .. } | Role::Scout { .. } => 0,
+            Role::View | Role::Check | Role::Scout { .. } => 0,
         }
     }
 
@@ -346,7 +358,7 @@ impl Call {
                 }
             }
             Role::Scout { reads, .. } => *reads += 1,
-            Role::View | Role::Check { .. } => {}
+            Role::View | Role::Check => {}
         }
         Ok(())
     }
@@ -355,7 +367,7 @@ impl Call {
     pub(crate) fn timed_reads(&mut self) -> Option<&mut CallReads> {
         match &mut self.role {
             Role::Index { timed, .. } => timed.as_deref_mut(),
-            Role::View | Role::Check { .. } | Role::Scout { .. } => None,
+            Role::View | Role::Check | Role::Scout { .. } => None,
         }
     }
 
@@ -381,7 +393,7 @@ impl Call {
                     None => Last::Value(value_of(newest)),
                 });
             }
-            Role::View | Role::Check { .. } => {}
+            Role::View | Role::Check => {}
             Role::Scout { reads, control, .. } => {
                 if control.is_cancelled() {
                     return Err(Fault::Timeout(GuestBacktrace::default()));

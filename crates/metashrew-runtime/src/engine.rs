@@ -33,7 +33,7 @@ pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(2);
 const INDEX_KEEP_RESIDENT: usize = MAX_KEPT_MEMORY;
 
 /// Blocks that may be processed at a time.
-const INDEX_SLOTS: u32 = 8;
+pub(crate) const INDEX_SLOTS: u32 = 8;
 
 const WASM32_MEMORY: usize = 1 << 32;
 
@@ -56,14 +56,15 @@ pub(crate) fn indexing(cache: &ModuleCache, tables: u32) -> Result<Engine, LoadE
 }
 
 /// The engine for the views of a guest with so many tables.
-/// On it, `scouts` more instances run than views may have.
+/// On it, `others` more instances run than views may have: scouts, and blocks that are to be
+/// interrupted.
 pub(crate) fn viewing(
     cache: &ModuleCache,
     sizes: &Sizes,
-    scouts: usize,
+    others: usize,
     tables: u32,
 ) -> Result<Engine, LoadError> {
-    let scouts = u32::try_from(scouts).unwrap_or(u32::MAX);
+    let others = u32::try_from(others).unwrap_or(u32::MAX);
     // What stays mapped is meant for all tables of an instance.
     let table_keep_resident = sizes.table_keep_resident / tables as usize / PAGE * PAGE;
     build(cache, |config, pool| {
@@ -73,7 +74,7 @@ pub(crate) fn viewing(
         pool.linear_memory_keep_resident(sizes.keep_resident)
             .table_keep_resident(table_keep_resident)
             .async_stack_keep_resident(sizes.stack_keep_resident);
-        slots(pool, sizes.slots.saturating_add(scouts), tables);
+        slots(pool, sizes.slots.saturating_add(others), tables);
     })
 }
 

@@ -201,6 +201,16 @@ pub enum HostFault {
     /// The run was ended by whoever observes it.
     #[error("the run was ended by its observer")]
     Observer(#[source] crate::observe::Refusal),
+    /// The block took longer than it may on this machine
+    /// ([`block_timeout`](crate::RuntimeOptions::block_timeout)), or was to be stopped
+    /// ([`BlockRunner::stopped_by`](crate::BlockRunner::stopped_by)).
+    #[error("the guest has not ended within {} ms, the limit set for a block{backtrace}", limit.as_millis())]
+    TimedOut {
+        /// How long a block may take.
+        limit: Duration,
+        /// Where the guest was.
+        backtrace: GuestBacktrace,
+    },
 }
 
 /// A block could not be processed. Nothing of it remains.

@@ -141,13 +141,16 @@ impl Fault {
         }
     }
 
-    /// This fault as that of a block: limits of time and memory are not set
-    /// while indexing, so those that a host has are the host's.
-    pub(crate) fn into_block_error(self) -> BlockError {
-        match self {
-            Self::Guest(fault) => BlockError::Guest(fault),
-            Self::Host(fault) => BlockError::Host(fault),
-            limit => BlockError::Host(HostFault::Resources(limit.to_string())),
+    /// This fault as that of a block that might run for `timeout`: limits are none of the
+    /// guest's while indexing, so those that a host has are the host's.
+    pub(crate) fn into_block_error(self, timeout: Option<Duration>) -> BlockError {
+        match (self, timeout) {
+            (Self::Guest(fault), _) => BlockError::Guest(fault),
+            (Self::Host(fault), _) => BlockError::Host(fault),
+            (Self::Timeout(backtrace), Some(limit)) => {
+                BlockError::Host(HostFault::TimedOut { limit, backtrace })
+            }
+            (limit, _) => BlockError::Host(HostFault::Resources(limit.to_string())),
         }
     }
 }

@@ -36,7 +36,8 @@ const BEGIN: &str = "__metashrew_begin";
 /// `(i32) -> i32`.
 pub(crate) const ERROR: &str = "__metashrew_error";
 
-/// One guest, compiled for indexing and, apart, for views.
+/// One guest, compiled for views and, apart, for indexing, unless blocks are to be
+/// interrupted as views are.
 pub(crate) struct Guest {
     pub(crate) sha256: [u8; 32],
     pub(crate) indexing: Linked,
@@ -56,7 +57,7 @@ pub(crate) struct Guest {
 impl Guest {
     pub(crate) fn compile(
         wasm: &[u8],
-        indexing: &Engine,
+        indexing: Option<&Engine>,
         viewing: &Engine,
     ) -> Result<Self, LoadError> {
         let counted = stack::count(wasm)?;
@@ -82,7 +83,10 @@ impl Guest {
             .collect();
         Ok(Self {
             sha256: Sha256::digest(wasm).into(),
-            indexing: link(&compile_counted(indexing, &counted)?, Waits::Thread)?,
+            indexing: match indexing {
+                Some(engine) => link(&compile_counted(engine, &counted)?, Waits::Thread)?,
+                None => link(&code, Waits::Thread)?,
+            },
             viewing: link(&code, Waits::Thread)?,
             viewing_on_fibres: link(&code, Waits::Fibre)?,
             height_partitioned: says(module, HEIGHT_PARTITIONED),

@@ -130,9 +130,7 @@ pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
 
 /// Who a guest is: its hash, with the name and the version that its `__meta` tells.
 pub(crate) fn identify(guest: &Guest) -> GuestId {
-    let module = guest.viewing.module();
-    let meta = describes_itself(module).then(|| metadata_of(&guest.viewing));
-    let meta = meta.and_then(|meta| {
+    let meta = told(guest).and_then(|meta| {
         meta.inspect_err(|error| tracing::debug!("`__meta` of the guest fails: {error}"))
             .ok()
     });
@@ -141,14 +139,20 @@ pub(crate) fn identify(guest: &Guest) -> GuestId {
         .unwrap_or_default();
     GuestId {
         sha256: guest.sha256,
-        name: told(&name),
-        version: told(&version),
+        name: shortened(&name),
+        version: shortened(&version),
     }
+}
+
+/// What a guest says of itself in full; none if it says nothing. Its time is bounded where
+/// the epochs advance.
+pub(crate) fn told(guest: &Guest) -> Option<Result<IndexerMetadata, String>> {
+    describes_itself(guest.viewing.module()).then(|| metadata_of(&guest.viewing))
 }
 
 /// What a guest says of itself, fit to be kept and printed: letters, digits and the
 /// marks of ASCII, and cut where it is long.
-fn told(text: &str) -> Option<String> {
+fn shortened(text: &str) -> Option<String> {
     let is_plain = |char: &char| char.is_alphanumeric() || char.is_ascii_graphic() || *char == ' ';
     let printable = text.chars().filter(is_plain);
     let text: String = printable.take(MAX_TOLD).collect();

@@ -144,8 +144,8 @@ impl Instance {
 
     /// Gives an idle instance the next block. Where the guest would see a growth fail, the
     /// block ends instead.
-    pub(crate) fn prepare_block(&mut self, call: Call) {
-        self.prepare(call, Deadline::default());
+    pub(crate) fn prepare_block(&mut self, call: Call, deadline: Deadline) {
+        self.prepare(call, deadline);
         self.store.data_mut().allowance.end_when_refused();
     }
 

@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 
 use crate::context::Call;
 use crate::error::{BlockError, ViewError};
-use crate::fault::Fault;
 use crate::observe::{Observer, Watch, finish};
 use crate::runner;
 use crate::runtime::MetashrewRuntime;
@@ -54,9 +53,8 @@ impl MetashrewRuntime {
     ) -> (O, Result<WriteSet, BlockError>) {
         let observer = Arc::new(Mutex::new(observer));
         let call = Call::index(state, height, block).watched(Watch::by(&observer));
-        let result = runner::run_fresh(self.guest(), call);
-        let writes = result.map(|(_, writes)| writes);
-        finish(observer, writes.map_err(Fault::into_block_error))
+        let result = runner::run_fresh(self, call);
+        finish(observer, result.map(|(_, writes)| writes))
     }
 
     /// Asks a view on the caller's thread, which waits, watched by `observer`, which is given

@@ -15,6 +15,12 @@ pub struct RuntimeOptions {
     pub views: ViewOptions,
     /// What scouts may take.
     pub scouts: ScoutOptions,
+    /// How long the guest may take for a block. Default: none, as long as it takes. With a
+    /// limit, blocks run on the guest as compiled for views, which can be interrupted: it is
+    /// compiled once instead of twice, and runs a sixth to a quarter slower. A block that
+    /// takes longer fails with [`HostFault::TimedOut`](crate::HostFault::TimedOut), which
+    /// says nothing of other machines: for trying guests out, not for an index to be kept.
+    pub block_timeout: Option<Duration>,
 }
 
 /// Where compiled guests are kept, so that a guest is compiled once a machine.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use metashrew_abi::imports;
+use metashrew_abi::proto::IndexerMetadata;
 use metashrew_store::{GuestId, Store};
 use wasmtime::{Engine, ExternType};
 
@@ -13,6 +14,7 @@ use crate::inspect;
 use crate::options::RuntimeOptions;
 use crate::runtime::MetashrewRuntime;
 use crate::tables;
+use crate::ticker::{Ticker, Ticking};
 use crate::view::Sizes;
 
 /// What `_start` must be.
@@ -32,12 +34,21 @@ impl PreparedGuest {
     /// If it is not: see [`LoadError`].
     pub fn new(wasm: &[u8], options: RuntimeOptions) -> Result<Self, LoadError> {
         let tables = tables::count(wasm)?;
-        let indexing = engine::indexing(&options.cache, tables)?;
+        let indexing = match options.block_timeout {
+            None => Some(engine::indexing(&options.cache, tables)?),
+            Some(_) => None,
+        };
         let sizes = Sizes::of(&options.views);
-        let scouts = options.scouts.instances;
-        let viewing = engine::viewing(&options.cache, &sizes, scouts, tables)?;
+        let others = match indexing {
+            Some(_) => options.scouts.instances,
+            None => options
+                .scouts
+                .instances
+                .saturating_add(engine::INDEX_SLOTS as usize),
+        };
+        let viewing = engine::viewing(&options.cache, &sizes, others, tables)?;
         Ok(Self {
-            guest: Guest::compile(wasm, &indexing, &viewing)?,
+            guest: Guest::compile(wasm, indexing.as_ref(), &viewing)?,
             viewing,
             options,
         })
@@ -80,6 +91,17 @@ impl PreparedGuest {
         unknown
             .map(|import| format!("{}.{}", import.module(), import.name()))
             .collect()
+    }
+
+    /// What the guest tells of itself in `__meta` and the pieces beside it; none if it has
+    /// neither.
+    ///
+    /// # Errors
+    /// If the thread that bounds its time cannot be started. What the guest does wrong is
+    /// told within.
+    pub fn metadata(&self) -> Result<Option<Result<IndexerMetadata, String>>, LoadError> {
+        let _epochs = Ticker::start(&self.viewing, Ticking::default(), || true)?;
+        Ok(inspect::told(&self.guest))
     }
 
     /// The names of the guest's views, `__meta` among them.

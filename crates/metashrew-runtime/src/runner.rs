@@ -1,14 +1,14 @@
 //! Runs the guest over the blocks of a chain, and keeps its memory from one to the next if it
 //! asks for that.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use metashrew_store::{BlockRef, State, WriteSet};
 
-use crate::context::Call;
-use crate::deadline::Deadline;
+use crate::context::{Call, Stop};
 use crate::error::BlockError;
 use crate::fault::Fault;
-use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::limits::Allowance;
 use crate::runtime::MetashrewRuntime;
@@ -31,6 +31,7 @@ pub(crate) const MAX_KEPT_MEMORY: usize = 512 << 20;
 pub struct BlockRunner {
     runtime: MetashrewRuntime,
     kept: Option<Kept>,
+    stop: Option<Stop>,
 }
 
 /// An instance that has run a block, and which one.
@@ -46,7 +47,18 @@ impl BlockRunner {
         Self {
             runtime,
             kept: None,
+            stop: None,
         }
+    }
+
+    /// Ends the block under way with [`HostFault::TimedOut`](crate::HostFault::TimedOut)
+    /// once `stop` says so, which must not wait for anything. Without a
+    /// [`block_timeout`](crate::RuntimeOptions::block_timeout) blocks cannot be interrupted,
+    /// and nobody asks it.
+    #[must_use]
+    pub fn stopped_by(mut self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.stop = Some(Arc::new(stop));
+        self
     }
 
     /// Runs the guest over the block `block`, whose bytes are `bytes`, on top of `state`:
@@ -61,17 +73,21 @@ impl BlockRunner {
         block: &BlockRef,
         bytes: Bytes,
     ) -> Result<WriteSet, BlockError> {
+        let _ticking = self.runtime.ticks_for_block();
+        let timeout = self.runtime.block_timeout();
         let generation = state.snapshot().generation();
         let kept = self.kept.take();
         if let Some(kept) = kept.filter(|kept| kept.precedes(block, &state)) {
             let call = self.call(state.clone(), block, bytes.clone());
             let mut instance = kept.instance;
-            instance.prepare_block(call);
+            instance.prepare_block(call, self.runtime.block_deadline());
             match instance.start() {
                 Ok(writes) => {
                     self.keep(instance, block, generation);
                     return Ok(writes);
                 }
+                // It would take as long again.
+                Err(fault @ Fault::Timeout(_)) => return Err(fault.into_block_error(timeout)),
                 // A host that has just been started would have had a fresh one, whose memory
                 // is smaller, too.
                 Err(fault) => {
@@ -80,14 +96,14 @@ impl BlockRunner {
             }
         }
         let call = self.call(state, block, bytes);
-        let ran = run_fresh(self.runtime.guest(), call);
-        let (instance, writes) = ran.map_err(Fault::into_block_error)?;
+        let (instance, writes) = run_fresh(&self.runtime, call)?;
         self.keep(instance, block, generation);
         Ok(writes)
     }
 
     fn call(&self, state: State, block: &BlockRef, bytes: Bytes) -> Call {
-        Call::index(state, block.height, bytes).timed(self.runtime.read_time())
+        let call = Call::index(state, block.height, bytes).timed(self.runtime.read_time());
+        call.until(self.stop.clone())
     }
 
     fn keep(&mut self, mut instance: Instance, block: &BlockRef, generation: u64) {
@@ -104,14 +120,22 @@ impl BlockRunner {
 }
 
 /// Runs a block on a fresh instance.
-pub(crate) fn run_fresh(guest: &Guest, call: Call) -> Result<(Instance, WriteSet), Fault> {
-    let (allowance, deadline) = (Allowance::unlimited(), Deadline::default());
-    let mut instance = Instance::create(&guest.indexing, call, allowance, deadline)?;
-    if guest.memory_across_blocks {
-        metashrew_store::wait(instance.set_cache_limit(CACHE_LIMIT))?;
-    }
-    let writes = instance.start()?;
-    Ok((instance, writes))
+pub(crate) fn run_fresh(
+    runtime: &MetashrewRuntime,
+    call: Call,
+) -> Result<(Instance, WriteSet), BlockError> {
+    let _ticking = runtime.ticks_for_block();
+    let guest = runtime.guest();
+    let (allowance, deadline) = (Allowance::unlimited(), runtime.block_deadline());
+    let run = || -> Result<_, Fault> {
+        let mut instance = Instance::create(&guest.indexing, call, allowance, deadline)?;
+        if guest.memory_across_blocks {
+            metashrew_store::wait(instance.set_cache_limit(CACHE_LIMIT))?;
+        }
+        let writes = instance.start()?;
+        Ok((instance, writes))
+    };
+    run().map_err(|fault| fault.into_block_error(runtime.block_timeout()))
 }
 
 impl Kept {

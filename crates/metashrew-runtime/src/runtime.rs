@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use metashrew_store::{BlockHash, BlockId, GuestId, State, Store, WriteSet, wait};
@@ -11,7 +12,6 @@ use wasmtime::Engine;
 use crate::context::Call;
 use crate::deadline::Deadline;
 use crate::error::{BlockError, LoadError, ViewError};
-use crate::fault::Fault;
 use crate::guest::Guest;
 use crate::inspect;
 use crate::instance::Instance;
@@ -21,7 +21,7 @@ use crate::prepared::PreparedGuest;
 use crate::read_time::{BlockReads, ReadTime};
 use crate::runner::BlockRunner;
 use crate::scout::{self, ScoutControl, ScoutMemory, Scouted};
-use crate::ticker::{Ticker, Ticking};
+use crate::ticker::{self, Ticker, Ticking};
 use crate::view::{
     Chain, PendingBlock, PendingOffer, Sizes, ViewAnswer, ViewCall, ViewCount, ViewDifference,
     ViewEngine, ViewStats,
@@ -77,6 +77,8 @@ struct Shared {
     block_reads: Arc<ReadTime>,
     scouts: ScoutOptions,
     scout_memory: Arc<ScoutMemory>,
+    /// How long a block may take.
+    block_timeout: Option<Duration>,
 }
 
 impl MetashrewRuntime {
@@ -142,6 +144,9 @@ impl MetashrewRuntime {
             ticking.clone(),
         );
         views.keep_epochs(Ticker::start(viewing, ticking, views.at_tick())?);
+        let block_timeout = options.block_timeout;
+        // Its views' time is bounded, and so is what it takes to ask who it is.
+        let _ticking = views.ticking().hold();
         let runtime = Self {
             shared: Arc::new(Shared {
                 guest_id: inspect::identify(&guest),
@@ -151,6 +156,7 @@ impl MetashrewRuntime {
                 block_reads: Arc::default(),
                 scout_memory: ScoutMemory::new(scout_memory),
                 scouts: options.scouts,
+                block_timeout,
             }),
         };
         if enabled && let Err(error) = runtime.enable_stateful_views_sync() {
@@ -196,14 +202,11 @@ impl MetashrewRuntime {
         block: Bytes,
     ) -> Result<WriteSet, BlockError> {
         let call = Call::index(state, height, block).timed(&self.shared.block_reads);
-        Instance::create(
-            &self.shared.guest.indexing,
-            call,
-            Allowance::unlimited(),
-            Deadline::default(),
-        )
-        .and_then(|mut instance| instance.start())
-        .map_err(Fault::into_block_error)
+        let _ticking = self.ticks_for_block();
+        let (indexing, deadline) = (&self.shared.guest.indexing, self.block_deadline());
+        Instance::create(indexing, call, Allowance::unlimited(), deadline)
+            .and_then(|mut instance| instance.start())
+            .map_err(|fault| fault.into_block_error(self.shared.block_timeout))
     }
 
     /// Runs the guest over the blocks of a chain, one after the other, and keeps its memory
@@ -214,6 +217,23 @@ impl MetashrewRuntime {
 
     pub(crate) fn views(&self) -> &ViewEngine {
         &self.shared.views
+    }
+
+    /// How long a block may take.
+    pub(crate) fn block_timeout(&self) -> Option<Duration> {
+        self.shared.block_timeout
+    }
+
+    /// When a block that begins now must have ended.
+    pub(crate) fn block_deadline(&self) -> Deadline {
+        let timeout = self.shared.block_timeout;
+        timeout.map_or_else(Deadline::default, |limit| Deadline::after(limit, false))
+    }
+
+    /// Has the epochs advance for as long as it is held, if blocks may be interrupted.
+    pub(crate) fn ticks_for_block(&self) -> Option<ticker::Running> {
+        let is_needed = self.shared.block_timeout.is_some();
+        is_needed.then(|| self.shared.views.ticking().hold())
     }
 
     pub(crate) fn guest(&self) -> &Guest {

@@ -256,6 +256,7 @@ fn of_host(fault: &HostFault) -> RpcError {
         HostFault::Stack { .. } => "stack",
         HostFault::Panic(_) => "panic",
         HostFault::Observer(_) => "observer",
+        HostFault::TimedOut { .. } => "timeout",
     };
     object(HOST_FAULT, chain(fault), json!({ "kind": kind }))
 }

@@ -76,6 +76,29 @@ impl Reserved {
         Ok(socket)
     }
 
+    /// The address twice, for two servers, one after the other. Whoever connects after the
+    /// end of the first one waits for the second.
+    ///
+    /// # Errors
+    /// If it cannot be listened at, for want of descriptors.
+    pub fn split(self) -> Result<(Self, Self), ServerError> {
+        let address = self.address;
+        let listener = self.listen()?;
+        let halves = listener.into_std().and_then(|first| {
+            let second = first.try_clone()?;
+            Ok((
+                TcpListener::from_std(first)?,
+                TcpListener::from_std(second)?,
+            ))
+        });
+        let (first, second) = halves.map_err(|source| ServerError::Bind { address, source })?;
+        let of = |listener| Self {
+            address,
+            socket: Taken::Listening(listener),
+        };
+        Ok((of(first), of(second)))
+    }
+
     fn listen(self) -> Result<TcpListener, ServerError> {
         let listener = match self.socket {
             Taken::Listening(listener) => Ok(listener),
@@ -213,5 +236,19 @@ mod tests {
         let again = Reserved::take(address).unwrap();
         assert!(Reserved::take(address).is_err());
         again.listen().unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_server_follows_another_at_one_address() {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let (first, second) = Reserved::take(any).unwrap().split().unwrap();
+        let first = first.listen().unwrap();
+        let address = first.local_addr().unwrap();
+        let client = tokio::net::TcpStream::connect(address).await.unwrap();
+        drop((first.accept().await.unwrap(), first, client));
+        // Nobody listens, and nobody is refused.
+        let _waits = tokio::net::TcpStream::connect(address).await.unwrap();
+        second.listen().unwrap().accept().await.unwrap();
+        tokio::net::TcpStream::connect(address).await.unwrap_err();
     }
 }

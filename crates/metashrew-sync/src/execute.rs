@@ -122,6 +122,9 @@ impl Executor {
                 }
                 Err(BlockError::Host(source)) => source,
             };
+            if matches!(source, HostFault::TimedOut { .. }) && self.stop.is_requested() {
+                return None;
+            }
             let bounded = matches!(source, HostFault::Panic(_));
             let error = IndexError::Host {
                 height,

@@ -73,7 +73,10 @@ impl IndexError {
             Self::Host { source, .. } => match source {
                 HostFault::Store(error) => error.is_transient(),
                 HostFault::Resources(_) => true,
-                HostFault::Panic(_) | HostFault::Stack { .. } | HostFault::Observer(_) => false,
+                HostFault::Panic(_)
+                | HostFault::Stack { .. }
+                | HostFault::Observer(_)
+                | HostFault::TimedOut { .. } => false,
             },
             Self::Commit { source, .. } => source.is_transient(),
             Self::Rollback(error) => error.is_transient(),

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use metashrew_runtime::BlockRunner;
 use metashrew_store::Overlay;
 
 use crate::commit::Committed;
@@ -101,7 +102,7 @@ impl<'a> Round<'a> {
         let (alive, scouts) = crossbeam_channel::bounded(0);
         let executor = Executor {
             scouts: Scouts::new(indexer, &queue, alive),
-            runner: indexer.runtime.block_runner(),
+            runner: runner(indexer, stop),
             runtime: indexer.runtime.clone(),
             blocks: Blocks::new(
                 Arc::clone(&queue),
@@ -238,6 +239,13 @@ impl<'a> Round<'a> {
             }
         }
     }
+}
+
+/// Runs blocks until a stop, as far as they can be interrupted.
+fn runner(indexer: &Indexer, stop: &Stop) -> BlockRunner {
+    let stop = stop.clone();
+    let runner = indexer.runtime.block_runner();
+    runner.stopped_by(move || stop.is_requested())
 }
 
 fn turn(end: FetchEnd) -> Result<Turn, IndexError> {

@@ -253,7 +253,7 @@ impl Failure {
         match self {
             Self::Returned(message) => ProfileEnd::View(ViewError::Returned { message }),
             Self::Fault(fault) if is_view => ProfileEnd::View(fault.into_view_error(timeout)),
-            Self::Fault(fault) => ProfileEnd::Block(fault.into_block_error()),
+            Self::Fault(fault) => ProfileEnd::Block(fault.into_block_error(None)),
         }
     }
 }

@@ -1,14 +1,18 @@
 //! `_start` over blocks: what is written, and every way to fail.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use metashrew_runtime::{
-    BlockError, GuestFault, LoadError, MetashrewRuntime, ModuleCache, RuntimeOptions,
+    BlockError, GuestFault, HostFault, LoadError, MetashrewRuntime, ModuleCache, PreparedGuest,
+    RuntimeOptions,
 };
-use metashrew_store::Store;
+use metashrew_store::{BlockRef, Store};
 use metashrew_testing::guests;
 
-use crate::{Bench, block};
+use crate::{Bench, block, hash, ledger};
 
 fn fault_at(wasm: &[u8], height: u32) -> GuestFault {
     let bench = Bench::new(wasm);
@@ -241,4 +245,70 @@ fn modules_in(path: &Path, found: &mut Vec<PathBuf>) {
             found.push(path);
         }
     }
+}
+
+/// A runtime whose blocks may take so long.
+fn limited(wasm: &[u8], limit: Duration) -> MetashrewRuntime {
+    let options = RuntimeOptions {
+        block_timeout: Some(limit),
+        ..RuntimeOptions::default()
+    };
+    MetashrewRuntime::with_options(wasm, Store::in_memory(), options).unwrap()
+}
+
+#[test]
+fn a_block_may_have_a_limit_of_time() {
+    let wasm = guests::spins_at(1);
+    let limit = Duration::from_millis(20);
+    let runtime = limited(&wasm, limit);
+    let first = runtime.process_block(0, &block(0, 1)).unwrap();
+    let unlimited = MetashrewRuntime::new(&wasm, Store::in_memory()).unwrap();
+    let unlimited = unlimited.process_block(0, &block(0, 1)).unwrap();
+    assert!(first.sorted().eq(unlimited.sorted()));
+    let error = runtime.process_block(1, &block(1, 1)).unwrap_err();
+    let BlockError::Host(HostFault::TimedOut {
+        limit: told,
+        backtrace,
+    }) = &error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!(*told, limit);
+    assert!(!backtrace.frames().is_empty(), "{error}");
+}
+
+#[test]
+fn a_block_with_a_limit_can_be_stopped_before() {
+    let runtime = limited(&guests::spins_at(0), Duration::from_hours(1));
+    let is_running = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&is_running);
+    // Asked while it runs, and only then.
+    let mut runner = runtime
+        .block_runner()
+        .stopped_by(move || asked.swap(true, Ordering::Relaxed));
+    let state = runtime.store().snapshot().latest();
+    let block_ref = BlockRef::new(0, hash(0, 1), hash(0, 0));
+    let stopped = runner.process(state, &block_ref, block(0, 1).into());
+    let is_stopped = matches!(&stopped, Err(BlockError::Host(HostFault::TimedOut { .. })));
+    assert!(is_stopped && is_running.load(Ordering::Relaxed));
+}
+
+/// Then there is one compilation to keep.
+#[test]
+fn a_guest_whose_blocks_have_a_limit_is_compiled_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = RuntimeOptions {
+        cache: ModuleCache::At(directory.path().to_owned()),
+        block_timeout: Some(Duration::from_mins(1)),
+        ..RuntimeOptions::default()
+    };
+    let wasm = guests::chained();
+    let guest = PreparedGuest::new(&wasm, options).unwrap();
+    assert_eq!(guest.metadata().unwrap(), None);
+    let mut modules = Vec::new();
+    modules_in(directory.path(), &mut modules);
+    assert_eq!(modules.len(), 1);
+    let ledger = PreparedGuest::new(&ledger(), RuntimeOptions::default()).unwrap();
+    let meta = ledger.metadata().unwrap().unwrap().unwrap();
+    assert_eq!(meta.name, "ledger");
 }
