@@ -74,6 +74,11 @@ pub struct Bitcoind {
 }
 
 impl Bitcoind {
+    /// The program, for those who start it themselves.
+    pub fn program() -> PathBuf {
+        binary::path()
+    }
+
     /// Starts a node with the default settings, and waits until it answers.
     pub fn start() -> Self {
         Self::start_with(Settings::default())

@@ -3,9 +3,12 @@
 mod bench;
 mod blocks;
 mod config;
+mod defaults;
+mod dev;
 mod fork;
 mod new;
 mod parse;
+mod project;
 mod project_name;
 mod replay;
 mod sdk;
@@ -21,12 +24,13 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use metashrew_store::BlockId;
 
-use crate::log::{self, Filter, FilterParser, GuestLevel};
+use crate::log::{self, Filter, FilterParser, GuestLevel, GuestLines};
 use crate::size::Size;
 
 pub(crate) use bench::Bench;
 pub(crate) use blocks::BlocksArgs;
-pub(crate) use config::ConfigError;
+pub(crate) use defaults::ConfigError;
+pub(crate) use dev::{Dev, WatchedView};
 pub(crate) use fork::Fork;
 pub(crate) use new::New;
 pub(crate) use parse::{parse, usage_error};
@@ -35,7 +39,7 @@ pub(crate) use sdk::Sdk;
 pub(crate) use server_url::ServerUrl;
 pub(crate) use shadow::Shadow;
 pub(crate) use start::{Following, NodeArgs, OnHalt, Serving, Start, Storage, Views};
-pub(crate) use values::{Bytes, Input, Scouts, ViewBlock};
+pub(crate) use values::{Bytes, Input, Listen, Scouts, ViewBlock};
 pub(crate) use watched::{Profile, Trace, Watched};
 
 /// Index Bitcoin with a WebAssembly guest and answer its views
@@ -114,11 +118,14 @@ const GLOBAL: &str = "Global options";
 impl Cli {
     /// Which log lines are printed, and how.
     pub(crate) fn log_options(&self) -> log::Options {
+        // `dev` tells its own story on stdout.
+        let is_told = matches!(self.command, Command::Dev(_));
         log::Options {
             filter: self.log.clone(),
-            steps: i32::from(self.verbose) - i32::from(self.quiet),
+            steps: i32::from(self.verbose) - i32::from(self.quiet) - i32::from(is_told),
             guest: self.guest_log,
             format: self.log_format,
+            guest_lines: is_told.then(GuestLines::default),
         }
     }
 }
@@ -126,6 +133,7 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     New(New),
+    Dev(Box<Dev>),
     Start(Box<Start>),
     Status(Status),
     View(View),

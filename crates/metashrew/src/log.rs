@@ -2,14 +2,19 @@
 
 mod filter;
 mod format;
+mod guest_lines;
 
 use clap::ValueEnum;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing::Subscriber;
+use tracing_subscriber::filter::{FilterFn, LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
 
 pub(crate) use filter::{Filter, FilterParser};
+pub(crate) use guest_lines::{GuestLine, GuestLines};
 
 /// What guests log has this target.
 pub(crate) const GUEST: &str = "metashrew::guest";
@@ -56,6 +61,8 @@ pub(crate) struct Options {
     /// None: as the filter says, else as `warn`.
     pub(crate) guest: Option<GuestLevel>,
     pub(crate) format: Format,
+    /// Has what guests log instead of the log, if given.
+    pub(crate) guest_lines: Option<GuestLines>,
 }
 
 /// Sends the process's log lines to `writer` from now on.
@@ -63,16 +70,42 @@ pub(crate) fn start<W>(options: &Options, colours: bool, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let targets = targets(options);
-    let layer = tracing_subscriber::fmt::layer()
-        .with_ansi(colours)
-        .with_writer(writer)
-        .fmt_fields(format::TextFields);
-    let registry = tracing_subscriber::registry().with(targets);
+    let registry = tracing_subscriber::registry().with(targets(options));
+    if let Some(lines) = &options.guest_lines {
+        let registry = registry.with(lines.clone());
+        let layer = layer(colours, writer);
+        let others = FilterFn::new(|metadata| metadata.target() != GUEST);
+        return match options.format {
+            Format::Text => {
+                let layer = layer.event_format(format::Text);
+                registry.with(layer.with_filter(others)).init();
+            }
+            Format::Json => {
+                let layer = layer.event_format(format::Json);
+                registry.with(layer.with_filter(others)).init();
+            }
+        };
+    }
+    let layer = layer(colours, writer);
     match options.format {
         Format::Text => registry.with(layer.event_format(format::Text)).init(),
         Format::Json => registry.with(layer.event_format(format::Json)).init(),
     }
+}
+
+/// What writes lines, whose form is still to be chosen.
+fn layer<S, W>(
+    colours: bool,
+    writer: W,
+) -> fmt::Layer<S, format::TextFields, fmt::format::Format, W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + 'static,
+{
+    fmt::layer()
+        .with_ansi(colours)
+        .with_writer(writer)
+        .fmt_fields(format::TextFields)
 }
 
 /// Libraries' lines stay at `warn` unless a target asks for them: at `trace`, those of
@@ -95,6 +128,8 @@ fn targets(options: &Options) -> Targets {
         .with_targets(options.filter.targets.clone());
     if let Some(level) = options.guest {
         targets = targets.with_target(GUEST, level);
+    } else if options.guest_lines.is_some() {
+        targets = targets.with_target(GUEST, LevelFilter::INFO);
     }
     targets
 }
@@ -112,6 +147,7 @@ mod tests {
             steps,
             guest,
             format: Format::Text,
+            guest_lines: None,
         };
         let check = |options: &Options, expect: [Option<Level>; 3]| {
             let targets = targets(options);

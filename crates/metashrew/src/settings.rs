@@ -12,7 +12,7 @@ use metashrew_server::{AllowedHosts, ServerOptions};
 use metashrew_store::StoreOptions;
 use metashrew_sync::{Auth, CoreSettings, IndexOptions, ScoutCount};
 
-use crate::cli::{Following, NodeArgs, Scouts, Serving, Start, Storage, Views};
+use crate::cli::{Following, Listen, NodeArgs, Scouts, Serving, Start, Storage, Views};
 use crate::descriptors::Descriptors;
 use crate::memory::Asked;
 use crate::size::Size;
@@ -99,6 +99,7 @@ impl Start {
                 ..self.views.options(bytes(self.memory.views))
             },
             scouts: self.scouts.options(self.memory.scouts),
+            ..RuntimeOptions::default()
         }
     }
 }
@@ -237,17 +238,28 @@ impl Views {
     }
 }
 
-impl Serving {
-    /// Where to listen: `--listen`, with `--host` and `--port` in place of its parts.
+impl Listen {
+    /// The first address of the host.
     pub(crate) fn address(&self) -> Result<SocketAddr> {
-        let host = &self.host.as_ref().unwrap_or(&self.listen.host).0;
-        let port = self.port.unwrap_or(self.listen.port);
-        let mut addresses = (host.as_str(), port)
+        let (host, port) = (self.host.0.as_str(), self.port);
+        let mut addresses = (host, port)
             .to_socket_addrs()
             .with_context(|| format!("the host `{host}` has no address"))?;
         addresses
             .next()
             .with_context(|| format!("the host `{host}` has no address"))
+    }
+}
+
+impl Serving {
+    /// Where to listen: `--listen`, with `--host` and `--port` in place of its parts.
+    pub(crate) fn address(&self) -> Result<SocketAddr> {
+        let host = self.host.as_ref().unwrap_or(&self.listen.host);
+        let listen = Listen {
+            host: host.clone(),
+            port: self.port.unwrap_or(self.listen.port),
+        };
+        listen.address()
     }
 
     /// The longest answer follows from the longest answer of a view, in hex.

@@ -1,19 +1,15 @@
 //! The configuration file of `metashrew start`: its flags, under their own names.
 //!
-//! What the file says becomes the flags' defaults, after the same checks as on the
-//! command line: so a flag needs to be defined only once, and flags and variables
-//! go before the file.
+//! What the file says becomes the flags' defaults: see [`defaults`](super::defaults).
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValue;
-use clap::error::{ContextKind, ContextValue};
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::defaults::{self, ConfigError, Mistake, Setting, text_of};
 use super::view_mode::mode_of;
-use crate::nearest::nearest;
 
 /// The table with the settings of views, and what their flags begin with.
 const VIEWS: &str = "views";
@@ -22,67 +18,23 @@ const VIEWS: &str = "views";
 const VIEW_MODE: &str = "view-mode";
 const MODE: &str = "mode";
 
-/// Why a configuration file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
-    #[error("the configuration file `{}` cannot be read", path.display())]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("line {line} of `{}`: {what}", path.display())]
-    Line {
-        path: PathBuf,
-        line: usize,
-        what: String,
-        /// What may have been meant.
-        hint: Option<String>,
-    },
-}
-
-/// What is wrong in the file, and where, in bytes.
-struct Mistake {
-    offset: usize,
-    what: String,
-    hint: Option<String>,
-}
-
-impl From<(usize, String)> for Mistake {
-    fn from((offset, what): (usize, String)) -> Self {
-        Self {
-            offset,
-            what,
-            hint: None,
-        }
-    }
-}
-
-/// A key of the file, and what it says as a flag.
-struct Setting {
-    /// The flag without its dashes.
-    flag: String,
-    /// As it stands in the file, for messages.
-    key: String,
-    value: String,
-    /// Where the key begins, in bytes.
-    offset: usize,
-}
-
 /// Makes what the configuration file says the defaults of `start`.
 pub(super) fn with_file(command: Command, path: PathBuf) -> Result<Command, ConfigError> {
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(source) => return Err(ConfigError::Read { path, source }),
     };
-    apply(command, &text).map_err(|mistake| {
-        let before = text.get(..mistake.offset).unwrap_or(&text);
-        ConfigError::Line {
-            line: before.matches('\n').count() + 1,
-            path,
-            what: mistake.what,
-            hint: mistake.hint,
-        }
-    })
+    read(&text)
+        .and_then(|settings| defaults::apply(command, "start", settings, as_in_file))
+        .map_err(|mistake| defaults::at_line(&path, &text, mistake))
+}
+
+/// A flag as the file would say it.
+fn as_in_file(flag: &str) -> String {
+    match flag.strip_prefix("view-") {
+        Some(name) => format!("`{name}` in the table `{VIEWS}`"),
+        None => format!("`{flag}`"),
+    }
 }
 
 /// The file that flag or variable name, if `start` is meant. Whatever else is wrong
@@ -92,88 +44,8 @@ pub(super) fn path(matches: &ArgMatches) -> Option<PathBuf> {
     start.try_get_one::<PathBuf>("config").ok()?.cloned()
 }
 
-fn apply(mut command: Command, text: &str) -> Result<Command, Mistake> {
-    for setting in read(text)? {
-        let at = |what| (setting.offset, what);
-        let start = command.find_subcommand("start");
-        let args = command.get_arguments();
-        let args = args.chain(start.into_iter().flat_map(Command::get_arguments));
-        let args: Vec<_> = args.filter(|arg| arg.get_id() != "config").collect();
-        let is_meant = |arg: &&&Arg| arg.get_long() == Some(&setting.flag);
-        let Some(arg) = args.iter().find(is_meant).copied().cloned() else {
-            return Err(unknown(&setting, &args));
-        };
-        check(&arg, &setting).map_err(|what| at(format!("`{}`: {what}", setting.key)))?;
-        let id = arg.get_id().clone();
-        let with_default = |arg: Arg| arg.required(false).default_value(setting.value.clone());
-        command = if command.get_arguments().any(|arg| *arg.get_id() == id) {
-            command.mut_arg(id.as_str(), with_default)
-        } else {
-            command.mut_subcommand("start", |start| start.mut_arg(id.as_str(), with_default))
-        };
-    }
-    Ok(command)
-}
-
-/// There is no such setting; another may have been meant.
-fn unknown(setting: &Setting, args: &[&Arg]) -> Mistake {
-    let flags = args.iter().filter_map(|arg| arg.get_long());
-    let hint = nearest(&setting.flag, flags).map(|flag| match flag.strip_prefix("view-") {
-        Some(name) => format!("did you mean `{name}` in the table `{VIEWS}`?"),
-        None => format!("did you mean `{flag}`?"),
-    });
-    Mistake {
-        offset: setting.offset,
-        what: format!("there is no setting `{}`", setting.key),
-        hint,
-    }
-}
-
-/// Has the flag's own parser look at the value: as a default it must be right.
-fn check(arg: &Arg, setting: &Setting) -> Result<(), String> {
-    if matches!(arg.get_action(), ArgAction::SetTrue) {
-        return match setting.value.as_str() {
-            "true" | "false" => Ok(()),
-            other => Err(format!("expected true or false, not `{other}`")),
-        };
-    }
-    let mut alone = Arg::new("value")
-        .long("value")
-        .value_parser(arg.get_value_parser().clone());
-    if let Some(delimiter) = arg.get_value_delimiter() {
-        alone = alone.value_delimiter(delimiter).action(ArgAction::Append);
-    }
-    let flag = format!("--value={}", setting.value);
-    let parsed = Command::new("config")
-        .arg(alone)
-        .try_get_matches_from(["config", &flag]);
-    parsed.map(|_| ()).map_err(|error| {
-        // Of a value that may be a password, the reason alone is told.
-        if let Some(ContextValue::String(reason)) = error.get(ContextKind::Custom) {
-            return reason.clone();
-        }
-        let reason = std::error::Error::source(&error).map(ToString::to_string);
-        reason.unwrap_or_else(|| one_of(arg, &setting.value))
-    })
-}
-
-/// That a value is none of those that a flag takes.
-fn one_of(arg: &Arg, value: &str) -> String {
-    let values = arg.get_possible_values();
-    let names: Vec<_> = values.iter().map(PossibleValue::get_name).collect();
-    let meant = nearest(value, names.iter().copied());
-    let meant = meant.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
-    format!(
-        "`{value}` is not one of its values: {}{meant}",
-        names.join(", ")
-    )
-}
-
 fn read(text: &str) -> Result<Vec<Setting>, Mistake> {
-    let table = DeTable::parse(text).map_err(|error| {
-        let offset = error.span().map_or(0, |span| span.start);
-        (offset, error.message().to_owned())
-    })?;
+    let table = defaults::parse(text)?;
     let mut settings = Vec::new();
     for (key, value) in table.get_ref() {
         let name = key.get_ref().as_ref();
@@ -182,7 +54,7 @@ fn read(text: &str) -> Result<Vec<Setting>, Mistake> {
             _ => settings.push(Setting {
                 flag: name.replace('_', "-"),
                 key: name.to_owned(),
-                value: text_of(key.span().start, name, value)?,
+                values: vec![text_of(key.span().start, name, value)?],
                 offset: key.span().start,
             }),
         }
@@ -206,7 +78,7 @@ fn of_views(views: &DeTable<'_>) -> Result<Vec<Setting>, Mistake> {
         settings.push(Setting {
             flag: VIEW_MODE.to_owned(),
             key: format!("{VIEWS}.NAME.{MODE}"),
-            value: modes.join(","),
+            values: vec![modes.join(",")],
             offset: *offset,
         });
     }
@@ -260,37 +132,18 @@ fn of_all_views(
     Ok(Setting {
         flag,
         key,
-        value,
+        values: vec![value],
         offset,
     })
-}
-
-fn text_of(
-    offset: usize,
-    key: &str,
-    value: &Spanned<DeValue<'_>>,
-) -> Result<String, (usize, String)> {
-    match value.get_ref() {
-        DeValue::String(text) => Ok(text.to_string()),
-        DeValue::Boolean(is_true) => Ok(is_true.to_string()),
-        // Digits may be grouped: 1_000.
-        DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().replace('_', "")),
-        other => {
-            let found = other.type_str();
-            let what = format!("`{key}` must be text, a number or true or false, not {found}");
-            Err((offset, what))
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
 
-    use clap::CommandFactory;
+    use clap::{Arg, CommandFactory};
     use metashrew_runtime::ViewMode;
 
-    use super::*;
     use crate::cli::parse::parse_from;
     use crate::cli::{self, Cli, Start};
 

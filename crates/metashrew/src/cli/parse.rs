@@ -11,7 +11,8 @@ use clap::{ArgMatches, ColorChoice, Command as Parser, CommandFactory, Error, Fr
 
 use super::values::ViewBlock;
 use super::{
-    Bench, Cli, Command, NodeArgs, Replay, ReplayBundle, Start, View, ViewSource, Watched, config,
+    Bench, Cli, Command, Dev, NodeArgs, Replay, ReplayBundle, Start, View, ViewSource, Watched,
+    config, project,
 };
 use crate::memory::{self, Memory};
 use crate::nearest::nearest;
@@ -42,6 +43,10 @@ pub(super) fn parse_from(args: Vec<OsString>) -> anyhow::Result<Cli> {
         None => command,
     };
     let name = lenient.as_ref().and_then(ArgMatches::subcommand_name);
+    let command = match name {
+        Some("dev") => project::with_file(command)?,
+        _ => command,
+    };
     let with_usage = |error| with_usage(error, command.clone(), name);
     let matches = command
         .clone()
@@ -52,6 +57,7 @@ pub(super) fn parse_from(args: Vec<OsString>) -> anyhow::Result<Cli> {
     let checked = choose_log(&mut cli, &matches).and_then(|()| {
         match (&mut cli.command, matches.subcommand()) {
             (Command::View(view), _) => check_view(view),
+            (Command::Dev(dev), Some((_, matches))) => check_dev(dev, matches),
             (Command::Start(start), Some((_, matches))) => {
                 choose(start, matches).and_then(|()| share_memory(start, memory::total()))
             }
@@ -176,6 +182,28 @@ fn check_view(view: &View) -> Result<(), Mistake> {
         }
         Some(_) => Ok(()),
     }
+}
+
+/// A guest and blocks are named; of two places for blocks, the one that goes first counts.
+fn check_dev(dev: &mut Dev, matches: &ArgMatches) -> Result<(), Mistake> {
+    if dev.module.is_none() {
+        return Err(missing(
+            "there is no `metashrew.toml` here that names the guest: run this in a project's directory, or give --module, and --build-command",
+        ));
+    }
+    if dev.blocks.is_none() && !dev.regtest {
+        return Err(missing("either --blocks or --regtest is needed"));
+    }
+    if dev.blocks.is_some() && dev.regtest {
+        match rank(matches, "blocks").cmp(&rank(matches, "regtest")) {
+            Ordering::Greater => dev.regtest = false,
+            Ordering::Less => dev.blocks = None,
+            Ordering::Equal => {
+                return Err(contradiction("--blocks and --regtest cannot both be given"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// How strongly a flag is meant.

@@ -4,6 +4,7 @@ mod bench;
 mod blocks;
 mod database;
 mod described;
+mod dev;
 mod fork;
 mod guest;
 mod halt;
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
     options.filter.tell_left_out();
     let done = match &cli.command {
         Command::New(new) => new::run(new),
+        Command::Dev(dev) => dev::run(dev, options.guest_lines.unwrap_or_default()),
         Command::Start(start) => start::run(start, &console),
         Command::Status(status) => status::run(status),
         Command::View(view) => view::run(view),

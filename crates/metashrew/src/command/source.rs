@@ -1,4 +1,4 @@
-//! Where `metashrew start` has its blocks from, and what it tells the server.
+//! Where blocks come from, files or a node, and what the server is told of it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use metashrew_server::{
     CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingStatus, IndexingTotals,
 };
 use metashrew_sync::{
-    BlockFiles, CoreNode, IndexError, IndexState, IndexStatus, Indexer, NewBlocks, Node, Progress,
-    ProgressReport, WaitsFor, subscribe,
+    BlockFiles, CoreNode, CoreSettings, IndexError, IndexOptions, IndexState, IndexStatus, Indexer,
+    Network, NewBlocks, Node, Progress, ProgressReport, WaitsFor, subscribe,
 };
 use parking_lot::Mutex;
 
@@ -30,27 +30,41 @@ pub(super) enum Source {
 impl Source {
     pub(super) fn open(args: &Start) -> Result<Self> {
         match (&args.blocks, &args.node.rpc_url) {
-            (Some(path), _) => Self::open_files(path, args),
-            (None, Some(url)) => {
-                let node = CoreNode::new(&args.node.settings(url, &args.db))
-                    .context("the node cannot be followed")?;
-                let new_blocks = args.following.zmq.as_deref().map(subscribe).transpose();
-                let new_blocks = new_blocks.context("new blocks cannot be listened for")?;
-                // What the URL has beside these may be a secret.
-                tracing::info!(node = node.address(), "following");
-                Ok(Self::Node {
-                    node: Arc::new(node),
-                    new_blocks,
-                })
-            }
+            (Some(path), _) => Self::files(
+                path,
+                args.start_height,
+                args.node.magic.or(args.node.network),
+            ),
+            (None, Some(url)) => Self::node_at(
+                &args.node.settings(url, &args.db),
+                args.following.zmq.as_deref(),
+            ),
             (None, None) => bail!("neither --rpc-url nor --blocks is given"),
         }
     }
 
-    fn open_files(path: &Path, args: &Start) -> Result<Self> {
-        let mut files =
-            BlockFiles::open(path, args.start_height).context("the blocks cannot be had")?;
-        if let Some(network) = args.node.magic.or(args.node.network) {
+    /// A node, and where it publishes new blocks.
+    pub(super) fn node_at(settings: &CoreSettings, zmq: Option<&str>) -> Result<Self> {
+        let node = CoreNode::new(settings).context("the node cannot be followed")?;
+        let new_blocks = zmq.map(subscribe).transpose();
+        let new_blocks = new_blocks.context("new blocks cannot be listened for")?;
+        // What the URL has beside these may be a secret.
+        tracing::info!(node = node.address(), "following");
+        Ok(Self::Node {
+            node: Arc::new(node),
+            new_blocks,
+        })
+    }
+
+    /// The files at a path, whose first block has a height, where they do not tell it, and
+    /// which must be of a network, if one is named.
+    pub(super) fn files(
+        path: &Path,
+        start_height: Option<u32>,
+        network: Option<Network>,
+    ) -> Result<Self> {
+        let mut files = BlockFiles::open(path, start_height).context("the blocks cannot be had")?;
+        if let Some(network) = network {
             files = files
                 .with_network(network)
                 .context("the blocks are not those asked for")?;
@@ -78,12 +92,8 @@ impl Source {
     }
 
     /// An indexer of these blocks.
-    pub(super) fn indexer(&self, runtime: MetashrewRuntime, args: &Start) -> Indexer {
-        let node: Arc<dyn Node> = match self {
-            Self::Files(files) => Arc::<BlockFiles>::clone(files),
-            Self::Node { node, .. } => Arc::<CoreNode>::clone(node),
-        };
-        let mut options = args.index_options();
+    pub(super) fn indexer(&self, runtime: MetashrewRuntime, mut options: IndexOptions) -> Indexer {
+        let node = self.blocks();
         if let Self::Files(files) = self
             && files.height_was_given()
         {
@@ -99,6 +109,14 @@ impl Source {
                 ..
             } => indexer.with_wakeups(new_blocks.signals().clone()),
             _ => indexer,
+        }
+    }
+
+    /// What hands out the blocks.
+    pub(super) fn blocks(&self) -> Arc<dyn Node> {
+        match self {
+            Self::Files(files) => Arc::<BlockFiles>::clone(files),
+            Self::Node { node, .. } => Arc::<CoreNode>::clone(node),
         }
     }
 

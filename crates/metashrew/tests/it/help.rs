@@ -21,7 +21,7 @@ fn check(name: &str, args: &[&str]) {
 fn every_command_explains_itself() {
     check("help", &["--help"]);
     for command in [
-        "new", "start", "status", "view", "inspect", "keys", "verify", "rollback", "fork",
+        "new", "dev", "start", "status", "view", "inspect", "keys", "verify", "rollback", "fork",
         "shadow", "replay", "trace", "profile", "bench",
     ] {
         check(command, &[command, "--help"]);

@@ -11,6 +11,7 @@ mod branches;
 mod checks;
 mod configuration;
 mod damaged;
+mod dev;
 mod docs;
 mod engine_files;
 mod existing;

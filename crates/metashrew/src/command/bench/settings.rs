@@ -29,6 +29,7 @@ impl Bench {
                 ..ViewOptions::default()
             },
             scouts: self.scouts.options(self.memory.scouts),
+            ..RuntimeOptions::default()
         }
     }
 

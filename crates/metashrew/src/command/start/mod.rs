@@ -1,16 +1,18 @@
 //! `metashrew start`: indexes on a thread of its own, and serves meanwhile.
 
+mod indexing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use indicatif::ProgressBar;
 use metashrew_runtime::MetashrewRuntime;
 use metashrew_server::{Reserved, Server, ServerHandle, ServerOptions};
 use metashrew_store::{Store, StoreOptions};
-use metashrew_sync::{IndexEnd, IndexError, IndexState, Indexer, Progress, Stop};
-use tokio::sync::mpsc;
+use metashrew_sync::{IndexEnd, IndexError, Progress};
 use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use indexing::Indexing;
 
 use super::pending::Pending;
 use super::source::{Reporter, Source};
@@ -20,17 +22,10 @@ use crate::cli::Start;
 use crate::console::{self, Console};
 use crate::descriptors::{self, Descriptors};
 use crate::memory::mebibytes;
-use crate::reading::Reading;
 use crate::signals::Signals;
 
 /// How long the database may take to write out what is in memory, at the end.
 const CLOSING_GRACE: Duration = Duration::from_secs(30);
-
-/// How often the bar moves.
-const BAR_EVERY: Duration = Duration::from_millis(200);
-
-/// How often a log line tells the progress where there is no bar.
-const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// How often it is tried at most to have stateful views after all.
 const STATEFUL_VIEWS_EVERY: Duration = Duration::from_secs(1);
@@ -77,7 +72,7 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
         node.keep_blocks_index();
     }
     tell_position(&runtime);
-    let indexer = source.indexer(runtime.clone(), args);
+    let indexer = source.indexer(runtime.clone(), args.index_options());
     indexer.claim()?;
     tell_guests(&runtime);
     let reporter = Arc::new(source.reporter(indexer.progress(), runtime.clone()));
@@ -324,131 +319,11 @@ async fn close(store: Store) {
     }
 }
 
-/// The indexer on its thread.
-struct Indexing {
-    stop: Stop,
-    progress: Arc<Progress>,
-    store: Store,
-    turns: mpsc::UnboundedReceiver<Turn>,
-    is_running: bool,
-}
-
-/// What the indexer's thread tells.
-enum Turn {
-    Ended(Result<IndexEnd, IndexError>),
-    /// It goes on after an end.
-    Resumed,
-}
-
-impl Indexing {
-    fn start(indexer: Indexer, store: Store) -> Result<Self> {
-        let stop = Stop::new();
-        let progress = indexer.progress();
-        let (tell, turns) = mpsc::unbounded_channel();
-        let told = stop.clone();
-        std::thread::Builder::new()
-            .name("metashrew-commit".to_owned())
-            .spawn(move || {
-                loop {
-                    let result = indexer.run(&told);
-                    let may_pass = result.as_ref().is_err_and(IndexError::may_pass);
-                    // Nobody listens any more if the process is about to end.
-                    let _ = tell.send(Turn::Ended(result));
-                    if !may_pass || !indexer.wait_for_chain(&told) {
-                        return;
-                    }
-                    let _ = tell.send(Turn::Resumed);
-                }
-            })
-            .context("the indexer's thread cannot be started")?;
-        Ok(Self {
-            stop,
-            progress,
-            store,
-            turns,
-            is_running: true,
-        })
-    }
-
-    /// Waits for the end; a thread that died without a word counts as one.
-    async fn ended(&mut self) -> Result<IndexEnd, IndexError> {
-        loop {
-            match self.turns.recv().await {
-                Some(Turn::Resumed) => self.is_running = true,
-                Some(Turn::Ended(result)) => {
-                    self.is_running = false;
-                    return result;
-                }
-                None if self.is_running => {
-                    return Err(IndexError::Thread {
-                        task: "commits blocks",
-                        source: None,
-                    });
-                }
-                None => return Ok(IndexEnd::Stopped),
-            }
-        }
-    }
-
-    /// Waits until it goes on after an end.
-    async fn resumed(&mut self) {
-        while let Some(turn) = self.turns.recv().await {
-            if let Turn::Resumed = turn {
-                self.is_running = true;
-                return;
-            }
-        }
-        std::future::pending::<()>().await;
-    }
-
-    /// Shows the progress until the end.
-    async fn watch(&mut self, console: &Console) -> Result<IndexEnd, IndexError> {
-        let (progress, store) = (Arc::clone(&self.progress), self.store.clone());
-        let bar = Console::is_terminal()
-            .then(|| console.show_bar(0, "{wide_bar:.cyan/dim} {percent}%  {msg}"));
-        let mut ticks = interval(if bar.is_some() { BAR_EVERY } else { LINE_EVERY });
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut shown = None;
-        // The first tick comes at once, when there is nothing to tell yet.
-        ticks.tick().await;
-        loop {
-            tokio::select! {
-                ended = self.ended() => return ended,
-                _ = ticks.tick() => show(&progress, &store, bar.as_ref(), &mut shown),
-            }
-        }
-    }
-}
-
-/// Moves the bar, or writes a line; none at the tip as long as nothing happens.
-fn show(progress: &Progress, store: &Store, bar: Option<&ProgressBar>, shown: &mut Option<u32>) {
-    let status = progress.status();
-    let reading = Reading::of(&status, &store.cache_stats());
-    let Some(bar) = bar else {
-        if status.state != IndexState::Following
-            || *shown != reading.height
-            || reading.is_at_a_slow_block()
-        {
-            tracing::info!("{reading}");
-        }
-        *shown = reading.height;
-        return;
-    };
-    let report = &status.progress;
-    let left = report
-        .target
-        .zip(report.height)
-        .map_or(1, |(target, height)| target.saturating_sub(height));
-    bar.set_length(report.blocks + u64::from(left));
-    bar.set_position(report.blocks);
-    bar.set_message(reading.to_string());
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
     use metashrew_store::{Backend, BackendError, Batch, BatchNumber, MemoryBackend, Read, View};
-    use metashrew_sync::{BlockFiles, IndexOptions};
+    use metashrew_sync::{BlockFiles, IndexOptions, Indexer};
     use metashrew_testing::chain::Chain;
     use metashrew_testing::frames::{REGTEST_MAGIC, frames};
     use metashrew_testing::guests;
