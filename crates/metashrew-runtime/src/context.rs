@@ -20,6 +20,7 @@ use crate::fault::Fault;
 use crate::host::running;
 use crate::instance::SMALL;
 use crate::limits::Allowance;
+use crate::logs::RunLog;
 use crate::observe::{Event, Watch};
 use crate::optional::KeptAnswer;
 use crate::read_time::{CallReads, ReadTime};
@@ -121,6 +122,8 @@ enum Role {
         remembers: bool,
         /// The time of its reads, if that is wanted.
         timed: Option<Box<CallReads>>,
+        /// Where what it logs is kept, if it is.
+        log: Option<Box<RunLog>>,
     },
     /// Runs a view on the input in the buffers: flushes nothing.
     View,
@@ -147,6 +150,7 @@ impl Call {
                 flushed: false,
                 remembers: true,
                 timed: None,
+                log: None,
             },
             watch: Watch::default(),
             stop: None,
@@ -173,6 +177,14 @@ impl Call {
     /// The same call, until it is to stop. It has to run on code that can be interrupted.
     pub(crate) fn until(self, stop: Option<Stop>) -> Self {
         Self { stop, ..self }
+    }
+
+    /// The same call; what it logs is kept there.
+    pub(crate) fn logged(mut self, to: Option<RunLog>) -> Self {
+        if let Role::Index { log, .. } = &mut self.role {
+            *log = to.map(Box::new);
+        }
+        self
     }
 
     /// A view of `state` at `height`.
@@ -237,6 +249,14 @@ impl Call {
     /// Whether what the guest logs is to be told.
     pub(crate) fn logs(&self) -> bool {
         !matches!(self.role, Role::Scout { .. } | Role::Check)
+    }
+
+    /// Where what the guest logs is kept, if it is.
+    pub(crate) fn run_log(&self) -> Option<&RunLog> {
+        match &self.role {
+            Role::Index { log, .. } => log.as_deref(),
+            Role::View | Role::Check | Role::Scout { .. } => None,
+        }
     }
 
     /// How many values a scout has read.
@@ -430,14 +450,20 @@ impl Call {
         Ok(())
     }
 
-    /// What the block writes; `None` if the guest never flushed.
+    /// What the block writes, whose run is over; `None` if the guest never flushed.
     pub(crate) fn into_writes(self) -> Option<WriteSet> {
         match self.role {
             Role::Index {
                 writes,
                 flushed: true,
+                log,
                 ..
-            } => Some(writes),
+            } => {
+                if let Some(log) = log {
+                    (*log).processed();
+                }
+                Some(writes)
+            }
             _ => None,
         }
     }

@@ -17,7 +17,7 @@ use crate::observe::{Event, called, returned};
 use crate::optional;
 
 /// Longest text taken from one `__log`, `abort` or error of a view, in bytes.
-const MAX_TEXT: usize = 64 * 1024;
+pub(crate) const MAX_TEXT: usize = 64 * 1024;
 
 /// What waits for a read that is pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,6 +238,9 @@ fn log(caller: &mut Caller<'_, Context>, pointer: i32) -> Result<(), Fault> {
     let (memory, context) = GuestMemory::of(caller, imports::LOG)?;
     let text = memory.buffer(pointer)?;
     let call = running(&mut context.call)?;
+    if let Some(log) = call.run_log() {
+        log.add(text);
+    }
     // Most hosts leave out what guests log: then it costs nothing more.
     let is_shown = tracing::enabled!(target: "metashrew::guest", tracing::Level::INFO);
     if !call.logs() || !is_shown && !call.watch().is_watched() {

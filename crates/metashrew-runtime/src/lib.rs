@@ -19,6 +19,7 @@ mod host;
 mod inspect;
 mod instance;
 mod limits;
+mod logs;
 mod memory;
 mod observe;
 mod observed;
@@ -44,6 +45,9 @@ pub use error::{
     SessionLoss, ViewError, Wait,
 };
 pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
+pub use logs::{
+    BlockLogs, BlockRun, GuestLogs, LogCounts, LogLine, LogOptions, LogRange, LogsFound,
+};
 pub use observe::{Event, Frames, Observer, Refusal};
 pub use options::{
     ModuleCache, RuntimeOptions, Scope, ScoutOptions, ViewCheck, ViewMode, ViewOptions,

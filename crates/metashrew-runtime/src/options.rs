@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use crate::logs::LogOptions;
+
 /// Settings of a [`MetashrewRuntime`](crate::MetashrewRuntime).
 #[derive(Debug, Clone, Default)]
 pub struct RuntimeOptions {
@@ -21,6 +23,8 @@ pub struct RuntimeOptions {
     /// takes longer fails with [`HostFault::TimedOut`](crate::HostFault::TimedOut), which
     /// says nothing of other machines: for trying guests out, not for an index to be kept.
     pub block_timeout: Option<Duration>,
+    /// How much is kept of what the guest logs while it indexes.
+    pub logs: LogOptions,
 }
 
 /// Where compiled guests are kept, so that a guest is compiled once a machine.

@@ -102,8 +102,14 @@ impl BlockRunner {
     }
 
     fn call(&self, state: State, block: &BlockRef, bytes: Bytes) -> Call {
-        let call = Call::index(state, block.height, bytes).timed(self.runtime.read_time());
-        call.until(self.stop.clone())
+        let log = self
+            .runtime
+            .logs()
+            .begin(block, state.snapshot().generation());
+        Call::index(state, block.height, bytes)
+            .timed(self.runtime.read_time())
+            .logged(log)
+            .until(self.stop.clone())
     }
 
     fn keep(&mut self, mut instance: Instance, block: &BlockRef, generation: u64) {

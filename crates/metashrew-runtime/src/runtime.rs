@@ -10,16 +10,14 @@ use metashrew_store::{BlockHash, BlockId, GuestId, State, Store, WriteSet, wait}
 use wasmtime::Engine;
 
 use crate::context::Call;
-use crate::deadline::Deadline;
 use crate::error::{BlockError, LoadError, ViewError};
 use crate::guest::Guest;
 use crate::inspect;
-use crate::instance::Instance;
-use crate::limits::Allowance;
+use crate::logs::GuestLogs;
 use crate::options::{RuntimeOptions, ScoutOptions};
 use crate::prepared::PreparedGuest;
 use crate::read_time::{BlockReads, ReadTime};
-use crate::runner::BlockRunner;
+use crate::runner::{self, BlockRunner};
 use crate::scout::{self, ScoutControl, ScoutMemory, Scouted};
 use crate::ticker::{self, Ticker, Ticking};
 use crate::view::{
@@ -79,6 +77,7 @@ struct Shared {
     scout_memory: Arc<ScoutMemory>,
     /// How long a block may take.
     block_timeout: Option<Duration>,
+    logs: GuestLogs,
 }
 
 impl MetashrewRuntime {
@@ -157,6 +156,7 @@ impl MetashrewRuntime {
                 scout_memory: ScoutMemory::new(scout_memory),
                 scouts: options.scouts,
                 block_timeout,
+                logs: GuestLogs::new(options.logs),
             }),
         };
         if enabled && let Err(error) = runtime.enable_stateful_views_sync() {
@@ -202,11 +202,7 @@ impl MetashrewRuntime {
         block: Bytes,
     ) -> Result<WriteSet, BlockError> {
         let call = Call::index(state, height, block).timed(&self.shared.block_reads);
-        let _ticking = self.ticks_for_block();
-        let (indexing, deadline) = (&self.shared.guest.indexing, self.block_deadline());
-        Instance::create(indexing, call, Allowance::unlimited(), deadline)
-            .and_then(|mut instance| instance.start())
-            .map_err(|fault| fault.into_block_error(self.shared.block_timeout))
+        runner::run_fresh(self, call).map(|(_, writes)| writes)
     }
 
     /// Runs the guest over the blocks of a chain, one after the other, and keeps its memory
@@ -234,6 +230,12 @@ impl MetashrewRuntime {
     pub(crate) fn ticks_for_block(&self) -> Option<ticker::Running> {
         let is_needed = self.shared.block_timeout.is_some();
         is_needed.then(|| self.shared.views.ticking().hold())
+    }
+
+    /// What the guest logged while a [`BlockRunner`] ran it over blocks, as far as it is kept
+    /// ([`RuntimeOptions::logs`]).
+    pub fn logs(&self) -> &GuestLogs {
+        &self.shared.logs
     }
 
     pub(crate) fn guest(&self) -> &Guest {

@@ -124,16 +124,16 @@ impl ScoutMemory {
 }
 
 /// A scout that runs: there is room for so many instances.
-struct Place<'a>(&'a ScoutMemory);
+struct Permit<'a>(&'a ScoutMemory);
 
-impl<'a> Place<'a> {
+impl<'a> Permit<'a> {
     fn take(memory: &'a ScoutMemory, instances: usize) -> Option<Self> {
-        let place = Self(memory);
-        (memory.running.fetch_add(1, Ordering::Relaxed) < instances).then_some(place)
+        let permit = Self(memory);
+        (memory.running.fetch_add(1, Ordering::Relaxed) < instances).then_some(permit)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
@@ -147,7 +147,7 @@ pub(crate) fn run(
     (height, block): (u32, Bytes),
     control: &Arc<dyn ScoutControl>,
 ) -> Scouted {
-    let Some(_place) = Place::take(memory, options.instances) else {
+    let Some(_permit) = Permit::take(memory, options.instances) else {
         return Scouted {
             end: ScoutEnd::Failed,
             reads: 0,

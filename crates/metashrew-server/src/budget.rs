@@ -40,7 +40,7 @@ struct State {
     /// Those that hold more than is small, by their numbers: the first one came first.
     holders: BTreeMap<u64, Holder>,
     /// Those that wait for room. Only the first one may take any.
-    waiting: BTreeMap<Place, Arc<Waiting>>,
+    waiting: BTreeMap<Priority, Arc<Waiting>>,
 }
 
 /// Which of those that wait comes first: a whole body, which will be answered and gone
@@ -63,7 +63,7 @@ impl Rank {
 }
 
 /// A rank, and the request's number: of two alike the older one is first.
-type Place = (Rank, u64);
+type Priority = (Rank, u64);
 
 #[derive(Debug)]
 struct Holder {
@@ -94,7 +94,7 @@ impl Waiting {
 /// There is no room for what a request or its answer takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("requests and answers hold the {limit} bytes that they may have together: try again")]
-pub(crate) struct NoRoom {
+pub(crate) struct BudgetExhausted {
     /// Bytes that all may have together.
     pub(crate) limit: usize,
 }
@@ -130,13 +130,13 @@ impl Budget {
 }
 
 impl State {
-    /// Whether one at that place may take so many bytes now.
-    fn has_room(&self, limit: usize, place: Place, bytes: usize) -> bool {
+    /// Whether one of that priority may take so many bytes now.
+    fn has_room(&self, limit: usize, priority: Priority, bytes: usize) -> bool {
         let is_first = self
             .waiting
             .keys()
             .next()
-            .is_none_or(|first| *first >= place);
+            .is_none_or(|first| *first >= priority);
         is_first && self.used.saturating_add(bytes) <= limit
     }
 
@@ -160,7 +160,9 @@ impl State {
             .filter(|one| one.connection.is_closing());
         let yielding = self.waiting.iter().filter(|(_, one)| one.yields());
         closing.map(|one| one.bytes).sum::<usize>()
-            + yielding.map(|(place, _)| self.held(place)).sum::<usize>()
+            + yielding
+                .map(|(priority, _)| self.held(priority))
+                .sum::<usize>()
     }
 
     /// Closes transfers that have stalled, the slowest ones first, until so many bytes are
@@ -192,11 +194,11 @@ impl State {
     /// they hold, the last ones first.
     fn make_room(&self, wanted: usize) -> usize {
         let mut leaving = self.close_stalled(wanted, 0);
-        for (place, waiting) in self.waiting.iter().rev() {
+        for (priority, waiting) in self.waiting.iter().rev() {
             if leaving >= wanted {
                 break;
             }
-            let held = self.held(place);
+            let held = self.held(priority);
             if held > 0 && !waiting.yields() {
                 waiting.give_back();
                 leaving += held;
@@ -205,19 +207,25 @@ impl State {
         leaving
     }
 
-    fn held(&self, place: &Place) -> usize {
-        self.holders.get(&place.1).map_or(0, |holder| holder.bytes)
+    fn held(&self, priority: &Priority) -> usize {
+        self.holders
+            .get(&priority.1)
+            .map_or(0, |holder| holder.bytes)
     }
 
     /// If all that is held is held by those that wait for more, none would ever go on: the
     /// last one has to give back what it holds.
     fn break_deadlock(&self) {
-        let by_waiting: usize = self.waiting.keys().map(|place| self.held(place)).sum();
+        let by_waiting: usize = self
+            .waiting
+            .keys()
+            .map(|priority| self.held(priority))
+            .sum();
         if by_waiting < self.used || self.leaving() > 0 {
             return;
         }
         let mut others = self.waiting.iter().skip(1).rev();
-        if let Some((_, waiting)) = others.find(|(place, _)| self.held(place) > 0) {
+        if let Some((_, waiting)) = others.find(|(priority, _)| self.held(priority) > 0) {
             waiting.give_back();
         }
     }
@@ -248,16 +256,16 @@ fn counted(bytes: usize) -> usize {
 impl Lease {
     /// Holds so many bytes more, which are to come. Waits until there is room, for as long
     /// as the budget has requests wait.
-    pub(crate) async fn grow(&self, bytes: usize, rank: Rank) -> Result<(), NoRoom> {
+    pub(crate) async fn grow(&self, bytes: usize, rank: Rank) -> Result<(), BudgetExhausted> {
         let held = *self.bytes.lock();
         let after = held.saturating_add(bytes);
         let wanted = counted(after) - counted(held);
-        let place = (rank, self.number);
-        if wanted > 0 && !self.try_take(place, wanted) {
+        let priority = (rank, self.number);
+        if wanted > 0 && !self.try_take(priority, wanted) {
             if counted(after) > self.budget.limit {
-                return Err(self.no_room());
+                return Err(self.exhausted());
             }
-            self.wait_for(place, wanted).await?;
+            self.wait_for(priority, wanted).await?;
         }
         *self.bytes.lock() += bytes;
         Ok(())
@@ -266,7 +274,7 @@ impl Lease {
     /// Holds so many bytes more, which are in memory already: waiting would help nobody. If
     /// there is no room, transfers that have stalled and bodies that wait for room are given
     /// up for it; what they hold is given back a moment later.
-    pub(crate) fn charge(&self, bytes: usize) -> Result<(), NoRoom> {
+    pub(crate) fn charge(&self, bytes: usize) -> Result<(), BudgetExhausted> {
         let mut held = self.bytes.lock();
         let sum = held.saturating_add(bytes);
         let wanted = counted(sum) - counted(*held);
@@ -278,7 +286,7 @@ impl Lease {
         let after = state.used.saturating_add(wanted);
         let over = after.saturating_sub(self.budget.limit);
         if over > 0 && state.make_room(over) < over {
-            return Err(self.no_room());
+            return Err(self.exhausted());
         }
         state.take(self, wanted, usize::MAX);
         *held = sum;
@@ -297,7 +305,7 @@ impl Lease {
     }
 
     /// Holds exactly so many bytes from now on, which are in memory already.
-    pub(crate) fn settle(&self, bytes: usize) -> Result<(), NoRoom> {
+    pub(crate) fn settle(&self, bytes: usize) -> Result<(), BudgetExhausted> {
         let held = *self.bytes.lock();
         if bytes > held {
             self.charge(bytes - held)
@@ -307,39 +315,39 @@ impl Lease {
         }
     }
 
-    pub(crate) fn no_room(&self) -> NoRoom {
-        NoRoom {
+    pub(crate) fn exhausted(&self) -> BudgetExhausted {
+        BudgetExhausted {
             limit: self.budget.limit,
         }
     }
 
-    fn try_take(&self, place: Place, bytes: usize) -> bool {
+    fn try_take(&self, priority: Priority, bytes: usize) -> bool {
         let mut state = self.budget.state.lock();
-        let has_room = state.has_room(self.budget.limit, place, bytes);
+        let has_room = state.has_room(self.budget.limit, priority, bytes);
         if has_room {
-            state.take(self, bytes, place.0.length());
+            state.take(self, bytes, priority.0.length());
         }
         has_room
     }
 
-    async fn wait_for(&self, place: Place, bytes: usize) -> Result<(), NoRoom> {
-        let in_line = InLine::new(self, place);
+    async fn wait_for(&self, priority: Priority, bytes: usize) -> Result<(), BudgetExhausted> {
+        let ticket = Ticket::new(self, priority);
         let deadline = Instant::now() + self.budget.wait;
         loop {
             {
                 let mut state = self.budget.state.lock();
-                if state.has_room(self.budget.limit, place, bytes) {
-                    state.take(self, bytes, place.0.length());
+                if state.has_room(self.budget.limit, priority, bytes) {
+                    state.take(self, bytes, priority.0.length());
                     return Ok(());
                 }
-                state.close_stalled(bytes, place.0.length());
+                state.close_stalled(bytes, priority.0.length());
                 state.break_deadlock();
             }
             let now = Instant::now();
-            if now >= deadline || in_line.waiting.yields() {
-                return Err(self.no_room());
+            if now >= deadline || ticket.waiting.yields() {
+                return Err(self.exhausted());
             }
-            let look = in_line.waiting.look.notified();
+            let look = ticket.waiting.look.notified();
             let _ = tokio::time::timeout_at(deadline.min(now + LOOK_AGAIN), look).await;
         }
     }
@@ -373,7 +381,7 @@ impl Parts {
     }
 
     /// One more is there, of so many bytes.
-    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), NoRoom> {
+    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), BudgetExhausted> {
         self.lease.charge(bytes)?;
         self.bytes += bytes;
         Ok(())
@@ -397,32 +405,32 @@ impl Drop for Lease {
 }
 
 /// A place among those that wait; the next one may try when it is left.
-struct InLine<'a> {
+struct Ticket<'a> {
     lease: &'a Lease,
-    place: Place,
+    priority: Priority,
     waiting: Arc<Waiting>,
 }
 
-impl<'a> InLine<'a> {
-    fn new(lease: &'a Lease, place: Place) -> Self {
+impl<'a> Ticket<'a> {
+    fn new(lease: &'a Lease, priority: Priority) -> Self {
         let waiting = Arc::new(Waiting::default());
         lease.connection.waits_for_room(true);
         let mut state = lease.budget.state.lock();
-        state.waiting.insert(place, Arc::clone(&waiting));
+        state.waiting.insert(priority, Arc::clone(&waiting));
         drop(state);
         Self {
             lease,
-            place,
+            priority,
             waiting,
         }
     }
 }
 
-impl Drop for InLine<'_> {
+impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         self.lease.connection.waits_for_room(false);
         let mut state = self.lease.budget.state.lock();
-        state.waiting.remove(&self.place);
+        state.waiting.remove(&self.priority);
         state.wake_first();
     }
 }

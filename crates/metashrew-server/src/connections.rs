@@ -62,7 +62,7 @@ enum Turn {
 
 /// How a connection was told to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Ending {
     /// It is idle.
     GiveWay,
     /// Its transfer has stalled.
@@ -104,7 +104,7 @@ struct State {
     /// Whether there was any request.
     asked: bool,
     /// Whether it was told to end.
-    told: Option<Told>,
+    ending: Option<Ending>,
     /// Whether a request was refused before its body was read.
     refused: bool,
 }
@@ -160,7 +160,7 @@ impl Connection {
                 looked: (now, 0),
                 pace: None,
                 asked: false,
-                told: None,
+                ending: None,
                 refused: false,
             }),
             under_way: AtomicUsize::new(0),
@@ -253,12 +253,12 @@ impl Connection {
         let state = self.state.lock();
         let is_transfer = matches!(state.turn, Turn::Receiving | Turn::Sending);
         let pace = state.pace.filter(|pace| *pace < PACE)?;
-        (is_transfer && state.told.is_none()).then_some(pace)
+        (is_transfer && state.ending.is_none()).then_some(pace)
     }
 
     /// Whether it was told to close since it has stalled.
     pub(crate) fn is_closing(&self) -> bool {
-        self.state.lock().told == Some(Told::Close)
+        self.state.lock().ending == Some(Ending::Close)
     }
 
     /// Closes a transfer; if it is a body that comes, it is refused. Answers whether it was
@@ -270,7 +270,7 @@ impl Connection {
             Turn::Sending => self.closes.notify_one(),
             _ => return false,
         }
-        state.told = Some(Told::Close);
+        state.ending = Some(Ending::Close);
         true
     }
 
@@ -299,7 +299,7 @@ impl Connection {
 
     fn give_way(&self) {
         let mut state = self.state.lock();
-        state.told = Some(Told::GiveWay);
+        state.ending = Some(Ending::GiveWay);
         if state.turn == Turn::Lingering {
             self.closes.notify_one();
         } else {
@@ -312,7 +312,7 @@ impl Connection {
         let state = self.state.lock();
         let is_idle = matches!(state.turn, Turn::Idle | Turn::Head | Turn::Lingering);
         let may_ask_yet = !state.asked && now.saturating_duration_since(state.since) < TIME_TO_ASK;
-        let stays = state.told.is_some() || state.blocked.is_some() || may_ask_yet;
+        let stays = state.ending.is_some() || state.blocked.is_some() || may_ask_yet;
         (is_idle && !stays).then_some(state.since)
     }
 
@@ -333,13 +333,15 @@ impl Connection {
             {
                 Closed::Send
             }
-            Turn::Idle if state.told.is_none() && lasts(state.since, timeouts.idle) => Closed::Idle,
+            Turn::Idle if state.ending.is_none() && lasts(state.since, timeouts.idle) => {
+                Closed::Idle
+            }
             Turn::Head if lasts(state.since, timeouts.head) => Closed::Head,
             Turn::Lingering if lasts(state.since, LINGER) => Closed::Lingered,
             _ => return None,
         };
         if closed == Closed::Idle {
-            state.told = Some(Told::GiveWay);
+            state.ending = Some(Ending::GiveWay);
             self.gives_way.notify_one();
         } else {
             // Once is enough.
@@ -379,7 +381,7 @@ impl UnderWay {
         connection.under_way.fetch_add(1, Ordering::Relaxed);
         let mut state = connection.state.lock();
         state.asked = true;
-        state.told = None;
+        state.ending = None;
         state.turn_to(Turn::Receiving);
         drop(state);
         Self(Arc::clone(connection))

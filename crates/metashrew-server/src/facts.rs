@@ -99,6 +99,7 @@ pub(crate) fn of(readings: &Readings) -> Vec<Fact> {
     let mut facts = server::identity(readings);
     facts.extend(index::position(readings));
     facts.extend(index::indexing(readings));
+    facts.extend(index::guest_logs(readings));
     facts.extend(views::facts(readings));
     facts.extend(server::storage(readings));
     facts.extend(server::transport(readings));

@@ -312,7 +312,7 @@ pub(crate) fn batch_answer_too_long(limit: usize) -> RpcError {
 pub(crate) fn of_stopped(stopped: Stopped, max_length: usize) -> RpcError {
     match stopped {
         Stopped::TooLong => batch_answer_too_long(max_length),
-        Stopped::NoRoom(none) => Refusal::from(none).error(),
+        Stopped::Exhausted(none) => Refusal::from(none).error(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::vec::IntoIter;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-use crate::budget::{Lease, NoRoom, Parts};
+use crate::budget::{BudgetExhausted, Lease, Parts};
 
 /// How calls run that came together.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,7 @@ pub(crate) enum Stopped {
     /// The answers are longer than they may be together.
     TooLong,
     /// There was no room for one.
-    NoRoom(NoRoom),
+    Exhausted(BudgetExhausted),
 }
 
 /// What an answer takes.
@@ -122,7 +122,7 @@ impl<C, T> Shared<C, T> {
     fn take(&mut self, size: Size) -> Result<(), Stopped> {
         let left = self.room.checked_sub(size.length);
         self.room = left.ok_or(Stopped::TooLong)?;
-        self.parts.add(size.held).map_err(Stopped::NoRoom)
+        self.parts.add(size.held).map_err(Stopped::Exhausted)
     }
 }
 
@@ -240,6 +240,9 @@ mod tests {
         };
         assert_eq!(answers(vec![SMALL, 9]).await.unwrap().len(), 2);
         let stopped = answers(vec![0, SMALL, 10]).await;
-        assert_eq!(stopped, Err(Stopped::NoRoom(NoRoom { limit: 9 })));
+        assert_eq!(
+            stopped,
+            Err(Stopped::Exhausted(BudgetExhausted { limit: 9 }))
+        );
     }
 }

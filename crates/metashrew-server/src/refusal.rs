@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::budget::NoRoom;
+use crate::budget::BudgetExhausted;
 use crate::fault;
 
 /// A reason to refuse a request.
@@ -125,8 +125,8 @@ impl Refusal {
     }
 }
 
-impl From<NoRoom> for Refusal {
-    fn from(none: NoRoom) -> Self {
+impl From<BudgetExhausted> for Refusal {
+    fn from(none: BudgetExhausted) -> Self {
         Self::new(Reason::NoRoom, none.to_string()).with("limit", none.limit)
     }
 }

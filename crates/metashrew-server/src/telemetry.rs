@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use metashrew_runtime::{MetashrewRuntime, ViewCount, ViewDifference, ViewStats};
+use metashrew_runtime::{LogCounts, MetashrewRuntime, ViewCount, ViewDifference, ViewStats};
 use metashrew_store::{BlockRecord, CacheStats, EngineHealth, GuestFrom, Height, StoreOptions};
 use parking_lot::Mutex;
 
@@ -47,6 +47,8 @@ pub(crate) struct Readings {
     pub(crate) tip: Option<BlockRecord>,
     /// The lowest height held.
     pub(crate) first: Option<Height>,
+    /// What is kept of what the guest logs.
+    pub(crate) guest_logs: LogCounts,
     pub(crate) views: ViewStats,
     /// What each view was asked.
     pub(crate) per_view: Vec<ViewCount>,
@@ -150,6 +152,7 @@ impl Telemetry {
             guests: tip.map_or_else(Vec::new, |tip| self.runtime.store().guests_at(tip.height)),
             tip,
             first: snapshot.first(),
+            guest_logs: self.runtime.logs().counts(),
             views: self.runtime.view_stats(),
             per_view: self.runtime.view_counts(),
             view_differences: self.runtime.view_differences(),

@@ -8,7 +8,7 @@
 //! BE) keep that value and the block's header.
 
 pub(crate) const SHARED: &str = include_str!("guests.wat");
-const VIEWS: &str = include_str!("views.wat");
+pub(crate) const VIEWS: &str = include_str!("views.wat");
 const MIXED: &str = r"
   (global $state (mut i64) (i64.const 0))
 
@@ -23,7 +23,7 @@ const MIXED: &str = r"
       (i64.xor (local.get $word) (i64.shr_u (local.get $word) (i64.const 27)))))
     (i64.xor (local.get $word) (i64.shr_u (local.get $word) (i64.const 31))))
 ";
-const MEMORY: &str = r#"(memory (export "memory") 2)"#;
+pub(crate) const MEMORY: &str = r#"(memory (export "memory") 2)"#;
 
 /// The well-behaved guest, and a view for every behaviour, good and bad:
 /// `echo`, `height`, `get`, `counter`, `cached_get`, `trap`, `spin`, `overflow`,
@@ -542,7 +542,7 @@ fn made_by(start: &str) -> Vec<u8> {
     module(MEMORY, &body)
 }
 
-fn module(memory: &str, body: &str) -> Vec<u8> {
+pub(crate) fn module(memory: &str, body: &str) -> Vec<u8> {
     compile(&format!("(module {SHARED} {memory} {body})"))
 }
 

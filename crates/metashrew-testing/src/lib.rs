@@ -9,6 +9,7 @@ pub mod announced;
 pub mod bitcoind;
 pub mod census;
 pub mod chain;
+pub mod chatting;
 pub mod damage;
 pub mod delayed;
 pub mod floor;

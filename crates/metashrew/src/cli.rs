@@ -6,6 +6,7 @@ mod config;
 mod defaults;
 mod dev;
 mod fork;
+mod logs;
 mod new;
 mod parse;
 mod project;
@@ -32,6 +33,7 @@ pub(crate) use blocks::BlocksArgs;
 pub(crate) use defaults::ConfigError;
 pub(crate) use dev::{Dev, WatchedView};
 pub(crate) use fork::Fork;
+pub(crate) use logs::Logs;
 pub(crate) use new::New;
 pub(crate) use parse::{parse, usage_error};
 pub(crate) use replay::{Replay, ReplayBundle, ReplayMake, ReplayRun, ReplayedBlock};
@@ -136,6 +138,7 @@ pub(crate) enum Command {
     Dev(Box<Dev>),
     Start(Box<Start>),
     Status(Status),
+    Logs(Logs),
     View(View),
     Inspect(Inspect),
     Keys(Keys),
@@ -219,6 +222,17 @@ pub(crate) enum Form {
 /// Ends with exit code 0 whenever it answers, whatever it says.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) server: Serves,
+
+    /// Print all that it says of itself, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A running `metashrew start`.
+#[derive(Debug, Args)]
+pub(crate) struct Serves {
     /// Where it serves
     #[arg(
         long,
@@ -229,10 +243,6 @@ pub(crate) struct Status {
         value_parser = values::server_url()
     )]
     pub(crate) url: ServerUrl,
-
-    /// Print all that it says of itself, as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// Tell what a guest imports, exports and says of itself, or what a database is

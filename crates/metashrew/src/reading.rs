@@ -8,8 +8,8 @@ use metashrew_sync::{IndexState, IndexStatus, WaitsFor};
 
 use crate::console;
 
-/// A block is told of from here on: most are done long before.
-const SLOW: Duration = Duration::from_secs(5);
+/// A block is told of from here on, in place of the pace: most are done long before.
+pub(crate) const SLOW_BLOCK: Duration = Duration::from_secs(5);
 
 /// What is shown of the progress.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +33,19 @@ pub(crate) struct Reading {
     waits_for: Option<WaitsFor>,
 }
 
+/// The block that the guest has been at for long, and for how long.
+fn slow_block(status: &IndexStatus) -> Option<(u32, Duration)> {
+    let block = status.progress.running?;
+    let elapsed = block.since.elapsed();
+    (elapsed >= SLOW_BLOCK).then_some((block.height, elapsed))
+}
+
 impl Reading {
+    /// Whether the guest has been at one block for long.
+    pub(crate) fn is_slow(status: &IndexStatus) -> bool {
+        slow_block(status).is_some()
+    }
+
     pub(crate) fn of(status: &IndexStatus, cache: &CacheStats) -> Self {
         let progress = &status.progress;
         Self {
@@ -45,10 +57,7 @@ impl Reading {
             left: status.left,
             cached: (cache.hits * 100).checked_div(cache.hits + cache.misses),
             memory: metashrew_server::resident_memory(),
-            slow_block: progress
-                .running
-                .map(|block| (block.height, block.since.elapsed()))
-                .filter(|(_, elapsed)| *elapsed >= SLOW),
+            slow_block: slow_block(status),
             waits_for: match status.state {
                 IndexState::Waiting { waits_for, .. } => Some(waits_for),
                 _ => None,
@@ -60,6 +69,18 @@ impl Reading {
     pub(crate) fn is_at_a_slow_block(&self) -> bool {
         self.slow_block.is_some()
     }
+
+    fn write_pace(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            ", {:.1} blocks/s, {:.1} MB/s",
+            self.blocks_per_second, self.megabytes_per_second
+        )?;
+        match self.left {
+            Some(left) => write!(formatter, ", {} left", console::duration(left)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for Reading {
@@ -70,23 +91,22 @@ impl fmt::Display for Reading {
         if self.node_tip != self.target {
             write!(formatter, " (node: {})", number(self.node_tip))?;
         }
-        write!(
-            formatter,
-            ", {:.1} blocks/s, {:.1} MB/s",
-            self.blocks_per_second, self.megabytes_per_second
-        )?;
-        if let Some(left) = self.left {
-            write!(formatter, ", {} left", console::duration(left))?;
+        match self.slow_block {
+            // How fast it was before tells nothing, and that it is not so now is no news.
+            Some((height, elapsed)) => {
+                let elapsed = console::duration(elapsed);
+                write!(
+                    formatter,
+                    ", the guest has been at block {height} for {elapsed}"
+                )?;
+            }
+            None => self.write_pace(formatter)?,
         }
         if let Some(cached) = self.cached {
             write!(formatter, ", {cached}% of reads cached")?;
         }
         if let Some(memory) = self.memory {
             write!(formatter, ", {} MB of memory", memory / 1_000_000)?;
-        }
-        if let Some((height, elapsed)) = self.slow_block {
-            let elapsed = console::duration(elapsed);
-            write!(formatter, ", processing block {height} for {elapsed}")?;
         }
         match self.waits_for {
             None => Ok(()),
@@ -121,18 +141,18 @@ mod tests {
         );
         reading.node_tip = Some(113);
         reading.cached = None;
-        reading.left = None;
         reading.slow_block = Some((8, Duration::from_secs(75)));
         reading.waits_for = Some(WaitsFor::Node);
         assert_eq!(
             reading.to_string(),
-            "block 7 of 107 (node: 113), 2.5 blocks/s, 0.0 MB/s, 123 MB of memory, processing block 8 for 1m15s, waiting for the node"
+            "block 7 of 107 (node: 113), the guest has been at block 8 for 1m15s, 123 MB of memory, waiting for the node"
         );
         reading = Reading {
             height: None,
             target: None,
             node_tip: None,
             memory: None,
+            left: None,
             slow_block: None,
             waits_for: None,
             ..reading

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use metashrew_runtime::{ModuleCache, RuntimeOptions, ScoutOptions, ViewMode, ViewOptions};
+use metashrew_runtime::{
+    LogOptions, ModuleCache, RuntimeOptions, ScoutOptions, ViewMode, ViewOptions,
+};
 use metashrew_server::{AllowedHosts, ServerOptions};
 use metashrew_store::StoreOptions;
 use metashrew_sync::{Auth, CoreSettings, IndexOptions, ScoutCount};
@@ -99,6 +101,10 @@ impl Start {
                 ..self.views.options(bytes(self.memory.views))
             },
             scouts: self.scouts.options(self.memory.scouts),
+            logs: LogOptions {
+                memory: self.guest_log_memory.0,
+                block_memory: self.guest_log_block_memory.0,
+            },
             ..RuntimeOptions::default()
         }
     }

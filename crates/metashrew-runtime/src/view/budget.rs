@@ -1,62 +1,79 @@
 //! The bytes that all instances have together, who has how many, and who waits for some.
 
-use std::collections::BTreeMap;
-use std::future::poll_fn;
+mod books;
+
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Poll, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
 
 use parking_lot::Mutex;
 
-/// Nobody waits: younger than any call.
-const NOBODY: u64 = u64::MAX;
+use books::Books;
+pub(crate) use books::{Next, Spare, Usage, Wish, headroom};
 
 /// How the bytes are shared out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shares {
     /// What all calls have together.
     pub(crate) all: usize,
-    /// What a call may have even if an older one waits. One with more is a large one.
+    /// What a call may have once it has begun, even if an older one waits. One with more is a
+    /// large one.
     pub(crate) assured: usize,
     /// What large ones leave to the others.
     pub(crate) for_small: usize,
 }
 
 impl Shares {
-    /// What all have at most after one of them has taken so much that it has `total`.
-    fn limit(&self, total: usize) -> usize {
-        let is_large = total > self.assured;
-        self.all - if is_large { self.for_small } else { 0 }
+    pub(crate) fn is_small(&self, bytes: usize) -> bool {
+        bytes <= self.assured
+    }
+
+    /// What large ones may have together.
+    fn for_large(&self) -> usize {
+        self.all.saturating_sub(self.for_small)
     }
 }
 
 /// Bytes within a limit, and room for a number of instances.
 ///
-/// A call that waits for bytes holds none, so that no two calls wait for each other. While
-/// one waits, calls that came later get nothing beyond their assured part, so that what comes
-/// free is for the one that came first.
+/// A call that waits for bytes holds none, so that no two calls wait for each other. Bytes that
+/// come free are given to those that wait, not left for whoever takes them first: a call need
+/// not be awake to get its own. Who is next is the [books'](books) affair.
 #[derive(Debug)]
 pub(crate) struct Budget {
     shares: Shares,
-    used: AtomicUsize,
+    accounts: Mutex<Accounts>,
+    /// How many wait and have nothing yet.
+    waiting: AtomicUsize,
     room: usize,
     instances: AtomicUsize,
-    /// Who waits, by when the call came.
-    waiting: Mutex<BTreeMap<u64, Waker>>,
-    /// When the oldest of them came.
-    oldest: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Accounts {
+    books: Books,
+    /// Of those in the queue.
+    wakers: HashMap<u64, Waker>,
 }
 
 impl Budget {
     pub(super) fn new(shares: Shares, room: usize) -> Arc<Self> {
+        let accounts = Accounts {
+            books: Books::new(shares),
+            wakers: HashMap::new(),
+        };
         Arc::new(Self {
             shares,
-            used: AtomicUsize::new(0),
+            accounts: Mutex::new(accounts),
+            waiting: AtomicUsize::new(0),
             room,
             instances: AtomicUsize::new(0),
-            waiting: Mutex::default(),
-            oldest: AtomicU64::new(NOBODY),
         })
+    }
+
+    pub(super) fn shares(&self) -> &Shares {
+        &self.shares
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -64,41 +81,40 @@ impl Budget {
     }
 
     pub(super) fn used(&self) -> usize {
-        self.used.load(Ordering::SeqCst)
+        self.accounts.lock().books.used()
     }
 
-    /// Bytes that can be had by one that has `total` then, if others have `taken`.
-    pub(super) fn rest(&self, total: usize, taken: usize) -> usize {
-        self.shares.limit(total).saturating_sub(taken)
+    /// Bytes that one which has `has` could have more, to have `total`, if all that is spare went.
+    pub(super) fn obtainable(&self, has: usize, total: usize, spare: &Spare) -> usize {
+        self.accounts.lock().books.obtainable(has, total, spare)
     }
 
     /// How many calls wait for bytes.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.lock().len()
+        self.waiting.load(Ordering::SeqCst)
     }
 
-    /// Whether a call that came at `age` and would then have `total` bytes must wait, since
-    /// one that came before it does.
-    pub(super) fn is_behind(&self, age: u64, total: usize) -> bool {
-        total > self.shares.assured && self.oldest.load(Ordering::SeqCst) < age
+    /// Whether a call that came at `age` must wait before it has `total` bytes, of which it has
+    /// `has`, since one that came before it does.
+    pub(super) fn is_behind(&self, age: u64, has: usize, total: usize) -> bool {
+        self.waiting() > 0 && self.accounts.lock().books.is_behind(age, has, total)
     }
 
-    /// Takes `bytes` more for one that has `total` then; false if they are not free.
-    pub(super) fn take(&self, bytes: usize, total: usize) -> bool {
-        let limit = self.shares.limit(total);
-        let fits = |used: usize| {
-            let wanted = used.checked_add(bytes)?;
-            (wanted <= limit).then_some(wanted)
-        };
-        let taken = self
-            .used
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits);
-        taken.is_ok()
+    /// Has one that has `from` bytes have `to`; false if they are not free.
+    pub(super) fn take(&self, from: usize, to: usize) -> bool {
+        self.accounts.lock().books.change(from, to)
     }
 
-    fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::SeqCst);
-        self.wake_oldest();
+    fn give_back(&self, from: usize, to: usize) {
+        let mut accounts = self.accounts.lock();
+        accounts.books.change(from, to);
+        // Whoever is woken looks for all who wait.
+        let first = accounts.books.first();
+        let waker = first.and_then(|first| accounts.wakers.get(&first).cloned());
+        drop(accounts);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Room for one more instance; none if there is none.
@@ -110,81 +126,77 @@ impl Budget {
         taken.is_ok().then(|| Slot(Arc::clone(self)))
     }
 
-    /// Has the call that waits longest look whether it can have its bytes now.
-    pub(super) fn wake_oldest(&self) {
-        if self.oldest.load(Ordering::SeqCst) == NOBODY {
-            return;
+    /// The first of those that wait which can have its bytes, if what is spare goes.
+    pub(super) fn next(&self, spare: &Spare) -> Option<Next> {
+        self.accounts.lock().books.next(spare)
+    }
+
+    /// Gives `next` its bytes, and wakes it; false if they are not free.
+    pub(super) fn grant(&self, next: &Next) -> bool {
+        let mut accounts = self.accounts.lock();
+        if !accounts.books.grant(next) {
+            return false;
         }
-        let waker = self
-            .waiting
-            .lock()
-            .first_key_value()
-            .map(|(_, waker)| waker.clone());
+        let waker = accounts.wakers.remove(&next.number);
+        self.count(&accounts);
+        drop(accounts);
         if let Some(waker) = waker {
             waker.wake();
         }
+        true
     }
 
-    /// Waits until it is the turn of a call that came at `age`, and `take` has got it what it
-    /// wants.
-    pub(super) async fn wait<T>(&self, age: u64, take: impl Fn() -> Option<T>) -> T {
-        let mut place = Place {
-            budget: self,
-            age: None,
-        };
-        poll_fn(|task| {
-            let number = place.join(age, task.waker());
-            // Others may come free while it looks: then it is woken and looks again.
-            if self.oldest.load(Ordering::SeqCst) == number
-                && let Some(taken) = take()
-            {
-                return Poll::Ready(taken);
-            }
-            Poll::Pending
-        })
-        .await
+    fn count(&self, accounts: &Accounts) {
+        let waiting = accounts.books.waiting();
+        self.waiting.store(waiting, Ordering::SeqCst);
+    }
+
+    /// Whether an instance of so many bytes must go at the end of its call, for those that wait.
+    pub(super) fn is_in_the_way(&self, bytes: usize, spare: &Spare) -> bool {
+        self.accounts.lock().books.is_in_the_way(bytes, spare)
     }
 }
 
-/// A call's place among those that wait, which it leaves when it is dropped.
-struct Place<'a> {
-    budget: &'a Budget,
-    age: Option<u64>,
+/// A call's place among those that wait, which it leaves when this is dropped.
+#[derive(Debug)]
+pub(super) struct Ticket<'a> {
+    budget: &'a Arc<Budget>,
+    number: Option<u64>,
 }
 
-impl Place<'_> {
-    /// Waits, or goes on waiting, as a call that came at `age`; tells its place in the order.
-    fn join(&mut self, age: u64, waker: &Waker) -> u64 {
-        let mut waiting = self.budget.waiting.lock();
-        let mut age = self.age.unwrap_or(age);
-        if self.age.is_none() {
-            while waiting.contains_key(&age) {
-                age += 1;
-            }
-            self.age = Some(age);
+impl<'a> Ticket<'a> {
+    pub(super) fn new(budget: &'a Arc<Budget>) -> Self {
+        let number = None;
+        Self { budget, number }
+    }
+
+    /// Waits, or goes on waiting, as a call that came at `age`. Its bytes, if it was given them.
+    pub(super) fn wait(&mut self, age: u64, wish: Wish, waker: &Waker) -> Option<Arc<Account>> {
+        let budget = self.budget;
+        let mut accounts = budget.accounts.lock();
+        let number = *self
+            .number
+            .get_or_insert_with(|| accounts.books.join(age, wish));
+        if let Some(bytes) = accounts.books.granted(number) {
+            accounts.books.leave(number);
+            self.number = None;
+            return Some(Account::with(budget, bytes));
         }
-        waiting.insert(age, waker.clone());
-        self.budget.see_oldest(&waiting);
-        age
+        accounts.wakers.insert(number, waker.clone());
+        budget.count(&accounts);
+        None
     }
 }
 
-impl Budget {
-    fn see_oldest(&self, waiting: &BTreeMap<u64, Waker>) {
-        let oldest = waiting.first_key_value().map_or(NOBODY, |(age, _)| *age);
-        self.oldest.store(oldest, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Place<'_> {
+impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        let Some(age) = self.age else { return };
-        {
-            let mut waiting = self.budget.waiting.lock();
-            waiting.remove(&age);
-            self.budget.see_oldest(&waiting);
-        }
-        self.budget.wake_oldest();
+        let Some(number) = self.number else { return };
+        let mut accounts = self.budget.accounts.lock();
+        accounts.wakers.remove(&number);
+        let granted = accounts.books.leave(number);
+        self.budget.count(&accounts);
+        drop(accounts);
+        self.budget.give_back(granted.unwrap_or(0), 0);
     }
 }
 
@@ -219,10 +231,10 @@ impl Account {
 
     /// Gives back what is more than `bytes`.
     pub(crate) fn trim(&self, bytes: usize) {
-        let more = self.bytes().saturating_sub(bytes);
-        if more > 0 {
-            self.bytes.fetch_sub(more, Ordering::Relaxed);
-            self.budget.give_back(more);
+        let has = self.bytes();
+        if has > bytes {
+            self.bytes.store(bytes, Ordering::Relaxed);
+            self.budget.give_back(has, bytes);
         }
     }
 }

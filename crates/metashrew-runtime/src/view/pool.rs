@@ -211,16 +211,19 @@ impl<T: Pooled> Pool<T> {
         if self.queue.len() > 0 {
             self.queue.hand_over(|| self.take_permit());
         }
-        self.budget.wake_oldest();
+        self.serve();
     }
 
     /// The end of a lease: what it held is kept, as used at that time, or dropped if it cannot
     /// be, and the permit is free.
     pub(super) fn leave(&self, count: impl FnOnce(&mut Tally), kept: Option<(Idle<T>, Instant)>) {
+        let is_needed = |(idle, _): &(Idle<T>, Instant)| self.is_in_the_way(idle.bytes);
+        let needed = kept.as_ref().is_some_and(is_needed);
+        let needed = needed.then_some(DropReason::Evicted);
         let mut home = self.home();
         count(&mut home.tally);
         if let Some((idle, now)) = kept {
-            match self.refuses(&idle.pin) {
+            match self.refuses(&idle.pin).or(needed) {
                 None => {
                     let tip = self.seen.tip.load(Ordering::Relaxed);
                     let tip = Height::try_from(tip).unwrap_or(Height::MAX);

@@ -76,21 +76,21 @@ impl Queue {
         take: impl Fn() -> bool,
         give_back: impl Fn(),
     ) -> Result<(), Full> {
-        let mut place = Place {
+        let mut ticket = Ticket {
             queue: self,
             number: None,
             give_back,
         };
         poll_fn(|task| {
             let mut waiting = self.waiting.lock();
-            if let Some(number) = place.number {
+            if let Some(number) = ticket.number {
                 if let Some(call) = waiting.calls.get_mut(&number)
                     && !call.has_permit
                 {
                     call.waker.clone_from(task.waker());
                     return Poll::Pending;
                 }
-                place.number = None;
+                ticket.number = None;
                 self.leave(&mut waiting, number);
                 return Poll::Ready(Ok(()));
             }
@@ -99,7 +99,7 @@ impl Queue {
                 let is_free = waiting.calls.is_empty() && take();
                 return Poll::Ready(if is_free { Ok(()) } else { Err(Full) });
             }
-            place.number = Some(self.join(&mut waiting, task.waker().clone()));
+            ticket.number = Some(self.join(&mut waiting, task.waker().clone()));
             drop(waiting);
             // One may have come free before anybody could see this call wait.
             self.hand_over(&take);
@@ -124,14 +124,14 @@ impl Queue {
     }
 }
 
-/// A call's place in the queue, which it leaves when it is dropped.
-struct Place<'a, G: Fn()> {
+/// A place in the queue, which its call leaves when this is dropped.
+struct Ticket<'a, G: Fn()> {
     queue: &'a Queue,
     number: Option<u64>,
     give_back: G,
 }
 
-impl<G: Fn()> Drop for Place<'_, G> {
+impl<G: Fn()> Drop for Ticket<'_, G> {
     fn drop(&mut self) {
         let Some(number) = self.number else { return };
         let left = self.queue.leave(&mut self.queue.waiting.lock(), number);

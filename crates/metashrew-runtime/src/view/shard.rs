@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use metashrew_store::Height;
 
+use super::budget::{Shares, Usage};
 use super::key::{Key, Pin, PinnedTo};
 use super::stats::Tally;
 
@@ -44,7 +45,6 @@ pub(super) struct Shard<T> {
     idle: BTreeMap<u64, Idle<T>>,
     /// When those of each key were used; no list is empty.
     by_key: HashMap<Key, Vec<u64>>,
-    bytes: usize,
 }
 
 impl<T> Shard<T> {
@@ -55,7 +55,6 @@ impl<T> Shard<T> {
             last: None,
             idle: BTreeMap::new(),
             by_key: HashMap::new(),
-            bytes: 0,
         }
     }
 
@@ -63,15 +62,17 @@ impl<T> Shard<T> {
         self.idle.len() + usize::from(self.last.is_some())
     }
 
-    /// Bytes that its idle instances have.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    /// Adds the bytes that its idle instances have.
+    pub(super) fn add_bytes(&self, usage: &mut Usage, shares: &Shares) {
+        let last = self.last.iter().map(|(_, idle)| idle);
+        for idle in self.idle.values().chain(last) {
+            usage.add(idle.bytes, shares);
+        }
     }
 
     /// The one of this key that was used last.
     pub(super) fn take(&mut self, key: &Key) -> Option<Idle<T>> {
         if let Some((_, idle)) = self.last.take_if(|(_, idle)| idle.key == *key) {
-            self.bytes -= idle.bytes;
             return Some(idle);
         }
         let used = *self.by_key.get(key)?.last()?;
@@ -80,7 +81,6 @@ impl<T> Shard<T> {
 
     /// Takes one back at the time `now`, in nanoseconds, while the chain ends at `tip`.
     pub(super) fn put(&mut self, idle: Idle<T>, now: u64, tip: Height) {
-        self.bytes += idle.bytes;
         if idle.is_left_behind(tip) {
             self.file(now, idle);
         } else if let Some((used, before)) = self.last.replace((now | USEFUL, idle)) {
@@ -108,7 +108,6 @@ impl<T> Shard<T> {
 
     fn remove(&mut self, used: u64) -> Option<Idle<T>> {
         let idle = self.idle.remove(&used)?;
-        self.bytes -= idle.bytes;
         if let Some(of_key) = self.by_key.get_mut(&idle.key) {
             of_key.retain(|other| *other != used);
             if of_key.is_empty() {
@@ -153,7 +152,6 @@ impl<T> Shard<T> {
             .collect();
         for used in behind {
             if let Some(idle) = self.remove(used) {
-                self.bytes += idle.bytes;
                 self.file(used & !USEFUL, idle);
             }
         }
@@ -204,6 +202,7 @@ mod tests {
         #[test]
         fn a_shard_answers_like_a_list(steps in steps()) {
             let mut shard = Shard::new(0, Tally::default());
+            let shares = Shares { all: 9, assured: 3, for_small: 0 };
             let mut list: Vec<(u64, Height, bool)> = Vec::new();
             let (mut number, mut tip) = (0_u64, 0);
             for step in steps {
@@ -247,7 +246,9 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(shard.len(), list.len());
-                prop_assert_eq!(shard.bytes(), 3 * list.len());
+                let mut usage = Usage::default();
+                shard.add_bytes(&mut usage, &shares);
+                prop_assert_eq!(usage, Usage { small: 3 * list.len(), large: 0 });
                 let keys: std::collections::HashSet<_> = list.iter().map(|entry| entry.1).collect();
                 let last = shard.last.as_ref().map(|(_, idle)| idle.key);
                 let filed = shard.by_key.keys().copied().chain(last);

@@ -60,6 +60,21 @@ pub(super) fn indexing(readings: &Readings) -> Vec<Fact> {
     facts
 }
 
+/// What is kept of what guests log.
+pub(super) fn guest_logs(readings: &Readings) -> Vec<Fact> {
+    let logs = &readings.guest_logs;
+    facts! {
+        "guest_logs.lines" [Counter "metashrew_guest_log_lines"
+            "Lines that the guest logged while blocks were indexed"] = logs.logged;
+        "guest_logs.dropped" [Counter "metashrew_guest_log_dropped_lines"
+            "Of these, lines that are not kept, or no longer"] = logs.dropped;
+        "guest_logs.bytes" [Bytes "metashrew_guest_log_memory"
+            "Memory of the lines that are kept"] = logs.bytes;
+        "guest_logs.limit_bytes" [Bytes "metashrew_guest_log_memory_limit"
+            "Memory that they may take"] = logs.limit;
+    }
+}
+
 fn current_block(block: Option<&CurrentBlock>) -> Vec<Fact> {
     let Some(block) = block else {
         return facts! { "indexing.current_block" = Value::Unknown; };

@@ -3,6 +3,7 @@
 mod anchor;
 mod getblockhash;
 mod height;
+mod logs;
 mod multicall;
 mod options;
 mod preview;
@@ -28,7 +29,7 @@ use crate::params::Arguments;
 use crate::telemetry::Telemetry;
 
 /// The names of all methods.
-pub(crate) const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 9] = [
     "metashrew_view",
     "metashrew_multicall",
     "metashrew_preview",
@@ -36,6 +37,7 @@ pub(crate) const NAMES: [&str; 8] = [
     "metashrew_getblockhash",
     "metashrew_stateroot",
     "metashrew_snapshot",
+    "metashrew_logs",
     "metashrew_stats",
 ];
 
@@ -89,6 +91,7 @@ enum Params {
     GetBlockHash(BlockId),
     StateRoot(BlockId),
     Snapshot,
+    Logs(logs::Params),
     Stats,
 }
 
@@ -126,6 +129,7 @@ impl Call {
             Params::GetBlockHash(block) => getblockhash::answer(&block, context, batch).await,
             Params::StateRoot(block) => stateroot::answer(&block, context, batch).await,
             Params::Snapshot => Ok(snapshot::answer(context, batch)),
+            Params::Logs(params) => params.answer(context, batch).await,
             Params::Stats => Ok(stats::answer(context)),
         }
     }
@@ -146,6 +150,7 @@ impl Params {
             "metashrew_getblockhash" => Self::GetBlockHash(block()?),
             "metashrew_stateroot" => Self::StateRoot(block()?),
             "metashrew_snapshot" => none().map(|()| Self::Snapshot)?,
+            "metashrew_logs" => Self::Logs(logs::Params::read(params)?),
             "metashrew_stats" => none().map(|()| Self::Stats)?,
             _ => return Err(RpcError::NOT_FOUND),
         })

@@ -139,6 +139,27 @@ pub(crate) struct Start {
     #[arg(long, value_name = "SIZE", env = "METASHREW_SCOUT_MEMORY")]
     pub(crate) scout_memory: Option<Size>,
 
+    /// How much memory what the guest logs may take, so that it can be asked for by block
+    /// (`metashrew_logs`), in bytes, or with a suffix such as MiB; the lines of the blocks that ran
+    /// first go first. 0 keeps none
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_GUEST_LOG_MEMORY",
+        default_value = "16MiB"
+    )]
+    pub(crate) guest_log_memory: Size,
+
+    /// How much of --guest-log-memory one block may take; of one that logs more, the first lines
+    /// and the last ones are kept
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_GUEST_LOG_BLOCK_MEMORY",
+        default_value = "1MiB"
+    )]
+    pub(crate) guest_log_block_memory: Size,
+
     #[command(flatten)]
     pub(crate) storage: Storage,
 

@@ -11,6 +11,7 @@ mod halt;
 mod inspect;
 mod inspect_database;
 mod keys;
+mod logs;
 mod new;
 mod pending;
 mod profile;
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
         Command::Dev(dev) => dev::run(dev, options.guest_lines.unwrap_or_default()),
         Command::Start(start) => start::run(start, &console),
         Command::Status(status) => status::run(status),
+        Command::Logs(logs) => logs::run(logs),
         Command::View(view) => view::run(view),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Keys(keys) => keys::run(keys),

@@ -16,6 +16,10 @@ use metashrew_sync::{
 use parking_lot::Mutex;
 
 use crate::cli::Start;
+use crate::reading::Reading;
+
+/// What can be done where the guest is at one block for long.
+const SLOW_HINT: &str = "`metashrew logs` shows what the guest has logged at this block; once this process has ended, `metashrew profile` shows where the block's time goes";
 
 /// The blocks that the flags name.
 pub(super) enum Source {
@@ -213,8 +217,14 @@ impl IndexingStatus for Reporter {
         };
         let sources = sources.into_iter();
         let has_halted = matches!(status.state, IndexState::Halted { .. });
+        let is_slow = Reading::is_slow(&status);
+        let hint = match (has_halted, is_slow) {
+            (true, _) => self.hint.lock().clone(),
+            (false, true) => Some(SLOW_HINT.to_owned()),
+            (false, false) => None,
+        };
         IndexingReport {
-            hint: self.hint.lock().clone().filter(|_| has_halted),
+            hint,
             totals: Some(self.totals(&status.progress)),
             sources: sources
                 .map(|(name, count)| (name.to_owned(), count))

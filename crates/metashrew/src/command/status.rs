@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::Output;
 use crate::cli::{ServerUrl, Status};
 use crate::client::Client;
+use crate::reading::SLOW_BLOCK;
 use crate::{console, printable};
 
 /// How long the server may take: it answers this at once, or not at all.
@@ -21,8 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER: u64 = 1 << 20;
 
 pub(super) fn run(args: &Status) -> Result<()> {
+    let url = &args.server.url;
     let (ready, stats) =
-        ask(&args.url).with_context(|| format!("the server at `{}` does not answer", args.url))?;
+        ask(url).with_context(|| format!("the server at `{url}` does not answer"))?;
     let text = if args.json {
         let json = json!({ "ready": ready, "stats": stats }).to_string();
         format!("{}\n", printable::json(&json))
@@ -179,6 +181,8 @@ fn lines(ready: &Ready, stats: &Stats) -> String {
     line("hint", indexing.hint.clone());
     let failed = indexing.failed_block.as_ref();
     line("failed block", failed.map(|block| block.height.to_string()));
+    let logs = failed.map(|block| format!("`metashrew logs {}`", block.height));
+    line("guest's log", logs);
     let block = indexing.current_block.as_ref();
     line("block at work", block.map(CurrentBlock::line));
     let write = indexing.current_write.as_ref();
@@ -241,6 +245,10 @@ impl Guest {
 }
 
 impl CurrentBlock {
+    fn is_slow(&self) -> bool {
+        self.seconds >= SLOW_BLOCK.as_secs_f64()
+    }
+
     fn line(&self) -> String {
         let (height, hash) = (self.height, &self.block_hash);
         format!("{height} ({hash}), for {:.1} s", self.seconds)
@@ -258,7 +266,15 @@ impl CurrentWrite {
 }
 
 impl Indexing {
+    /// None while the guest is at one block for long: what it was before says nothing then.
     fn speed(&self) -> Option<String> {
+        if self
+            .current_block
+            .as_ref()
+            .is_some_and(CurrentBlock::is_slow)
+        {
+            return None;
+        }
         let blocks = self.blocks_per_second?;
         let bytes = self.bytes_per_second.unwrap_or_default();
         Some(format!("{blocks:.1} blocks/s, {:.1} MB/s", bytes / 1e6))
@@ -316,7 +332,7 @@ mod tests {
             "state: waiting_for_node\nready: no: nothing indexed\nguest: 0x11, from block 0\n\
              guest: blocks 0.1.0 0x22, from block 7\nerror: down\n\
              block at work: 7 (0x07), for 12.3 s\n\
-             speed: 0.0 blocks/s, 0.0 MB/s\nreads cached: 75%\nmemory: 42 MB\ndatabase: 7 MB\nlast reorganisation: 2 blocks above 9\n\
+             reads cached: 75%\nmemory: 42 MB\ndatabase: 7 MB\nlast reorganisation: 2 blocks above 9\n\
              blocks from: rest 1, rpc 3\n"
         );
     }

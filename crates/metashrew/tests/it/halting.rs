@@ -114,7 +114,7 @@ fn a_block_that_does_not_end_is_told() {
     // After ten seconds, the log and the progress say so.
     let line = running.wait_for("has been processing block 3 for ");
     assert!(line.contains("WARN"), "{line}");
-    running.wait_for(", processing block 3 for ");
+    running.wait_for(", the guest has been at block 3 for ");
     running.end();
 }
 

@@ -21,8 +21,8 @@ fn check(name: &str, args: &[&str]) {
 fn every_command_explains_itself() {
     check("help", &["--help"]);
     for command in [
-        "new", "dev", "start", "status", "view", "inspect", "keys", "verify", "rollback", "fork",
-        "shadow", "replay", "trace", "profile", "bench",
+        "new", "dev", "start", "status", "logs", "view", "inspect", "keys", "verify", "rollback",
+        "fork", "shadow", "replay", "trace", "profile", "bench",
     ] {
         check(command, &[command, "--help"]);
     }

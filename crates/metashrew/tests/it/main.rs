@@ -31,6 +31,7 @@ mod keys;
 mod kills;
 mod languages;
 mod log;
+mod logs;
 mod machine;
 mod mainnet;
 mod new;

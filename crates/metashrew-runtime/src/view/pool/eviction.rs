@@ -1,11 +1,14 @@
 //! Memory and room for an instance: what is free, and what idle instances leave if they go.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+use std::task::Poll;
 use std::thread;
 
 use super::{Pool, Pooled};
 use crate::error::ViewError;
-use crate::view::budget::{Account, Slot};
+use crate::view::budget::{Account, Slot, Spare, Ticket, Usage, Wish, headroom};
 use crate::view::stats::DropReason;
 
 impl<T: Pooled> Pool<T> {
@@ -25,20 +28,25 @@ impl<T: Pooled> Pool<T> {
         Some(evicted)
     }
 
-    /// Bytes that are free for one that has `total` then, or would be if every idle instance
-    /// went.
-    fn obtainable(&self, total: usize) -> usize {
-        let idle: usize = self.all().map(|shard| shard.bytes()).sum();
-        let leaving = self.leaving.bytes();
-        let busy = self.budget.used().saturating_sub(idle + leaving);
-        self.budget.rest(total, busy)
+    /// What goes for whoever needs it.
+    fn spare(&self) -> Spare {
+        let mut idle = Usage::default();
+        for shard in self.all() {
+            shard.add_bytes(&mut idle, self.budget.shares());
+        }
+        Spare {
+            idle,
+            leaving: self.leaving.bytes(),
+            is_quiet: self.busy() == 0,
+        }
     }
 
     /// The error of a call that wants so many bytes, of which it `has` some.
     pub(in crate::view) fn busy_error(&self, wanted: usize, has: usize) -> ViewError {
+        let obtainable = self.budget.obtainable(has, wanted, &self.spare());
         ViewError::MemoryBusy {
             wanted,
-            available: self.obtainable(wanted).saturating_add(has),
+            available: obtainable.saturating_add(has),
             limit: self.budget.limit(),
         }
     }
@@ -75,15 +83,16 @@ impl<T: Pooled> Pool<T> {
     pub(crate) fn grow(&self, account: &Account, bytes: usize, limit: usize, age: u64) -> bool {
         let has = account.bytes();
         let total = has.saturating_add(bytes);
-        if self.budget.is_behind(age, total) {
+        if self.budget.is_behind(age, has, total) {
             return false;
         }
-        let mut taken = self.budget.take(bytes, total);
+        let mut taken = self.budget.take(has, total);
         if !taken {
-            if self.obtainable(total) < bytes.max(headroom(has, limit)) {
+            let obtainable = self.budget.obtainable(has, total, &self.spare());
+            if obtainable < bytes.max(headroom(has, limit)) {
                 return false;
             }
-            let take = || self.budget.take(bytes, total).then_some(());
+            let take = || self.budget.take(has, total).then_some(());
             taken = self.make_room(take).is_some();
         }
         if taken {
@@ -100,20 +109,46 @@ impl<T: Pooled> Pool<T> {
         most: usize,
         age: u64,
     ) -> Arc<Account> {
-        let budget = &self.budget;
-        let take = || {
-            let obtainable = self.obtainable(least);
-            let costs_others = budget.rest(least, budget.used()) < least;
-            // Of what it could have if nobody else had any: more than that never comes.
-            let enough = least + headroom(least, budget.rest(least, 0));
-            if obtainable < least || (costs_others && obtainable < enough && self.busy() > 0) {
-                return None;
+        let wish = Wish { least, most };
+        // Whatever becomes of this call, those behind it get on.
+        let _others = ServesOthers(self);
+        let mut ticket = Ticket::new(&self.budget);
+        poll_fn(|task| {
+            let mut wait = || ticket.wait(age, wish, task.waker());
+            let served = wait().or_else(|| {
+                // Whoever lets go of something looks for those who wait after that: one of the
+                // two sees the other.
+                fence(Ordering::SeqCst);
+                self.serve();
+                wait()
+            });
+            served.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    /// Gives those that wait for bytes what can be had, whoever finds out that some can.
+    pub(super) fn serve(&self) {
+        while self.budget.waiting() > 0
+            && let Some(next) = self.budget.next(&self.spare())
+        {
+            let give = || self.budget.grant(&next).then_some(());
+            if self.make_room(give).is_none() {
+                // Others took what was idle: they look again when they are done with it.
+                return;
             }
-            let bytes = most.clamp(least, obtainable);
-            let take = || budget.take(bytes, bytes).then_some(bytes);
-            Some(Account::with(budget, self.make_room(take)?))
-        };
-        budget.wait(age, take).await
+        }
+    }
+
+    /// Whether an instance that comes to the end of its call must go, with its bytes, for one that
+    /// waits: idle, it would be taken again before that gets them.
+    pub(super) fn is_in_the_way(&self, bytes: usize) -> bool {
+        if self.budget.waiting() == 0 {
+            return false;
+        }
+        let mut spare = self.spare();
+        spare.idle.add(bytes, self.budget.shares());
+        self.budget.is_in_the_way(bytes, &spare)
     }
 
     /// Room for one more instance. An idle one goes if there is none.
@@ -122,10 +157,13 @@ impl<T: Pooled> Pool<T> {
     }
 }
 
-/// What must be left for one to grow into that has `has` of at most `limit`, if others are to
-/// go for it: as much again, but not more than half of what it may have yet.
-pub(super) fn headroom(has: usize, limit: usize) -> usize {
-    has.min(limit.saturating_sub(has) / 2)
+/// Looks after those who wait when its owner waits no longer.
+struct ServesOthers<'a, T: Pooled>(&'a Pool<T>);
+
+impl<T: Pooled> Drop for ServesOthers<'_, T> {
+    fn drop(&mut self) {
+        self.0.serve();
+    }
 }
 
 #[cfg(test)]

@@ -9,9 +9,8 @@ use std::task::{Context, Poll, Waker};
 use metashrew_store::{BlockHash, wait};
 use proptest::prelude::*;
 
-use super::eviction::headroom;
 use super::*;
-use crate::view::budget::{Shares, Slot};
+use crate::view::budget::{Shares, Slot, headroom};
 use crate::view::key::Key;
 use crate::view::lease::Keep;
 

@@ -1,0 +1,125 @@
+//! What is known of blocks' lines: which run they are of, and what goes when there is no room.
+
+use super::*;
+
+const ALL: LogRange = LogRange {
+    from: 0,
+    lines: usize::MAX,
+    bytes: usize::MAX,
+};
+
+fn hash(number: u8) -> BlockHash {
+    BlockHash::from_bytes([number; 32])
+}
+
+fn block(height: Height, number: u8) -> BlockRef {
+    BlockRef::new(height, hash(number), hash(number.wrapping_sub(1)))
+}
+
+fn logs(memory: usize, block_memory: usize) -> GuestLogs {
+    GuestLogs::new(LogOptions {
+        memory,
+        block_memory,
+    })
+}
+
+fn run(logs: &GuestLogs, block: &BlockRef, lines: &[&str]) {
+    let log = logs.begin(block, 0).unwrap();
+    for line in lines {
+        log.add(line.as_bytes());
+    }
+    log.processed();
+}
+
+fn texts(logs: &GuestLogs, number: u8) -> Option<Vec<String>> {
+    match logs.of(&hash(number), None, &ALL) {
+        LogsFound::Kept(kept) => Some(kept.lines.into_iter().map(|line| line.text).collect()),
+        LogsFound::Silent | LogsFound::NotKept => None,
+    }
+}
+
+#[test]
+fn lines_belong_to_the_last_run_of_their_block() {
+    let logs = logs(1 << 20, 1 << 16);
+    run(&logs, &block(1, 1), &["one", "two"]);
+    let log = logs.begin(&block(2, 2), 0).unwrap();
+    log.add(b"three");
+    let LogsFound::Kept(kept) = logs.of(&hash(2), None, &ALL) else {
+        panic!("it is at work");
+    };
+    assert_eq!((kept.run, kept.logged), (BlockRun::Running, 1));
+    drop(log);
+    let LogsFound::Kept(kept) = logs.of(&hash(2), None, &ALL) else {
+        panic!("it has failed");
+    };
+    assert_eq!(kept.run, BlockRun::Failed);
+    assert_eq!(texts(&logs, 1).unwrap(), ["one", "two"]);
+    run(&logs, &block(2, 2), &["again"]);
+    assert_eq!(texts(&logs, 2).unwrap(), ["again"]);
+    let counts = logs.counts();
+    assert_eq!((counts.logged, counts.dropped, counts.blocks), (4, 1, 2));
+}
+
+#[test]
+fn a_block_that_logged_nothing_is_told_from_one_of_which_nothing_is_known() {
+    let logs = logs(1 << 20, 1 << 16);
+    for number in 5..9 {
+        run(&logs, &block(number.into(), number), &[]);
+    }
+    assert_eq!(
+        logs.counts().blocks,
+        1,
+        "the last one is known all the same"
+    );
+    let found = |height: Height, number| logs.of(&hash(number), Some(height), &ALL);
+    assert_eq!(found(5, 5), LogsFound::Silent);
+    assert_eq!(found(4, 4), LogsFound::NotKept, "it ran before the start");
+    assert_eq!(logs.of(&hash(5), None, &ALL), LogsFound::NotKept);
+    assert_eq!(logs.last(), Some(block(8, 8)));
+}
+
+#[test]
+fn the_blocks_that_ran_first_go_first_and_the_bound_holds() {
+    let logs = logs(10_000, 2_000);
+    for number in 1..=100 {
+        run(&logs, &block(number.into(), number), &["x"; 100]);
+        assert!(logs.counts().bytes <= 10_000);
+    }
+    let counts = logs.counts();
+    assert!((4..40).contains(&counts.blocks), "{counts:?}");
+    assert_eq!(counts.logged, 10_000);
+    let kept = (1..=100).filter_map(|number| texts(&logs, number));
+    assert_eq!(
+        kept.flatten().count() as u64,
+        counts.logged - counts.dropped
+    );
+    assert_eq!(texts(&logs, 100).unwrap().len(), 100);
+    assert_eq!(logs.of(&hash(1), Some(1), &ALL), LogsFound::NotKept);
+    let nothing = GuestLogs::new(LogOptions {
+        memory: 0,
+        block_memory: 1 << 20,
+    });
+    assert!(nothing.begin(&block(1, 1), 0).is_none());
+}
+
+#[test]
+fn above_the_tip_only_blocks_of_the_chain_that_is_executed_are_known_by_height() {
+    let logs = logs(1 << 20, 1 << 16);
+    let begin = |block: &BlockRef, generation| {
+        let log = logs.begin(block, generation).unwrap();
+        log.add(b"x");
+        log.processed();
+    };
+    begin(&block(10, 10), 0);
+    begin(&block(11, 11), 0);
+    assert_eq!(logs.above_tip(11, 0), Some(block(11, 11)));
+    assert_eq!(logs.above_tip(12, 0), None);
+    // Block 11 was never committed, and another one takes its place.
+    begin(&block(11, 21), 0);
+    assert_eq!(logs.above_tip(11, 0), Some(block(11, 21)));
+    // A rollback: they are dead, by height.
+    assert_eq!(logs.above_tip(11, 1), None);
+    begin(&block(10, 20), 1);
+    assert_eq!(logs.above_tip(11, 1), None);
+    assert!(texts(&logs, 11).is_some(), "by its hash it is known");
+}
