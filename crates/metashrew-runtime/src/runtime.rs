@@ -10,6 +10,7 @@ use metashrew_store::{BlockHash, BlockId, GuestId, State, Store, WriteSet, wait}
 use wasmtime::Engine;
 
 use crate::context::Call;
+use crate::deadline::Deadline;
 use crate::error::{BlockError, LoadError, ViewError};
 use crate::guest::Guest;
 use crate::inspect;
