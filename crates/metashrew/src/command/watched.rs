@@ -90,6 +90,7 @@ fn view_of(guest: &PreparedGuest, view: &str, args: &Watched) -> Result<(Store, 
 fn prepare(wasm: &[u8], path: &Path, args: &Watched) -> Result<PreparedGuest> {
     let timeout = Duration::from_millis(args.timeout_ms);
     let options = RuntimeOptions {
+        block_timeout: Some(timeout),
         views: ViewOptions {
             // One call needs no instance that outlives it.
             enabled: false,

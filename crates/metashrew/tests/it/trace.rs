@@ -329,6 +329,34 @@ fn lines_are_told_and_inlined_functions_count() {
 }
 
 #[test]
+fn an_endless_block_is_traced_up_to_the_timeout() {
+    let place = Place::with(&guest(""), 2);
+    place.index();
+    place.set_guest(&guest("(loop $again (br $again))"));
+    let mut command = place.metashrew(&[
+        "trace",
+        "--db",
+        "db",
+        "--indexer",
+        "guest.wasm",
+        "--blocks",
+        "blocks.dat",
+        "--height",
+        "2",
+        "--json",
+        "--timeout-ms",
+        "200",
+    ]);
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("200 ms"), "{stderr}");
+    let (mut events, ..) = parts(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(events.pop().unwrap()["event"], "failed");
+    assert_eq!(events, expected(place.tip().bytes.len()));
+}
+
+#[test]
 fn text_for_people() {
     let place = Place::with(&guest(""), 2);
     place.index();
