@@ -297,7 +297,10 @@ mod tests {
             Process::spawn(command.stdin(Stdio::piped())).unwrap()
         };
         let mut ends = run(&["sh", "-c", "exit 3"]);
+        // Waiting would close it, and so end the process.
+        let pipe = ends.child().stdin.take();
         let status = ends.child().wait().unwrap();
+        drop(pipe);
         assert_eq!(status.code(), Some(3));
         let mut runs = run(&["sleep", "600"]);
         drop(runs.child().stdin.take());
