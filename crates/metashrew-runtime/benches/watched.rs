@@ -1,5 +1,6 @@
-//! What it costs to watch a block: recorded events, backtraces of every call of the host as a
-//! trace has them, and profiles. Time of the processor, medians of runs that alternate.
+//! What it costs to watch a block: its events told, its reads recorded, backtraces of every call of
+//! the host as a trace has them, and profiles; and to run it on what was recorded. Time of the
+//! processor, medians of runs that alternate.
 #![allow(
     clippy::cast_precision_loss,
     clippy::indexing_slicing,
@@ -13,9 +14,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use cpu_time::ThreadTime;
 use metashrew_runtime::{
-    Event, Frames, MetashrewRuntime, Observer, ProfileOptions, ProfiledCall, Refusal,
+    Bundle, Event, Frames, MetashrewRuntime, Observer, ProfileOptions, ProfiledCall, ReadCounts,
+    Recorder, Refusal,
 };
-use metashrew_store::Store;
+use metashrew_store::{BlockHash, BlockRef, HistoryRoot, Store};
 
 /// As in the command: what is measured is what runs.
 #[global_allocator]
@@ -50,10 +52,16 @@ fn main() {
     let block = Bytes::from(read("examples/block-840243.bin"));
     let runtime = MetashrewRuntime::new(&read("guests/wasm/addresses.wasm"), Store::in_memory());
     let runtime = runtime.expect("the guest loads");
-    let ways: [(&str, &dyn Fn()); 5] = [
+    let bundle = bundle(&runtime, &block);
+    let ways: [(&str, &dyn Fn()); 7] = [
         ("plain", &|| plain(&runtime, &block)),
         ("told of each event", &|| observed(&runtime, &block, false)),
-        ("and a backtrace at each call", &|| {
+        ("its reads recorded", &|| recorded(&runtime, &block)),
+        ("run on what was recorded", &|| {
+            let (_, writes) = bundle.run(&runtime, ReadCounts::default());
+            writes.expect("it runs as it did");
+        }),
+        ("told of each event, and a backtrace at each call", &|| {
             observed(&runtime, &block, true);
         }),
         ("profile, every ms", &|| profiled(&runtime, &block, 1000)),
@@ -95,6 +103,21 @@ fn observed(runtime: &MetashrewRuntime, block: &Bytes, backtraces: bool) {
     let (counter, writes) = runtime.observe_block(state, HEIGHT, block.clone(), counter);
     writes.expect("it indexes");
     assert!(counter.events > 0 && (counter.frames > 0) == backtraces);
+}
+
+fn recorded(runtime: &MetashrewRuntime, block: &Bytes) {
+    let state = runtime.store().snapshot().latest();
+    let recorder = Recorder::default();
+    let (_, writes) = runtime.observe_block(state, HEIGHT, block.clone(), recorder);
+    writes.expect("it indexes");
+}
+
+fn bundle(runtime: &MetashrewRuntime, bytes: &Bytes) -> Bundle {
+    let hash = |number| BlockHash::from_bytes([number; 32]);
+    let block = BlockRef::new(HEIGHT, hash(1), hash(0));
+    let state = runtime.store().snapshot().latest();
+    let made = Bundle::make(runtime, state, HistoryRoot::EMPTY, block, bytes.clone());
+    made.expect("it can be packed").0
 }
 
 fn profiled(runtime: &MetashrewRuntime, block: &Bytes, interval: u64) {

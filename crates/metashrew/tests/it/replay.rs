@@ -2,10 +2,12 @@
 
 use std::process::Output;
 
+use metashrew_testing::bitcoind::Bitcoind;
 use metashrew_testing::guests;
 use serde_json::Value;
 
-use crate::harness::{Place, Running, fail, guest, succeed};
+use crate::followed::Desk;
+use crate::harness::{Place, Running, fail, guest, metashrew, succeed};
 
 /// `metashrew replay` over a place's database and blocks, with more flags.
 fn replay(place: &Place, flags: &[&str]) -> std::process::Command {
@@ -289,4 +291,36 @@ fn a_file_that_is_no_bundle_is_told() {
     }
     let stderr = fail(&mut place.metashrew(&["replay", "run", "none"]), 1);
     assert!(stderr.contains("`none` cannot be read"), "{stderr}");
+}
+
+#[test]
+fn a_block_comes_from_a_node_too() {
+    let node = Bitcoind::start();
+    node.mine(5);
+    let desk = Desk::with_addresses();
+    let records = desk.fresh(&node, "db", &[]);
+    let indexer = guest("addresses");
+    let command = |height: &str| {
+        let mut command = metashrew();
+        command
+            .args(["replay", "--height", height, "--indexer"])
+            .arg(&indexer);
+        command.arg("--db").arg(desk.path("db"));
+        command.args(["--rpc-url", &node.rpc_url()]);
+        command
+    };
+    let replay = |height: &str| succeed(&mut command(height));
+    let text = replay("4");
+    assert_eq!(said(&text, "database"), "the same");
+    assert_eq!(
+        said(&text, "history root"),
+        format!("0x{}", records[&4].history_root)
+    );
+    node.mine(1);
+    assert_eq!(said(&replay("6"), "database"), "has no such block yet");
+    // The node has gone to another branch: its block of that height is not the database's.
+    node.reorganise(5, 2);
+    assert_eq!(said(&replay("5"), "database"), "the same");
+    let stderr = fail(&mut command("6"), 1);
+    assert!(stderr.contains(") stands on "), "{stderr}");
 }
