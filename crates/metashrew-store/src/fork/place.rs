@@ -1,12 +1,14 @@
 //! Where a fork is made until it is whole: a directory beside its place.
 //!
-//! A file in it says that it is a fork's, and is locked as long as somebody makes it. So what
-//! a killed process left is told from everything else, and removed. There is no `FORMAT` in it
+//! A file in it says what name the fork is to get, and is locked as long as somebody makes it. So
+//! what a killed process left is told from everything else, and removed. There is no `FORMAT` in it
 //! before all the rest is durable: no database to anybody. The file goes along when the
-//! directory gets its name, and is removed then; where it stays it does no harm.
+//! directory gets its name, and is removed then. Where it stays it does no harm: it says that name,
+//! and never one that a fork beside it is to get.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::ForkError;
@@ -50,15 +52,20 @@ impl Place {
                 path: to.to_owned(),
             });
         }
-        let mut name = name.to_owned();
-        name.push(UNFINISHED);
-        let path = parent.join(name);
-        remove_left(&path)?;
+        let mut unfinished = name.to_owned();
+        unfinished.push(UNFINISHED);
+        let path = parent.join(unfinished);
+        remove_left(&path, name)?;
         fs::create_dir(&path).map_err(ForkError::io("making the directory", &path))?;
         let mut place = Self { path, marker: None };
-        let marker = File::create_new(place.path.join(MARKER))
-            .map_err(ForkError::io("making the fork's files", &place.path))?;
+        let making = "making the fork's files";
+        let mut marker = File::create_new(place.path.join(MARKER))
+            .map_err(ForkError::io(making, &place.path))?;
         lock(&place.path, &marker)?;
+        marker
+            .write_all(name.as_encoded_bytes())
+            .and_then(|()| marker.sync_all())
+            .map_err(ForkError::io(making, &place.path))?;
         place.marker = Some(marker);
         Ok(place)
     }
@@ -105,23 +112,30 @@ impl Drop for Place {
     }
 }
 
-/// Removes what a killed fork left at `path`.
-fn remove_left(path: &Path) -> Result<(), ForkError> {
+/// Removes what a killed fork left at `path` that was to be named `name`.
+fn remove_left(path: &Path, name: &OsStr) -> Result<(), ForkError> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found.map_err(ForkError::io("looking for what a fork left", path))?,
     };
-    let removing = ForkError::io("removing what an earlier fork left", path);
-    match File::open(path.join(MARKER)) {
-        Ok(marker) => {
-            lock(path, &marker)?;
-            remove(path).map_err(removing)
-        }
+    let in_the_way = || ForkError::InTheWay {
+        path: path.to_owned(),
+    };
+    let Ok(mut marker) = File::open(path.join(MARKER)) else {
         // Nothing is in it yet if it was killed at once.
-        Err(_) => fs::remove_dir(path).map_err(|_| ForkError::InTheWay {
-            path: path.to_owned(),
-        }),
+        return fs::remove_dir(path).map_err(|_| in_the_way());
+    };
+    lock(path, &marker)?;
+    let mut named = Vec::new();
+    marker
+        .read_to_end(&mut named)
+        .map_err(ForkError::io("reading what a fork left", path))?;
+    // The name is not written yet if it was killed at once. A fork with another one got it: it is
+    // a database.
+    if !named.is_empty() && named != name.as_encoded_bytes() {
+        return Err(in_the_way());
     }
+    remove(path).map_err(ForkError::io("removing what an earlier fork left", path))
 }
 
 /// Removes the directory of a fork: files first, and so what says that it is a database, and the

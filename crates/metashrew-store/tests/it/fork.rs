@@ -281,6 +281,12 @@ fn what_cannot_be_forked_is_refused() {
     fs::write(&beside, "text").unwrap();
     refused(&to, None, "is not what an earlier fork left");
     fs::remove_file(&beside).unwrap();
+    // A database of that name, whose fork was killed when nothing but its mark was to be removed.
+    fork(&from, &beside, None).unwrap();
+    fs::write(beside.join("unfinished-fork"), "b.new").unwrap();
+    refused(&to, None, "is not what an earlier fork left");
+    open(&beside).verify(|_, _| ()).unwrap();
+    fs::remove_dir_all(&beside).unwrap();
     fs::write(from.join("damaged"), "it is damaged").unwrap();
     refused(&to, None, "the database is damaged");
     fs::remove_file(from.join("damaged")).unwrap();
