@@ -89,7 +89,9 @@ pub(super) fn measure(
     let progress = indexer.progress();
     let before = Counts::of(subject);
     let (mut threads, since) = (Threads::watch(), Instant::now());
-    let running = Running::start(indexer, stop.clone())?;
+    // Ends the indexer alone: the user may want an end of what follows, too.
+    let ending = Stop::new();
+    let running = Running::start(indexer, ending.clone())?;
     // A fork shares what it begins with.
     let shared = store.disk_bytes().unwrap_or_default();
     let (mut most_scouts, mut is_full, mut looked) = (0, false, Instant::now());
@@ -97,12 +99,15 @@ pub(super) fn measure(
         threads.look();
         most_scouts = most_scouts.max(progress.scouts().count);
         tell(&progress.report());
+        if stop.is_requested() {
+            ending.request();
+        }
         if looked.elapsed() >= DISK_EVERY {
             looked = Instant::now();
             let taken = store.disk_bytes().unwrap_or_default();
             if taken.saturating_sub(shared) > subject.most_bytes {
                 is_full = true;
-                stop.request();
+                ending.request();
             }
         }
         let tick = if since.elapsed() < BEGINNING {

@@ -203,13 +203,6 @@ fn floor(
     if args.no_floor || measured.end == End::Stopped {
         return Ok(None);
     }
-    // Where the database is full, that alone was what was to stop.
-    let fresh = Stop::new();
-    let stop = if measured.end == End::Full {
-        &fresh
-    } else {
-        stop
-    };
     let node = subject.node.as_ref();
     let heights = (first.height, last.height);
     floor::measure(&subject.runtime, node, heights, stop, |done| {
