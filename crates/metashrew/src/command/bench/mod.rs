@@ -12,7 +12,7 @@ mod settings;
 mod temporary;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -40,8 +40,8 @@ pub(super) fn run(args: &Bench, console: &Console) -> Result<()> {
     let guest = prepare(args)?;
     let sha256 = hex::encode(guest.sha256());
     // Beside the database its tables can be linked.
-    let beside = || args.db.as_deref().map(beside);
-    let place = Place::make(args.temp_dir.as_deref().or_else(beside))?;
+    let beside = args.db.as_deref().map(beside);
+    let place = Place::make(args.temp_dir.as_deref().or(beside.as_deref()))?;
     let figures = figures(args, console, guest, &place, &stop).map(|figures| Figures {
         guest: Guest {
             file: args.indexer.display().to_string(),
@@ -63,12 +63,15 @@ pub(super) fn run(args: &Bench, console: &Console) -> Result<()> {
         .map_err(|error| Output(error).into())
 }
 
-/// The directory that a database is in.
-fn beside(db: &Path) -> &Path {
+/// The directory that a database is in, whatever it is called: `.` is inside itself. One that is not
+/// there is told of later.
+fn beside(db: &Path) -> PathBuf {
+    let found = db.canonicalize();
+    let db = found.as_deref().unwrap_or(db);
     match db.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => db,
+        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) => parent.to_owned(),
+        None => db.to_owned(),
     }
 }
 
