@@ -71,6 +71,9 @@ pub(crate) fn read(path: &Path) -> Result<Option<Identity>, OpenError> {
     let Some(text) = read_text(&path.join(FILE))? else {
         return check_unused(path).map(|()| None);
     };
+    if fork::is_unfinished(path) {
+        return Err(foreign(path, fork::MARKER));
+    }
     let has_engine = path.join("engine").is_dir();
     let malformed = |what: String| {
         if has_engine {

@@ -13,8 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use self::error::ForkError;
-pub(crate) use self::place::MARKER;
 use self::place::Place;
+pub(crate) use self::place::{MARKER, is_unfinished};
 use crate::backend::{Backend, Disk, Durability, Space, Transferred, View, capture};
 use crate::block::{BlockRecord, Height};
 use crate::chain;

@@ -1,8 +1,8 @@
 //! Where a fork is made until it is whole: a directory beside its place.
 //!
 //! A file in it says what name the fork is to get, and is locked as long as somebody makes it. So
-//! what a killed process left is told from everything else, and removed. There is no `FORMAT` in it
-//! before all the rest is durable: no database to anybody. The file goes along when the
+//! what a killed process left is told from everything else, and removed. Until the directory has that
+//! name it is no database to anybody. The file goes along when the
 //! directory gets its name, and is removed then. Where it stays it does no harm: it says that name,
 //! and never one that a fork beside it is to get.
 
@@ -18,6 +18,8 @@ use crate::directory;
 const UNFINISHED: &str = ".new";
 /// The file that says what the directory is.
 pub(crate) const MARKER: &str = "unfinished-fork";
+/// Longer than any name that a file system takes, in bytes.
+const MAX_NAME: u64 = 4096;
 
 /// A directory for one fork. It is removed when this is dropped.
 #[derive(Debug)]
@@ -112,6 +114,20 @@ impl Drop for Place {
     }
 }
 
+/// Whether the directory `path` is a fork's that has not got its name yet.
+pub(crate) fn is_unfinished(path: &Path) -> bool {
+    let Ok(marker) = File::open(path.join(MARKER)) else {
+        return false;
+    };
+    let mut named = Vec::new();
+    if marker.take(MAX_NAME).read_to_end(&mut named).is_err() {
+        return true;
+    }
+    named.extend_from_slice(UNFINISHED.as_bytes());
+    let path = path.canonicalize();
+    path.is_ok_and(|path| path.file_name().map(OsStr::as_encoded_bytes) == Some(named.as_slice()))
+}
+
 /// Removes what a killed fork left at `path` that was to be named `name`.
 fn remove_left(path: &Path, name: &OsStr) -> Result<(), ForkError> {
     match path.symlink_metadata() {
@@ -121,13 +137,14 @@ fn remove_left(path: &Path, name: &OsStr) -> Result<(), ForkError> {
     let in_the_way = || ForkError::InTheWay {
         path: path.to_owned(),
     };
-    let Ok(mut marker) = File::open(path.join(MARKER)) else {
+    let Ok(marker) = File::open(path.join(MARKER)) else {
         // Nothing is in it yet if it was killed at once.
         return fs::remove_dir(path).map_err(|_| in_the_way());
     };
     lock(path, &marker)?;
     let mut named = Vec::new();
-    marker
+    (&marker)
+        .take(MAX_NAME)
         .read_to_end(&mut named)
         .map_err(ForkError::io("reading what a fork left", path))?;
     // The name is not written yet if it was killed at once. A fork with another one got it: it is

@@ -286,7 +286,15 @@ fn what_cannot_be_forked_is_refused() {
     fs::write(beside.join("unfinished-fork"), "b.new").unwrap();
     refused(&to, None, "is not what an earlier fork left");
     open(&beside).verify(|_, _| ()).unwrap();
-    fs::remove_dir_all(&beside).unwrap();
+    // One that was killed before it had its name is no database, whatever is in it.
+    fs::write(beside.join("unfinished-fork"), "b").unwrap();
+    let opened = Store::open_existing(&beside, StoreOptions::default());
+    assert!(
+        matches!(opened, Err(OpenError::NotOurs { .. })),
+        "{opened:?}"
+    );
+    assert!(fork(&from, &to, None).is_ok() && !beside.exists());
+    fs::remove_dir_all(&to).unwrap();
     fs::write(from.join("damaged"), "it is damaged").unwrap();
     refused(&to, None, "the database is damaged");
     fs::remove_file(from.join("damaged")).unwrap();

@@ -32,7 +32,7 @@ pub(crate) struct Fork {
 
     /// The guest that goes on from there, a WebAssembly module: `start` takes it without
     /// --accept-guest-change, and no other [default: the guest of the last block kept]
-    #[arg(long, value_name = "FILE", env = "METASHREW_INDEXER")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) indexer: Option<PathBuf>,
 
     #[command(flatten)]

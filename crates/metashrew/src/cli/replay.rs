@@ -87,7 +87,7 @@ pub(crate) struct ReplayRun {
     pub(crate) bundle: PathBuf,
 
     /// The guest, a WebAssembly module [default: the one that is packed]
-    #[arg(long, value_name = "FILE", env = "METASHREW_INDEXER")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) indexer: Option<PathBuf>,
 
     /// Print each key that differs
