@@ -43,13 +43,15 @@ pub(super) fn run(args: &Logs) -> Result<()> {
     let client = Client::new(&args.server.url, PATIENCE, MAX_ANSWER)?;
     let mut block = args.block.map(|block| block.to_string());
     let mut from = args.last.map_or(0, |lines| -i64::from(lines));
-    let mut printed = None;
+    let (mut printed, mut logged) = (None, None);
     let mut out = io::BufWriter::new(io::stdout().lock());
     loop {
         let answer = ask(&client, args, block.as_deref(), from)?;
         let Some(hash) = &answer.block_hash else {
             bail!("the guest has not run over any block since the server was started");
         };
+        // A block that does not end may log faster than it is asked.
+        let until = *logged.get_or_insert(answer.logged);
         if printed.is_none() {
             tell(&answer, hash)?;
         }
@@ -60,7 +62,7 @@ pub(super) fn run(args: &Logs) -> Result<()> {
         }
         // The block that ran last may be another one by now.
         block = Some(hash.clone());
-        match answer.next {
+        match answer.next.filter(|next| *next < until) {
             Some(next) => from = i64::try_from(next).unwrap_or(i64::MAX),
             None => return out.flush().map_err(|error| Output(error).into()),
         }
