@@ -6,7 +6,8 @@
 #   scripts/regtest.sh mine [N]     mine N blocks, or one
 #   scripts/regtest.sh send OUTPUT...
 #                                   send a transaction, which the next block takes; each OUTPUT is
-#                                   ADDRESS=BTC, data=HEX (an OP_RETURN output) or text=TEXT (the same)
+#                                   ADDRESS=BTC, data=HEX (an OP_RETURN output, one at
+#                                   most) or text=TEXT (the same)
 #   scripts/regtest.sh reorg [N]    replace the last N blocks, or the last one, by N + 1 empty ones; what
 #                                   was in them waits for the next `mine`
 #   scripts/regtest.sh cli ARG...   run bitcoin-cli on it
@@ -135,6 +136,7 @@ send() {
     for output; do
         case $output in
         data=* | text=*)
+            [[ $outputs != *'{"data":'* ]] || die "only one output may be data=HEX or text=TEXT"
             hex=${output#*=}
             if [[ $output == text=* ]]; then hex=$(printf %s "$hex" | od -An -v -tx1 | tr -d ' \n'); fi
             [[ $hex =~ ^([0-9a-fA-F]{2})+$ ]] || die "\`$output\` has no bytes in hex"
@@ -207,7 +209,7 @@ cli)
     cli "${@:2}"
     ;;
 *)
-    sed -n '2,/^set/ s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,/^set/ s/^# \{0,1\}//p' "scripts/${0##*/}" >&2
     [[ ${1:-} == help ]] || exit 2
     ;;
 esac
