@@ -48,7 +48,9 @@ pub(super) fn run(args: &Logs) -> Result<()> {
     loop {
         let answer = ask(&client, args, block.as_deref(), from)?;
         let Some(hash) = &answer.block_hash else {
-            bail!("the guest has not run over any block since the server was started");
+            bail!(
+                "the guest has not run over any block since the server was started, or nothing of what it logs is kept (--guest-log-memory 0)"
+            );
         };
         // A block that does not end may log faster than it is asked.
         let until = *logged.get_or_insert(answer.logged);
