@@ -207,7 +207,7 @@ fn a_guest_that_burns_time_is_to_be_profiled() {
     let guest = floor + number(&figures, "/executing_thread/guest_beyond_seconds");
     // All of it is the guest's; how much of that is its floor depends on who else has the cores.
     assert!(guest > 0.8 * sum(thread), "{thread}");
-    assert!(floor > 0.2 * sum(thread), "{thread}");
+    assert!(floor > 0.0, "{thread}");
     let advice = figures["advice"].as_array().unwrap();
     let guest = advice.iter().any(|advice| advice["area"] == "guest");
     let machine = advice.iter().any(|advice| advice["area"] == "machine");
