@@ -1,6 +1,6 @@
 //! The configuration file of `metashrew start`: its flags, under their own names.
 //!
-//! What the file says becomes the flags' defaults: see [`defaults`](super::defaults).
+//! What the file says becomes the flags' defaults: see [`defaults`].
 
 use std::path::PathBuf;
 

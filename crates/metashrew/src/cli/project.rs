@@ -1,6 +1,6 @@
 //! The file of a project, `metashrew.toml`: what `metashrew dev` builds, watches and shows.
 //!
-//! What it says becomes the defaults of that command's flags: see [`defaults`](super::defaults).
+//! What it says becomes the defaults of that command's flags: see [`defaults`].
 
 use std::io;
 use std::path::Path;
