@@ -166,6 +166,10 @@ METASHREW_BLOCK {
   ms_set(ms_written(&key), MS_BYTES_OF(digest));
 }
 
+METASHREW_HEIGHT_INDEPENDENT(fields)
+METASHREW_HEIGHT_INDEPENDENT(count)
+METASHREW_HEIGHT_INDEPENDENT(question)
+
 METASHREW_META("fields_c", "0.1.0",
                {"fields", "a block", "its fields", "What the SDK reads of a block."},
                {"count", "a block", "8 bytes", "How many transactions it has."},

@@ -154,6 +154,15 @@ pub const MEMORY: &str = "memory";
 /// assert_eq!(imports::META, "__meta");
 /// ```
 pub const META: &str = "__meta";
+/// The export by which a guest says that the answers of its views follow from state and input
+/// alone, whatever the height: of any type but `() -> i32`. With a view's name behind a dot it
+/// says so of that view alone.
+///
+/// ```
+/// # use metashrew_abi::imports;
+/// assert!(imports::HEIGHT_INDEPENDENT.starts_with(imports::OPTIONAL_EXPORTS));
+/// ```
+pub const HEIGHT_INDEPENDENT: &str = "__metashrew_height_independent";
 /// How the names of optional exports `(i32) -> i32` begin, each of which answers with a
 /// piece of the guest's [`IndexerMetadata`](crate::proto::IndexerMetadata). The argument is
 /// 0, and reserved.

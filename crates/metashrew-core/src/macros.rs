@@ -1,5 +1,7 @@
 //! `println!`, `print!`, `export!` and `declare_indexer!`.
 
+mod promises;
+
 #[doc(hidden)]
 pub use prost::Message;
 
@@ -173,100 +175,11 @@ macro_rules! export {
     };
 }
 
-/// `memory!(by_height)`: a promise to the host that one instance may answer for
-/// every block, whatever it answered before.
-///
-/// What [`get`](crate::get) caches is kept apart by height by itself. The promise is
-/// about the rest: whatever the guest keeps in statics of its own, or by
-/// [`cache_set`](crate::cache_set), from which an answer is made, is filed under the
-/// height or the block that it was made from, or depends on neither. Without this
-/// line a host gives each block an instance of its own, and nothing need be
-/// promised.
-///
-/// Views of [`export!`](crate::export) and [`declare_indexer!`](crate::declare_indexer)
-/// need no more. One written by hand calls [`input`](crate::input) before it reads: so
-/// the SDK knows its height.
-///
-/// `memory!(across_blocks)`: a promise to the host that what a block writes is the same
-/// whatever the guest's memory holds, so that it may be kept from one block to the next.
-/// What [`get`](crate::get) caches then serves later blocks, and a value that was read or
-/// written lately is not asked of the host. The caches see to their part of the promise: they
-/// hold what the host has. The rest is the guest's: a static may hold a value of the state
-/// only as long as it is what the state has, and no count, no order and no presence of what it
-/// remembers may reach what it writes. A host drops the memory whenever it likes, and at every
-/// start, so a guest that does not keep the promise builds another state on each machine.
-///
-/// `memory!(answers)`: the guest's views mean to answer from what earlier calls left in
-/// memory (how often they were called, say), beyond what state and input give. A host
-/// that runs calls again on fresh instances, to find views that do so by mistake, leaves
-/// this guest's alone. `memory!(answers: stats, caches)` says it of these views only.
-///
-/// ```
-/// # use std::convert::Infallible;
-/// # use std::cell::Cell;
-/// metashrew_core::memory!(answers: calls);
-///
-/// thread_local!(static CALLS: Cell<u8> = const { Cell::new(0) });
-///
-/// fn calls(_height: u32, _input: &[u8]) -> Result<Vec<u8>, Infallible> {
-///     Ok(vec![CALLS.replace(CALLS.get() + 1)])
-/// }
-///
-/// # use metashrew_core::test_utils;
-/// assert_eq!(test_utils::view(7, b"", calls), [0]);
-/// assert_eq!(test_utils::view(7, b"", calls), [1]);
-/// ```
-#[macro_export]
-macro_rules! memory {
-    (across_blocks) => {
-        const _: () = {
-            #[cfg_attr(
-                target_arch = "wasm32",
-                unsafe(export_name = "__metashrew_memory_across_blocks")
-            )]
-            #[allow(dead_code, unsafe_code, reason = "the host looks for its symbol")]
-            extern "C" fn __memory_across_blocks() {}
-        };
-    };
-    (by_height) => {
-        const _: () = {
-            #[cfg_attr(
-                target_arch = "wasm32",
-                unsafe(export_name = "__metashrew_height_partitioned")
-            )]
-            #[allow(dead_code, unsafe_code, reason = "the host looks for its symbol")]
-            extern "C" fn __height_partitioned() {}
-        };
-    };
-    (answers) => {
-        const _: () = {
-            #[cfg_attr(
-                target_arch = "wasm32",
-                unsafe(export_name = "__metashrew_answers_from_memory")
-            )]
-            #[allow(dead_code, unsafe_code, reason = "the host looks for its symbol")]
-            extern "C" fn __answers_from_memory() {}
-        };
-    };
-    (answers: $($view:ident),+ $(,)?) => {
-        $(const _: () = {
-            #[cfg_attr(
-                target_arch = "wasm32",
-                unsafe(export_name = ::core::concat!(
-                    "__metashrew_answers_from_memory.",
-                    ::core::stringify!($view)
-                ))
-            )]
-            #[allow(dead_code, unsafe_code, reason = "the host looks for its symbol")]
-            extern "C" fn __answers_from_memory() {}
-        };)+
-    };
-}
-
 /// Declares an indexer whose views speak protobuf.
 ///
 /// `index_block` gets the height and the decoded block ([`DecodeBlock`](crate::macros::DecodeBlock));
-/// a `#[view]` takes a `prost` message and answers with one. The macro exports
+/// a `#[view]` takes a `prost` message and answers with one. `#[view(height_independent)]` promises
+/// what [`height_independent!`](crate::height_independent) does. The macro exports
 /// `_start` (which flushes at the end), every view (-1 on an error, which is
 /// logged) and `__meta`.
 ///
@@ -306,7 +219,7 @@ macro_rules! declare_indexer {
         impl $indexer:ident {
             fn index_block($height:ident: u32, $block:ident: $block_type:ty) $index:block
             $(
-                #[view]
+                #[view $(($promise:ident))?]
                 fn $view:ident($request:ident: $request_type:ty) -> Result<$response_type:ty, $error_type:ty $(,)?> $answer:block
             )*
         }
@@ -350,6 +263,7 @@ macro_rules! declare_indexer {
             extern "C" fn __view() -> i32 {
                 $crate::entry::message_view($indexer::$view)
             }
-        };)*
+        };
+        $($crate::__view_promise!($promise, $view);)?)*
     };
 }

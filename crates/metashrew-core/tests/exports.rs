@@ -47,7 +47,7 @@ metashrew_core::declare_indexer! {
             }
         }
 
-        #[view]
+        #[view(height_independent)]
         fn twice(question: Question) -> Result<Answer, String> {
             Counter::count(question).map(|answer| Answer { transactions: 2 * answer.transactions })
         }
@@ -58,6 +58,8 @@ metashrew_core::declare_indexer! {
 metashrew_core::memory!(by_height);
 metashrew_core::memory!(answers);
 metashrew_core::memory!(answers: count, twice);
+metashrew_core::height_independent!();
+metashrew_core::height_independent!(count);
 
 /// Indexes the genesis block at height 3 as the declared `_start` does.
 fn index_genesis() {

@@ -26,6 +26,8 @@ pub(crate) struct Arguments {
     pub(crate) answer: Chosen,
     /// Where `schema` was asked for.
     pub(crate) schema: Option<Span>,
+    /// Where `height_independent` was said.
+    pub(crate) height_independent: Option<Span>,
 }
 
 enum Argument {
@@ -33,12 +35,14 @@ enum Argument {
     Input(Chosen),
     Answer(Chosen),
     Schema(Span),
+    HeightIndependent(Span),
 }
 
 impl Arguments {
     pub(crate) fn parse(tokens: TokenStream) -> Result<Self> {
         let list = syn::punctuated::Punctuated::<Argument, Token![,]>::parse_terminated;
         let (mut input, mut answer, mut schema) = (None, None, None);
+        let mut height_independent = None;
         for argument in list.parse2(tokens)? {
             match argument {
                 Argument::Both(chosen) => {
@@ -48,6 +52,7 @@ impl Arguments {
                 Argument::Input(chosen) => once(&mut input, chosen.clone(), chosen.span)?,
                 Argument::Answer(chosen) => once(&mut answer, chosen.clone(), chosen.span)?,
                 Argument::Schema(span) => once(&mut schema, span, span)?,
+                Argument::HeightIndependent(span) => once(&mut height_independent, span, span)?,
             }
         }
         let bytes = Chosen {
@@ -58,6 +63,7 @@ impl Arguments {
             input: input.unwrap_or_else(|| bytes.clone()),
             answer: answer.unwrap_or(bytes),
             schema,
+            height_independent,
         };
         let has_json = [&arguments.input, &arguments.answer]
             .iter()
@@ -86,6 +92,7 @@ impl Parse for Argument {
             "input" => Ok(Self::Input(chosen_after(input)?)),
             "answer" => Ok(Self::Answer(chosen_after(input)?)),
             "schema" => Ok(Self::Schema(name.span())),
+            "height_independent" => Ok(Self::HeightIndependent(name.span())),
             _ => Ok(Self::Both(chosen(&name)?)),
         }
     }
@@ -105,7 +112,7 @@ fn chosen(name: &Ident) -> Result<Chosen> {
             return Err(Error::new(
                 name.span(),
                 "expected `bytes`, `json` or `prost`, one of them after `input =` or \
-                 `answer =`, or `schema`",
+                 `answer =`, or `schema`, or `height_independent`",
             ));
         }
     };
@@ -145,6 +152,19 @@ mod tests {
             Ok((Prost, Json, true)),
         );
         check("json, schema", Ok((Json, Json, true)));
+    }
+
+    #[test]
+    fn independence_of_the_height_is_said_beside_the_codec() {
+        for (text, expect) in [
+            ("json", false),
+            ("height_independent", true),
+            ("height_independent, json, schema", true),
+        ] {
+            let arguments = Arguments::parse(text.parse().unwrap()).unwrap();
+            assert_eq!(arguments.height_independent.is_some(), expect, "{text}");
+        }
+        check("height_independent, height_independent", Err("twice"));
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// | `#[view(prost)]` | protobuf, any `Message` | protobuf, any `Message` |
 /// | `#[view(input = json)]`, `#[view(answer = json)]` | that one alone; the other as in `#[view]` | |
 /// | `#[view(json, schema)]` | the JSON Schemas of both go into `__meta`, by `schemars` | |
+/// | `#[view(height_independent)]`, beside any of these | a promise: the answer follows from state and input, whatever the height. The function does not take the height | |
 ///
 /// An input may be taken by reference. The guest has `serde_json`, `prost` or `schemars` among its own dependencies, in any
 /// version.

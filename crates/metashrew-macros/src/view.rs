@@ -24,6 +24,7 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
     let body = body(&arguments, signature, &taken, returned);
     let attributes = export_attributes(&symbol);
     let description = description(&arguments, &function, &symbol, &taken, returned);
+    let promise = promise(&arguments, &symbol, &taken)?;
     let twin = twin(&arguments, &function, &symbol, &taken, returned);
     Ok(quote! {
         #function
@@ -37,6 +38,7 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
         }
 
         #description
+        #promise
         #twin
     })
 }
@@ -191,6 +193,27 @@ fn description(
     }
 }
 
+/// The export that says that the view's answers do not depend on the height.
+fn promise(arguments: &Arguments, symbol: &str, taken: &Taken<'_>) -> Result<Option<TokenStream>> {
+    let Some(span) = arguments.height_independent else {
+        return Ok(None);
+    };
+    if taken.height {
+        return Err(Error::new(
+            span,
+            "a view whose answers do not depend on the height does not take it: leave the \
+             parameter out",
+        ));
+    }
+    let attributes = export_attributes(&format!("__metashrew_height_independent.{symbol}"));
+    Ok(Some(quote! {
+        const _: () = {
+            #attributes
+            extern "C-unwind" fn __height_independent() {}
+        };
+    }))
+}
+
 /// A type as `__meta` tells it.
 fn told(chosen: &Chosen, ty: Option<&Type>, is_nothing: bool) -> String {
     let Some(ty) = ty else {
@@ -333,6 +356,20 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("fn __owner"), "{text}");
+    }
+
+    #[test]
+    fn a_view_says_that_the_height_does_not_matter_if_it_does_not_take_it() {
+        const EXPORT: &str = "export_name = \"__metashrew_height_independent.echo\"";
+        assert!(expanded("height_independent", BYTES).contains(EXPORT));
+        assert!(!expanded("", BYTES).contains(EXPORT));
+        for parameters in ["height: u32", "_height: u32, raw: &[u8]"] {
+            refused(
+                "height_independent",
+                &format!("fn echo({parameters}) {{}}"),
+                "leave the parameter out",
+            );
+        }
     }
 
     #[test]

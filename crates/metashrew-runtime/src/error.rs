@@ -435,3 +435,32 @@ pub enum ViewError {
     #[error(transparent)]
     Host(#[from] HostFault),
 }
+
+impl ViewError {
+    /// Whether the error follows from the call and from what its run read alone: the same call
+    /// on the same values fails in the same way.
+    pub(crate) fn rests_on_reads(&self) -> bool {
+        match self {
+            Self::NoSuchView { .. }
+            | Self::InputTooLong { .. }
+            | Self::OutputTooLong { .. }
+            | Self::GuestTooLarge { .. }
+            | Self::Returned { .. }
+            | Self::Guest(_) => true,
+            // Time, memory or the chain made it fail.
+            Self::Block(_)
+            | Self::SessionLost { .. }
+            | Self::SessionUnavailable
+            | Self::SessionName { .. }
+            | Self::NoPending
+            | Self::PendingFailed(_)
+            | Self::Busy { .. }
+            | Self::Waited { .. }
+            | Self::MemoryBusy { .. }
+            | Self::SessionsFull { .. }
+            | Self::Timeout { .. }
+            | Self::MemoryLimit { .. }
+            | Self::Host(_) => false,
+        }
+    }
+}

@@ -50,6 +50,8 @@ pub(crate) struct Guest {
     pub(crate) memory_across_blocks: bool,
     /// The views that mean to answer from what earlier calls left, by number.
     pub(crate) answers_from_memory: BTreeSet<usize>,
+    /// The views whose answers follow from state and input alone, by number.
+    pub(crate) height_independent: BTreeSet<usize>,
     /// Views by name, numbered.
     views: BTreeMap<String, usize>,
 }
@@ -72,11 +74,6 @@ impl Guest {
                 expected: "a memory",
             });
         }
-        let all_from_memory = says(module, ANSWERS_FROM_MEMORY);
-        let from_memory = view_names(module).enumerate().filter(|(_, view)| {
-            all_from_memory || says(module, &format!("{ANSWERS_FROM_MEMORY}.{view}"))
-        });
-        let answers_from_memory = from_memory.map(|(index, _)| index).collect();
         let views = view_names(module)
             .enumerate()
             .map(|(index, name)| (name.to_owned(), index))
@@ -91,7 +88,8 @@ impl Guest {
             viewing_on_fibres: link(&code, Waits::Fibre)?,
             height_partitioned: says(module, HEIGHT_PARTITIONED),
             memory_across_blocks: says(module, MEMORY_ACROSS_BLOCKS),
-            answers_from_memory,
+            answers_from_memory: numbers(views_that_say(module, ANSWERS_FROM_MEMORY)),
+            height_independent: numbers(views_that_say(module, imports::HEIGHT_INDEPENDENT)),
             views,
         })
     }
@@ -108,6 +106,12 @@ impl Guest {
     /// How many views the guest has, `__meta` among them.
     pub(crate) fn view_count(&self) -> usize {
         self.views.len()
+    }
+
+    /// All views, by name.
+    pub(crate) fn views(&self) -> impl Iterator<Item = View<'_>> {
+        let views = self.views.iter();
+        views.map(|(name, &index)| View { name, index })
     }
 
     /// The names of all views, in the order of their numbers.
@@ -202,6 +206,21 @@ fn says(module: &Module, name: &str) -> bool {
         Some(ExternType::Func(ty)) => !is_view(&ty),
         export => export.is_some(),
     }
+}
+
+/// The views of which a guest says something by an export, with their numbers: all of them by
+/// the export `name`, one by `name.VIEW`.
+pub(crate) fn views_that_say<'a>(
+    module: &'a Module,
+    name: &'a str,
+) -> impl Iterator<Item = (usize, &'a str)> {
+    let of_all = says(module, name);
+    let views = view_names(module).enumerate();
+    views.filter(move |(_, view)| of_all || says(module, &format!("{name}.{view}")))
+}
+
+fn numbers<'a>(views: impl Iterator<Item = (usize, &'a str)>) -> BTreeSet<usize> {
+    views.map(|(number, _)| number).collect()
 }
 
 /// The function `name` of an `i32`, if it gives so many `i32`.

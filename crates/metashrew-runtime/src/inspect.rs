@@ -11,7 +11,9 @@ use crate::deadline::Deadline;
 use crate::engine;
 use crate::error::LoadError;
 use crate::fault::Fault;
-use crate::guest::{Code, Guest, Linked, View, compile, is_piece, link, view_names};
+use crate::guest::{
+    Code, Guest, Linked, View, compile, is_piece, link, view_names, views_that_say,
+};
 use crate::host::Waits;
 use crate::instance::Instance;
 use crate::limits::Allowance;
@@ -32,6 +34,8 @@ pub struct ModuleReport {
     pub exports: Vec<Export>,
     /// The exports that can be called as views, by name; `__meta` is not listed.
     pub views: Vec<String>,
+    /// Those of them of which it says that their answers do not depend on the height.
+    pub height_independent: Vec<String>,
     /// Its memory; none if it exports none, and so cannot be a guest.
     pub memory: Option<MemorySize>,
     /// Whether it can index: it exports `_start: () -> ()`.
@@ -110,7 +114,8 @@ pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
         Some(ExternType::Func(ty)) if ty.params().len() == 0 && ty.results().len() == 0
     );
     let views = view_names(module).filter(|name| *name != imports::META);
-    let views = views.map(str::to_owned).collect();
+    let independent = views_that_say(module, imports::HEIGHT_INDEPENDENT);
+    let independent = independent.filter(|(_, name)| *name != imports::META);
     let _epochs = Ticker::start(&engine, Ticking::default(), || true)?;
     Ok(ModuleReport {
         imports: module.imports().map(|import| import_of(&import)).collect(),
@@ -121,26 +126,29 @@ pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
                 ty: describe(&export.ty()),
             })
             .collect(),
-        views,
+        views: views.map(str::to_owned).collect(),
+        height_independent: independent.map(|(_, name)| name.to_owned()).collect(),
         memory,
         indexes,
         meta: describes_itself(module).then(|| metadata(&code)),
     })
 }
 
-/// Who a guest is: its hash, with the name and the version that its `__meta` tells.
-pub(crate) fn identify(guest: &Guest) -> GuestId {
+/// What a guest says of itself; nothing where it fails to.
+pub(crate) fn description(guest: &Guest) -> IndexerMetadata {
     let meta = told(guest).and_then(|meta| {
         meta.inspect_err(|error| tracing::debug!("`__meta` of the guest fails: {error}"))
             .ok()
     });
-    let (name, version) = meta
-        .map(|meta| (meta.name, meta.version))
-        .unwrap_or_default();
+    meta.unwrap_or_default()
+}
+
+/// Who a guest is: its hash, with the name and the version that it tells.
+pub(crate) fn identify(guest: &Guest, meta: &IndexerMetadata) -> GuestId {
     GuestId {
         sha256: guest.sha256,
-        name: shortened(&name),
-        version: shortened(&version),
+        name: shortened(&meta.name),
+        version: shortened(&meta.version),
     }
 }
 

@@ -10,6 +10,7 @@ mod assemble;
 mod clock;
 mod context;
 mod deadline;
+mod description;
 mod engine;
 mod error;
 mod fault;
@@ -28,6 +29,7 @@ mod options;
 mod prepared;
 mod profile;
 mod read_time;
+mod reads;
 mod replay;
 mod reply;
 mod run;
@@ -40,6 +42,7 @@ mod ticker;
 mod view;
 
 pub use assemble::{AssembleError, BlockFrame, assemble_block};
+pub use description::ViewDescription;
 pub use error::{
     BlockError, GuestBacktrace, GuestFault, GuestFrame, HostFault, LoadError, PendingError,
     SessionLoss, ViewError, Wait,
@@ -58,6 +61,7 @@ pub use profile::{
     ProfileSummary, ProfiledCall,
 };
 pub use read_time::BlockReads;
+pub use reads::ViewReads;
 pub use replay::{
     Bundle, BundleError, MAX_BUNDLE_BYTES, MAX_READ_SET_BYTES, NotRecorded, Outcome, ReadCounts,
     ReadSet, Recorder, ReplayError, TooLarge,
@@ -68,5 +72,5 @@ pub use scout::{ScoutControl, ScoutEnd, Scouted};
 pub use view::{
     Basis, CallContext, CallCounts, CallKind, Chain, CheckCounts, DropCounts, DropReason,
     ErrorCounts, ErrorKind, LatencyHistogram, PendingBlock, PendingId, PendingOffer, PendingState,
-    Route, ViewAnswer, ViewAt, ViewCall, ViewCount, ViewDifference, ViewStats,
+    Recorded, Route, ViewAnswer, ViewAt, ViewCall, ViewCount, ViewDifference, ViewStats,
 };

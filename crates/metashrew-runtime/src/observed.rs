@@ -1,5 +1,5 @@
-//! Runs that somebody watches: one block on any state, one view at any block. Both run on a
-//! fresh instance, and commit nothing.
+//! Runs that somebody watches, or of which it is told what they read: one block on any state,
+//! one view at any block. They are on fresh instances, and commit nothing.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::error::{BlockError, ViewError};
 use crate::observe::{Observer, Watch, finish};
 use crate::runner;
 use crate::runtime::MetashrewRuntime;
-use crate::view::{ViewAnswer, ViewCall};
+use crate::view::{Recorded, ViewAnswer, ViewCall};
 
 impl MetashrewRuntime {
     /// As [`MetashrewRuntime::process_block_on`], watched by `observer`, which is given back.
@@ -71,7 +71,30 @@ impl MetashrewRuntime {
         observer: O,
     ) -> (O, Result<ViewAnswer, ViewError>) {
         let observer = Arc::new(Mutex::new(observer));
-        let answer = self.views().observe(&call, Watch::by(&observer));
+        let answer = self.view_engine().observe(&call, Watch::by(&observer));
         finish(observer, answer)
+    }
+
+    /// As [`MetashrewRuntime::call`], on an instance of its own whatever the route, so that
+    /// every read that the answer rests on is asked of the host; and tells what it read. An
+    /// error that the view returns, or a trap, is an outcome like an answer.
+    ///
+    /// ```
+    /// # async fn ask(runtime: &metashrew_runtime::MetashrewRuntime) -> Result<(), Box<dyn std::error::Error>> {
+    /// use metashrew_runtime::ViewCall;
+    ///
+    /// let first = runtime.recorded_call(ViewCall::new("balance", b"alice")).await;
+    /// let answer = first.outcome?;
+    /// let next = runtime.store().snapshot().writes_of(answer.block.height + 1)?;
+    /// let written: Vec<&[u8]> = next.sorted().map(|(key, _)| key).collect();
+    /// let is_touched = first.reads.is_none_or(|reads| reads.touched_by(&written));
+    /// if !is_touched && runtime.is_height_independent("balance") {
+    ///     println!("the next block's answer is the same");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recorded_call(&self, call: ViewCall<'_>) -> Recorded {
+        self.view_engine().record(call).await
     }
 }

@@ -110,6 +110,10 @@ pub struct ViewOptions {
     pub max_input: usize,
     /// Bytes of answer that a call may give. Default: 64 MiB.
     pub max_output: usize,
+    /// Bytes that what a [recorded call](crate::MetashrewRuntime::recorded_call) reads may take,
+    /// each key and range counted with its allocations. They count as memory of the call's
+    /// instance. Default: 256 KiB.
+    pub max_recorded_reads: usize,
     /// What is done about views whose answers depend on earlier calls.
     /// Default: [`ViewCheck::Warn`].
     pub check: ViewCheck,
@@ -146,6 +150,7 @@ impl Default for ViewOptions {
             max_instance_memory: 1024 * MIB,
             max_input: 16 * MIB,
             max_output: 64 * MIB,
+            max_recorded_reads: 256 << 10,
             check: ViewCheck::Warn,
             modes: BTreeMap::new(),
         }

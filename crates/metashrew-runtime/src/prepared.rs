@@ -73,7 +73,7 @@ impl PreparedGuest {
 
     /// Who it is: its hash, and what it calls itself.
     pub fn id(&self) -> GuestId {
-        inspect::identify(&self.guest)
+        inspect::identify(&self.guest, &inspect::description(&self.guest))
     }
 
     /// SHA-256 of the module.

@@ -11,6 +11,7 @@ use wasmtime::Engine;
 
 use crate::context::Call;
 use crate::deadline::Deadline;
+use crate::description::Description;
 use crate::error::{BlockError, LoadError, ViewError};
 use crate::guest::Guest;
 use crate::inspect;
@@ -71,6 +72,7 @@ struct Shared {
     store: Store,
     guest: Arc<Guest>,
     guest_id: GuestId,
+    description: Description,
     views: ViewEngine,
     /// How long guests' reads took while blocks were indexed.
     block_reads: Arc<ReadTime>,
@@ -147,9 +149,11 @@ impl MetashrewRuntime {
         let block_timeout = options.block_timeout;
         // Its views' time is bounded, and so is what it takes to ask who it is.
         let _ticking = views.ticking().hold();
+        let meta = inspect::description(&guest);
         let runtime = Self {
             shared: Arc::new(Shared {
-                guest_id: inspect::identify(&guest),
+                guest_id: inspect::identify(&guest, &meta),
+                description: Description::of(&guest, meta),
                 views,
                 store,
                 guest,
@@ -212,7 +216,7 @@ impl MetashrewRuntime {
         BlockRunner::new(self.clone())
     }
 
-    pub(crate) fn views(&self) -> &ViewEngine {
+    pub(crate) fn view_engine(&self) -> &ViewEngine {
         &self.shared.views
     }
 
@@ -237,6 +241,10 @@ impl MetashrewRuntime {
     /// ([`RuntimeOptions::logs`]).
     pub fn logs(&self) -> &GuestLogs {
         &self.shared.logs
+    }
+
+    pub(crate) fn description(&self) -> &Description {
+        &self.shared.description
     }
 
     pub(crate) fn guest(&self) -> &Guest {

@@ -130,6 +130,13 @@ function lists(height: u32): void {
   Pointer.for("sum/").selectValue<u32>(height).setValue<u64>(sum);
 }
 
+/** Views whose answers follow from what they are asked, at every height. */
+export enum __metashrew_height_independent {
+  fields,
+  count,
+  question,
+}
+
 /** What the guest says of itself. */
 export function __meta(): ArrayBuffer {
   return new Meta("fields_as", "0.1.0")

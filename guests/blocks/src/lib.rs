@@ -24,5 +24,8 @@ metashrew_core::export! {
     },
 }
 
+// The others tell the height, or count back from it.
+metashrew_core::height_independent!(block);
+
 #[cfg(test)]
 mod tests;

@@ -85,7 +85,7 @@ pub(crate) fn text(height: u32) -> Result<String, NoBlock> {
     count(height, height).map(|count| count.to_string())
 }
 
-#[metashrew_core::view]
+#[metashrew_core::view(height_independent)]
 pub(crate) fn echo(input: &[u8]) -> &[u8] {
     input
 }

@@ -88,6 +88,12 @@ MS_FN const void *ms_give(ms_answer answer) {
   }                                                                                        \
   static ms_answer ms_view_##name(__attribute__((unused)) uint32_t height, __attribute__((unused)) ms_bytes input)
 
+// Promises that the answers and errors of a view follow from the state and its input alone, whatever the height: the
+// view does not use `height`. A host that tells its clients when an answer changes then runs the view again only where
+// what it had read was written.
+#define METASHREW_HEIGHT_INDEPENDENT(name)                                                 \
+  MS_EXPORT("__metashrew_height_independent." #name) void ms_export_height_independent_##name(void) {}
+
 // A view, as `metashrew inspect` shows it.
 typedef struct {
   const char *name, *input, *output, *doc;

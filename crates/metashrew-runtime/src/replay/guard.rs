@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::read_set::ReadSet;
-use super::recorder::Walk;
 use crate::observe::{Event, Frames, Observer, Refusal};
+use crate::reads::Walk;
 
 /// A run read what was not recorded: another guest reads other keys, say.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

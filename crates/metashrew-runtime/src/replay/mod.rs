@@ -8,7 +8,6 @@
 mod bundle;
 mod codec;
 mod guard;
-mod ranges;
 mod read_set;
 mod recorder;
 mod varint;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use metashrew_store::{MAX_KEY_LEN, State, Store, WRITE_OVERHEAD, WriteSet};
 
-use super::ranges::{Ranges, is_range};
+use crate::reads::{Ranges, bound, is_range};
 
 /// What a read set may count: each key and value, and each range, with its bytes and
 /// [`WRITE_OVERHEAD`]. 256 MiB.
@@ -95,18 +95,4 @@ impl ReadSet {
         let empty = Store::in_memory().snapshot().latest();
         empty.with_block(0, Arc::new(writes))
     }
-}
-
-/// A bound of a range, no longer than one of keys need be: of the keys there may be, those
-/// above a longer bound are those above its beginning.
-pub(super) fn bound(bound: &[u8]) -> Vec<u8> {
-    match bound.get(..MAX_KEY_LEN) {
-        Some(beginning) if beginning.len() < bound.len() => behind(beginning),
-        _ => bound.to_vec(),
-    }
-}
-
-/// The lowest bound behind `key`.
-pub(super) fn behind(key: &[u8]) -> Vec<u8> {
-    [key, &[0]].concat()
 }

@@ -1,7 +1,8 @@
 //! Watches a run, and records what it reads.
 
-use super::read_set::{ReadSet, TooLarge, behind, bound};
+use super::read_set::{ReadSet, TooLarge};
 use crate::observe::{Event, Observer, Refusal};
+use crate::reads::Walk;
 
 /// How much a run has read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,41 +51,6 @@ pub struct Recorder {
     reads: ReadSet,
     counts: ReadCounts,
     walk: Option<Walk>,
-}
-
-/// A walk over a range that is under way.
-#[derive(Debug)]
-pub(super) struct Walk {
-    start: Vec<u8>,
-    /// None is the end of all keys.
-    end: Option<Vec<u8>>,
-    descending: bool,
-}
-
-impl Walk {
-    pub(super) fn begin(start: &[u8], end: &[u8], descending: bool) -> Self {
-        Self {
-            start: bound(start),
-            end: (!end.is_empty()).then(|| bound(end)),
-            descending,
-        }
-    }
-
-    /// Goes on behind `key`: the part of the range up to it, with it.
-    pub(super) fn pass(&mut self, key: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
-        if self.descending {
-            (key.to_vec(), self.end.replace(key.to_vec()))
-        } else {
-            let next = behind(key);
-            let start = std::mem::replace(&mut self.start, next.clone());
-            (start, Some(next))
-        }
-    }
-
-    /// What is left of the range.
-    pub(super) fn rest(self) -> (Vec<u8>, Option<Vec<u8>>) {
-        (self.start, self.end)
-    }
 }
 
 impl Recorder {

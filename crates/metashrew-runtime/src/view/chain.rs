@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use metashrew_store::{BlockRecord, Height, ResolveError, Snapshot, State};
+use metashrew_store::{BlockRecord, Height, ResolveError, Snapshot, State, WriteSet};
 
 use super::call::ViewAt;
-use super::pending::{Offer, PendingId};
+use super::pending::{Executed, Offer, PendingId};
 use crate::error::ViewError;
 
 /// The chain at one moment: a snapshot of the store, the pending block if there was one,
@@ -76,6 +76,7 @@ impl Chain {
                 let block = self.snapshot.resolve(&id).await?;
                 Ok(CallContext {
                     position: position(block, block.height, None),
+                    pending: None,
                     state: self.snapshot.into_at(block.height),
                 })
             }
@@ -86,6 +87,7 @@ impl Chain {
                 Ok(CallContext {
                     position: position(tip, id.height, Some(id)),
                     state: executed.on(&self.snapshot),
+                    pending: Some(executed),
                 })
             }
         }
@@ -100,6 +102,8 @@ impl Chain {
 pub struct CallContext {
     state: State,
     position: Arc<Position>,
+    /// With its part of the budget.
+    pending: Option<Arc<Executed>>,
 }
 
 /// What a context says beside the state.
@@ -130,6 +134,12 @@ impl CallContext {
     /// Which pending block is on top; none if that was not asked about.
     pub fn pending(&self) -> Option<PendingId> {
         self.position.pending
+    }
+
+    /// What the pending block writes; none if that was not asked about. It is shared, and
+    /// counted in the views' memory for as long as a context of the block is held.
+    pub fn pending_writes(&self) -> Option<&Arc<WriteSet>> {
+        self.pending.as_ref().map(|executed| executed.writes())
     }
 
     /// SHA-256 of the module of the guest that answers.

@@ -320,7 +320,12 @@ impl ViewEngine {
         request.finish(answer, true)
     }
 
-    fn tell_failure(&self, function: &str, at: Basis<'_>, answer: &Result<ViewAnswer, ViewError>) {
+    pub(super) fn tell_failure(
+        &self,
+        function: &str,
+        at: Basis<'_>,
+        answer: &Result<ViewAnswer, ViewError>,
+    ) {
         if let Err(error) = answer
             && let Ok(view) = self.guest.view(function)
         {

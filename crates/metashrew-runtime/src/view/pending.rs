@@ -63,7 +63,20 @@ pub(super) struct Executed {
     _account: Arc<Account>,
 }
 
+impl fmt::Debug for Executed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Executed")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Executed {
+    pub(super) fn writes(&self) -> &Arc<WriteSet> {
+        &self.writes
+    }
+
     /// The state with the block on top of `snapshot`, whose tip is its parent.
     pub(super) fn on(&self, snapshot: &Snapshot) -> State {
         snapshot

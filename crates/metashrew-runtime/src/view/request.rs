@@ -18,6 +18,7 @@ use super::engine::{Question, ViewEngine};
 use super::kept::Kept;
 use super::key::{Key, Pin, Wanted};
 use super::lease::{Keep, Lease};
+use super::record::Recording;
 use super::session::Turn;
 use super::stats::{CallKind, DropReason, End, ErrorKind};
 use crate::clock::{self, now};
@@ -60,6 +61,8 @@ pub(super) struct Request<'a> {
     reserved: Option<Arc<Account>>,
     /// Whether a run ended for want of memory before.
     has_starved: bool,
+    /// What the last run read, if that is wanted.
+    recording: Option<Recording>,
     turn: Option<Turn<'a>>,
     /// Whether the guest is at the block of a preview, before the view.
     is_at_block: bool,
@@ -83,10 +86,20 @@ impl<'a> Request<'a> {
             keep: None,
             reserved: None,
             has_starved: false,
+            recording: None,
             turn: None,
             is_at_block: false,
             ended: false,
         }
+    }
+
+    /// Has its runs recorded. They have to be on instances of their own.
+    pub(super) fn record(&mut self, recording: Recording) {
+        self.recording = Some(recording);
+    }
+
+    pub(super) fn take_recording(&mut self) -> Option<Recording> {
+        self.recording.take()
     }
 
     /// The span of the call; it says in which mode the view runs.
@@ -323,7 +336,11 @@ impl<'a> Request<'a> {
         };
         self.tell(question, mode);
         let engine = self.engine;
-        let call = Call::view(state, question.position.height);
+        let (mut call, mut held) = (Call::view(state, question.position.height), held);
+        if let Some(recording) = &mut self.recording {
+            call = recording.watch(call);
+            held += recording.limit();
+        }
         let kept = self.create(call, held).await?;
         kept.instance
             .set_cache_limit(engine.sizes.guest_caches)

@@ -152,6 +152,11 @@ fn described(meta: &IndexerMetadata) -> Vec<u8> {
 
 /// A module with exports that each answer with a message, which lies at an address.
 fn telling(parts: &[(u32, &str, &str, IndexerMetadata)]) -> Vec<u8> {
+    telling_and(parts, "")
+}
+
+/// The same, with something more in it.
+pub(crate) fn telling_and(parts: &[(u32, &str, &str, IndexerMetadata)], more: &str) -> Vec<u8> {
     let mut text = r#"(module (memory (export "memory") 8 16)"#.to_owned();
     for (at, name, parameters, meta) in parts {
         let message = meta.encode_to_vec();
@@ -167,7 +172,7 @@ fn telling(parts: &[(u32, &str, &str, IndexerMetadata)]) -> Vec<u8> {
         )
         .unwrap();
     }
-    wat::parse_str(text + ")").unwrap()
+    wat::parse_str(text + more + ")").unwrap()
 }
 
 #[test]

@@ -70,6 +70,7 @@ fn as_json(report: &ModuleReport) -> Value {
         "imports": imports,
         "exports": exports,
         "views": report.views,
+        "height_independent": report.height_independent,
         "optional_imports": report.optional_imports().map(full_name).collect::<Vec<_>>(),
         "optional_exports": report.optional_exports().collect::<Vec<_>>(),
         "memory": memory,
@@ -130,7 +131,12 @@ fn as_text(report: &ModuleReport) -> String {
     }
     line("views:".to_owned());
     for view in &report.views {
-        line(format!("  {view}"));
+        let remark = if report.height_independent.contains(view) {
+            "  answers from state and input, whatever the height"
+        } else {
+            ""
+        };
+        line(format!("  {view}{remark}"));
     }
     line("other exports:".to_owned());
     for export in &report.exports {

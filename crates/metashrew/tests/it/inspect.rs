@@ -72,6 +72,20 @@ fn which_hosts_a_guest_runs_on() {
 }
 
 #[test]
+fn which_views_answer_whatever_the_height() {
+    let wasm = guests::from_wat(
+        r#"(module (memory (export "memory") 1)
+             (global (export "__metashrew_height_independent.one") i32 (i32.const 0))
+             (func (export "one") (result i32) (i32.const 4))
+             (func (export "two") (result i32) (i32.const 4)))"#,
+    );
+    let (text, json) = inspect(&wasm);
+    let views = "views:\n  one  answers from state and input, whatever the height\n  two\n";
+    assert!(text.contains(views), "{text}");
+    assert_eq!(json["height_independent"], serde_json::json!(["one"]));
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let (text, json) = inspect(&guests::has_unknown_import());
     assert!(

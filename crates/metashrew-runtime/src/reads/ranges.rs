@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// The end of a range, which is not in it; none is the end of all keys.
-pub(super) type End = Option<Vec<u8>>;
+pub(crate) type End = Option<Vec<u8>>;
 
 /// Ranges of keys, in order, each apart from the next.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Ranges(BTreeMap<Vec<u8>, End>);
+pub(crate) struct Ranges(BTreeMap<Vec<u8>, End>);
 
 /// Whether `end` is at or behind `other`.
 fn reaches(end: Option<&[u8]>, other: Option<&[u8]>) -> bool {
@@ -20,7 +20,7 @@ fn reaches(end: Option<&[u8]>, other: Option<&[u8]>) -> bool {
 }
 
 /// Whether there can be a key from `start` to `end`.
-pub(super) fn is_range(start: &[u8], end: Option<&[u8]>) -> bool {
+pub(crate) fn is_range(start: &[u8], end: Option<&[u8]>) -> bool {
     end.is_none_or(|end| start < end)
 }
 
@@ -32,7 +32,7 @@ impl Ranges {
     }
 
     /// Adds the keys from `start` to `end`.
-    pub(super) fn add(&mut self, start: &[u8], end: Option<&[u8]>) {
+    pub(crate) fn add(&mut self, start: &[u8], end: Option<&[u8]>) {
         if !is_range(start, end) || self.covers(start, end) {
             return;
         }
@@ -61,7 +61,7 @@ impl Ranges {
     }
 
     /// Whether every key from `start` to `end` is in one of them.
-    pub(super) fn covers(&self, start: &[u8], end: Option<&[u8]>) -> bool {
+    pub(crate) fn covers(&self, start: &[u8], end: Option<&[u8]>) -> bool {
         if !is_range(start, end) {
             return true;
         }
@@ -70,13 +70,13 @@ impl Ranges {
     }
 
     /// Whether `key` is in one of them.
-    pub(super) fn contain(&self, key: &[u8]) -> bool {
+    pub(crate) fn contain(&self, key: &[u8]) -> bool {
         let range = self.at_or_before(key);
         range.is_some_and(|(_, end)| is_range(key, end.as_deref()))
     }
 
     /// Each, in order.
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], Option<&[u8]>)> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], Option<&[u8]>)> {
         let ranges = self.0.iter();
         ranges.map(|(start, end)| (&start[..], end.as_deref()))
     }
