@@ -20,7 +20,8 @@ use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 use tower_http::cors;
 
-use crate::budget::{Budget, Lease};
+use crate::budget::Budget;
+use crate::caller::Caller;
 use crate::connections::Connection;
 use crate::cors::Cors;
 use crate::held::Held;
@@ -144,29 +145,29 @@ impl Shared {
             let unread = !body.is_end_stream();
             return self.refuse(refusal, connection, unread);
         }
-        let lease = Arc::new(self.budget.lease(connection));
-        let body = match self.bodies.receive(body, &lease, connection).await {
+        let caller = Caller::over_http(self.budget.lease(connection));
+        let body = match self.bodies.receive(body, &caller.lease, connection).await {
             Ok(body) => body,
             Err(refusal) => return self.refuse(refusal, connection, true),
         };
         connection.answers();
-        let answer = self.answer(body, lease).await;
+        let answer = self.answer(body, caller).await;
         answer.unwrap_or_else(|refusal| self.refuse(refusal, connection, false))
     }
 
-    async fn answer(&self, body: Bytes, lease: Arc<Lease>) -> Result<Answered, Refusal> {
+    async fn answer(&self, body: Bytes, caller: Caller) -> Result<Answered, Refusal> {
         let Ok(_permit) = self.permits.try_acquire() else {
             let limit = self.max_requests;
             let message = format!("{limit} requests are under way, as many as may be: try again");
             return Err(Refusal::new(Reason::TooMany, message).with("limit", limit));
         };
-        let Some(answer) = self.rpc.answer(body, &lease).await else {
+        let Some(answer) = self.rpc.answer(body, &caller).await else {
             let mut response = Response::new(Empty::new().boxed_unsync());
             *response.status_mut() = StatusCode::NO_CONTENT;
             return Ok(response);
         };
-        lease.settle(answer.held())?;
-        Ok(json(StatusCode::OK, Held::new(answer, lease)))
+        caller.lease.settle(answer.held())?;
+        Ok(json(StatusCode::OK, Held::new(answer, caller.lease)))
     }
 
     /// The answer to a request that is refused. If its body is not read, the connection is

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use metashrew_runtime::MetashrewRuntime;
 
-use crate::budget::{Budget, Lease};
+use crate::budget::Budget;
+use crate::caller::Caller;
 use crate::connections::Connection;
 use crate::options::ServerOptions;
 use crate::requests::RequestCounts;
@@ -17,8 +18,8 @@ use crate::telemetry::{Telemetry, Transport};
 #[derive(Clone)]
 pub struct InProcess {
     rpc: Rpc,
-    /// Without a limit.
-    lease: Arc<Lease>,
+    /// Its memory has no limit.
+    caller: Caller,
 }
 
 impl InProcess {
@@ -35,14 +36,14 @@ impl InProcess {
         let budget = Arc::new(Budget::new(usize::MAX, Duration::ZERO));
         Self {
             rpc: Rpc::new(runtime, telemetry, requests, options),
-            lease: Arc::new(budget.lease(&Arc::new(Connection::new()))),
+            caller: Caller::over_http(budget.lease(&Arc::new(Connection::new()))),
         }
     }
 
     /// The answer to a request's body; none if it is nothing but notifications. Needs a
     /// tokio runtime.
     pub async fn answer(&self, body: Bytes) -> Option<Vec<u8>> {
-        let answer = self.rpc.answer(body, &self.lease).await;
+        let answer = self.rpc.answer(body, &self.caller).await;
         answer.map(crate::answer::Answer::into_bytes)
     }
 }

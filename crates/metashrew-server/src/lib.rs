@@ -8,6 +8,7 @@
 mod accept;
 mod answer;
 mod budget;
+mod caller;
 mod connections;
 mod cors;
 mod error;

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use metashrew_runtime::{Chain, MetashrewRuntime};
 
 use crate::answer::Answer;
-use crate::budget::Lease;
+use crate::caller::Caller;
 use crate::fault::{self, RpcError};
 use crate::method::{Call, Context};
 use crate::offload::Offload;
@@ -49,9 +49,10 @@ impl Rpc {
         }
     }
 
-    /// The answer to a request; none if it is nothing but notifications. Its `lease` holds the
-    /// parts of an answer until all are there. Dropping the future ends the views under way.
-    pub(crate) async fn answer(&self, body: Bytes, lease: &Arc<Lease>) -> Option<Answer> {
+    /// The answer to a request; none if it is nothing but notifications. Its caller's lease
+    /// holds the parts of an answer until all are there. Dropping the future ends the views
+    /// under way.
+    pub(crate) async fn answer(&self, body: Bytes, caller: &Caller) -> Option<Answer> {
         let (length, max_batch) = (body.len(), self.context.max_batch);
         let read = move || {
             Request::parse(&body, max_batch, |method, params| {
@@ -60,8 +61,8 @@ impl Rpc {
         };
         match self.context.offload.run(length, read).await {
             Err(error) | Ok(Request::Refused(error)) => Some(self.refusal(error)),
-            Ok(Request::One(entry)) => self.entry(entry, None, lease).await,
-            Ok(Request::Batch(entries)) => self.batch(entries, lease).await,
+            Ok(Request::One(entry)) => self.entry(entry, None, caller).await,
+            Ok(Request::Batch(entries)) => self.batch(entries, caller).await,
         }
     }
 
@@ -75,7 +76,7 @@ impl Rpc {
         &self,
         entry: Entry<Call>,
         batch: Option<&Chain>,
-        lease: &Arc<Lease>,
+        caller: &Caller,
     ) -> Option<Answer> {
         let (id, call) = match entry {
             Entry::Notification => return None,
@@ -83,23 +84,23 @@ impl Rpc {
             Entry::Call { id, call } => (id, call),
         };
         self.requests.count(call.method());
-        let answer = AssertUnwindSafe(call.answer(&self.context, batch, lease));
+        let answer = AssertUnwindSafe(call.answer(&self.context, batch, caller));
         let answer = answer.catch_unwind().await;
         Some(self.written(&id, answer.unwrap_or(Err(RpcError::INTERNAL))))
     }
 
     /// The answers to a batch, all on one moment of the chain, in the order of its calls.
-    async fn batch(&self, mut entries: Vec<Entry<Call>>, lease: &Arc<Lease>) -> Option<Answer> {
+    async fn batch(&self, mut entries: Vec<Entry<Call>>, caller: &Caller) -> Option<Answer> {
         entries.retain(|entry| !matches!(entry, Entry::Notification));
         if entries.is_empty() {
             return None;
         }
         let chain = self.context.runtime.chain();
-        let (rpc, under) = (self.clone(), Arc::clone(lease));
-        let answers = parallel::run(entries, self.context.bounds, lease, move |entry| {
-            let (rpc, chain, lease) = (rpc.clone(), chain.clone(), Arc::clone(&under));
+        let (rpc, under) = (self.clone(), caller.clone());
+        let answers = parallel::run(entries, self.context.bounds, &caller.lease, move |entry| {
+            let (rpc, chain, caller) = (rpc.clone(), chain.clone(), under.clone());
             async move {
-                let answer = rpc.entry(entry, Some(&chain), &lease).await;
+                let answer = rpc.entry(entry, Some(&chain), &caller).await;
                 let answer = answer.unwrap_or_default();
                 let size = answer.size();
                 (answer, size)

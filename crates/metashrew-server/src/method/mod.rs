@@ -20,7 +20,7 @@ use metashrew_store::{BlockId, BlockRecord};
 use serde_json::value::RawValue;
 
 use crate::answer::Answer;
-use crate::budget::Lease;
+use crate::caller::Caller;
 use crate::fault::{self, RpcError};
 use crate::offload::Offload;
 use crate::options::HeightCompat;
@@ -110,20 +110,20 @@ impl Call {
         self.method
     }
 
-    /// The result, on the moment of its `batch` if it is part of one; the request's `lease`
-    /// holds the parts of it until all are there.
+    /// The result, on the moment of its `batch` if it is part of one; the
+    /// caller's lease holds the parts of it until all are there.
     pub(crate) async fn answer(
         self,
         context: &Arc<Context>,
         batch: Option<&Chain>,
-        lease: &Arc<Lease>,
+        caller: &Caller,
     ) -> Result<Answer, RpcError> {
         let Self { method, params } = self;
         let (length, max_batch) = (params.as_ref().map_or(0, Bytes::len), context.max_batch);
         let read = move || Params::read(method, params.as_deref(), max_batch);
         match context.offload.run(length, read).await?? {
             Params::View(params) => params.answer(context, batch).await,
-            Params::Multicall(params) => params.answer(context, batch, lease).await,
+            Params::Multicall(params) => params.answer(context, batch, &caller.lease).await,
             Params::Preview(params) => params.answer(context, batch).await,
             Params::Height => height::answer(context, batch),
             Params::GetBlockHash(block) => getblockhash::answer(&block, context, batch).await,
