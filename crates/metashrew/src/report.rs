@@ -85,10 +85,10 @@ fn of_server(error: &ServerError) -> Option<&'static str> {
     let ServerError::Bind { source, .. } = error;
     match source.kind() {
         std::io::ErrorKind::AddrInUse => {
-            Some("another process listens there: choose another address with --listen or --port")
+            Some("another process listens there: choose another address with --listen")
         }
         std::io::ErrorKind::PermissionDenied => {
-            Some("ports below 1024 need a privilege: choose a higher one with --listen or --port")
+            Some("ports below 1024 need a privilege: choose a higher one with --listen")
         }
         std::io::ErrorKind::AddrNotAvailable => {
             Some("this machine has no such address: 0.0.0.0 stands for all that it has")

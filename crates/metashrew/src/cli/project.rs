@@ -149,7 +149,7 @@ fn of_view(key: &str, view: Value<'_, '_>) -> Result<String, Mistake> {
         let (offset, part) = (part.span().start, part.get_ref().as_ref());
         let key = format!("{key}.{part}");
         match part {
-            "name" => name = Some(text_of(offset, &key, value)?),
+            "name" => name = Some(of_name(offset, &key, value)?),
             "input" => input = Some(of_input(offset, &key, value)?),
             _ => return Err(unknown(offset, &key, ["name", "input"])),
         }
@@ -158,6 +158,16 @@ fn of_view(key: &str, view: Value<'_, '_>) -> Result<String, Mistake> {
         return Err((offset, format!("a view in `{key}` lacks its `name`")).into());
     };
     Ok(format!("{name}={}", input.unwrap_or_default()))
+}
+
+/// A view's name. In the flag it ends at the first `=`.
+fn of_name(offset: usize, key: &str, value: Value<'_, '_>) -> Result<String, Mistake> {
+    let name = text_of(offset, key, value)?;
+    if name.contains('=') {
+        let what = format!("`{key}`: a view whose name holds `=`, as `{name}`, cannot be shown");
+        return Err((offset, what).into());
+    }
+    Ok(name)
 }
 
 /// An input: text as it is, a table or a list as JSON.
@@ -303,6 +313,10 @@ views = [
         check(
             "[dev]\nviews = [{ input = \"a\" }]",
             "a view in `dev.views` lacks its `name`",
+        );
+        check(
+            "[dev]\nviews = [{ name = \"a=b\", input = \"c\" }]",
+            "`dev.views.name`: a view whose name holds `=`, as `a=b`, cannot be shown",
         );
         check(
             "[dev]\nviews = [{ name = \"a\", inptu = \"a\" }]",

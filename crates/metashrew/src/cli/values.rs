@@ -167,19 +167,18 @@ pub(crate) struct Listen {
 }
 
 impl FromStr for Listen {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const EXPECTED: &str = "expected HOST:PORT, such as 127.0.0.1:8080";
         let Some((host, port)) = text.rsplit_once(':') else {
-            return Err(if text.parse::<u16>().is_ok() {
-                "expected HOST:PORT, such as 127.0.0.1:8080; a port alone is given with --port"
-            } else {
-                EXPECTED
-            });
+            return Err(parse_port(text).map_or_else(
+                || EXPECTED.to_owned(),
+                |port| format!("expected HOST:PORT, such as 127.0.0.1:{port}"),
+            ));
         };
         if host.contains(':') && !host.starts_with('[') && host.parse::<Ipv6Addr>().is_ok() {
-            return Err("an IPv6 address stands in brackets before a port: [::1]:8080");
+            return Err("an IPv6 address stands in brackets before a port: [::1]:8080".to_owned());
         }
         let port = parse_port(port).ok_or("expected a port from 0 to 65535 behind the colon")?;
         let host = host.parse().map_err(|_| EXPECTED)?;
@@ -346,7 +345,7 @@ mod tests {
         check("localhost:0", "localhost", 0);
         check("[::1]:1", "::1", 1);
         for (text, expect) in [
-            ("8080", "a port alone is given with --port"),
+            ("8081", "expected HOST:PORT, such as 127.0.0.1:8081"),
             ("nonsense", "expected HOST:PORT"),
             (":8080", "expected HOST:PORT"),
             ("::1:8080", "stands in brackets"),

@@ -1,8 +1,10 @@
 //! Opening databases and guests, with errors that name what was meant.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use metashrew_store::{OpenError, Store, StoreOptions};
 
 use crate::cli::Database;
@@ -61,7 +63,21 @@ fn explain(opened: Result<Store, OpenError>, path: &Path) -> Result<Store> {
     }
 }
 
+/// Bytes that a guest's file may have: many times those of the largest guests, and few enough
+/// for any machine. What is named may be no file, and never end.
+const MAX_GUEST: u64 = 256 << 20;
+
 /// The bytes of the guest in the file `path`.
 pub(super) fn read_guest(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("the guest `{}` cannot be read", path.display()))
+    let failed = || format!("the guest `{}` cannot be read", path.display());
+    let file = File::open(path).with_context(failed)?;
+    let mut wasm = Vec::new();
+    let read = file.take(MAX_GUEST + 1).read_to_end(&mut wasm);
+    read.with_context(failed)?;
+    ensure!(
+        wasm.len() as u64 <= MAX_GUEST,
+        "the guest `{}` is larger than {MAX_GUEST} bytes",
+        path.display()
+    );
+    Ok(wasm)
 }

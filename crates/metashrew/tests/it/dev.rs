@@ -432,11 +432,82 @@ fn a_checkpoint_keeps_the_state_of_an_earlier_guest() {
     );
     assert_eq!(dev.served(), indexed(&place, &[(&third, BLOCKS)]));
 
+    // One that is damaged is made anew, and so is one that ends elsewhere.
+    assert_eq!(dev.interrupt(), Some(0));
+    for damage in [scramble as fn(&Path), |database| {
+        fs::remove_dir_all(database).unwrap();
+        fs::create_dir(database).unwrap();
+    }] {
+        damage(&place.path(".metashrew/checkpoint/db"));
+        let mut dev = Dev::start(&place, &["--checkpoint", "6"]);
+        let lines = dev.wait_for_guest();
+        let expect = "the one that is kept in `./.metashrew/checkpoint` is of no use: ";
+        assert!(lines.contains(expect), "{lines}");
+        assert!(!lines.contains("restore"), "advice for databases: {lines}");
+        assert_eq!(dev.served(), indexed(&place, &[(&third, BLOCKS)]));
+        assert_eq!(dev.interrupt(), Some(0));
+    }
+
     // A checkpoint above the chain is none.
-    drop(dev);
     let mut dev = Dev::start(&place, &["--checkpoint", "900"]);
     let lines = dev.wait_for_guest();
     assert!(lines.contains("there is no block 900 yet"), "{lines}");
+}
+
+/// Turns the bytes of all files but the one that says what the database is.
+fn scramble(directory: &Path) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            scramble(&path);
+        } else if !path.ends_with("FORMAT") {
+            let bytes = fs::read(&path).unwrap();
+            fs::write(&path, bytes.iter().map(|byte| !byte).collect::<Vec<_>>()).unwrap();
+        }
+    }
+}
+
+/// However the process ends: a terminal that is closed, or a kill.
+#[test]
+fn nothing_of_a_build_is_left_with_the_process() {
+    for signal in ["HUP", "KILL"] {
+        let place = project(&guest(1, "", None));
+        let build = "sleep 3600 & echo $! > pid.new; mv pid.new pid; trap '' TERM; wait";
+        let mut dev = Dev::start(&place, &["--build-command", build]);
+        dev.wait_for("building: ");
+        while !place.path("pid").exists() {
+            std::thread::yield_now();
+        }
+        dev.signal(signal);
+        dev.child.wait().unwrap();
+        let pid = fs::read_to_string(place.path("pid")).unwrap();
+        let lives = || {
+            let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            // One that nobody has waited for yet is a zombie.
+            state.is_ok_and(|state| !state.contains(") Z "))
+        };
+        while lives() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_module_that_is_no_file_is_refused() {
+    let place = project(&[]);
+    let pipe = place.path("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for module in ["/dev/zero", pipe.to_str().unwrap()] {
+        let flags = ["--build-command", "true", "--module", module];
+        let mut dev = Dev::start(&place, &flags);
+        dev.wait_for(&format!("no new guest: `{module}` is no file"));
+    }
 }
 
 #[test]
@@ -555,6 +626,25 @@ fn a_regtest_node_is_started_followed_and_stopped() {
     while cookie.exists() {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_node_is_started_only_where_the_address_is_free() {
+    let place = project(&guest(1, "", None));
+    let program = place.path("bitcoind");
+    fs::write(&program, "#!/bin/sh\necho > started\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&program, mode).unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = place.metashrew(&["dev", "--regtest", "--listen", &address]);
+    let error = fail(command.env("BITCOIND_EXE", &program), 1);
+    assert!(
+        error.contains("choose another address with --listen\n"),
+        "{error}"
+    );
+    assert!(!place.path("started").exists());
+    assert!(!place.path(".regtest").exists());
 }
 
 /// A guest without any dependency.

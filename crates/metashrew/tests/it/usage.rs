@@ -12,8 +12,8 @@ const START: [&str; 7] = ["start", "--indexer", "g", "--blocks", "b", "--db", "d
 const BAD_VALUES: [(&str, &str, &str); 24] = [
     (
         "--listen",
-        "8080",
-        "expected HOST:PORT, such as 127.0.0.1:8080; a port alone is given with --port",
+        "8081",
+        "expected HOST:PORT, such as 127.0.0.1:8081",
     ),
     ("--listen", "nonsense", "expected HOST:PORT"),
     ("--listen", "http://127.0.0.1:8080", "expected HOST:PORT"),

@@ -1,14 +1,17 @@
 //! One try after an edit: build, load, index all blocks. Another edit ends it, wherever it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use metashrew_runtime::{
     MetashrewRuntime, PreparedGuest, RuntimeOptions, ScoutOptions, ViewOptions,
 };
-use metashrew_store::{Durability, StoreOptions};
+use metashrew_store::{
+    CommitError, Durability, ErrorKind, ReadError, RollbackError, Store, StoreOptions,
+};
 use metashrew_sync::{CoreSettings, IndexEnd, IndexOptions, Progress, ScoutCount, Stop};
 use parking_lot::Mutex;
 
@@ -52,6 +55,8 @@ pub(super) struct Setup {
     pub(super) teller: Teller,
     /// What is indexing now.
     pub(super) progress: Mutex<Option<Arc<Progress>>>,
+    /// Whether a guest is compiled now.
+    pub(super) is_compiling: AtomicBool,
 }
 
 /// What a try needs to know.
@@ -106,14 +111,27 @@ pub(super) struct Candidate {
 /// A guest over its database, which goes with the last owner.
 pub(super) struct Live {
     pub(super) runtime: MetashrewRuntime,
-    /// Below the runtime: it is dropped after it.
-    _database: Temporary,
+    database: Temporary,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // A view under way may still hold the store: it writes nothing any more once it is
+        // closed, and so does not miss its files.
+        if let Err(error) = self.runtime.store().close() {
+            tracing::debug!(%error, "a database that goes could not be closed");
+        }
+    }
 }
 
 /// A database to begin with, and what is told of it.
 struct Beginning {
+    store: Store,
+    /// Below the store: it is dropped after it.
     database: Temporary,
     why: Option<String>,
+    /// Whether it is a copy of the checkpoint.
+    is_copy: bool,
 }
 
 impl Setup {
@@ -166,7 +184,10 @@ impl Setup {
 
     fn prepare(&self, wasm: &[u8]) -> Result<PreparedGuest> {
         let is_none = || format!("`{}` is no guest", self.module.display());
-        let guest = PreparedGuest::new(wasm, self.runtime_options()).with_context(is_none)?;
+        self.is_compiling.store(true, Ordering::Release);
+        let guest = PreparedGuest::new(wasm, self.runtime_options());
+        self.is_compiling.store(false, Ordering::Release);
+        let guest = guest.with_context(is_none)?;
         guest.check_start().with_context(is_none)?;
         Ok(guest)
     }
@@ -215,7 +236,7 @@ impl Attempt {
         {
             return Ok(None);
         }
-        let wasm = database::read_guest(&setup.module)?;
+        let wasm = read_module(&setup.module)?;
         let guest = setup.prepare(&wasm)?;
         let form = match guest.metadata()? {
             Some(Ok(meta)) => Form::of(&meta),
@@ -241,22 +262,58 @@ impl Attempt {
         identity: &Identity,
     ) -> Result<Option<(Live, Source)>> {
         let source = self.setup.source()?;
-        let Some(Beginning { database, why }) = self.begin(wasm, &source, identity)? else {
+        let Some(beginning) = self.begin(wasm, &source, identity)? else {
             return Ok(None);
         };
-        let runtime = self.over(guest, &database)?;
-        self.tell_beginning(&runtime, identity, why.as_deref());
-        let end = self.run_to_the_end(&runtime, &source, self.setup.index_options(false))?;
+        let (why, is_copy) = (beginning.why, beginning.is_copy);
         let live = Live {
-            runtime,
-            _database: database,
+            runtime: guest.over(beginning.store)?,
+            database: beginning.database,
         };
-        Ok((end != IndexEnd::Stopped).then_some((live, source)))
+        self.tell_beginning(&live.runtime, identity, why.as_deref());
+        match self.run_to_the_end(&live.runtime, &source, self.setup.index_options(false)) {
+            Ok(IndexEnd::Stopped) => Ok(None),
+            Ok(_) => Ok(Some((live, source))),
+            Err(error) if is_copy && is_damage(&error) => {
+                Err(self.setup.state.forget_checkpoint(&error))
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    fn over(&self, guest: PreparedGuest, database: &Temporary) -> Result<MetashrewRuntime> {
-        let store = database::open_or_create(&database.database(), self.setup.store_options())?;
-        Ok(guest.over(store)?)
+    fn empty(&self, why: Option<String>) -> Result<Beginning> {
+        let database = self.setup.state.new_database()?;
+        Ok(Beginning {
+            store: database::open_or_create(&database.database(), self.setup.store_options())?,
+            database,
+            why,
+            is_copy: false,
+        })
+    }
+
+    /// A copy of the checkpoint that is kept; in words what is wrong with it, if it is of no use.
+    fn copy(&self, wanted: &Checkpoint) -> Result<Result<Beginning, String>> {
+        let state = &self.setup.state;
+        let database = state.copy_checkpoint()?;
+        let path = database.database();
+        let store = match Store::open_existing(&path, self.setup.store_options()) {
+            Ok(store) => store,
+            Err(error) if error.is_transient() => {
+                return Err(error).context("the state at the checkpoint cannot be opened");
+            }
+            Err(error) => return Ok(Err(state.of_no_use(&error.into()))),
+        };
+        let tip = store.snapshot().tip().map(|tip| (tip.height, tip.hash));
+        if tip.is_none_or(|(height, hash)| !wanted.is_at(height, hash)) {
+            let error = anyhow!("it does not end at that block");
+            return Ok(Err(state.of_no_use(&error)));
+        }
+        Ok(Ok(Beginning {
+            store,
+            database,
+            why: None,
+            is_copy: true,
+        }))
     }
 
     fn run_to_the_end(
@@ -287,18 +344,15 @@ impl Attempt {
         source: &Source,
         identity: &Identity,
     ) -> Result<Option<Beginning>> {
-        let empty = |why| {
-            let database = self.setup.state.new_database()?;
-            Ok(Some(Beginning { database, why }))
-        };
         let Some(height) = self.setup.checkpoint else {
             let before = self.served.as_ref();
-            return empty(before.and_then(|before| identity.form.difference(&before.form)));
+            let why = before.and_then(|before| identity.form.difference(&before.form));
+            return self.empty(why).map(Some);
         };
         let Some(hash) = source.blocks().hash_at(height)? else {
-            return empty(Some(format!(
-                "there is no block {height} yet, so there is no state to be kept there"
-            )));
+            let why =
+                format!("there is no block {height} yet, so there is no state to be kept there");
+            return self.empty(Some(why)).map(Some);
         };
         let kept = self.setup.state.checkpoint();
         let wanted = Checkpoint::new(height, hash, identity.form.clone());
@@ -310,16 +364,18 @@ impl Attempt {
             }
             Some(kept) => wanted.form.difference(&kept.form),
         };
-        if let Some(why) = why
-            && !self.make_checkpoint(wasm, source, identity, &wanted, &why)?
-        {
+        let why = match why {
+            Some(why) => why,
+            None => match self.copy(&wanted)? {
+                Ok(copy) => return Ok(Some(copy)),
+                Err(damage) => damage,
+            },
+        };
+        if !self.make_checkpoint(wasm, source, identity, &wanted, &why)? {
             return Ok(None);
         }
-        let database = self.setup.state.copy_checkpoint()?;
-        Ok(Some(Beginning {
-            database,
-            why: None,
-        }))
+        let copy = self.copy(&wanted)?;
+        copy.map(Some).map_err(anyhow::Error::msg)
     }
 
     /// Makes the state at the checkpoint with the guest; false if it was to stop before.
@@ -331,16 +387,26 @@ impl Attempt {
         wanted: &Checkpoint,
         why: &str,
     ) -> Result<bool> {
-        let database = self.setup.state.new_database()?;
-        let runtime = self.over(self.setup.prepare(wasm)?, &database)?;
+        let guest = self.setup.prepare(wasm)?;
+        if self.stop.is_requested() {
+            return Ok(false);
+        }
+        let Beginning {
+            store, database, ..
+        } = self.empty(None)?;
+        let live = Live {
+            runtime: guest.over(store)?,
+            database,
+        };
+        let runtime = &live.runtime;
         let height = wanted.height;
         let why = format!("the state at the checkpoint, block {height}, is made: {why}");
-        self.tell_beginning(&runtime, identity, Some(&why));
+        self.tell_beginning(runtime, identity, Some(&why));
         let options = IndexOptions {
             exit_at: Some(height),
             ..self.setup.index_options(false)
         };
-        match self.run_to_the_end(&runtime, source, options)? {
+        match self.run_to_the_end(runtime, source, options)? {
             IndexEnd::Stopped => return Ok(false),
             IndexEnd::Exit => {}
             IndexEnd::Tip => {
@@ -348,8 +414,61 @@ impl Attempt {
             }
         }
         runtime.store().close()?;
-        drop(runtime);
-        self.setup.state.keep(&database, wanted)?;
+        self.setup.state.keep(&live.database, wanted)?;
         Ok(true)
+    }
+}
+
+/// The bytes of the module, which is a file: it is read at every edit, and a pipe or a device may
+/// never end.
+fn read_module(path: &Path) -> Result<Vec<u8>> {
+    let failed = || format!("the guest `{}` cannot be read", path.display());
+    let about = std::fs::metadata(path).with_context(failed)?;
+    ensure!(about.is_file(), "`{}` is no file", path.display());
+    database::read_guest(path)
+}
+
+/// Whether what failed is that the database contradicts itself.
+fn is_damage(error: &anyhow::Error) -> bool {
+    let kind_of = |cause: &(dyn std::error::Error + 'static)| {
+        let read = cause.downcast_ref().map(ReadError::kind);
+        let commit = || cause.downcast_ref().map(CommitError::kind);
+        let rollback = || cause.downcast_ref().map(RollbackError::kind);
+        read.or_else(commit).or_else(rollback)
+    };
+    error
+        .chain()
+        .filter_map(kind_of)
+        .any(|kind| kind == ErrorKind::Damage)
+}
+
+#[cfg(test)]
+mod tests {
+    use metashrew_store::{BlockHash, BlockRef};
+    use metashrew_testing::guests;
+
+    use super::*;
+
+    /// Else its threads would miss their files.
+    #[test]
+    fn nothing_is_written_to_a_database_that_is_gone() {
+        let project = tempfile::tempdir().unwrap();
+        let state = StateDirectory::take(project.path()).unwrap();
+        let database = state.new_database().unwrap();
+        let path = database.database();
+        let store = database::open_or_create(&path, StoreOptions::default()).unwrap();
+        let guest = PreparedGuest::new(&guests::chained(), RuntimeOptions::default()).unwrap();
+        let runtime = guest.over(store.clone()).unwrap();
+        let writes = runtime.process_block(0, &[0; 100]).unwrap();
+        let [hash, parent] = [1, 0].map(|byte| BlockHash::from_bytes([byte; 32]));
+        store
+            .commit(&BlockRef::new(0, hash, parent), &writes)
+            .unwrap();
+        let to_be_written = || store.engine_health().unwrap().dirty_bytes;
+        assert!(to_be_written() > 0);
+        // As a view under way, `store` outlives it.
+        drop(Live { runtime, database });
+        assert!(!path.exists());
+        assert_eq!(to_be_written(), 0);
     }
 }

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 use metashrew_sync::Stop;
 
 use super::process::Process;
+#[cfg(unix)]
+use super::process::guarded;
 use super::tell::{Teller, Told};
 use crate::printable::MAX_SHOWN;
 
@@ -29,10 +31,7 @@ const CANCEL_GRACE: Duration = Duration::from_secs(1);
 pub(super) fn run(command: &str, stop: &Stop, teller: Teller) -> Result<bool> {
     teller.tell(&Told::Building { command });
     let mut shell = shell(command);
-    shell
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    shell.stdout(Stdio::piped()).stderr(Stdio::piped());
     let failed = || format!("`{command}` cannot be run");
     let mut process = Process::spawn(&mut shell).with_context(failed)?;
     let (reads, has_read) = channel();
@@ -61,7 +60,7 @@ pub(super) fn run(command: &str, stop: &Stop, teller: Teller) -> Result<bool> {
 
 #[cfg(unix)]
 fn shell(command: &str) -> Command {
-    let mut shell = Command::new("sh");
+    let mut shell = guarded("sh", CANCEL_GRACE);
     shell.args(["-c", command]);
     shell
 }
@@ -69,7 +68,7 @@ fn shell(command: &str) -> Command {
 #[cfg(not(unix))]
 fn shell(command: &str) -> Command {
     let mut shell = Command::new("cmd");
-    shell.args(["/C", command]);
+    shell.args(["/C", command]).stdin(Stdio::null());
     shell
 }
 

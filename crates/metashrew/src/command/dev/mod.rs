@@ -21,6 +21,7 @@ mod watch;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,7 +53,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// How often the progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
-/// How long the end may wait for a try that compiles a guest.
+/// How long the end may wait for a try: for its build to end, or a commit.
 const END_GRACE: Duration = Duration::from_mins(1);
 
 /// Something to act on.
@@ -87,6 +88,9 @@ fn run_on(args: &Dev, lines: GuestLines, tokio: &tokio::runtime::Runtime) -> Res
     let teller = Teller { json: args.json };
     let project = Path::new(".");
     let state = StateDirectory::take(project)?;
+    let memory = memory_of_all()?;
+    // Before a node is started for nothing.
+    let address = Address::take(args, &memory, tokio.handle())?;
     let (node, blocks) = match (&args.blocks, args.regtest) {
         (Some(path), _) => (None, Blocks::Files(path.clone())),
         (None, _) => match Node::start(project, args.mine, &stop, teller)? {
@@ -98,8 +102,20 @@ fn run_on(args: &Dev, lines: GuestLines, tokio: &tokio::runtime::Runtime) -> Res
         },
     };
     let logs = Arc::new(Logs::new(lines, args.log_lines, teller));
-    let setup = Arc::new(setup(args, blocks, state, Arc::clone(&logs), teller)?);
-    let address = Address::take(args, &setup, tokio.handle())?;
+    let setup = Arc::new(Setup {
+        build_command: args.build_command.clone(),
+        module: args.module.clone().context("no module is named")?,
+        blocks,
+        start_height: args.start_height,
+        checkpoint: args.checkpoint,
+        block_timeout: Duration::from_millis(args.block_timeout_ms),
+        memory,
+        state,
+        logs: Arc::clone(&logs),
+        teller,
+        progress: parking_lot::Mutex::default(),
+        is_compiling: AtomicBool::new(false),
+    });
     watch(args, &setup, &events)?;
     read_commands(events.clone());
     let screen = Screen::start(Answers::new(args.views.clone()), Arc::clone(&logs), teller)?;
@@ -143,30 +159,12 @@ fn catch_signals(
     Ok(())
 }
 
-fn setup(
-    args: &Dev,
-    blocks: Blocks,
-    state: StateDirectory,
-    logs: Arc<Logs>,
-    teller: Teller,
-) -> Result<Setup> {
+fn memory_of_all() -> Result<Memory> {
     let asked = Asked {
         scouts: Some(Size(0)),
         ..Asked::default()
     };
-    Ok(Setup {
-        build_command: args.build_command.clone(),
-        module: args.module.clone().context("no module is named")?,
-        blocks,
-        start_height: args.start_height,
-        checkpoint: args.checkpoint,
-        block_timeout: Duration::from_millis(args.block_timeout_ms),
-        memory: Memory::share(memory::total(), asked).map_err(anyhow::Error::msg)?,
-        state,
-        logs,
-        teller,
-        progress: parking_lot::Mutex::default(),
-    })
+    Memory::share(memory::total(), asked).map_err(anyhow::Error::msg)
 }
 
 /// Watches the sources on a thread of its own.
@@ -368,12 +366,7 @@ impl Session {
     fn end(mut self, inbox: &Receiver<Event>) {
         if let Some(stop) = self.running.take() {
             stop.request();
-            let begun = Instant::now();
-            while begun.elapsed() < END_GRACE {
-                if let Ok(Event::Attempted(_)) = inbox.recv_timeout(TICK) {
-                    break;
-                }
-            }
+            wait_for_try(inbox, &self.setup.is_compiling);
         }
         if let Some(served) = self.served.take() {
             self.address.end(served);
@@ -381,5 +374,33 @@ impl Session {
         self.screen.end();
         drop(self.node.take());
         self.setup.state.clear();
+    }
+}
+
+/// Waits until the try that was stopped has ended; false if it is left to the end of the process.
+/// One that compiles a guest is: that cannot be stopped, and leaves nothing behind.
+fn wait_for_try(inbox: &Receiver<Event>, is_compiling: &AtomicBool) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < END_GRACE && !is_compiling.load(Ordering::Acquire) {
+        if let Ok(Event::Attempted(_)) = inbox.recv_timeout(TICK) {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_waits_for_a_try_unless_it_compiles() {
+        let (events, inbox) = channel();
+        events.send(Event::Typed("r".to_owned())).unwrap();
+        let stopped = Event::Attempted(Box::new(Outcome::Stopped));
+        events.send(stopped).unwrap();
+        assert!(wait_for_try(&inbox, &AtomicBool::new(false)));
+        // Nothing comes any more.
+        assert!(!wait_for_try(&inbox, &AtomicBool::new(true)));
     }
 }

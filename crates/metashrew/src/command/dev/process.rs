@@ -1,7 +1,8 @@
 //! A process that `metashrew dev` started, with all that it starts in turn: none of it is left.
 
+use std::ffi::OsStr;
 use std::io;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,37 @@ const TICK: Duration = Duration::from_millis(5);
 
 /// How long it has to end by itself when it is dropped.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Runs a command, and ends its whole group once standard input ends: in order within so many
+/// seconds, or else at once. The pipe ends with this process, however that ends.
+///
+/// Who has started it ends the group after the command, and so the guard.
+const GUARDED: &str = r#"patience=$1
+shift
+exec 3<&0
+trap : TERM
+"$@" </dev/null 3<&- & child=$!
+{
+  trap '' TERM
+  while read -r line; do :; done
+  kill -TERM 0
+  while kill -0 "$child" && [ "$patience" -gt 0 ]; do sleep 1; patience=$((patience - 1)); done
+  kill -KILL 0
+} <&3 2>/dev/null &
+exec 3<&-
+while wait "$child"; status=$?; kill -0 "$child" 2>/dev/null; do :; done
+exit "$status""#;
+
+/// A program that ends with this process, however that ends; within `patience` it may do so in
+/// order. It has no standard input.
+pub(super) fn guarded(program: impl AsRef<OsStr>, patience: Duration) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", GUARDED, "sh", &patience.as_secs().to_string()])
+        .arg(program)
+        .stdin(Stdio::piped());
+    command
+}
 
 /// A process, in a group of its own: what a terminal sends to ours does not reach it.
 #[derive(Debug)]
@@ -88,21 +120,67 @@ mod tests {
 
     #[test]
     fn nothing_that_it_started_is_left() {
-        let mut command = Command::new("sh");
-        command.args(["-c", "sleep 600 & echo $!; trap '' TERM; wait"]);
-        let mut process = Process::spawn(command.stdout(std::process::Stdio::piped())).unwrap();
-        let mut line = String::new();
-        let output = process.child().stdout.take().unwrap();
-        io::BufRead::read_line(&mut io::BufReader::new(output), &mut line).unwrap();
+        let mut process = spawn(&mut Command::new("sh"), &["-c", STUBBORN]);
+        let started = line_of(&mut process);
         process.end(Duration::from_millis(20));
+        wait_until_gone(&started);
+        assert!(process.has_ended);
+    }
+
+    /// As the end of this process closes it.
+    #[test]
+    fn nothing_of_a_guarded_one_is_left_once_its_pipe_ends() {
+        let mut process = spawn(&mut guarded("sh", Duration::ZERO), &["-c", STUBBORN]);
+        let started = line_of(&mut process);
+        drop(process.child().stdin.take());
+        wait_until_gone(&started);
+        process.child().wait().unwrap();
+    }
+
+    #[test]
+    fn a_guarded_one_may_end_in_order_and_tells_how_it_ended() {
+        let guarded = || guarded("sh", Duration::from_mins(10));
+        let mut ends = spawn(&mut guarded(), &["-c", "exit 3"]);
+        // Waiting would close it, and so end the process.
+        let pipe = ends.child().stdin.take();
+        let status = ends.child().wait().unwrap();
+        drop(pipe);
+        assert_eq!(status.code(), Some(3));
+        let orderly = "trap 'exit 4' TERM; echo ready; while :; do sleep 0.01; done";
+        let mut runs = spawn(&mut guarded(), &["-c", orderly]);
+        line_of(&mut runs);
+        drop(runs.child().stdin.take());
+        assert_eq!(runs.child().wait().unwrap().code(), Some(4));
+        let mut runs = spawn(&mut guarded(), &["-c", "echo ready; exec sleep 600"]);
+        line_of(&mut runs);
+        drop(runs.child().stdin.take());
+        let status = runs.child().wait().unwrap();
+        assert_eq!(status.code(), Some(128 + 15), "ended by SIGTERM");
+    }
+
+    /// Says what it has started, and does not end in order.
+    const STUBBORN: &str = "trap '' TERM; sleep 600 & echo $!; wait";
+
+    fn spawn(command: &mut Command, args: &[&str]) -> Process {
+        Process::spawn(command.args(args).stdout(Stdio::piped())).expect("there is a shell")
+    }
+
+    fn line_of(process: &mut Process) -> String {
+        let mut line = String::new();
+        let output = process.child().stdout.take().expect("it is piped");
+        let read = io::BufRead::read_line(&mut io::BufReader::new(output), &mut line);
+        read.expect("it says a line");
+        line.trim().to_owned()
+    }
+
+    fn wait_until_gone(id: &str) {
         let lives = || {
-            let state = std::fs::read_to_string(format!("/proc/{}/stat", line.trim()));
+            let state = std::fs::read_to_string(format!("/proc/{id}/stat"));
             // One that nobody has waited for yet is a zombie.
             state.is_ok_and(|state| !state.contains(") Z "))
         };
         while cfg!(target_os = "linux") && lives() {
             thread::yield_now();
         }
-        assert!(process.has_ended);
     }
 }

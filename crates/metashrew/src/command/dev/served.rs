@@ -12,6 +12,7 @@ use metashrew_sync::{Indexer, Stop};
 use super::Event;
 use super::attempt::{Candidate, Identity, Live, Setup};
 use crate::cli::Dev;
+use crate::memory::Memory;
 
 /// How long requests under way may hold up the next guest.
 const GRACE: Duration = Duration::from_secs(1);
@@ -41,10 +42,14 @@ struct Follow {
 
 impl Address {
     /// Takes the address; nobody is answered yet.
-    pub(super) fn take(args: &Dev, setup: &Setup, tokio: &tokio::runtime::Handle) -> Result<Self> {
+    pub(super) fn take(
+        args: &Dev,
+        memory: &Memory,
+        tokio: &tokio::runtime::Handle,
+    ) -> Result<Self> {
         let _entered = tokio.enter();
         let mut options = ServerOptions {
-            request_memory: usize::try_from(setup.memory.requests).unwrap_or(usize::MAX),
+            request_memory: usize::try_from(memory.requests).unwrap_or(usize::MAX),
             ..ServerOptions::default()
         };
         options.allowed_hosts.allow(&args.listen.host.0);

@@ -5,10 +5,11 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result, bail};
-use metashrew_store::BlockHash;
+use anyhow::{Context, Result, anyhow, bail};
+use metashrew_store::{BlockHash, OpenError, ReadError};
 use serde::{Deserialize, Serialize};
 
+use super::failure::chain;
 use super::form::Form;
 
 /// The directory in that of the project.
@@ -51,6 +52,11 @@ impl Checkpoint {
             hash: hash.to_string(),
             form,
         }
+    }
+
+    /// Whether it is the state through this block.
+    pub(super) fn is_at(&self, height: u32, hash: BlockHash) -> bool {
+        (height, hash.to_string()) == (self.height, self.hash.clone())
     }
 }
 
@@ -115,6 +121,36 @@ impl StateDirectory {
         remove(&kept).context(failed)?;
         // All of it is there at once, or nothing.
         fs::rename(&database.0, &kept).context(failed)
+    }
+
+    /// Says that the checkpoint is of no use, and why.
+    pub(super) fn of_no_use(&self, error: &anyhow::Error) -> String {
+        // The advice at the end of it is for databases that cannot just be made anew.
+        let damage =
+            error
+                .chain()
+                .find_map(|cause| match (cause.downcast_ref(), cause.downcast_ref()) {
+                    (Some(OpenError::Corrupt { what, .. }), _)
+                    | (_, Some(ReadError::Corrupt { what })) => Some(what.clone()),
+                    _ => None,
+                });
+        let what = damage.unwrap_or_else(|| chain(error).replace('\n', ": "));
+        let kept = self.path.join(CHECKPOINT);
+        format!(
+            "the one that is kept in `{}` is of no use: {what}",
+            kept.display()
+        )
+    }
+
+    /// Has the next try make the checkpoint anew, since `error` tells that it is damaged; says so.
+    pub(super) fn forget_checkpoint(&self, error: &anyhow::Error) -> anyhow::Error {
+        let what = self.of_no_use(error);
+        match fs::remove_file(self.path.join(CHECKPOINT).join(ABOUT)) {
+            Ok(()) => anyhow!(
+                "the state at the checkpoint is made anew with the next build, for which `r` and Enter will do: {what}"
+            ),
+            Err(cannot) => anyhow!("remove the state at the checkpoint: {what}; {cannot}"),
+        }
     }
 
     /// A copy of the database at the checkpoint.

@@ -6,14 +6,13 @@ mod binary;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use metashrew_sync::{Auth, CoreSettings, Network, Stop};
 use serde_json::{Value, json};
 
-use super::process::Process;
+use super::process::{Process, guarded};
 use super::tell::{Teller, Told};
 use crate::cli::ServerUrl;
 use crate::client::Client;
@@ -48,17 +47,6 @@ const BATCH: u32 = 100;
 
 /// Bytes of what the node printed that are told if it does not start.
 const SHOWN: usize = 2_000;
-
-/// Runs the node, and ends it once standard input ends: the pipe does with this process,
-/// however that ends.
-const RUN: &str = r#"exec 3<&0
-trap : TERM
-"$@" </dev/null 3<&- & node=$!
-{ while read -r line; do :; done; kill "$node"; } <&3 2>/dev/null & guard=$!
-exec 3<&-
-while wait "$node"; status=$?; kill -0 "$node" 2>/dev/null; do :; done
-kill "$guard" 2>/dev/null
-exit "$status""#;
 
 /// A node that runs. It is stopped when this is dropped, if it was started here.
 #[derive(Debug)]
@@ -208,13 +196,10 @@ impl Drop for Node {
 fn run(directory: &Path) -> Result<Process> {
     let program = binary::find()?;
     let output = File::create(directory.join(OUTPUT))?;
-    let mut command = Command::new("sh");
+    let mut command = guarded(&program, ENDING);
     command
-        .args(["-c", RUN, "sh"])
-        .arg(&program)
         .arg(format!("-datadir={}", directory.display()))
         .arg("-printtoconsole=0")
-        .stdin(Stdio::piped())
         .stdout(output.try_clone()?)
         .stderr(output);
     Process::spawn(&mut command).with_context(|| format!("`{}` cannot be run", program.display()))
@@ -286,25 +271,5 @@ mod tests {
         check("regtest.rpcport=9", Some(9));
         check("[main]\nrpcport=7\n", None);
         check("#rpcport=7\nrpcport=x", None);
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn the_node_ends_with_its_pipe_and_tells_how_it_ended() {
-        let run = |args: &[&str]| {
-            let mut command = Command::new("sh");
-            command.args(["-c", RUN, "sh"]).args(args);
-            Process::spawn(command.stdin(Stdio::piped())).unwrap()
-        };
-        let mut ends = run(&["sh", "-c", "exit 3"]);
-        // Waiting would close it, and so end the process.
-        let pipe = ends.child().stdin.take();
-        let status = ends.child().wait().unwrap();
-        drop(pipe);
-        assert_eq!(status.code(), Some(3));
-        let mut runs = run(&["sleep", "600"]);
-        drop(runs.child().stdin.take());
-        let status = runs.child().wait().unwrap();
-        assert_eq!(status.code(), Some(128 + 15), "ended by SIGTERM");
     }
 }
