@@ -1,7 +1,7 @@
 //! What Metashrew's tests and benches stand on: chains of blocks made to
 //! measure, an independent recount of what the example guests answer, block
 //! files as Bitcoin Core writes them, Bitcoin Core itself, a proxy that lies for
-//! it, engines that are slow or fail, a file system whose power can be cut, and small guests that
+//! it, consumers of subscriptions, engines that are slow or fail, a file system whose power can be cut, and small guests that
 //! misbehave.
 
 pub mod ages;
@@ -19,6 +19,7 @@ pub mod hooked;
 pub mod model;
 pub mod proportions;
 pub mod proxy;
+pub mod push;
 pub mod ranging;
 pub mod recording;
 pub mod records;

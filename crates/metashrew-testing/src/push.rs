@@ -1,0 +1,46 @@
+//! Consumers of subscriptions: clients of both transports, and a replay of what they are told,
+//! which notices whatever is lost, comes twice or comes in a wrong order.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a member that a value lacks is null"
+)]
+
+mod events;
+mod replay;
+mod socket;
+mod views;
+
+use std::fmt;
+
+use serde_json::Value;
+
+pub use events::EventStream;
+pub use replay::{Applied, Kind, Position, Replay};
+pub use socket::Socket;
+pub use views::without_sdk;
+
+/// A subscription that there is not, or not any more.
+#[derive(Debug)]
+pub enum Failed {
+    /// The connection could not be made, or has ended.
+    Gone(String),
+    /// The server has answered with this error.
+    Refused(Value),
+}
+
+impl Failed {
+    fn gone(why: impl fmt::Display) -> Self {
+        Self::Gone(why.to_string())
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone(why) => write!(f, "the connection is gone: {why}"),
+            Self::Refused(error) => write!(f, "refused: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Failed {}
