@@ -13,10 +13,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
 use metashrew_store::{
     BlockHash, BlockRef, Durability, ForkOptions, ForkWay, Store, StoreOptions, WriteSet,
 };
+use metashrew_testing::rng::noise;
 
 /// As in the command: what is measured is what runs.
 #[global_allocator]
@@ -27,20 +27,6 @@ const KEYS_PER_BLOCK: u64 = 20_000;
 /// Of a thousand blocks, how many are kept.
 const KEPT: [u64; 6] = [1_000, 999, 900, 500, 200, 10];
 const LEN: usize = 32;
-
-/// Bytes that no compression makes smaller.
-fn noise(seed: u64) -> Bytes {
-    let mut state = seed.wrapping_mul(0x1234_5678_9abc_def1);
-    let mut bytes = BytesMut::with_capacity(LEN);
-    while bytes.len() < LEN {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bytes.extend_from_slice(&(mixed ^ (mixed >> 31)).to_be_bytes());
-    }
-    bytes.freeze()
-}
 
 /// Commits blocks until there are so many keys; returns the height of the last one.
 fn fill(path: &Path, keys: u64) -> u32 {
@@ -61,11 +47,13 @@ fn fill(path: &Path, keys: u64) -> u32 {
                 new += 1;
                 new
             };
-            let value = noise(!(u64::from(height) << 32 | number));
-            writes.insert(noise(number), value).expect("short entries");
+            let value = noise(!(u64::from(height) << 32 | number), LEN);
+            writes
+                .insert(noise(number, LEN), value)
+                .expect("short entries");
         }
         let hash = BlockHash::from_bytes(
-            *noise(1 << 60 | u64::from(height))
+            *noise(1 << 60 | u64::from(height), LEN)
                 .first_chunk()
                 .expect("32 bytes"),
         );

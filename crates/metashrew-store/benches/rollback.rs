@@ -11,8 +11,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
 use metashrew_store::{BlockHash, BlockRef, Durability, Store, StoreOptions, WriteSet};
+use metashrew_testing::rng::noise;
 
 /// As in the command: what is measured is what runs.
 #[global_allocator]
@@ -26,20 +26,6 @@ const ROUNDS: u64 = 11;
 const SETTLING: Duration = Duration::from_secs(20);
 const FILL_BLOCK: u64 = 50_000;
 const LEN: usize = 32;
-
-/// Bytes that no compression makes smaller.
-fn noise(seed: u64) -> Bytes {
-    let mut state = seed.wrapping_mul(0x1234_5678_9abc_def1);
-    let mut bytes = BytesMut::with_capacity(LEN);
-    while bytes.len() < LEN {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bytes.extend_from_slice(&(mixed ^ (mixed >> 31)).to_be_bytes());
-    }
-    bytes.freeze()
-}
 
 fn next_block(store: &Store, fork: u8) -> BlockRef {
     let tip = store.snapshot().tip().copied();
@@ -63,9 +49,9 @@ fn fill(path: &Path, keys: u64) {
     while number < keys {
         let mut writes = WriteSet::default();
         for number in number..keys.min(number + FILL_BLOCK) {
-            writes.remember(&noise(number), None);
+            writes.remember(&noise(number, LEN), None);
             writes
-                .insert(noise(number), noise(!number))
+                .insert(noise(number, LEN), noise(!number, LEN))
                 .expect("short entries");
         }
         let block = next_block(&store, 0);
@@ -84,7 +70,7 @@ fn blocks(keys: u64, round: u64) -> Vec<WriteSet> {
             let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % keys;
             let key = if turn % 2 == 0 { number } else { spread };
             writes
-                .insert(noise(key), noise(!number))
+                .insert(noise(key, LEN), noise(!number, LEN))
                 .expect("short entries");
         }
         writes

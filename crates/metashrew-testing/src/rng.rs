@@ -3,6 +3,8 @@
 //! Kept here, and not taken from a crate, because the same seed must give the
 //! same chain for as long as tests name its hashes.
 
+use bytes::{Bytes, BytesMut};
+
 /// The generator's state.
 #[derive(Debug, Clone)]
 pub struct Rng([u64; 4]);
@@ -78,10 +80,36 @@ impl Rng {
     }
 }
 
+/// So many bytes that no compression makes smaller, others for each seed.
+pub fn noise(seed: u64, len: usize) -> Bytes {
+    let mut state = seed.wrapping_mul(0x1234_5678_9abc_def1);
+    let mut bytes = BytesMut::with_capacity(len + 8);
+    while bytes.len() < len {
+        bytes.extend_from_slice(&splitmix64(&mut state).to_be_bytes());
+    }
+    bytes.truncate(len);
+    bytes.freeze()
+}
+
 fn splitmix64(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut word = *state;
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     word ^ (word >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_the_same_for_the_same_seed_only() {
+        let made = noise(7, 32);
+        assert_eq!(made.len(), 32);
+        assert_eq!(noise(7, 32), made);
+        assert_eq!(noise(7, 13), made.slice(..13));
+        assert_ne!(noise(8, 32), made);
+        assert_eq!(noise(7, 0), "");
+    }
 }
