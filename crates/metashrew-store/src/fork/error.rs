@@ -7,7 +7,8 @@ use crate::backend::BackendError;
 use crate::block::Height;
 use crate::error::{OpenError, ReadError, RollbackError};
 
-/// Why a fork was not made. Nothing of it is left, nor was anything else changed.
+/// Why a fork was not made. Nothing of it is left, nor was anything else changed; but for
+/// [`ForkError::NotDurable`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForkError {
@@ -69,6 +70,17 @@ pub enum ForkError {
     /// What was taken cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The fork is made, has its name and is whole. Only that it has its name may not survive a
+    /// power cut, or the mark of an unfinished fork, which means nothing any more, is left in it.
+    #[error("the fork at `{}` is made, but {operation} failed", path.display())]
+    NotDurable {
+        /// What was being done.
+        operation: &'static str,
+        /// Where the fork is.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A file or directory cannot be written.
     #[error("{operation} at `{}` failed", path.display())]
     Io {
@@ -84,6 +96,14 @@ pub enum ForkError {
 impl ForkError {
     pub(super) fn io(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn after(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
+        move |source| Self::NotDurable {
             operation,
             path: path.to_owned(),
             source,

@@ -149,7 +149,7 @@ impl Store {
         format_file::write(place.path(), &identity)
             .map_err(ForkError::io("writing the FORMAT file", place.path()))?;
         on_step(ForkStep::Name);
-        place.finish(to)?;
+        place.finish()?;
         let (tables, log_bytes) = match cut.rewritten {
             None => (captured.tables, captured.log_bytes),
             Some(_) => Default::default(),

@@ -25,6 +25,8 @@ const MAX_NAME: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct Place {
     path: PathBuf,
+    /// The place that it gets.
+    named: PathBuf,
     /// Locked.
     marker: Option<File>,
 }
@@ -33,11 +35,6 @@ impl Place {
     /// Makes the directory for a fork of `from` to `to`, after what an earlier one left there is
     /// removed.
     pub(super) fn begin(from: &Path, to: &Path) -> Result<Self, ForkError> {
-        if to.symlink_metadata().is_ok() {
-            return Err(ForkError::Exists {
-                path: to.to_owned(),
-            });
-        }
         let absolute = std::path::absolute(to).map_err(ForkError::io("looking", to))?;
         let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
             return Err(ForkError::Exists {
@@ -57,9 +54,21 @@ impl Place {
         let mut unfinished = name.to_owned();
         unfinished.push(UNFINISHED);
         let path = parent.join(unfinished);
+        // The place as it was given may name the directory by a detour, such as `b/.`: what is
+        // not there cannot be renamed to that.
+        let named = parent.join(name);
+        if named.symlink_metadata().is_ok() {
+            return Err(ForkError::Exists {
+                path: to.to_owned(),
+            });
+        }
         remove_left(&path, name)?;
         fs::create_dir(&path).map_err(ForkError::io("making the directory", &path))?;
-        let mut place = Self { path, marker: None };
+        let mut place = Self {
+            path,
+            named,
+            marker: None,
+        };
         let making = "making the fork's files";
         let mut marker = File::create_new(place.path.join(MARKER))
             .map_err(ForkError::io(making, &place.path))?;
@@ -90,15 +99,19 @@ impl Place {
     }
 
     /// Gives the directory, in which everything is durable, its name.
-    pub(super) fn finish(mut self, to: &Path) -> Result<(), ForkError> {
-        fs::rename(&self.path, to).map_err(ForkError::io("naming the fork", to))?;
+    pub(super) fn finish(mut self) -> Result<(), ForkError> {
+        let named = std::mem::take(&mut self.named);
+        fs::rename(&self.path, &named).map_err(ForkError::io("naming the fork", &named))?;
         // From here on it is a database: nothing removes it any more.
         let parent = std::mem::take(&mut self.path);
         let parent = parent.parent().unwrap_or(Path::new("."));
-        directory::sync(parent).map_err(ForkError::io("syncing the directory", parent))?;
-        fs::remove_file(to.join(MARKER))
-            .and_then(|()| directory::sync(to))
-            .map_err(ForkError::io("removing the mark of an unfinished fork", to))
+        directory::sync(parent).map_err(ForkError::after("syncing the directory", &named))?;
+        fs::remove_file(named.join(MARKER))
+            .and_then(|()| directory::sync(&named))
+            .map_err(ForkError::after(
+                "removing the mark of an unfinished fork",
+                &named,
+            ))
     }
 }
 
