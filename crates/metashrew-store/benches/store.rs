@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use metashrew_store::{BlockHash, BlockRef, Height, State, Store, StoreOptions, WriteSet};
+use metashrew_testing::rng::noise;
 use tempfile::TempDir;
 
 /// As in the command: what is measured is what runs.
@@ -43,7 +44,7 @@ impl Noise {
 }
 
 fn key(number: u64) -> Bytes {
-    Noise(number.wrapping_mul(0x1234_5678_9abc_def1)).bytes()
+    noise(number, LEN)
 }
 
 fn next_block(store: &Store) -> BlockRef {
@@ -231,5 +232,50 @@ fn rollbacks(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, reads, commits, rollbacks);
+/// All that a block of 14,000 keys wrote, or its keys, with some of the values or without.
+fn blocks(criterion: &mut Criterion) {
+    const KEYS: u64 = 14_000;
+    let (_directory, store) = filled();
+    let mut noise = Noise(6);
+    let keys = u64::from(READ_BLOCKS) * 3_000;
+    let mixed = (0..KEYS).map(|number| key(number * 7_919 % keys + number % 2 * keys));
+    let block = next_block(&store);
+    let set = writes(mixed, &mut noise);
+    store.commit(&block, &set).expect("a commit");
+    let height = block.height;
+    let mut group = criterion.benchmark_group("what a block of 14,000 keys wrote");
+    for on_top in [0, 20] {
+        for _ in 0..on_top {
+            let old = (0..KEYS / 10).map(|number| key(number * 7_919 % keys));
+            let set = writes(old, &mut noise);
+            store.commit(&next_block(&store), &set).expect("a commit");
+        }
+        let snapshot = store.snapshot();
+        group.bench_function(format!("all, {on_top} blocks on top"), |bencher| {
+            bencher.iter(|| snapshot.writes_of(height).expect("a block"));
+        });
+        let keys_beginning_with = |prefix: &[u8]| {
+            let mut keys = snapshot.keys_of(height).expect("a block");
+            let mut found = Vec::new();
+            while let Some(key) = keys.next_key().expect("a key") {
+                if key.starts_with(prefix) {
+                    found.push(Bytes::copy_from_slice(key));
+                }
+            }
+            found
+        };
+        group.bench_function(format!("keys, {on_top} blocks on top"), |bencher| {
+            bencher.iter(|| keys_beginning_with(b"0123456789").len());
+        });
+        group.bench_function(format!("1 key in 256, {on_top} blocks on top"), |bencher| {
+            bencher.iter(|| {
+                let keys = keys_beginning_with(&[0x80]);
+                snapshot.values_at(height, &keys).expect("values")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, reads, commits, rollbacks, blocks);
 criterion_main!(benches);

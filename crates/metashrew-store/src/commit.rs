@@ -48,7 +48,7 @@ impl Store {
         &self,
         blocks: &[(BlockRef, &WriteSet)],
     ) -> Result<Vec<BlockRecord>, CommitError> {
-        let (mut writer, published) = self.begin_write().map_err(|source| CommitError::Read {
+        let (mut guard, published) = self.begin_write().map_err(|source| CommitError::Read {
             height: blocks.first().map_or(0, |(block, _)| block.height),
             source,
         })?;
@@ -87,7 +87,7 @@ impl Store {
         }
         let base = commit.base;
         let batch = commit.finish(&tip, published.base.is_none());
-        self.write_and_publish(&mut writer, batch, Some(tip), base)
+        self.write_and_publish(&mut guard, batch, Some(tip), base)
             .map_err(|source| CommitError::Backend {
                 height: tip.record.height,
                 source,

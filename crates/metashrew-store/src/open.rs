@@ -18,6 +18,7 @@ use crate::format_file;
 use crate::identity::Identity;
 use crate::keys::{FORMAT, FORMAT_KEY, StoredBlock, corrupt, touched_key};
 use crate::store::Store;
+use crate::undone::UndoneLimits;
 use crate::verify::{tip_disagrees, verify_block};
 
 /// How many blocks below the tip are recomputed on opening, at most.
@@ -68,6 +69,9 @@ pub struct StoreOptions {
     ///
     /// Such a loss means that the disk or a copy of the directory dropped data.
     pub accept_lost_commits: bool,
+    /// How many blocks that rollbacks undid are recorded, so that whoever followed the chain
+    /// up to one of them can go on: see [`Snapshot::undone`](crate::Snapshot::undone).
+    pub undone: UndoneLimits,
 }
 
 impl Default for StoreOptions {
@@ -79,6 +83,7 @@ impl Default for StoreOptions {
             workers: default_workers(),
             durability: Durability::Synced,
             accept_lost_commits: false,
+            undone: UndoneLimits::default(),
         }
     }
 }
@@ -190,6 +195,7 @@ impl Store {
         )?;
         // Nobody else has it yet.
         let _ = store.inner.options.set(*options);
+        store.set_undone_limits(options.undone);
         if let Some(first) = store.snapshot().first()
             && noted.is_none_or(|noted| noted > first)
         {

@@ -12,6 +12,7 @@ use crate::keys::{
 use crate::readers;
 use crate::store::Store;
 use crate::touched::{Touched, read_keys};
+use crate::undone::{self, Undoing, UndoneLimits};
 
 /// A rollback whose blocks wrote more keys than this takes several batches, to
 /// bound its memory; each of them ends on a block.
@@ -22,17 +23,18 @@ impl Store {
     ///
     /// Up to 500,000 keys written by the dropped blocks, this is one atomic
     /// batch. Beyond that it goes down in several, each ending on a block: a
-    /// crash in between leaves a committed block above `keep`.
+    /// crash in between leaves a committed block above `keep`. The blocks are recorded as undone
+    /// by the batch that drops them: see [`Snapshot::undone`](crate::Snapshot::undone).
     pub fn rollback(&self, keep: Option<Height>) -> Result<Option<BlockRecord>, RollbackError> {
         self.rollback_in_batches(keep, MAX_BATCH_KEYS)
     }
 
-    fn rollback_in_batches(
+    pub(crate) fn rollback_in_batches(
         &self,
         keep: Option<Height>,
         max_batch_keys: u64,
     ) -> Result<Option<BlockRecord>, RollbackError> {
-        let (mut writer, _) = self.begin_write().map_err(|source| RollbackError::Read {
+        let (mut guard, _) = self.begin_write().map_err(|source| RollbackError::Read {
             height: keep.map_or(0, |keep| keep.saturating_add(1)),
             source,
         })?;
@@ -56,12 +58,13 @@ impl Store {
             let lowest = keep.map_or(first, |keep| keep + 1);
             let mut rollback = Rollback::plan(view, tip, lowest, first, max_batch_keys)?;
             rollback.readers = self.inner.readers;
+            rollback.undone = guard.writer.undone;
             rollback.collect().map_err(|source| RollbackError::Read {
                 height: rollback.from,
                 source,
             })?;
             let (batch, new_tip) = (rollback.batch, rollback.new_tip);
-            self.write_and_publish(&mut writer, batch, new_tip, new_tip.map(|_| base))
+            self.write_and_publish(&mut guard, batch, new_tip, new_tip.map(|_| base))
                 .map_err(|source| RollbackError::Backend {
                     height: rollback.from,
                     source,
@@ -75,6 +78,8 @@ struct Rollback<'a> {
     view: &'a dyn View,
     /// How many threads may read at once.
     readers: usize,
+    /// How many undone blocks are recorded.
+    undone: UndoneLimits,
     from: Height,
     tip: StoredBlock,
     new_tip: Option<StoredBlock>,
@@ -109,6 +114,7 @@ impl<'a> Rollback<'a> {
         Ok(Self {
             view,
             readers: 1,
+            undone: UndoneLimits::default(),
             from,
             tip,
             new_tip,
@@ -153,14 +159,17 @@ impl<'a> Rollback<'a> {
     }
 
     /// Deletes the blocks' records, and the versions that one of them wrote and a
-    /// later one superseded. Returns each key they wrote, with the height of its
-    /// newest version below them all.
+    /// later one superseded; records the blocks as undone. Returns each key they wrote, with
+    /// the height of its newest version below them all.
     fn drop_blocks(&mut self) -> Result<Vec<Touched>, ReadError> {
         let mut writes = Vec::new();
+        let mut undone = Vec::new();
         for height in self.from..=self.tip.record.height {
             let batch = &mut self.batch;
-            let touched = read_keys(self.view, height, |chunk_key| {
+            let mut list = Vec::new();
+            let touched = read_keys(self.view, height, |chunk_key, chunk| {
                 batch.delete(Space::HeightToKeys, chunk_key.clone());
+                list.push(chunk.clone());
             })?;
             let block = chain::held_block(self.view, height)?;
             if touched.len() as u64 != u64::from(block.keys) {
@@ -179,7 +188,9 @@ impl<'a> Rollback<'a> {
                 Space::HeightToBlock,
                 Bytes::copy_from_slice(&height.to_be_bytes()),
             );
+            undone.push(Undoing::new(&block, list));
         }
+        undone::record(self.view, &mut self.batch, undone, self.undone)?;
         // The lists are in order each: merging them keeps a key's blocks in theirs.
         writes.sort_by(|(left, _), (right, _)| left.key.cmp(&right.key));
         let mut keys: Vec<Touched> = Vec::with_capacity(writes.len());
@@ -303,9 +314,20 @@ mod tests {
         );
         assert_eq!(store.snapshot().tip().unwrap().height, 13);
         store.verify(|_, _| ()).unwrap();
+        // Exactly the blocks that are gone are recorded.
+        let undone = |height: u8| {
+            let hash = BlockHash::from_bytes([height + 1; 32]);
+            store.snapshot().undone(&hash).unwrap()
+        };
+        for height in 0..20 {
+            assert_eq!(undone(height).is_some(), height > 13, "block {height}");
+        }
         backend.writes_left.store(u32::MAX, Ordering::Relaxed);
         let tip = store.rollback_in_batches(Some(2), 10).unwrap();
         assert_eq!(tip.unwrap().height, 2);
         store.verify(|_, _| ()).unwrap();
+        for height in 0..20 {
+            assert_eq!(undone(height).is_some(), height > 2, "block {height}");
+        }
     }
 }

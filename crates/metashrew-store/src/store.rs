@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::backend::BackendError;
 use crate::backend::{Backend, Batch, Durability, EngineHealth, Space, View};
@@ -16,10 +16,12 @@ use crate::claim::Claimed;
 use crate::error::ReadError;
 use crate::keys::StoredBlock;
 use crate::open::{self, StoreOptions};
+use crate::publication::{Listeners, WriteGuard};
 use crate::read_cache::{CacheStats, ReadCache};
 use crate::readers;
 use crate::snapshot::{Published, Snapshot};
 use crate::touched::read_keys;
+use crate::undone::UndoneLimits;
 
 /// When a store follows another one, the cache keeps what it knows over so many blocks: to
 /// learn what more of them wrote would take longer than to begin anew.
@@ -46,15 +48,19 @@ pub(crate) struct Inner {
     pub(crate) claimed: Claimed,
     /// How it was opened, if it is on disk.
     pub(crate) options: OnceLock<StoreOptions>,
+    /// Those who are told when readers see something new.
+    pub(crate) listeners: Arc<Listeners>,
     published: ArcSwap<Published>,
     writer: Mutex<Writer>,
 }
 
-/// What whoever changes the store holds.
+/// What only whoever changes the store may see.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     /// Whether a write failed, so that the engine may hold what is not published.
     in_doubt: bool,
+    /// How many undone blocks a rollback leaves recorded.
+    pub(crate) undone: UndoneLimits,
 }
 
 impl Store {
@@ -83,6 +89,7 @@ impl Store {
                 cache,
                 claimed,
                 options: OnceLock::new(),
+                listeners: Arc::default(),
                 published: ArcSwap::from_pointee(published),
                 writer: Mutex::default(),
             }),
@@ -125,6 +132,14 @@ impl Store {
         self.inner.options.get()
     }
 
+    /// Sets how many undone blocks are recorded. What is too much goes at the next rollback.
+    /// Waits for a commit or rollback that is under way.
+    ///
+    /// A database on disk is opened with [`StoreOptions::undone`].
+    pub fn set_undone_limits(&self, limits: UndoneLimits) {
+        self.inner.writer.lock().undone = limits;
+    }
+
     /// How the engine below is doing; none if it does not tell, as in memory.
     pub fn engine_health(&self) -> Option<EngineHealth> {
         self.inner.backend.health()
@@ -134,26 +149,29 @@ impl Store {
         self.inner.published.load_full()
     }
 
+    /// Waits until no one else changes the store.
+    fn lock(&self) -> WriteGuard<'_> {
+        WriteGuard::new(self.inner.writer.lock(), &self.inner.listeners)
+    }
+
     /// Waits until no one else changes the store, and shows the chain as it then is.
-    pub(crate) fn begin_write(
-        &self,
-    ) -> Result<(MutexGuard<'_, Writer>, Arc<Published>), ReadError> {
-        let mut writer = self.inner.writer.lock();
-        if writer.in_doubt {
-            self.recover()?;
-            writer.in_doubt = false;
+    pub(crate) fn begin_write(&self) -> Result<(WriteGuard<'_>, Arc<Published>), ReadError> {
+        let mut guard = self.lock();
+        if guard.writer.in_doubt {
+            self.recover(&mut guard)?;
+            guard.writer.in_doubt = false;
         }
-        Ok((writer, self.published()))
+        Ok((guard, self.published()))
     }
 
     /// After a write that failed, nobody knows whether the engine has it, and the
     /// engine may take no more: it is opened again if so, and looked at.
-    fn recover(&self) -> Result<(), ReadError> {
+    fn recover(&self, guard: &mut WriteGuard<'_>) -> Result<(), ReadError> {
         self.inner.backend.reopen_if_failed()?;
         let view = self.inner.backend.view();
         open::check(view.as_ref())?;
         let extends = self.extends_published(view.as_ref())?;
-        self.publish_unknown(view, extends)
+        self.publish_unknown(guard, view, extends)
     }
 
     /// Looks whether another store has changed the database since, and shows readers what
@@ -161,7 +179,7 @@ impl Store {
     ///
     /// For a store that only reads what a single other one writes, as an engine allows it.
     pub fn follow(&self) -> Result<bool, ReadError> {
-        let _writer = self.inner.writer.lock();
+        let mut guard = self.lock();
         self.inner.backend.refresh().wait()?;
         let view = self.inner.backend.view();
         let published = self.published();
@@ -172,14 +190,20 @@ impl Store {
         let tip = chain::tip(view.as_ref())?;
         let blocks = match (published.tip, tip) {
             (Some(old), Some(new)) if extends => old.record.height + 1..=new.record.height,
-            _ => return self.publish_unknown(view, extends).map(|()| true),
+            _ => {
+                return self
+                    .publish_unknown(&mut guard, view, extends)
+                    .map(|()| true);
+            }
         };
         if blocks.clone().count() > MAX_FOLLOWED_BLOCKS {
-            return self.publish_unknown(view, extends).map(|()| true);
+            return self
+                .publish_unknown(&mut guard, view, extends)
+                .map(|()| true);
         }
         let changes = changes_of(view.as_ref(), blocks)?;
         let base = chain::base(view.as_ref())?;
-        self.publish(view, tip, base, &Change::Extended(changes));
+        self.publish(&mut guard, view, tip, base, &Change::Extended(changes));
         Ok(true)
     }
 
@@ -191,10 +215,15 @@ impl Store {
         })
     }
 
-    fn publish_unknown(&self, view: Arc<dyn View>, extends: bool) -> Result<(), ReadError> {
+    fn publish_unknown(
+        &self,
+        guard: &mut WriteGuard<'_>,
+        view: Arc<dyn View>,
+        extends: bool,
+    ) -> Result<(), ReadError> {
         let tip = chain::tip(view.as_ref())?;
         let base = chain::base(view.as_ref())?;
-        self.publish(view, tip, base, &Change::Unknown { extends });
+        self.publish(guard, view, tip, base, &Change::Unknown { extends });
         Ok(())
     }
 
@@ -202,12 +231,12 @@ impl Store {
     /// chain that it leaves.
     pub(crate) fn write_and_publish(
         &self,
-        writer: &mut Writer,
+        guard: &mut WriteGuard<'_>,
         batch: Batch,
         tip: Option<StoredBlock>,
         base: Option<Base>,
     ) -> Result<(), BackendError> {
-        writer.in_doubt = true;
+        guard.writer.in_doubt = true;
         // Without a cache nobody asks.
         let cache = self.inner.cache.as_ref();
         let changes = cache.map_or_else(Vec::new, |_| newest_changes(&batch));
@@ -222,14 +251,15 @@ impl Store {
         } else {
             Change::RolledBack(changes)
         };
-        self.publish(view, tip, base, &change);
-        writer.in_doubt = false;
+        self.publish(guard, view, tip, base, &change);
+        guard.writer.in_doubt = false;
         Ok(())
     }
 
     /// Shows readers `view`, which differs by `change` from what they saw.
     fn publish(
         &self,
+        guard: &mut WriteGuard<'_>,
         view: Arc<dyn View>,
         tip: Option<StoredBlock>,
         base: Option<Base>,
@@ -255,6 +285,7 @@ impl Store {
             cache,
         });
         let superseded = self.inner.published.swap(published);
+        guard.note_published();
         // The engine may have work to do when a view goes; readers need not wait.
         drop(superseded);
     }
@@ -299,7 +330,7 @@ fn newest_changes(batch: &Batch) -> NewestChanges {
 fn changes_of(view: &dyn View, blocks: RangeInclusive<Height>) -> Result<NewestChanges, ReadError> {
     let mut keys = Vec::new();
     for height in blocks {
-        let touched = read_keys(view, height, |_| ())?;
+        let touched = read_keys(view, height, |_, _| ())?;
         keys.extend(touched.into_iter().map(|touched| touched.key));
     }
     keys.sort_unstable();

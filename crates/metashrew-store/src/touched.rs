@@ -4,9 +4,11 @@
 //! of the rest, and the rest, and then how far below the block its version before
 //! lies, so that a rollback need not search; every chunk starts afresh.
 
+use std::ops::Bound;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::backend::{Batch, Space, View};
+use crate::backend::{Batch, Scan, Space, View};
 use crate::block::Height;
 use crate::error::ReadError;
 use crate::keys::{corrupt, leading_height, touched_key};
@@ -59,22 +61,17 @@ pub(crate) fn put_keys<'a>(
     }
 }
 
-/// The keys that `height` wrote, in order; `on_chunk` sees each chunk's own key.
+/// The keys that `height` wrote, in order; `on_chunk` sees each chunk, with its own key.
 pub(crate) fn read_keys(
     view: &dyn View,
     height: Height,
-    mut on_chunk: impl FnMut(&Bytes),
+    mut on_chunk: impl FnMut(&Bytes, &Bytes),
 ) -> Result<Vec<Touched>, ReadError> {
     let mut keys = Vec::new();
-    let (start, end) = (touched_key(height, 0), touched_key(height, u32::MAX));
-    for entry in view.scan(
-        Space::HeightToKeys,
-        std::ops::Bound::Included(&start),
-        std::ops::Bound::Included(&end),
-    ) {
+    for entry in scan_chunks(view, height) {
         let (chunk_key, chunk) = entry?;
         debug_assert_eq!(leading_height(&chunk_key).ok(), Some(height));
-        on_chunk(&chunk_key);
+        on_chunk(&chunk_key, &chunk);
         decode_chunk(&chunk, height, |key, previous| {
             let key = Bytes::copy_from_slice(key);
             keys.push(Touched { key, previous });
@@ -82,6 +79,16 @@ pub(crate) fn read_keys(
         .ok_or_else(|| malformed(height))?;
     }
     Ok(keys)
+}
+
+/// The chunks of the list of `height`, in order.
+pub(crate) fn scan_chunks(view: &dyn View, height: Height) -> Scan {
+    let (start, end) = (touched_key(height, 0), touched_key(height, u32::MAX));
+    view.scan(
+        Space::HeightToKeys,
+        Bound::Included(&start),
+        Bound::Included(&end),
+    )
 }
 
 /// Gives `each` the keys that `height` wrote, in order, with the height of the version
@@ -93,12 +100,7 @@ pub(crate) fn each_key(
     height: Height,
     mut each: impl FnMut(&[u8], Option<Height>) -> Result<bool, ReadError>,
 ) -> Result<bool, ReadError> {
-    let (start, end) = (touched_key(height, 0), touched_key(height, u32::MAX));
-    for entry in view.scan(
-        Space::HeightToKeys,
-        std::ops::Bound::Included(&start),
-        std::ops::Bound::Included(&end),
-    ) {
+    for entry in scan_chunks(view, height) {
         let mut goes_on = Ok(true);
         decode_chunk(&entry?.1, height, |key, previous| {
             if matches!(goes_on, Ok(true)) {
@@ -125,23 +127,39 @@ pub(crate) fn decode_chunk(
 ) -> Option<()> {
     let mut key = Vec::new();
     while !chunk.is_empty() {
-        let shared = usize::try_from(take_varint(&mut chunk)?).ok()?;
-        let rest = usize::try_from(take_varint(&mut chunk)?).ok()?;
-        let (suffix, remaining) = chunk.split_at_checked(rest)?;
-        if shared > key.len() {
-            return None;
-        }
-        key.truncate(shared);
-        key.extend_from_slice(suffix);
-        chunk = remaining;
-        let distance = Height::try_from(take_varint(&mut chunk)?).ok()?;
-        let previous = match distance {
-            0 => None,
-            distance => Some(height.checked_sub(distance)?),
-        };
+        let previous = take_key(&mut chunk, height, &mut key).ok()?;
         each(&key, previous);
     }
     Some(())
+}
+
+/// Takes the next key from what is left of a chunk of the list of `height`, which is not
+/// empty: `key` holds the one before, or nothing at the chunk's beginning. Returns the height
+/// of the version before.
+pub(crate) fn take_key(
+    chunk: &mut &[u8],
+    height: Height,
+    key: &mut Vec<u8>,
+) -> Result<Option<Height>, ReadError> {
+    let malformed = || malformed(height);
+    match take_entry(chunk, key).ok_or_else(malformed)? {
+        0 => Ok(None),
+        distance => height.checked_sub(distance).map(Some).ok_or_else(malformed),
+    }
+}
+
+/// As [`take_key`], but returns how far below the version before lies; 0 if there was none.
+fn take_entry(chunk: &mut &[u8], key: &mut Vec<u8>) -> Option<Height> {
+    let shared = usize::try_from(take_varint(chunk)?).ok()?;
+    let rest = usize::try_from(take_varint(chunk)?).ok()?;
+    let (suffix, remaining) = chunk.split_at_checked(rest)?;
+    if shared > key.len() {
+        return None;
+    }
+    key.truncate(shared);
+    key.extend_from_slice(suffix);
+    *chunk = remaining;
+    Height::try_from(take_varint(chunk)?).ok()
 }
 
 fn shared_prefix(left: &[u8], right: &[u8]) -> usize {
@@ -194,9 +212,13 @@ mod tests {
         memory.write(batch).unwrap();
         let mut chunks = 0;
         let view = memory.view();
-        let found = read_keys(view.as_ref(), HEIGHT, |_| chunks += 1).unwrap();
+        let found = read_keys(view.as_ref(), HEIGHT, |_, _| chunks += 1).unwrap();
         for other in [HEIGHT - 1, HEIGHT + 1] {
-            assert!(read_keys(view.as_ref(), other, |_| ()).unwrap().is_empty());
+            assert!(
+                read_keys(view.as_ref(), other, |_, _| ())
+                    .unwrap()
+                    .is_empty()
+            );
         }
         (found, chunks)
     }

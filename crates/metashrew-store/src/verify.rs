@@ -16,6 +16,7 @@ mod parts;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod undone;
 mod versions;
 
 use std::path::PathBuf;
@@ -130,6 +131,7 @@ impl Store {
     ) -> Result<VerifyReport, VerifyError> {
         let published = self.published();
         let view = published.view.as_ref();
+        undone::check(view)?;
         let (Some(tip), Some(base)) = (published.tip, published.base) else {
             check_empty(view)?;
             return Ok(VerifyReport {

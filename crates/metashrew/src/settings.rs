@@ -11,7 +11,7 @@ use metashrew_runtime::{
     LogOptions, ModuleCache, RuntimeOptions, ScoutOptions, ViewMode, ViewOptions,
 };
 use metashrew_server::{AllowedHosts, ServerOptions};
-use metashrew_store::StoreOptions;
+use metashrew_store::{StoreOptions, UndoneLimits};
 use metashrew_sync::{Auth, CoreSettings, IndexOptions, ScoutCount};
 
 use crate::cli::{Following, Listen, NodeArgs, Scouts, Serving, Start, Storage, Views};
@@ -78,7 +78,13 @@ impl Start {
 
     /// How the database is to be opened.
     pub(crate) fn store_options(&self, descriptors: &Descriptors) -> StoreOptions {
-        self.storage.options(descriptors, self.memory.cache)
+        StoreOptions {
+            undone: UndoneLimits {
+                blocks: self.undone_blocks,
+                bytes: self.undone_size.bytes(),
+            },
+            ..self.storage.options(descriptors, self.memory.cache)
+        }
     }
 
     /// How the server is to be.
@@ -344,6 +350,7 @@ mod tests {
         assert_eq!(options.durability, metashrew_store::Durability::Synced);
         assert_eq!(options.max_open_files, 256);
         assert_eq!(options.workers, StoreOptions::default().workers);
+        assert_eq!(options.undone, UndoneLimits::default());
         let flags = start(&[
             "--cache",
             "96MiB",
@@ -353,12 +360,17 @@ mod tests {
             "3",
             "--max-open-files",
             "100",
+            "--undone-blocks",
+            "7",
+            "--undone-size",
+            "1MiB",
         ]);
         let descriptors = flags.descriptors(limit);
         let options = flags.store_options(&descriptors);
         assert_eq!(options.cache_bytes + options.read_cache_bytes, 96 << 20);
         assert_eq!(options.durability, metashrew_store::Durability::Buffered);
         assert_eq!((options.max_open_files, options.workers), (100, 3));
+        assert_eq!((options.undone.blocks, options.undone.bytes), (7, 1 << 20));
         assert_eq!(flags.server_options(&descriptors).max_open_connections, 512);
     }
 

@@ -1,18 +1,21 @@
 //! The blocks up to a height, written anew into an empty engine: for a fork that keeps so
 //! little that this is less than to drop the rest.
 
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 
 use bytes::Bytes;
 
 use super::ForkError;
 use crate::backend::{Backend, Batch, Scan, Space, View};
 use crate::block::Height;
+use crate::chain;
 use crate::error::ReadError;
 use crate::keys::{
     BASE_KEY, FORMAT_KEY, StoredBlock, TIP_KEY, corrupt, decode_version, encode_version,
     history_key, history_prefix, leading_height,
 };
+use crate::touched::scan_chunks;
+use crate::undone::{self, Undoing, UndoneLimits};
 use crate::verify::Older;
 
 /// A batch is written once it is so long, in bytes: it bounds the memory.
@@ -45,8 +48,36 @@ pub(super) fn copy(
         )?;
     }
     copy.put(Space::Meta, Bytes::from_static(TIP_KEY), tip.encode())?;
+    for entry in undone::scan(view, undone::TOTALS_KEY) {
+        let (key, value) = entry?;
+        copy.put(Space::Meta, key, value)?;
+    }
     copy.write()?;
     Ok(versions)
+}
+
+/// Records the blocks at `heights`, which `view` holds and `target` does not, as a rollback
+/// would have.
+pub(super) fn record_undone(
+    view: &dyn View,
+    heights: RangeInclusive<Height>,
+    target: &dyn Backend,
+    limits: UndoneLimits,
+) -> Result<(), ForkError> {
+    // Those above would be the first to go.
+    let reach = Height::try_from(limits.blocks).unwrap_or(Height::MAX);
+    let first = *heights.start();
+    let last = first.saturating_add(reach).min(*heights.end());
+    for height in (first..=last).rev() {
+        let block = chain::held_block(view, height)?;
+        let chunks = scan_chunks(view, height).map(|entry| Ok(entry?.1));
+        let keys = chunks.collect::<Result<_, ReadError>>()?;
+        let mut batch = Batch::default();
+        let undone = vec![Undoing::new(&block, keys)];
+        undone::record(target.view().as_ref(), &mut batch, undone, limits)?;
+        target.write(batch)?;
+    }
+    Ok(())
 }
 
 struct Copy<'a> {

@@ -102,7 +102,9 @@ impl Store {
     /// and by the next fork to `to` if the process is killed.
     ///
     /// It costs what a [rollback](Store::rollback) of the blocks above costs, or what it takes to
-    /// write the others anew, whichever is less: see [`ForkWay`].
+    /// write the others anew, whichever is less: see [`ForkWay`]. Either way the blocks above are
+    /// recorded as undone, after those that the original has recorded: whoever followed the
+    /// original can go on with the fork.
     ///
     /// # Errors
     /// See [`ForkError`].
@@ -194,6 +196,7 @@ fn cut(taken: &Path, place: &Path, options: &ForkOptions) -> Result<Cut, ForkErr
     if at < first {
         return Err(ForkError::BelowFirst { at, first });
     }
+    store.set_undone_limits(options.store.undone);
     let view = Arc::clone(&store.published().view);
     let way = match options.way {
         Some(way) => way,
@@ -211,6 +214,10 @@ fn cut(taken: &Path, place: &Path, options: &ForkOptions) -> Result<Cut, ForkErr
         ForkWay::Rewrite => {
             let target = Disk::open_unfinished(place, &options.store)?;
             let versions = copy::copy(view.as_ref(), &block, &target)?;
+            if at < original_tip {
+                let heights = at + 1..=original_tip;
+                copy::record_undone(view.as_ref(), heights, &target, options.store.undone)?;
+            }
             finish(&target)?;
             Some(versions)
         }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use metashrew_store::{Store, StoreOptions};
 
-use crate::chain::{commit_standard, next, standard_writes};
+use crate::chain::{commit_standard, hash, next, standard_writes};
 
 const DIRECTORY: &str = "METASHREW_STORE_CRASH_TEST_DIRECTORY";
 const OPENING: &str = "opening";
@@ -61,6 +61,27 @@ fn kill_after(directory: &Path, lines: usize) -> Option<u32> {
     last?.strip_prefix("committed ")?.parse().ok()
 }
 
+/// What is recorded as undone leads to a block of the chain, whose last block is at `tip`.
+fn check_undone(store: &Store, tip: u32) {
+    let snapshot = store.snapshot();
+    assert!(snapshot.undone(&hash(0, tip)).unwrap().is_none());
+    let mut expect = true;
+    for height in tip + 1..tip + 4 {
+        let Some(undone) = snapshot.undone(&hash(0, height)).unwrap() else {
+            expect = false;
+            continue;
+        };
+        assert!(expect, "block {height} is recorded, but not the one below");
+        assert_eq!(
+            (undone.height, undone.parent),
+            (height, hash(0, height - 1))
+        );
+        let keys: Vec<_> = undone.keys().map(Result::unwrap).collect();
+        let writes = standard_writes(height, VALUE_LEN);
+        assert!(writes.sorted().map(|(key, _)| key).eq(&keys));
+    }
+}
+
 #[test]
 fn killing_the_process_costs_no_committed_block() {
     let undisturbed = Store::in_memory();
@@ -81,6 +102,7 @@ fn killing_the_process_costs_no_committed_block() {
         let expect = undisturbed.snapshot().block(tip.height).unwrap();
         assert_eq!(Some(tip), expect);
         assert_eq!(store.verify(|_, _| ()).unwrap().tip, Some(tip));
+        check_undone(&store, tip.height);
         highest = highest.max(tip.height);
     }
     assert!(highest > 5, "the child got no further than {highest}");

@@ -15,6 +15,10 @@ const SYNCED: StoreOptions = StoreOptions {
     max_open_files: 64,
     workers: 1,
     accept_lost_commits: false,
+    undone: metashrew_store::UndoneLimits {
+        blocks: 10,
+        bytes: 1 << 20,
+    },
 };
 
 /// A database whose last blocks are in its log only, as a killed process leaves it.

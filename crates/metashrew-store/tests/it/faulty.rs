@@ -120,6 +120,11 @@ fn a_write_that_happened_though_it_failed_is_found_by_the_next() {
     assert_eq!(store.rollback(Some(8)).unwrap().unwrap().height, 8);
     assert_ne!(store.snapshot().generation(), generation);
     store.verify(|_, _| ()).unwrap();
+    let snapshot = store.snapshot();
+    for height in 0..=11 {
+        let undone = snapshot.undone(&chain::hash(0, height)).unwrap();
+        assert_eq!(undone.is_some(), height > 8, "block {height}");
+    }
 }
 
 #[test]

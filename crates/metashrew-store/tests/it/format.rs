@@ -64,8 +64,8 @@ fn hash(byte: u8) -> BlockHash {
     BlockHash::from_bytes([byte; 32])
 }
 
-#[test]
-fn two_blocks_are_stored_as_documented() {
+/// Blocks 7 and 8.
+fn two_blocks() -> (Arc<MemoryBackend>, Store) {
     let backend = Arc::new(MemoryBackend::default());
     let store = Store::with_backend(backend.clone()).unwrap();
     let first = BlockRef {
@@ -84,7 +84,16 @@ fn two_blocks_are_stored_as_documented() {
     store.commit(&first, &written).unwrap();
     let written = writes(&[(&b"abc"[..], "3"), (b"a\0", "")]);
     store.commit(&second, &written).unwrap();
+    (backend, store)
+}
 
+fn base() -> String {
+    ["00000007", &"a0".repeat(32), &"00".repeat(64)].concat()
+}
+
+#[test]
+fn two_blocks_are_stored_as_documented() {
+    let (backend, _store) = two_blocks();
     check(
         &backend,
         Space::KeyToNewest,
@@ -120,14 +129,50 @@ fn two_blocks_are_stored_as_documented() {
         Space::HashToHeight,
         &[(&hashes[0], "00000007"), (&hashes[1], "00000008")],
     );
-    let base = ["00000007", &"a0".repeat(32), &"00".repeat(64)].concat();
     check(
         &backend,
         Space::Meta,
         &[
-            ("62617365", &base),
+            ("62617365", &base()),
             ("666f726d6174", "00000004"),
             ("746970", &records[1]),
+        ],
+    );
+}
+
+#[test]
+fn an_undone_block_is_recorded_as_documented() {
+    let (backend, store) = two_blocks();
+    let (parent, hash) = ("a1".repeat(32), "a2".repeat(32));
+    store.rollback(Some(7)).unwrap();
+    let name = |name: &[u8], rest: &str| hex(name) + rest;
+    let number = "0000000000000000";
+    let record = [
+        number,
+        "00000008",
+        &parent,
+        "00000002",
+        "00000001",
+        "000000000000000a",
+    ];
+    check(
+        &backend,
+        Space::Meta,
+        &[
+            ("62617365", &base()),
+            ("666f726d6174", "00000004"),
+            ("746970", &records()[0]),
+            // One block, which counts 10 bytes of keys and 256.
+            (
+                &name(b"undone", ""),
+                "00000000000000010000000000000001000000000000010a",
+            ),
+            (&name(b"undone/block/", &hash), &record.concat()),
+            (
+                &name(b"undone/keys/", &[number, "00000000"].concat()),
+                "00026100010102626300",
+            ),
+            (&name(b"undone/order/", number), &hash),
         ],
     );
 }

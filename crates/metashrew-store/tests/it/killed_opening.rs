@@ -24,6 +24,10 @@ const OPTIONS: StoreOptions = StoreOptions {
     max_open_files: 64,
     workers: 1,
     accept_lost_commits: false,
+    undone: metashrew_store::UndoneLimits {
+        blocks: 10,
+        bytes: 1 << 20,
+    },
 };
 /// Twice what is written out at once with this cache, and what a batch may add to it.
 const MAX_LOG_BYTES: u64 = 10 << 20;

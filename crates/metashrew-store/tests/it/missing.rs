@@ -16,6 +16,10 @@ const OPTIONS: StoreOptions = StoreOptions {
     max_open_files: 64,
     workers: 1,
     accept_lost_commits: false,
+    undone: metashrew_store::UndoneLimits {
+        blocks: 10,
+        bytes: 1 << 20,
+    },
 };
 const VALUE_LEN: usize = 20_000;
 /// How far the blocks go that were written out to tables, and those in the log.

@@ -1,6 +1,6 @@
 //! The naive model: a list of blocks, each with everything it wrote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, RangeBounds};
 
 use bytes::Bytes;
@@ -48,7 +48,10 @@ pub(crate) fn check_snapshot(snapshot: &Snapshot, model: &Model) {
     assert_eq!(tip, model.tip());
     let first = model.blocks.first().map(|block| block.0.height);
     assert_eq!(snapshot.first(), first);
-    for (block, _) in &model.blocks {
+    for (block, writes) in &model.blocks {
+        let keys = snapshot.keys_of(block.height).unwrap();
+        let keys: Vec<_> = keys.map(Result::unwrap).collect();
+        assert!(writes.keys().eq(&keys), "{keys:?} of {block:?}");
         let record = snapshot.block(block.height).unwrap().unwrap();
         assert_eq!(record.block_ref(), *block);
         assert_eq!(snapshot.height_of(&block.hash).unwrap(), Some(block.height));
@@ -66,8 +69,18 @@ pub(crate) fn check_snapshot(snapshot: &Snapshot, model: &Model) {
             .map(|_| height.min(latest));
         assert_eq!(state.height(), expect);
         check_state(&state, &model.values_at(height), model);
+        check_values(snapshot, height, &state, model);
     }
     check_state(&snapshot.latest(), &model.values_at(latest), model);
+}
+
+/// Asserts that all keys together have the values that `state` has at each.
+fn check_values(snapshot: &Snapshot, height: Height, state: &State, model: &Model) {
+    let never_written = [b"never written".to_vec(), vec![b'n'; 40_000]];
+    let keys: BTreeSet<_> = model.keys().chain(&never_written).collect();
+    let keys: Vec<_> = keys.into_iter().collect();
+    let expect: Vec<_> = keys.iter().map(|key| state.get(*key).unwrap()).collect();
+    assert_eq!(snapshot.values_at(height, &keys).unwrap(), expect);
 }
 
 /// Asserts that `state` holds exactly `values`, by point reads of every key that

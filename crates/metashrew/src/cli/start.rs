@@ -89,6 +89,26 @@ pub(crate) struct Start {
     )]
     pub(crate) reorg_horizon: u32,
 
+    /// How many blocks that reorganisations undid the database keeps on record, so that who had seen
+    /// them can go on from there; the oldest go first
+    #[arg(
+        long,
+        value_name = "BLOCKS",
+        env = "METASHREW_UNDONE_BLOCKS",
+        default_value_t = 1_000
+    )]
+    pub(crate) undone_blocks: u64,
+
+    /// How much room the keys that those blocks wrote may take in the database, in bytes, or with a
+    /// suffix such as MiB
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_UNDONE_SIZE",
+        default_value = "256MiB"
+    )]
+    pub(crate) undone_size: Size,
+
     /// Follow the node to a branch that has no more work than the indexed one: for a node whose
     /// blocks were declared invalid on purpose
     ///
