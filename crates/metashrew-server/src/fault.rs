@@ -7,7 +7,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use metashrew_runtime::{GuestBacktrace, GuestFault, HostFault, PendingError, ViewError};
-use metashrew_store::ResolveError;
+use metashrew_store::{ReadError, ResolveError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -34,10 +34,11 @@ const ANSWER_TOO_LONG: i32 = -32008;
 const MEMORY_LIMIT: i32 = -32009;
 const BATCH_TOO_LONG: i32 = -32010;
 const BATCH_ANSWER_TOO_LONG: i32 = -32011;
-const HOST_FAULT: i32 = -32012;
+pub(crate) const HOST_FAULT: i32 = -32012;
 const SESSION: i32 = -32013;
 const NO_PENDING: i32 = -32014;
 const VIEW_ERROR: i32 = -32015;
+pub(crate) const CURSOR_TOO_OLD: i32 = -32016;
 
 /// The error object of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -137,6 +138,11 @@ pub(crate) fn of_view(error: &ViewError) -> RpcError {
         }
     };
     object(code, chain(error), data)
+}
+
+/// The database could not be read.
+pub(crate) fn of_read(error: &ReadError) -> RpcError {
+    object(HOST_FAULT, chain(error), json!({ "kind": "store" }))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -362,6 +368,7 @@ mod tests {
             SESSION,
             NO_PENDING,
             VIEW_ERROR,
+            CURSOR_TOO_OLD,
         ] {
             assert!(document.contains(&format!("\n| {code} | ")), "{code}");
         }

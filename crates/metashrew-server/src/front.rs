@@ -24,6 +24,7 @@ use crate::budget::Budget;
 use crate::caller::Caller;
 use crate::connections::Connection;
 use crate::cors::Cors;
+use crate::feed::Feed;
 use crate::held::Held;
 use crate::hosts::AllowedHosts;
 use crate::receive::Bodies;
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     /// The memory of probes' answers: others' may not keep them waiting.
     pub(crate) probes: Arc<Budget>,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) feed: Feed,
 }
 
 impl Front {

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::accept::{Acceptor, Stop};
 use crate::budget::Budget;
 use crate::error::ServerError;
+use crate::feed::Feed;
 use crate::front::{Front, Shared};
 use crate::options::ServerOptions;
 use crate::probes;
@@ -147,8 +148,8 @@ impl Server {
         let connections = Arc::clone(&transport.connections);
         tracing::debug!(limit = connections.limit(), "connections are bounded");
         let half_closed = options.half_closed_timeout;
-        let front = Arc::new(front(runtime, options, transport));
         let (stop, stopped) = watch::channel(false);
+        let front = Arc::new(front(runtime, options, transport, stopped.clone()));
         let acceptor = Acceptor {
             connections,
             front,
@@ -161,12 +162,19 @@ impl Server {
 }
 
 /// What answers requests.
-fn front(runtime: MetashrewRuntime, mut options: ServerOptions, transport: Transport) -> Front {
+fn front(
+    runtime: MetashrewRuntime,
+    mut options: ServerOptions,
+    transport: Transport,
+    stopped: watch::Receiver<bool>,
+) -> Front {
     let requests = Arc::new(RequestCounts::default());
     let (budget, refusals) = (
         Arc::clone(&transport.budget),
         Arc::clone(&transport.refusals),
     );
+    let limits = Arc::clone(&transport.subscriptions);
+    let feed = Feed::new(runtime.clone(), &options, limits, Some(stopped));
     let telemetry = Arc::new(Telemetry::new(
         runtime.clone(),
         options.indexing.take(),
@@ -187,6 +195,7 @@ fn front(runtime: MetashrewRuntime, mut options: ServerOptions, transport: Trans
         budget,
         probes: Arc::new(Budget::new(probes::MEMORY, Duration::ZERO)),
         refusals,
+        feed,
     };
     Front::new(shared, options.allowed_hosts, &options.cors)
 }

@@ -14,6 +14,7 @@ mod cors;
 mod error;
 mod facts;
 mod fault;
+mod feed;
 mod front;
 mod guests;
 mod handle;
@@ -45,7 +46,7 @@ pub use error::ServerError;
 pub use handle::{Reserved, Server, ServerHandle};
 pub use hosts::{AllowedHosts, ParseAllowedHostsError};
 #[doc(hidden)]
-pub use in_process::InProcess;
+pub use in_process::{InProcess, InProcessEvent, InProcessSubscription};
 pub use indexing::{
     CurrentBlock, CurrentWrite, IndexingReport, IndexingState, IndexingStatus, IndexingTotals,
     Reorg, Scouts,

@@ -63,6 +63,22 @@ pub struct ServerOptions {
     /// How long a call goes on after its client has ended its half of the connection: it
     /// may still read, or have gone away. Default: 1 second.
     pub half_closed_timeout: Duration,
+    /// Subscriptions there may be, of all connections. Default: 4,096.
+    pub max_subscriptions: usize,
+    /// Subscriptions that one connection may have. Default: 256.
+    pub max_subscriptions_per_connection: usize,
+    /// Bytes that subscriptions may keep together: prefixes, inputs of views, and what views
+    /// read. Default: 64 MiB.
+    pub subscription_memory: usize,
+    /// Bytes of what recent blocks wrote that are kept for subscriptions, and as many of views'
+    /// answers. Default: 32 MiB.
+    pub subscription_cache: usize,
+    /// How often a subscription that is told nothing else is told where it stands. Default: 30
+    /// seconds.
+    pub position_interval: Duration,
+    /// How often it is looked for another pending block, while somebody is subscribed to it.
+    /// Default: 1 second.
+    pub pending_interval: Duration,
     /// Who knows how indexing goes. Default: nobody; the server then knows only what
     /// is indexed.
     pub indexing: Option<Arc<dyn IndexingStatus>>,
@@ -91,6 +107,12 @@ impl Default for ServerOptions {
             body_min_rate: 1024,
             send_timeout: Duration::from_secs(30),
             half_closed_timeout: Duration::from_secs(1),
+            max_subscriptions: 4096,
+            max_subscriptions_per_connection: 256,
+            subscription_memory: 64 * MIB as usize,
+            subscription_cache: 32 * MIB as usize,
+            position_interval: Duration::from_secs(30),
+            pending_interval: Duration::from_secs(1),
             indexing: None,
             ready_within: 2,
         }

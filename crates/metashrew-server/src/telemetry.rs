@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::budget::Budget;
 use crate::connections::{Connections, Timeouts};
+use crate::feed::{FeedCounts, Limits};
 use crate::health::Readiness;
 use crate::indexing::{IndexingReport, IndexingStatus};
 use crate::options::ServerOptions;
@@ -36,6 +37,7 @@ pub(crate) struct Transport {
     pub(crate) connections: Arc<Connections>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) subscriptions: Arc<Limits>,
 }
 
 /// What was seen at one moment.
@@ -90,6 +92,7 @@ pub(crate) struct HttpReadings {
     pub(crate) memory: (usize, usize),
     /// Requests that were refused, by reason.
     pub(crate) refused: Vec<(&'static str, u64)>,
+    pub(crate) subscriptions: FeedCounts,
 }
 
 impl Transport {
@@ -105,6 +108,7 @@ impl Transport {
             connections: Arc::new(connections),
             budget: Arc::new(budget),
             refusals: Arc::default(),
+            subscriptions: Arc::new(Limits::new(options)),
         }
     }
 
@@ -115,6 +119,7 @@ impl Transport {
             accept_failures: self.connections.failures(),
             memory: (self.budget.used(), self.budget.limit()),
             refused: self.refusals.by_reason().collect(),
+            subscriptions: self.subscriptions.counts(),
         }
     }
 }

@@ -35,6 +35,14 @@ pub fn chained() -> Vec<u8> {
     started("(call $chain (call $load))")
 }
 
+/// The well-behaved guest, whose views' answers do not depend on the height itself: it says so.
+pub fn height_independent() -> Vec<u8> {
+    started(
+        r#"(call $chain (call $load)))
+           (func (export "__metashrew_height_independent")"#,
+    )
+}
+
 /// The well-behaved guest, but it traps at a height.
 pub fn traps_at(height: u32) -> Vec<u8> {
     started_but_at(height, "(unreachable)")

@@ -294,6 +294,10 @@ impl Serving {
             ),
             max_batch: self.max_batch,
             batch_parallel: self.batch_parallel.unwrap_or(default.batch_parallel),
+            max_subscriptions: self.max_subscriptions,
+            max_subscriptions_per_connection: self.max_subscriptions_per_connection,
+            subscription_memory: self.subscription_memory.0,
+            subscription_cache: self.subscription_cache.0,
             max_requests: self.max_requests.get(),
             request_wait: time(self.request_wait_ms),
             idle_timeout: time(self.idle_timeout_ms),
@@ -397,6 +401,13 @@ mod tests {
         assert_eq!(server.body_timeout, default.body_timeout);
         assert_eq!(server.body_min_rate, default.body_min_rate);
         assert_eq!(server.send_timeout, default.send_timeout);
+        assert_eq!(server.max_subscriptions, default.max_subscriptions);
+        assert_eq!(
+            server.max_subscriptions_per_connection,
+            default.max_subscriptions_per_connection
+        );
+        assert_eq!(server.subscription_memory, default.subscription_memory);
+        assert_eq!(server.subscription_cache, default.subscription_cache);
         assert_eq!(server.height_compat, default.height_compat);
     }
 
@@ -454,6 +465,14 @@ mod tests {
             "7",
             "--batch-parallel",
             "8",
+            "--max-subscriptions",
+            "9",
+            "--max-subscriptions-per-connection",
+            "10",
+            "--subscription-memory",
+            "11",
+            "--subscription-cache",
+            "12",
         ]);
         let descriptors = start.descriptors(Some(1_024));
         let server = start.server_options(&descriptors);
@@ -470,6 +489,13 @@ mod tests {
         ];
         assert_eq!(times.map(|time| time.as_millis()), [1, 3, 4, 5, 7]);
         assert_eq!(server.body_min_rate, 6);
+        let subscriptions = [
+            server.max_subscriptions,
+            server.max_subscriptions_per_connection,
+            server.subscription_memory,
+            server.subscription_cache,
+        ];
+        assert_eq!(subscriptions, [9, 10, 11, 12]);
     }
 
     #[test]

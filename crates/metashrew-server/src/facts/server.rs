@@ -128,6 +128,18 @@ pub(super) fn transport(readings: &Readings) -> Vec<Fact> {
             "JSON-RPC requests received, those in batches included"] = by("method", readings.requests.clone());
         "refused" [Counter "metashrew_requests_refused"
             "HTTP requests refused before anything was called"] = by("reason", http.refused.clone());
+        "subscriptions.open" [Gauge "metashrew_subscriptions" "Subscriptions there are"]
+            = by("kind", http.subscriptions.open.clone());
+        "subscriptions.limit" [Gauge "metashrew_subscriptions_limit"
+            "Subscriptions there may be"] = http.subscriptions.limit;
+        "subscriptions.bytes" [Bytes "metashrew_subscription_memory"
+            "What subscriptions keep: prefixes, inputs of views, and what views read"] = http.subscriptions.bytes;
+        "subscriptions.limit_bytes" [Bytes "metashrew_subscription_memory_limit"
+            "What subscriptions may keep"] = http.subscriptions.limit_bytes;
+        "subscriptions.events" [Counter "metashrew_subscription_events"
+            "Events told to subscriptions"] = by("kind", http.subscriptions.events.clone());
+        "subscriptions.views_run" [Counter "metashrew_subscription_views"
+            "Views run for subscriptions"] = http.subscriptions.views_run;
     }
 }
 

@@ -11,6 +11,7 @@ mod batch;
 mod cancel;
 mod connections;
 mod errors;
+mod feed;
 mod harness;
 mod hosts;
 mod memory;

@@ -481,6 +481,43 @@ pub(crate) struct Serving {
     /// How many calls of a batch or a multicall run at a time [default: the number of cores]
     #[arg(long, value_name = "COUNT", env = "METASHREW_BATCH_PARALLEL")]
     pub(crate) batch_parallel: Option<NonZeroUsize>,
+
+    /// How many subscriptions there may be
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "METASHREW_MAX_SUBSCRIPTIONS",
+        default_value_t = 4096
+    )]
+    pub(crate) max_subscriptions: usize,
+
+    /// How many subscriptions one connection may have
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "METASHREW_MAX_SUBSCRIPTIONS_PER_CONNECTION",
+        default_value_t = 256
+    )]
+    pub(crate) max_subscriptions_per_connection: usize,
+
+    /// Memory for what subscriptions keep: prefixes, inputs of views, and what views read
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_SUBSCRIPTION_MEMORY",
+        default_value = "64MiB"
+    )]
+    pub(crate) subscription_memory: Size,
+
+    /// Memory for the keys that recent blocks wrote, kept for subscriptions, and as much for the
+    /// answers of subscribed views
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "METASHREW_SUBSCRIPTION_CACHE",
+        default_value = "32MiB"
+    )]
+    pub(crate) subscription_cache: Size,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

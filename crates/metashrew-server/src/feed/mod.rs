@@ -1,0 +1,178 @@
+//! What changes, told to whoever subscribes: `docs/subscriptions.md` is the contract.
+//!
+//! A [`Subscriber`] pulls: it has a position in the chain, and each event is made from the
+//! store when it is asked for. There is no queue of events, so one that asks for none costs
+//! no more than its place. The [`hub`] knows who waits for what, and wakes only them.
+
+mod answers;
+mod cursor;
+mod event;
+mod hub;
+mod index;
+mod keys;
+mod limits;
+mod params;
+mod pending;
+mod scan;
+mod shim;
+mod subscriber;
+mod view;
+mod writes;
+
+use std::future;
+use std::panic;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use metashrew_runtime::{MetashrewRuntime, ViewError};
+use metashrew_store::ReadError;
+use tokio::sync::{Semaphore, watch};
+
+pub(crate) use self::cursor::Cursor;
+pub(crate) use self::event::Event;
+use self::hub::Hub;
+pub(crate) use self::limits::{FeedCounts, Limits};
+use self::params::Filter;
+pub(crate) use self::params::Subscribe;
+pub(crate) use self::subscriber::Subscriber;
+use crate::fault::{self, RpcError};
+use crate::offload::Offload;
+use crate::options::ServerOptions;
+use crate::params::invalid;
+
+/// All subscriptions of a server. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Feed {
+    shared: Arc<Shared>,
+}
+
+/// What subscribers share.
+struct Shared {
+    runtime: MetashrewRuntime,
+    hub: Hub,
+    limits: Arc<Limits>,
+    keys: keys::KeyCache,
+    views: view::Views,
+    /// Where long answers are read.
+    offload: Offload,
+    settings: Settings,
+    /// How many may read the database at a time.
+    readers: Arc<Semaphore>,
+    /// Becomes true when the server stops.
+    stop: Option<watch::Receiver<bool>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    per_connection: usize,
+    /// How often a subscriber is told where it stands.
+    position_every: Duration,
+    /// How often it is looked for another pending block.
+    pending_every: Duration,
+    /// Bytes of a view's answer, as it is written.
+    max_answer: usize,
+}
+
+impl Feed {
+    /// Nothing runs before the first subscription. `stop` becomes true, or its sender goes,
+    /// when subscriptions are to end.
+    pub(crate) fn new(
+        runtime: MetashrewRuntime,
+        options: &ServerOptions,
+        limits: Arc<Limits>,
+        stop: Option<watch::Receiver<bool>>,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                hub: Hub::new(runtime.store()),
+                runtime,
+                limits,
+                keys: keys::KeyCache::new(options.subscription_cache),
+                views: view::Views::new(options.subscription_cache),
+                offload: Offload::new(options.batch_parallel),
+                settings: Settings {
+                    per_connection: options.max_subscriptions_per_connection,
+                    position_every: options.position_interval,
+                    pending_every: options.pending_interval,
+                    max_answer: options.max_response as usize,
+                },
+                readers: Arc::new(Semaphore::new(options.batch_parallel.get())),
+                stop,
+            }),
+        }
+    }
+
+    /// Begins a subscription. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// If there are as many as may be, or its cursor cannot be resumed from.
+    pub(crate) async fn subscribe(&self, wanted: Subscribe) -> Result<Subscriber, RpcError> {
+        self.shared.hub.start(&self.shared);
+        Subscriber::begin(Arc::clone(&self.shared), wanted).await
+    }
+
+    /// How many subscriptions one connection may have.
+    pub(crate) fn max_per_connection(&self) -> usize {
+        self.shared.settings.per_connection
+    }
+}
+
+impl Shared {
+    /// Reads the database on a thread where that may take a while.
+    async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Self) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let permit = Arc::clone(&self.readers).acquire_owned().await;
+        let shared = Arc::clone(self);
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read(&shared)
+        });
+        match reading
+            .await
+            .map_err(tokio::task::JoinError::try_into_panic)
+        {
+            Ok(read) => read,
+            Err(Ok(panicked)) => panic::resume_unwind(panicked),
+            // The process ends.
+            Err(Err(_)) => future::pending().await,
+        }
+    }
+
+    /// Ends when the server stops.
+    fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let stop = self.stop.clone();
+        async move {
+            match stop {
+                // A handle that is dropped stops the server, too.
+                Some(mut stop) => drop(stop.wait_for(|stopped| *stopped).await),
+                None => future::pending().await,
+            }
+        }
+    }
+
+    /// Whether the guest has the view.
+    fn check_view(&self, name: &str) -> Result<(), RpcError> {
+        let views = self.runtime.views();
+        if views.iter().any(|view| view.name == name) {
+            return Ok(());
+        }
+        let name = name.to_owned();
+        Err(fault::of_view(&ViewError::NoSuchView { name }))
+    }
+
+    /// What keys begin with that `filter` is for.
+    fn prefix(&self, filter: Filter) -> Result<Bytes, RpcError> {
+        let name = match filter {
+            Filter::Prefix(prefix) => return Ok(prefix),
+            Filter::Storage(name) => name,
+        };
+        let prefix = self.runtime.storage_prefix(&name);
+        prefix.map(Bytes::copy_from_slice).ok_or_else(|| {
+            let reason = format!("the guest tells of no storage `{name}`");
+            invalid(Some("storage"), &reason)
+        })
+    }
+}

@@ -1,0 +1,236 @@
+//! The answers that `view` subscriptions compare: each view is run once for all who ask it the
+//! same about the same block, and says which blocks may change its answer.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use metashrew_runtime::{Chain, MetashrewRuntime, ViewCall, ViewReads};
+use metashrew_store::{BlockHash, BlockId, Height};
+use parking_lot::Mutex;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use sha2::{Digest, Sha256};
+
+use super::index::Interest;
+use super::limits::{Limits, Room};
+use crate::fault::{self, BUSY, HOST_FAULT, RpcError};
+
+/// Bytes that an answer takes besides its own.
+const OVERHEAD: usize = 512;
+
+/// So many times what reads count for is what they take with the index of them: a key of 20
+/// bytes counts for 84, and takes about 50, and 230 in the index.
+const READS_FACTOR: usize = 4;
+
+/// A view and its input, shared by all who ask for it.
+#[derive(Debug)]
+pub(super) struct Query {
+    number: u64,
+    function: String,
+    input: Bytes,
+    /// Whether every block may change the answer: what is read need not be recorded.
+    is_of_every_block: AtomicBool,
+}
+
+/// What came of a view at a block.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// The answer, or an error that every machine would have.
+    pub(super) result: Result<Bytes, RpcError>,
+    /// The same for the same result.
+    pub(super) digest: [u8; 32],
+    /// Which blocks may change it.
+    pub(super) interest: Interest,
+}
+
+/// What a view read: two are the same only if they come from the same run.
+#[derive(Debug, Clone)]
+pub(super) struct Reads(Arc<Recorded>);
+
+#[derive(Debug)]
+struct Recorded {
+    reads: ViewReads,
+    _room: Room,
+}
+
+impl Reads {
+    pub(super) fn get(&self) -> &ViewReads {
+        &self.0.reads
+    }
+}
+
+impl PartialEq for Reads {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Reads {}
+
+impl Hash for Reads {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
+/// All views that are subscribed to.
+pub(super) struct Views {
+    queries: Mutex<Queries>,
+    outcomes: Cache<(u64, BlockHash), Arc<Outcome>, Weigh>,
+}
+
+#[derive(Default)]
+struct Queries {
+    count: u64,
+    by_call: HashMap<(String, Bytes), Weak<Query>>,
+}
+
+#[derive(Debug, Clone)]
+struct Weigh;
+
+impl Weighter<(u64, BlockHash), Arc<Outcome>> for Weigh {
+    fn weight(&self, _: &(u64, BlockHash), outcome: &Arc<Outcome>) -> u64 {
+        let bytes = outcome.result.as_ref().map_or(0, Bytes::len);
+        (bytes + OVERHEAD) as u64
+    }
+}
+
+impl Views {
+    /// Keeps so many bytes of recent answers.
+    pub(super) fn new(bytes: usize) -> Self {
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(256)
+            .weight_capacity(bytes as u64)
+            .shards(1)
+            .build()
+            .expect("all that has to be set is set");
+        Self {
+            queries: Mutex::default(),
+            outcomes: Cache::with_options(
+                options,
+                Weigh,
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            ),
+        }
+    }
+
+    /// The call of `function` with `input`, the same for all who ask for it.
+    pub(super) fn query(&self, function: String, input: Bytes) -> Arc<Query> {
+        let mut queries = self.queries.lock();
+        let call = (function, input);
+        if let Some(query) = queries.by_call.get(&call).and_then(Weak::upgrade) {
+            return query;
+        }
+        // Those that nobody asks for any more go now and then: when they may be half of all.
+        if queries.by_call.len().is_power_of_two() {
+            queries.by_call.retain(|_, query| query.strong_count() > 0);
+        }
+        queries.count += 1;
+        let query = Arc::new(Query {
+            number: queries.count,
+            function: call.0.clone(),
+            input: call.1.clone(),
+            is_of_every_block: AtomicBool::new(false),
+        });
+        queries.by_call.insert(call, Arc::downgrade(&query));
+        query
+    }
+
+    /// What comes of `query` at a block of `chain`. It is run once for all who ask at a time,
+    /// and for those who ask a little later.
+    ///
+    /// # Errors
+    /// What another try may mend.
+    pub(super) async fn outcome(
+        &self,
+        query: &Query,
+        runtime: &MetashrewRuntime,
+        limits: &Arc<Limits>,
+        chain: &Chain,
+        block: (Height, BlockHash),
+    ) -> Result<Arc<Outcome>, RpcError> {
+        let run = async {
+            limits.count_view();
+            let outcome = query.run(runtime, limits, chain, block).await;
+            outcome.map(Arc::new)
+        };
+        let key = (query.number, block.1);
+        self.outcomes.get_or_insert_async(&key, run).await
+    }
+}
+
+impl Query {
+    async fn run(
+        &self,
+        runtime: &MetashrewRuntime,
+        limits: &Arc<Limits>,
+        chain: &Chain,
+        (height, hash): (Height, BlockHash),
+    ) -> Result<Outcome, RpcError> {
+        let context = chain.at(BlockId::Anchored { height, hash }.into()).await;
+        let context = context.map_err(|error| fault::of_view(&error))?;
+        let call = ViewCall {
+            at: (&context).into(),
+            ..ViewCall::new(&self.function, &self.input)
+        };
+        let (outcome, interest) = if self.is_of_every_block.load(Ordering::Relaxed) {
+            (runtime.call(call).await, Interest::Every)
+        } else {
+            let recorded = runtime.recorded_call(call).await;
+            let interest = self.interest(recorded.reads, runtime, limits);
+            (recorded.outcome, interest)
+        };
+        let result = outcome.map(|answer| answer.bytes);
+        let result = result.map_err(|error| fault::of_view(&error));
+        if let Err(error) = &result
+            && may_pass(error)
+        {
+            return Err(error.clone());
+        }
+        Ok(Outcome {
+            digest: digest(&result),
+            result,
+            interest,
+        })
+    }
+
+    /// Which blocks may change the outcome of a call that read so.
+    fn interest(
+        &self,
+        reads: Option<ViewReads>,
+        runtime: &MetashrewRuntime,
+        limits: &Arc<Limits>,
+    ) -> Interest {
+        let Some(reads) = reads else {
+            return Interest::Every;
+        };
+        if reads.has_height() && !runtime.is_height_independent(&self.function) {
+            self.is_of_every_block.store(true, Ordering::Relaxed);
+            return Interest::Every;
+        }
+        match limits.room(reads.bytes().saturating_mul(READS_FACTOR)) {
+            Some(room) => Interest::Reads(Reads(Arc::new(Recorded { reads, _room: room }))),
+            None => Interest::Every,
+        }
+    }
+}
+
+/// Whether the same call may have another outcome in a while, on the same block.
+fn may_pass(error: &RpcError) -> bool {
+    matches!(error.code, BUSY | HOST_FAULT)
+}
+
+fn digest(result: &Result<Bytes, RpcError>) -> [u8; 32] {
+    match result {
+        Ok(answer) => Sha256::new_with_prefix([0]).chain_update(answer).finalize(),
+        Err(error) => {
+            let text = serde_json::json!(error).to_string();
+            Sha256::new_with_prefix([1]).chain_update(text).finalize()
+        }
+    }
+    .into()
+}
