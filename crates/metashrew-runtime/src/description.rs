@@ -6,6 +6,7 @@ use metashrew_abi::imports;
 use metashrew_abi::proto::{IndexerMetadata, Storage, ViewFunction};
 
 use crate::guest::Guest;
+use crate::options::ViewInstances;
 use crate::runtime::MetashrewRuntime;
 
 /// A view of the guest, and what the guest says of it: see
@@ -44,6 +45,11 @@ impl MetashrewRuntime {
     /// ```
     pub fn views(&self) -> &[ViewDescription] {
         &self.description().views
+    }
+
+    /// Which instances answer `view`, as it was settled at the start.
+    pub fn instances_of(&self, view: &str) -> ViewInstances {
+        self.view_engine().instances_of(view)
     }
 
     /// What the guest is for, in its author's words; empty if it does not say.

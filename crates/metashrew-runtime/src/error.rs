@@ -304,14 +304,20 @@ impl fmt::Display for Wait {
     }
 }
 
+fn meant(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
 /// A view call failed. Only this call is affected.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
     /// The guest exports no view of that name.
-    #[error("the guest has no view `{name}`")]
+    #[error("the guest has no view `{name}`{}", meant(.nearest.as_deref()))]
     NoSuchView {
         /// The name asked for.
         name: String,
+        /// The view that may have been meant: its name is much like that.
+        nearest: Option<String>,
     },
     /// The block named is not one that can be answered for.
     #[error(transparent)]

@@ -10,6 +10,7 @@ use wasmtime::{Engine, ExternType, FuncType, InstancePre, Module, ModuleExport};
 use crate::context::Context;
 use crate::error::{LoadError, ViewError};
 use crate::host::{self, Waits};
+use crate::nearest::nearest;
 use crate::stack::{self, Counted, Offsets};
 
 /// The export by which a guest says that its caches are partitioned by height,
@@ -127,8 +128,16 @@ impl Guest {
             Some(&index) => Ok(View { name, index }),
             None => Err(ViewError::NoSuchView {
                 name: name.to_owned(),
+                nearest: self.nearest_view(name).map(str::to_owned),
             }),
         }
+    }
+
+    /// The view that may have been meant by `name`. What begins as `__meta` does is none that
+    /// anybody means.
+    fn nearest_view(&self, name: &str) -> Option<&str> {
+        let views = self.views.keys().map(String::as_str);
+        nearest(name, views.filter(|view| !view.starts_with("__")))
     }
 }
 

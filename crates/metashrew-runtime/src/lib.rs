@@ -22,6 +22,7 @@ mod instance;
 mod limits;
 mod logs;
 mod memory;
+mod nearest;
 mod observe;
 mod observed;
 mod optional;
@@ -51,9 +52,11 @@ pub use inspect::{Export, Import, MemorySize, ModuleReport, inspect};
 pub use logs::{
     BlockLogs, BlockRun, GuestLogs, LogCounts, LogLine, LogOptions, LogRange, LogsFound,
 };
+pub use nearest::nearest;
 pub use observe::{Event, Frames, Observer, Refusal};
 pub use options::{
-    ModuleCache, RuntimeOptions, Scope, ScoutOptions, ViewCheck, ViewMode, ViewOptions,
+    ModuleCache, RuntimeOptions, Scope, ScoutOptions, ViewCheck, ViewInstances, ViewMode,
+    ViewOptions,
 };
 pub use prepared::PreparedGuest;
 pub use profile::{

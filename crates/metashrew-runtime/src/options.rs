@@ -55,6 +55,28 @@ pub enum Scope {
     Shared,
 }
 
+/// Which instances answer the calls of one view, sessions left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewInstances {
+    /// Those that persist, whichever block a call is about.
+    Shared,
+    /// Those that persist, each for the block that it first answered for.
+    Pinned,
+    /// A new one for each call.
+    Fresh,
+}
+
+impl ViewInstances {
+    /// Its name in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Pinned => "pinned",
+            Self::Fresh => "fresh",
+        }
+    }
+}
+
 /// What is done about views that answer from what earlier calls left in their memory. Some
 /// calls are run again, on a fresh instance, to find them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

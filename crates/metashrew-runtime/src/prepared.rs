@@ -8,7 +8,7 @@ use metashrew_store::{GuestId, Store};
 use wasmtime::{Engine, ExternType};
 
 use crate::engine;
-use crate::error::LoadError;
+use crate::error::{LoadError, ViewError};
 use crate::guest::Guest;
 use crate::inspect;
 use crate::options::RuntimeOptions;
@@ -107,6 +107,14 @@ impl PreparedGuest {
     /// The names of the guest's views, `__meta` among them.
     pub fn views(&self) -> Vec<&str> {
         self.guest.views_by_number()
+    }
+
+    /// Checks that the guest has a view of that name.
+    ///
+    /// # Errors
+    /// [`ViewError::NoSuchView`] if it does not.
+    pub fn check_view(&self, name: &str) -> Result<(), ViewError> {
+        self.guest.view(name).map(drop)
     }
 
     /// Bytes of memory that an instance begins with.

@@ -46,6 +46,18 @@ impl Answer {
         answer
     }
 
+    /// JSON that others hold, too.
+    pub(crate) fn written(json: &Bytes) -> Self {
+        let mut answer = Self::default();
+        let mut rest = json.clone();
+        while rest.len() > TEXT {
+            answer.parts.push_back(Part::Text(rest.split_to(TEXT)));
+        }
+        answer.length = json.len() - rest.len();
+        answer.extend(&rest);
+        answer
+    }
+
     /// A value's JSON.
     pub(crate) fn json(value: &impl Serialize) -> Self {
         let mut answer = Self::default();
@@ -267,6 +279,21 @@ mod tests {
             written.extend_from_slice(&piece);
         }
         assert!(written == expect.as_bytes());
+    }
+
+    #[test]
+    fn what_others_hold_is_sent_in_pieces() {
+        for length in [0, 1, TEXT, TEXT + 1, 3 * TEXT] {
+            let text = Bytes::from("x".repeat(length));
+            let mut answer = Answer::written(&text);
+            assert_eq!(answer.len(), length);
+            let mut written = Vec::new();
+            while let Some(piece) = answer.next_piece() {
+                assert!(piece.len() <= TEXT, "{}", piece.len());
+                written.extend_from_slice(&piece);
+            }
+            assert!(written == text);
+        }
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Cors {
     /// public network and the server is in a private one.
     pub(crate) fn layer(&self) -> CorsLayer {
         let layer = CorsLayer::new()
-            .allow_methods(AllowMethods::list([Method::POST]))
+            .allow_methods(AllowMethods::list([Method::GET, Method::POST]))
             .allow_headers(AllowHeaders::mirror_request());
         match self {
             Self::Off => CorsLayer::new(),

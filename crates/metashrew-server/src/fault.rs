@@ -74,10 +74,13 @@ pub(crate) fn of_view(error: &ViewError) -> RpcError {
         ViewError::Block(error) => return of_block(error),
         ViewError::Guest(fault) => return of_guest(fault),
         ViewError::Host(fault) => return of_host(fault),
-        ViewError::NoSuchView { name } => (
-            NO_SUCH_VIEW,
-            json!({ "kind": "no_such_view", "function": name }),
-        ),
+        ViewError::NoSuchView { name, nearest } => {
+            let mut data = json!({ "kind": "no_such_view", "function": name });
+            if let (Some(nearest), Some(data)) = (nearest, data.as_object_mut()) {
+                data.insert("nearest".to_owned(), json!(nearest));
+            }
+            (NO_SUCH_VIEW, data)
+        }
         ViewError::InputTooLong { length, limit } => (
             INPUT_TOO_LONG,
             json!({ "kind": "input_too_long", "length": length, "limit": limit }),
@@ -343,10 +346,15 @@ pub(crate) fn object(code: i32, message: String, data: Value) -> RpcError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::discovery::MethodTable;
 
     #[test]
     fn every_code_is_documented() {
         let document = include_str!("../../../docs/rpc.md");
+        // Those before are no method's.
+        let described = MethodTable::read().errors;
+        let described: Vec<_> = described.values().map(|error| &error["code"]).collect();
+        let of_all = [PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND];
         for code in [
             PARSE_ERROR,
             INVALID_REQUEST,
@@ -371,6 +379,11 @@ mod tests {
             CURSOR_TOO_OLD,
         ] {
             assert!(document.contains(&format!("\n| {code} | ")), "{code}");
+            let is_described = described.iter().any(|known| **known == code);
+            assert!(
+                is_described || of_all.contains(&code),
+                "{code} is not in methods.json"
+            );
         }
     }
 

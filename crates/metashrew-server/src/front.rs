@@ -101,8 +101,8 @@ impl Front {
     }
 }
 
-/// Answers what comes over one connection: `GET` at the paths of probes, and JSON-RPC at
-/// every path.
+/// Answers what comes over one connection: `GET` at the paths of probes and documents, and
+/// JSON-RPC at every path.
 #[derive(Clone)]
 struct Routes {
     shared: Arc<Shared>,
@@ -130,7 +130,10 @@ impl Routes {
         Box::pin(async move {
             let Self { shared, connection } = self;
             let is_probe = matches!(*request.method(), Method::GET | Method::HEAD);
-            let probe = is_probe.then(|| shared.probe(request.uri().path(), &connection));
+            let probe = is_probe.then(|| {
+                let probe = shared.probe(request.uri().path(), &connection);
+                probe.or_else(|| shared.document(&request, &connection))
+            });
             match probe.flatten() {
                 Some(answered) => answered,
                 None => shared.call(request, &connection).await,

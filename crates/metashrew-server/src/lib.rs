@@ -11,6 +11,7 @@ mod budget;
 mod caller;
 mod connections;
 mod cors;
+mod discovery;
 mod error;
 mod facts;
 mod fault;

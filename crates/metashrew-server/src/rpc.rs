@@ -9,6 +9,7 @@ use metashrew_runtime::{Chain, MetashrewRuntime};
 
 use crate::answer::Answer;
 use crate::caller::Caller;
+use crate::discovery::Discovery;
 use crate::fault::{self, RpcError};
 use crate::method::{Call, Context};
 use crate::offload::Offload;
@@ -33,6 +34,7 @@ impl Rpc {
         options: &ServerOptions,
     ) -> Self {
         let context = Context {
+            discovery: Discovery::new(&runtime),
             runtime,
             height_compat: options.height_compat,
             bounds: Bounds {
@@ -47,6 +49,11 @@ impl Rpc {
             context: Arc::new(context),
             requests,
         }
+    }
+
+    /// What there is to call.
+    pub(crate) fn discovery(&self) -> &Discovery {
+        &self.context.discovery
     }
 
     /// The answer to a request; none if it is nothing but notifications. Its caller's lease

@@ -10,7 +10,6 @@ mod difference;
 mod input;
 mod log;
 mod memory;
-mod nearest;
 mod printable;
 mod reading;
 mod report;

@@ -29,7 +29,7 @@ use crate::deadline::{Alarms, Deadline};
 use crate::error::{GuestBacktrace, ViewError};
 use crate::fault::Fault;
 use crate::guest::{Guest, View};
-use crate::options::{Scope, ViewOptions, cores};
+use crate::options::{Scope, ViewInstances, ViewMode, ViewOptions, cores};
 use crate::ticker::{Ticker, Ticking};
 
 /// Shards for each core: threads that take turns to one are rare then.
@@ -393,13 +393,29 @@ impl ViewEngine {
         Ok((question, state))
     }
 
-    fn pinned_to(&self, block: &BlockRecord) -> PinnedTo {
-        let any_block = match self.options.scope {
+    /// Whether one instance answers about every block of a chain.
+    fn serves_any_block(&self) -> bool {
+        match self.options.scope {
             Scope::Auto => self.guest.height_partitioned,
             Scope::Block => false,
             Scope::Shared => true,
-        };
-        if any_block {
+        }
+    }
+
+    /// Which instances answer a view, as it was settled at the start.
+    pub(crate) fn instances_of(&self, view: &str) -> ViewInstances {
+        let is_fresh = self.options.modes.get(view) == Some(&ViewMode::Fresh);
+        if is_fresh || !self.options.enabled {
+            ViewInstances::Fresh
+        } else if self.serves_any_block() {
+            ViewInstances::Shared
+        } else {
+            ViewInstances::Pinned
+        }
+    }
+
+    fn pinned_to(&self, block: &BlockRecord) -> PinnedTo {
+        if self.serves_any_block() {
             PinnedTo::Chain
         } else {
             PinnedTo::Block {

@@ -1,6 +1,7 @@
 //! The methods, one file each, and what they share.
 
 mod anchor;
+mod discover;
 mod getblockhash;
 mod height;
 mod logs;
@@ -11,6 +12,7 @@ mod snapshot;
 mod stateroot;
 mod stats;
 mod view;
+mod views;
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use serde_json::value::RawValue;
 
 use crate::answer::Answer;
 use crate::caller::Caller;
+use crate::discovery::Discovery;
 use crate::fault::{self, RpcError};
 use crate::offload::Offload;
 use crate::options::HeightCompat;
@@ -29,7 +32,7 @@ use crate::params::Arguments;
 use crate::telemetry::Telemetry;
 
 /// The names of all methods.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 11] = [
     "metashrew_view",
     "metashrew_multicall",
     "metashrew_preview",
@@ -39,11 +42,15 @@ pub(crate) const NAMES: [&str; 9] = [
     "metashrew_snapshot",
     "metashrew_logs",
     "metashrew_stats",
+    "metashrew_views",
+    "rpc.discover",
 ];
 
 /// What the methods work on.
 pub(crate) struct Context {
     pub(crate) runtime: MetashrewRuntime,
+    /// What there is to call.
+    pub(crate) discovery: Discovery,
     pub(crate) height_compat: HeightCompat,
     /// How the calls of a multicall or of a batch run.
     pub(crate) bounds: Bounds,
@@ -93,6 +100,8 @@ enum Params {
     Snapshot,
     Logs(logs::Params),
     Stats,
+    Views,
+    Discover,
 }
 
 impl Call {
@@ -131,6 +140,8 @@ impl Call {
             Params::Snapshot => Ok(snapshot::answer(context, batch)),
             Params::Logs(params) => params.answer(context, batch).await,
             Params::Stats => Ok(stats::answer(context)),
+            Params::Views => Ok(views::answer(context)),
+            Params::Discover => Ok(discover::answer(context)),
         }
     }
 }
@@ -152,6 +163,8 @@ impl Params {
             "metashrew_snapshot" => none().map(|()| Self::Snapshot)?,
             "metashrew_logs" => Self::Logs(logs::Params::read(params)?),
             "metashrew_stats" => none().map(|()| Self::Stats)?,
+            "metashrew_views" => none().map(|()| Self::Views)?,
+            "rpc.discover" => none().map(|()| Self::Discover)?,
             _ => return Err(RpcError::NOT_FOUND),
         })
     }
@@ -159,7 +172,10 @@ impl Params {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::discovery::MethodTable;
 
     #[test]
     fn every_name_has_a_method() {
@@ -168,9 +184,119 @@ mod tests {
             assert_ne!(read.err(), Some(RpcError::NOT_FOUND), "{name}");
             assert_eq!(Call::new(name, None, &Bytes::new()).method(), name);
         }
-        let call = Call::new("metashrew_views", None, &Bytes::new());
+        let call = Call::new("metashrew_rewind", None, &Bytes::new());
         assert_eq!(call.method(), "");
         let read = Params::read(call.method(), None, 0);
         assert_eq!(read.err(), Some(RpcError::NOT_FOUND));
+    }
+
+    /// The methods that are described and answered over HTTP, each with its parameters: a name,
+    /// and whether it must be there.
+    fn described() -> Vec<(String, Vec<(String, bool)>)> {
+        let methods = MethodTable::read().methods.into_iter();
+        let methods = methods.filter(|method| method.get("x-transport").is_none());
+        let text = |value: &Value| value["name"].as_str().unwrap().to_owned();
+        let parameters = |method: &Value| {
+            let parameters = method["params"].as_array().unwrap().iter();
+            let is_needed = |parameter: &Value| parameter["required"] == true;
+            parameters.map(|it| (text(it), is_needed(it))).collect()
+        };
+        methods
+            .map(|method| (text(&method), parameters(&method)))
+            .collect()
+    }
+
+    #[test]
+    fn every_method_is_described() {
+        let methods = MethodTable::read().methods;
+        for name in NAMES {
+            assert!(
+                methods.iter().any(|method| method["name"] == name),
+                "{name}"
+            );
+        }
+        for (name, _) in described() {
+            assert!(NAMES.contains(&name.as_str()), "{name}");
+        }
+    }
+
+    /// Something that a parameter may be.
+    fn sample(parameter: &str) -> Value {
+        match parameter {
+            "function" => json!("f"),
+            "input" | "raw_block" => json!("0x"),
+            "block" => json!(170),
+            "options" => json!({}),
+            "calls" => json!([]),
+            "from" | "limit" => json!(1),
+            _ => panic!("what `{parameter}` may be is not known here"),
+        }
+    }
+
+    #[test]
+    fn parameters_are_read_as_they_are_described() {
+        for (method, parameters) in described() {
+            let read = |params: &Value| {
+                let read = Params::read(&method, Some(params.to_string().as_bytes()), 1);
+                let wrong = |error: RpcError| error.data.unwrap()["parameter"].clone();
+                read.map(drop).map_err(wrong)
+            };
+            let names = || parameters.iter().map(|(name, _)| name.clone());
+            let given: Vec<_> = names().map(|name| sample(&name)).collect();
+            assert_eq!(read(&json!(given)), Ok(()), "{method}");
+            let by_name: Value = names().zip(given.clone()).collect();
+            assert_eq!(read(&by_name), Ok(()), "{method}");
+            let mut too_many = given.clone();
+            too_many.push(Value::Null);
+            assert_eq!(read(&json!(too_many)), Err(Value::Null), "{method}");
+            for (place, (name, is_needed)) in parameters.iter().enumerate() {
+                let with = |value: Value| {
+                    let mut params = given.clone();
+                    params[place] = value;
+                    read(&json!(params))
+                };
+                let error = Err(json!(name));
+                // None of them is a truth value.
+                assert_eq!(with(json!(true)), error, "{method}: the order of `{name}`");
+                let expect = if *is_needed { error } else { Ok(()) };
+                assert_eq!(
+                    with(Value::Null),
+                    expect,
+                    "{method}: whether `{name}` is needed"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn options_are_described_as_they_are_read() {
+        let schemas = MethodTable::read().schemas;
+        let check = |schema: &str, taken: &[&str]| {
+            let described = schemas[schema]["properties"].as_object().unwrap();
+            let mut taken = taken.to_vec();
+            taken.sort_unstable();
+            assert_eq!(described.keys().collect::<Vec<_>>(), taken, "{schema}");
+        };
+        check("ViewOptions", &options::OF_VIEW);
+        check("PreviewOptions", &options::OF_PREVIEW);
+        check("EntryOptions", &options::OF_ENTRY);
+    }
+
+    #[test]
+    fn every_method_and_parameter_is_documented() {
+        let document = include_str!("../../../../docs/rpc.md");
+        for (method, parameters) in described() {
+            let heading = format!("\n### `{method}`\n");
+            let (_, section) = document
+                .split_once(&heading)
+                .unwrap_or_else(|| panic!("{method}"));
+            let section = section.split("\n##").next().unwrap();
+            for (name, _) in parameters {
+                assert!(
+                    section.contains(&format!("\n| `{name}` | ")),
+                    "{method}: `{name}`"
+                );
+            }
+        }
     }
 }

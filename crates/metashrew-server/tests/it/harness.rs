@@ -183,6 +183,19 @@ impl Served {
         read_answer(&mut stream)
     }
 
+    /// As [`Self::send`], at a path of its own.
+    pub(crate) fn send_at(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (String, String) {
+        let mut stream = self.open_at(method, path, headers, body.len());
+        stream.write_all(body.as_bytes()).unwrap();
+        read_answer(&mut stream)
+    }
+
     /// A connection on which the head of a request was sent.
     pub(crate) fn open(&self, method: &str, headers: &[(&str, &str)], length: usize) -> TcpStream {
         self.open_at(method, "/", headers, length)

@@ -10,6 +10,7 @@ mod anchors;
 mod batch;
 mod cancel;
 mod connections;
+mod discovery;
 mod errors;
 mod feed;
 mod harness;

@@ -145,7 +145,7 @@ fn a_full_server_answers_probes() {
 #[test]
 fn only_these_paths_and_methods_are_probes() {
     let served = Served::new();
-    for path in ["/", "/healthy", "/health/", "/metrics/x"] {
+    for path in ["/healthy", "/health/", "/metrics/x"] {
         assert_eq!(served.get(path).0, 405, "{path}");
     }
     // JSON-RPC is at every path.

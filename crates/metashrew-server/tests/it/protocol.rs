@@ -148,7 +148,7 @@ fn the_batch_of_the_specification() {
 fn only_posted_json_is_read() {
     let served = Served::new();
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"metashrew_height"}"#;
-    let (head, _) = served.send("GET", &[], "");
+    let (head, _) = served.send("PUT", &[], "");
     assert_eq!(status(&head), 405);
     let (head, _) = served.send("POST", &[("content-type", "text/plain")], body);
     assert_eq!(status(&head), 415);

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValue;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, Command};
+use metashrew_runtime::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-use crate::nearest::nearest;
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]

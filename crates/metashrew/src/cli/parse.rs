@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, ColorChoice, Command as Parser, CommandFactory, Error, FromArgMatches};
+use metashrew_runtime::nearest;
 
 use super::values::ViewBlock;
 use super::{
@@ -15,7 +16,6 @@ use super::{
     config, project,
 };
 use crate::memory::{self, Memory};
-use crate::nearest::nearest;
 
 /// The command line, with what its configuration file adds. Ends the process on a
 /// mistake in the command line, with exit code 2, and where only help is wanted.

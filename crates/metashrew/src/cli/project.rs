@@ -78,7 +78,7 @@ fn read(text: &str) -> Result<Vec<Setting>, Mistake> {
 
 fn unknown<'a>(offset: usize, key: &str, names: impl IntoIterator<Item = &'a str>) -> Mistake {
     let own = key.rsplit('.').next().unwrap_or(key);
-    let meant = crate::nearest::nearest(own, names);
+    let meant = metashrew_runtime::nearest(own, names);
     Mistake {
         offset,
         what: format!("there is no setting `{key}`"),

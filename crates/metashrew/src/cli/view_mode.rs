@@ -2,9 +2,7 @@
 
 use std::str::FromStr;
 
-use metashrew_runtime::ViewMode;
-
-use crate::nearest::nearest;
+use metashrew_runtime::{ViewMode, nearest};
 
 /// The modes, by their names.
 pub(super) const MODES: [(&str, ViewMode); 2] =

@@ -1,11 +1,10 @@
 //! The guest of `metashrew start`: checked before there is a database.
 
 use anyhow::{Context, Result};
-use metashrew_runtime::PreparedGuest;
+use metashrew_runtime::{PreparedGuest, nearest};
 
 use super::database;
 use crate::cli::{Start, usage_error};
-use crate::nearest::nearest;
 use crate::size::Size;
 
 /// Compiles the guest and says which it is. Fails if it cannot index, or none of its

@@ -6,9 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use metashrew_runtime::{
-    Bundle, MetashrewRuntime, PreparedGuest, RuntimeOptions, ViewError, ViewOptions,
-};
+use metashrew_runtime::{Bundle, MetashrewRuntime, PreparedGuest, RuntimeOptions, ViewOptions};
 use metashrew_store::{BlockId, BlockRecord, Store, wait};
 
 use super::database;
@@ -73,9 +71,7 @@ impl Opened {
 /// The view that the flags name, and the database that it is asked of.
 fn view_of(guest: &PreparedGuest, view: &str, args: &Watched) -> Result<(Store, Subject)> {
     let name = view.to_owned();
-    if !guest.views().contains(&view) {
-        return Err(ViewError::NoSuchView { name }.into());
-    }
+    guest.check_view(view)?;
     let db = args.block.db.as_deref().context("no --db is given")?;
     let store = database::open_to_read(db, args.block.cache.size)?;
     let at = args.block.height.map_or(BlockId::Latest, BlockId::Height);

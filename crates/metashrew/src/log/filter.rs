@@ -6,9 +6,8 @@ use std::str::FromStr;
 use clap::builder::TypedValueParser;
 use clap::parser::ValueSource;
 use clap::{Arg, Command, Error};
+use metashrew_runtime::nearest;
 use tracing_subscriber::filter::LevelFilter;
-
-use crate::nearest::nearest;
 
 /// What a level may be.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

@@ -1,0 +1,191 @@
+//! The OpenAPI document: all that is asked by path. `routes.json` has the paths that are the
+//! same for every guest; each view has one of its own.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+
+use super::components::{ViewSchemas, view_key};
+use super::sample;
+use super::views::{Form, Told, View, Views};
+
+const ROUTES: &str = include_str!("routes.json");
+
+/// What may stand in a segment of a path as it is.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Parameters of every view, by their components.
+const COMMON: [&str; 7] = [
+    "Block",
+    "BlockHeader",
+    "As",
+    "Guest",
+    "Session",
+    "Fresh",
+    "TimeoutMs",
+];
+
+/// Members of an input that are told as parameters at most.
+const MOST_MEMBERS: usize = 20;
+
+/// Parameters that mean something else than a member of an input.
+const RESERVED: [&str; 9] = [
+    "as",
+    "block",
+    "fresh",
+    "guest",
+    "input",
+    "json",
+    "session",
+    "text",
+    "timeout_ms",
+];
+
+/// The path of a view, if it can have one: clients take `.` and `..` for folders.
+pub(super) fn path(view: &str) -> Option<String> {
+    let is_name = !matches!(view, "" | "." | "..");
+    is_name.then(|| format!("/view/{}", utf8_percent_encode(view, SEGMENT)))
+}
+
+/// The document; `schemas` are those of [`super::openrpc`].
+pub(super) fn document(
+    views: &Views,
+    placed: &[ViewSchemas],
+    schemas: &Map<String, Value>,
+) -> Value {
+    let mut routes: Value = serde_json::from_str(ROUTES).expect("the routes are JSON");
+    let described = views.views.iter().zip(placed).enumerate();
+    if let Some(paths) = routes["paths"].as_object_mut() {
+        paths.extend(described.filter_map(|(number, (view, placed))| {
+            let key = view_key(number, &view.name);
+            Some((path(&view.name)?, item(&key, view, placed, schemas)))
+        }));
+    }
+    if let Some(own) = routes["components"]["schemas"].as_object_mut() {
+        own.extend(schemas.clone());
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": views.title(),
+            "version": super::VERSION,
+            "description": views.guest.doc.as_deref().unwrap_or("An index of Bitcoin's blocks."),
+        },
+        "servers": [{ "url": "/" }],
+        "tags": [
+            { "name": "views", "description": "the guest's views" },
+            { "name": "subscriptions", "description": "server-sent events" },
+            { "name": "json-rpc" },
+            { "name": "discovery" },
+            { "name": "probes" },
+        ],
+        "paths": routes["paths"],
+        "components": routes["components"],
+    })
+}
+
+fn item(key: &str, view: &View, placed: &ViewSchemas, schemas: &Map<String, Value>) -> Value {
+    let parameter = |name: &str| json!({ "$ref": format!("#/components/parameters/{name}") });
+    let mut post = operation(view, placed);
+    post["operationId"] = json!(format!("post.{key}"));
+    post["parameters"] = COMMON.map(parameter).into();
+    if let Some(mut content) = content(&view.input, placed.input.as_ref()) {
+        if let (Some(Form::Json), Some(schema)) = (view.input.form, &view.input.schema) {
+            content["application/json"]["example"] = sample::of(schema);
+        }
+        post["requestBody"] = json!({ "required": view.input.form.is_some(), "content": content });
+    }
+    let mut get = operation(view, placed);
+    get["operationId"] = json!(format!("get.{key}"));
+    let input = match view.input.form {
+        Some(Form::Nothing) => &[][..],
+        Some(Form::Json) => &["Json"],
+        Some(Form::Text) => &["Text"],
+        Some(Form::Bytes) => &["Input"],
+        None => &["Input", "Json", "Text"],
+    };
+    let parameters = COMMON.iter().chain(input).map(|name| parameter(name));
+    get["parameters"] = parameters.chain(members(key, schemas)).collect();
+    json!({ "post": post, "get": get })
+}
+
+/// What reading a view has in common, however it is asked.
+fn operation(view: &View, placed: &ViewSchemas) -> Value {
+    let mut description: Vec<String> = view.doc.iter().cloned().collect();
+    let sides = [
+        ("input", &view.input, &placed.input),
+        ("output", &view.output, &placed.output),
+    ];
+    for (side, told, placed) in sides {
+        if let Some(ty) = &told.ty {
+            description.push(format!("{side}: {ty}"));
+        }
+        let left_out = placed.as_ref().and_then(|placed| placed.as_ref().err());
+        if let Some(why) = told.schema_error.as_ref().or(left_out) {
+            description.push(format!("The schema of its {side} is left out: {why}"));
+        }
+    }
+    let mut answer = json!({
+        "description": "the view's answer",
+        "headers": {
+            "Metashrew-Height": { "$ref": "#/components/headers/Height" },
+            "Metashrew-Block-Hash": { "$ref": "#/components/headers/BlockHash" },
+            "Metashrew-Guest": { "$ref": "#/components/headers/Guest" },
+            "ETag": { "$ref": "#/components/headers/ETag" },
+        },
+    });
+    if let Some(content) = content(&view.output, placed.output.as_ref()) {
+        answer["content"] = content;
+    }
+    json!({
+        "tags": ["views"],
+        "summary": view.name,
+        "description": description.join("\n\n"),
+        "responses": {
+            "200": answer,
+            "304": { "$ref": "#/components/responses/NotModified" },
+            "default": { "$ref": "#/components/responses/Error" },
+        },
+    })
+}
+
+/// What bytes are called and look like; none if there are none.
+fn content(told: &Told, placed: Option<&Result<Value, String>>) -> Option<Value> {
+    let schema = placed.and_then(|placed| placed.as_ref().ok());
+    let schema = || schema.cloned().unwrap_or_else(|| json!({}));
+    Some(match told.form {
+        None => json!({ "*/*": { "schema": schema() } }),
+        Some(Form::Nothing) => return None,
+        Some(Form::Json) => json!({ "application/json": { "schema": schema() } }),
+        Some(Form::Text) => json!({ "text/plain": { "schema": { "type": "string" } } }),
+        Some(Form::Bytes) => json!({
+            "application/octet-stream": { "schema": { "type": "string", "format": "binary" } },
+        }),
+    })
+}
+
+/// The members of a view's input, an object, that a query can give: `?name=value`.
+fn members(key: &str, schemas: &Map<String, Value>) -> Vec<Value> {
+    let input = schemas.get(&format!("{key}.input"));
+    let members = input.and_then(|input| input.get("properties")?.as_object());
+    let is_plain = |schema: &Value| {
+        let kind = schema.get("type").and_then(Value::as_str);
+        matches!(kind, Some("string" | "integer" | "number"))
+    };
+    let plain = members
+        .into_iter()
+        .flatten()
+        .filter(|(name, schema)| !RESERVED.contains(&name.as_str()) && is_plain(schema));
+    let parameter = |(name, schema): (&String, &Value)| {
+        json!({
+            "name": name,
+            "in": "query",
+            "description": "a member of the input, in place of `json`",
+            "schema": schema,
+        })
+    };
+    plain.take(MOST_MEMBERS).map(parameter).collect()
+}

@@ -1,0 +1,150 @@
+//! A value that fits a JSON Schema, roughly: what a reader may start from.
+
+use serde_json::{Map, Value, json};
+
+/// Values that a sample has at most: a schema may refer to itself.
+const MOST: usize = 64;
+
+/// How deep a sample nests at most.
+const DEPTH: usize = 8;
+
+/// Such a value. Objects have the members that they must have, or all if they need none.
+pub(super) fn of(schema: &Value) -> Value {
+    Sampler {
+        root: schema,
+        left: MOST,
+    }
+    .sample(schema, DEPTH)
+}
+
+struct Sampler<'a> {
+    root: &'a Value,
+    /// Values that there may be yet.
+    left: usize,
+}
+
+impl<'a> Sampler<'a> {
+    fn sample(&mut self, schema: &'a Value, depth: usize) -> Value {
+        let (Some(left), Some(depth), Value::Object(members)) =
+            (self.left.checked_sub(1), depth.checked_sub(1), schema)
+        else {
+            return Value::Null;
+        };
+        self.left = left;
+        if let Some(value) = given(members) {
+            return value.clone();
+        }
+        if let Some(within) = self.elsewhere(members) {
+            return self.sample(within, depth);
+        }
+        match kind(members) {
+            Some("object") => self.object(members, depth),
+            Some("array") => {
+                let is_empty = members.get("minItems").and_then(Value::as_u64).unwrap_or(0) == 0;
+                let item = members.get("items").filter(|_| !is_empty);
+                item.map_or_else(|| json!([]), |item| json!([self.sample(item, depth)]))
+            }
+            Some("string") => json!("string"),
+            Some("integer" | "number") => members.get("minimum").cloned().unwrap_or(json!(0)),
+            Some("boolean") => json!(false),
+            _ => Value::Null,
+        }
+    }
+
+    /// The schema that this one says it is, or may be.
+    fn elsewhere(&self, members: &'a Map<String, Value>) -> Option<&'a Value> {
+        if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
+            return self.root.pointer(reference.strip_prefix('#')?);
+        }
+        let of = |keyword: &str| members.get(keyword)?.as_array();
+        let choices = of("allOf")
+            .or_else(|| of("anyOf"))
+            .or_else(|| of("oneOf"))?;
+        let is_null = |schema: &&Value| schema.get("type").is_some_and(|ty| ty == "null");
+        choices.iter().find(|schema| !is_null(schema))
+    }
+
+    fn object(&mut self, members: &'a Map<String, Value>, depth: usize) -> Value {
+        let Some(properties) = members.get("properties").and_then(Value::as_object) else {
+            return json!({});
+        };
+        let required = members.get("required").and_then(Value::as_array);
+        let is_needed = |name: &str| {
+            required.is_none_or(|names| names.is_empty() || names.iter().any(|it| it == name))
+        };
+        let mut object = Map::new();
+        for (name, schema) in properties {
+            if is_needed(name) && self.left > 0 {
+                object.insert(name.clone(), self.sample(schema, depth));
+            }
+        }
+        Value::Object(object)
+    }
+}
+
+/// A value that the schema itself gives.
+fn given(members: &Map<String, Value>) -> Option<&Value> {
+    let first = |keyword: &str| members.get(keyword)?.as_array()?.first();
+    let value = members.get("const").or_else(|| first("examples"));
+    value
+        .or_else(|| members.get("default").filter(|value| !value.is_null()))
+        .or_else(|| first("enum"))
+}
+
+/// The first type that is not null.
+fn kind(members: &Map<String, Value>) -> Option<&str> {
+    match members.get("type") {
+        Some(Value::String(kind)) => Some(kind),
+        Some(Value::Array(kinds)) => {
+            let mut kinds = kinds.iter().filter_map(Value::as_str);
+            kinds.find(|kind| *kind != "null")
+        }
+        _ => members.contains_key("properties").then_some("object"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_what_must_be_there() {
+        let check = |schema: Value, expect: Value| assert_eq!(of(&schema), expect, "{schema}");
+        check(json!(true), Value::Null);
+        check(json!({}), Value::Null);
+        check(json!({ "type": "string" }), json!("string"));
+        check(
+            json!({ "type": ["null", "integer"], "minimum": 3 }),
+            json!(3),
+        );
+        check(json!({ "type": "string", "default": "a" }), json!("a"));
+        check(json!({ "examples": [7] }), json!(7));
+        check(json!({ "enum": ["a", "b"] }), json!("a"));
+        check(
+            json!({ "anyOf": [{ "type": "null" }, { "const": 1 }] }),
+            json!(1),
+        );
+        check(
+            json!({
+                "properties": { "a": { "$ref": "#/$defs/A" }, "b": { "type": "string" } },
+                "required": ["a"],
+                "$defs": { "A": { "type": "array", "minItems": 1, "items": { "type": "boolean" } } },
+            }),
+            json!({ "a": [false] }),
+        );
+        check(
+            json!({ "properties": { "a": { "type": "number" } } }),
+            json!({ "a": 0 }),
+        );
+    }
+
+    #[test]
+    fn a_schema_within_itself_has_an_end() {
+        let member = json!({ "$ref": "#" });
+        let members: Map<_, _> = (0..100)
+            .map(|n| (format!("m{n}"), member.clone()))
+            .collect();
+        let text = of(&json!({ "properties": members })).to_string();
+        assert!(text.len() < 100 * MOST, "{text}");
+    }
+}
