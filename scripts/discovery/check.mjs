@@ -40,6 +40,7 @@ for (const method of document.methods.filter((it) => !it['x-transport'])) {
     const { result, error } = await call(method.name, params);
     if (error) {
       const codes = method.errors.map((it) => it.code);
+      assert.notEqual(error.code, -32602, `${method.name}: ${error.message}`);
       assert.ok(codes.includes(error.code), `${method.name}: the error ${error.code} is not described`);
     } else {
       assert.ok(ajv.validate(method.result.schema, result), `${method.name}: ${ajv.errorsText()}`);

@@ -31,7 +31,6 @@ pub(super) fn document(
             "version": super::VERSION,
             "description": "JSON-RPC of metashrew. Where a block is not named, it is the last committed one; every answer stands on one consistent snapshot.",
         },
-        "servers": [{ "name": "this server", "url": "/" }],
         "methods": methods,
         "components": { "schemas": schemas, "errors": table.errors },
         "x-guest": views.guest,

@@ -7,7 +7,7 @@ const MAX_BYTES: usize = 64;
 
 /// Words that the languages of guests, or their compilers, have for themselves. Those of C and
 /// Rust that are in both are here once.
-const RESERVED: [&str; 82] = [
+const RESERVED: [&str; 87] = [
     "abstract",
     "alignas",
     "alignof",
@@ -70,26 +70,31 @@ const RESERVED: [&str; 82] = [
     "signed",
     "sizeof",
     "static",
+    "static_assert",
     "std",
     "struct",
     "super",
     "switch",
     "test",
+    "thread_local",
     "trait",
     "true",
     "try",
     "type",
     "typedef",
     "typeof",
+    "typeof_unqual",
     "union",
     "unsafe",
     "unsigned",
+    "unsized",
     "use",
     "virtual",
     "void",
     "volatile",
     "where",
     "while",
+    "yield",
 ];
 
 /// A name that is one of a crate, of an npm package and, with `_` for `-`, of a C function.
@@ -115,11 +120,10 @@ impl FromStr for ProjectName {
         let Some(fault) = fault(name) else {
             return Ok(Self(name.to_owned()));
         };
-        let instead = suggestion(name);
-        Err(if fault_free(&instead) {
-            format!("{fault}; `{instead}` would do")
-        } else {
-            fault
+        let instead = suggestion(name).filter(|name| fault_free(name));
+        Err(match instead {
+            Some(instead) => format!("{fault}; `{instead}` would do"),
+            None => fault,
         })
     }
 }
@@ -155,8 +159,8 @@ fn fault_free(name: &str) -> bool {
     fault(name).is_none()
 }
 
-/// The most similar name that may be right.
-fn suggestion(name: &str) -> String {
+/// The most similar name that may be right; none if nothing is left of the name.
+fn suggestion(name: &str) -> Option<String> {
     let allowed = |letter: char| match letter.to_ascii_lowercase() {
         letter @ ('a'..='z' | '0'..='9' | '_') => letter,
         _ => '-',
@@ -164,11 +168,11 @@ fn suggestion(name: &str) -> String {
     let similar: String = name.chars().map(allowed).take(MAX_BYTES).collect();
     let similar = similar.trim_start_matches(|first: char| !first.is_ascii_lowercase());
     let similar = similar.trim_end_matches('-');
-    if fault_free(similar) {
-        similar.to_owned()
-    } else {
-        format!("my-{similar}")
-    }
+    Some(match similar {
+        "" => return None,
+        _ if fault_free(similar) => similar.to_owned(),
+        _ => format!("my-{similar}"),
+    })
 }
 
 #[cfg(test)]
@@ -206,6 +210,8 @@ mod tests {
             ("-", "begins with a small letter"),
             ("größe", "and not `\\u{f6}`; `gr--e` would do"),
             ("a\u{1b}[0m", "and not `\\u{1b}`"),
+            ("yield", "has this word for itself; `my-yield` would do"),
+            ("unsized", "has this word for itself; `my-unsized` would do"),
             ("match", "has this word for itself; `my-match` would do"),
             ("int", "has this word for itself; `my-int` would do"),
             (
@@ -221,6 +227,14 @@ mod tests {
         ] {
             let error = name.parse::<ProjectName>().unwrap_err();
             assert!(error.contains(expect), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_which_nothing_is_left_has_no_better_one() {
+        for name in ["", ".", "..", "-", "7"] {
+            let error = name.parse::<ProjectName>().unwrap_err();
+            assert!(error.ends_with("`a` to `z`"), "{name}: {error}");
         }
     }
 

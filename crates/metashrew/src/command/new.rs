@@ -5,6 +5,7 @@ mod directory;
 #[path = "../../build/sdk_address.rs"]
 mod sdk_address;
 
+use std::cell::OnceCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -15,22 +16,32 @@ use crate::cli::{New, Sdk};
 use crate::template;
 
 pub(super) fn run(args: &New) -> Result<()> {
-    let sdk = match &args.sdk {
-        Some(Sdk::Checkout(path)) => Sdk::Checkout(checkout(path)?),
-        Some(sdk @ Sdk::Git { .. }) => sdk.clone(),
-        None => of_this_build(env!("METASHREW_SDK_ADDRESS"))?,
+    let given = match &args.sdk {
+        Some(Sdk::Checkout(path)) => Some(Sdk::Checkout(checkout(path)?)),
+        given => given.clone(),
+    };
+    // Looked up only for templates that have it in their files.
+    let built = OnceCell::new();
+    let sdk = || {
+        let of_build = || of_this_build(env!("METASHREW_SDK_ADDRESS"));
+        // One that cannot be had is told of below.
+        given
+            .as_ref()
+            .or_else(|| built.get_or_init(of_build).as_ref().ok())
     };
     let (name, identifier) = (args.name.as_str(), args.name.identifier());
     let value = |placeholder: &str| match placeholder {
         "name" => Some(name.to_owned()),
         "crate" => Some(identifier.clone()),
         "metashrew" => Some(this_command()),
-        other => other
-            .strip_prefix("sdk:")
-            .map(|folder| dependency(&sdk, folder)),
+        other => {
+            let folder = other.strip_prefix("sdk:")?;
+            Some(dependency(sdk()?, folder))
+        }
     };
     let project = template::project(&args.lang, value);
     let project = project.with_context(|| format!("there is no template for `{}`", args.lang))?;
+    built.into_inner().transpose()?;
     directory::write(name, &project.files)?;
     let text = format!("created `{name}`\n\n{}", project.next);
     std::io::stdout()

@@ -15,6 +15,8 @@
 #
 # The node is $BITCOIND_EXE, or bitcoind on PATH, or what scripts/setup-bitcoind.sh has built.
 set -euo pipefail
+# One that is relative is so to where this was called.
+[[ ${BITCOIND_EXE:-/} == /* ]] || BITCOIND_EXE=$PWD/$BITCOIND_EXE
 cd "$(dirname "$0")/.."
 folder=$PWD/.regtest
 # What a block of 50 BTC can be spent for begins 100 blocks above it.
