@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use metashrew_abi::imports;
 use metashrew_abi::proto::{IndexerMetadata, Storage, ViewFunction};
 
+use crate::error::ViewError;
 use crate::guest::Guest;
 use crate::options::ViewInstances;
 use crate::runtime::MetashrewRuntime;
@@ -45,6 +46,14 @@ impl MetashrewRuntime {
     /// ```
     pub fn views(&self) -> &[ViewDescription] {
         &self.description().views
+    }
+
+    /// Checks that the guest has a view of that name.
+    ///
+    /// # Errors
+    /// [`ViewError::NoSuchView`] if it does not.
+    pub fn check_view(&self, name: &str) -> Result<(), ViewError> {
+        self.guest().view(name).map(drop)
     }
 
     /// Which instances answer `view`, as it was settled at the start.

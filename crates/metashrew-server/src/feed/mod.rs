@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use metashrew_runtime::{MetashrewRuntime, ViewError};
+use metashrew_runtime::MetashrewRuntime;
 use metashrew_store::ReadError;
 use tokio::sync::{Semaphore, watch};
 
@@ -155,12 +155,8 @@ impl Shared {
 
     /// Whether the guest has the view.
     fn check_view(&self, name: &str) -> Result<(), RpcError> {
-        let views = self.runtime.views();
-        if views.iter().any(|view| view.name == name) {
-            return Ok(());
-        }
-        let name = name.to_owned();
-        Err(fault::of_view(&ViewError::NoSuchView { name }))
+        let found = self.runtime.check_view(name);
+        found.map_err(|error| fault::of_view(&error))
     }
 
     /// What keys begin with that `filter` is for.
