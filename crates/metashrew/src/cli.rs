@@ -2,6 +2,7 @@
 
 mod bench;
 mod blocks;
+mod codegen;
 mod config;
 mod defaults;
 mod dev;
@@ -16,6 +17,7 @@ mod sdk;
 mod server_url;
 mod shadow;
 mod start;
+mod tail;
 mod values;
 mod view_mode;
 mod watched;
@@ -30,6 +32,7 @@ use crate::size::Size;
 
 pub(crate) use bench::Bench;
 pub(crate) use blocks::BlocksArgs;
+pub(crate) use codegen::{Codegen, Language, UntoldForm};
 pub(crate) use defaults::ConfigError;
 pub(crate) use dev::{Dev, WatchedView};
 pub(crate) use fork::Fork;
@@ -41,6 +44,7 @@ pub(crate) use sdk::Sdk;
 pub(crate) use server_url::ServerUrl;
 pub(crate) use shadow::Shadow;
 pub(crate) use start::{Following, NodeArgs, OnHalt, Serving, Start, Storage, Views};
+pub(crate) use tail::{AnswerForm, Follow, Subscription, Tail};
 pub(crate) use values::{Bytes, Input, Listen, Scouts, ViewBlock};
 pub(crate) use watched::{Profile, Trace, Watched};
 
@@ -139,8 +143,10 @@ pub(crate) enum Command {
     Start(Box<Start>),
     Status(Status),
     Logs(Logs),
+    Tail(Box<Tail>),
     View(View),
     Inspect(Inspect),
+    Codegen(Codegen),
     Keys(Keys),
     Verify(Verify),
     Rollback(Rollback),
@@ -231,7 +237,7 @@ pub(crate) struct Status {
 }
 
 /// A running `metashrew start`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Serves {
     /// Where it serves
     #[arg(

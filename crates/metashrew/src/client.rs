@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::cli::ServerUrl;
 
+type Config = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
+
 /// Bytes of an unexpected answer that are shown.
 const SHOWN: usize = 100;
 
@@ -35,14 +37,34 @@ struct Answer<T> {
 impl<'a> Client<'a> {
     /// Waits so long for an answer, and reads so many bytes of it.
     pub(crate) fn new(url: &'a ServerUrl, patience: Duration, max_answer: u64) -> Result<Self> {
+        Self::with(url, max_answer, |config| {
+            config.timeout_global(Some(patience))
+        })
+    }
+
+    /// For answers that do not end: waits so long for the next byte of one, and reads so many bytes of a
+    /// refusal.
+    pub(crate) fn streaming(url: &'a ServerUrl, idle: Duration, max_answer: u64) -> Result<Self> {
+        Self::with(url, max_answer, |config| {
+            config
+                .timeout_connect(Some(idle))
+                .timeout_recv_response(Some(idle))
+                .timeout_per_read(Some(idle))
+        })
+    }
+
+    fn with(
+        url: &'a ServerUrl,
+        max_answer: u64,
+        timeouts: impl FnOnce(Config) -> Config,
+    ) -> Result<Self> {
         let tls = if url.is_https() {
             metashrew_sync::machine_tls().context("no server can be trusted over https")?
         } else {
             ureq::tls::TlsConfig::default()
         };
-        let agent = ureq::Agent::config_builder()
+        let agent = timeouts(ureq::Agent::config_builder())
             .tls_config(tls)
-            .timeout_global(Some(patience))
             // The server's own words are of use: one that is not ready says so with 503.
             .http_status_as_error(false)
             // It is reached directly, whatever the environment says of proxies.
@@ -59,11 +81,20 @@ impl<'a> Client<'a> {
 
     /// The JSON at a path.
     pub(crate) fn get(&self, path: &str) -> Result<Value> {
-        let mut request = self.agent.get(self.url.at(path));
+        self.read(self.open(path, "application/json")?)
+    }
+
+    /// What is at a path, of a content type, to be read as it comes.
+    pub(crate) fn open(
+        &self,
+        path: &str,
+        accept: &str,
+    ) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+        let mut request = self.agent.get(self.url.at(path)).header("accept", accept);
         if let Some(login) = &self.url.login {
             request = request.header("authorization", login);
         }
-        self.read(request.call()?)
+        request.call()
     }
 
     /// What a method answers.
@@ -88,7 +119,8 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn read<T: for<'de> Deserialize<'de>>(
+    /// The JSON of an answer.
+    pub(crate) fn read<T: for<'de> Deserialize<'de>>(
         &self,
         mut answer: ureq::http::Response<ureq::Body>,
     ) -> Result<T> {

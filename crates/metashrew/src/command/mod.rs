@@ -2,6 +2,7 @@
 
 mod bench;
 mod blocks;
+mod codegen;
 mod database;
 mod described;
 mod dev;
@@ -21,6 +22,7 @@ mod shadow;
 mod source;
 mod start;
 mod status;
+mod tail;
 mod trace;
 mod verify;
 mod view;
@@ -45,8 +47,10 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
         Command::Start(start) => start::run(start, &console),
         Command::Status(status) => status::run(status),
         Command::Logs(logs) => logs::run(logs),
+        Command::Tail(tail) => tail::run(tail),
         Command::View(view) => view::run(view),
         Command::Inspect(inspect) => inspect::run(inspect),
+        Command::Codegen(codegen) => codegen::run(codegen),
         Command::Keys(keys) => keys::run(keys),
         Command::Verify(verify) => verify::run(verify, &console),
         Command::Rollback(rollback) => rollback::run(rollback),

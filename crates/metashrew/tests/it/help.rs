@@ -21,13 +21,16 @@ fn check(name: &str, args: &[&str]) {
 fn every_command_explains_itself() {
     check("help", &["--help"]);
     for command in [
-        "new", "dev", "start", "status", "logs", "view", "inspect", "keys", "verify", "rollback",
-        "fork", "shadow", "replay", "trace", "profile", "bench",
+        "new", "dev", "start", "status", "logs", "tail", "codegen", "view", "inspect", "keys",
+        "verify", "rollback", "fork", "shadow", "replay", "trace", "profile", "bench",
     ] {
         check(command, &[command, "--help"]);
     }
     for command in ["make", "run"] {
         check(&format!("replay-{command}"), &["replay", command, "--help"]);
+    }
+    for kind in ["heads", "writes", "view", "pending"] {
+        check(&format!("tail-{kind}"), &["tail", kind, "--help"]);
     }
 }
 

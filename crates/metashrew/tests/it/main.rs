@@ -9,6 +9,7 @@
 mod bench;
 mod branches;
 mod checks;
+mod codegen;
 mod configuration;
 mod damaged;
 mod dev;
@@ -48,6 +49,7 @@ mod signals;
 mod sources;
 mod start;
 mod status;
+mod tail;
 mod trace;
 mod usage;
 mod view;
