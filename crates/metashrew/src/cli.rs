@@ -39,7 +39,7 @@ pub(crate) use fork::Fork;
 pub(crate) use logs::Logs;
 pub(crate) use new::New;
 pub(crate) use parse::{parse, usage_error};
-pub(crate) use replay::{Replay, ReplayBundle, ReplayMake, ReplayRun, ReplayedBlock};
+pub(crate) use replay::{Replay, ReplayBundle, ReplayMake, ReplayRun, ReplayedBlock, TimeLimit};
 pub(crate) use sdk::Sdk;
 pub(crate) use server_url::ServerUrl;
 pub(crate) use shadow::Shadow;

@@ -1,8 +1,9 @@
 //! The flags of `metashrew replay`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, value_parser};
 
 use super::{BlocksArgs, Cache, values};
 
@@ -24,7 +25,25 @@ pub(crate) struct Replay {
     pub(crate) diff: bool,
 
     #[command(flatten)]
+    pub(crate) time: TimeLimit,
+
+    #[command(flatten)]
     pub(crate) block: ReplayedBlock,
+}
+
+/// How long the guest may take for a block.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct TimeLimit {
+    /// How long the guest may take for a block, in milliseconds; with a limit it runs a sixth to a
+    /// quarter slower [default: as long as it takes]
+    #[arg(long, value_name = "MS", value_parser = value_parser!(u64).range(1..))]
+    timeout_ms: Option<u64>,
+}
+
+impl TimeLimit {
+    pub(crate) fn of_a_block(self) -> Option<Duration> {
+        self.timeout_ms.map(Duration::from_millis)
+    }
 }
 
 /// What is done with a bundle.
@@ -74,6 +93,9 @@ pub(crate) struct ReplayMake {
     pub(crate) with_guest: bool,
 
     #[command(flatten)]
+    pub(crate) time: TimeLimit,
+
+    #[command(flatten)]
     pub(crate) block: ReplayedBlock,
 }
 
@@ -93,4 +115,7 @@ pub(crate) struct ReplayRun {
     /// Print each key that differs
     #[arg(long)]
     pub(crate) diff: bool,
+
+    #[command(flatten)]
+    pub(crate) time: TimeLimit,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{BlocksArgs, Cache, values};
+use super::{BlocksArgs, Cache, TimeLimit, values};
 
 /// Run another guest over blocks that a database holds, and tell where it writes otherwise
 ///
@@ -61,6 +61,9 @@ pub(crate) struct Shadow {
     /// How many blocks to run at a time [default: the number of cores]
     #[arg(long, value_name = "COUNT")]
     pub(crate) threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    pub(crate) time: TimeLimit,
 
     #[command(flatten)]
     pub(crate) cache: Cache,

@@ -220,6 +220,11 @@ fn a_bundle_gives_the_same_without_the_database() {
     let stderr = fail(&mut elsewhere.metashrew(&flags), 1);
     assert!(stderr.contains("what is at the key 0x"), "{stderr}");
     assert!(
+        stderr.contains("error: block 4 (") && stderr.contains("could not be run to its end"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("the guest failed"), "{stderr}");
+    assert!(
         stderr.contains("hint: another guest reads other keys"),
         "{stderr}"
     );
@@ -258,6 +263,29 @@ fn a_bundle_of_a_trap_traps_anywhere_and_shows_that_a_guest_is_mended() {
         said(&text, "packed").starts_with("the guest failed: the guest trapped"),
         "{text}"
     );
+}
+
+#[test]
+fn a_guest_that_does_not_end_is_ended_after_its_time() {
+    let place = Place::new(4);
+    place.index();
+    let make = ["make", "--height", "3", "--out", "b"];
+    succeed(&mut replay(&place, &make));
+    place.set_guest(&guests::spins_at(3));
+    let limit = ["--timeout-ms", "50"];
+    let check = |mut command: std::process::Command| {
+        let stderr = fail(command.args(limit), 1);
+        let told = stderr.contains("the guest has not ended within 50 ms");
+        assert!(told && !stderr.contains("the guest failed"), "{stderr}");
+    };
+    check(replay(&place, &["--height", "3"]));
+    check(replay(&place, &make));
+    check(place.metashrew(&["replay", "run", "b", "--indexer", "guest.wasm"]));
+    // One that ends is not.
+    place.set_guest(&guests::spins_at(9));
+    let long = ["--height", "3", "--timeout-ms", "3600000"];
+    let text = succeed(&mut replay(&place, &long));
+    assert_eq!(said(&text, "database"), "the same");
 }
 
 #[test]

@@ -95,6 +95,19 @@ fn a_guest_that_fails_on_a_block_differs_there() {
 }
 
 #[test]
+fn a_guest_that_does_not_end_is_ended_after_its_time() {
+    let place = place();
+    std::fs::write(place.path("new.wasm"), guests::spins_at(5)).unwrap();
+    let flags = ["--with", "new.wasm", "--blocks", "blocks.dat"];
+    let mut command = shadow(&place, &flags);
+    let stderr = fail(command.args(["--from", "5", "--timeout-ms", "50"]), 1);
+    assert!(
+        stderr.contains("has not ended within 50 ms") && stderr.contains("block 5"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn keys_are_named_by_their_tables() {
     let place = Place::new(0);
     let blocks = crate::harness::project("examples/mainnet-blocks-1-255.dat.bz2");

@@ -19,7 +19,7 @@ use crate::command::database;
 pub(super) fn make(args: &ReplayMake) -> Result<()> {
     let indexer = args.block.indexer()?;
     let wasm = database::read_guest(indexer)?;
-    let guest = prepare(&wasm, indexer)?;
+    let guest = prepare(&wasm, indexer, args.time)?;
     let located = Located::find(&args.block)?;
     let runtime = guest.over(located.store.clone())?;
     let root = located
@@ -65,11 +65,12 @@ fn check(made: &Bundle, packed: &Bundle, runtime: &MetashrewRuntime) -> Result<(
 pub(super) fn run(args: &ReplayRun) -> Result<()> {
     let bundle = open(&args.bundle)?;
     let (wasm, name) = guest_of(&bundle, &args.bundle, args.indexer.as_deref())?;
-    let runtime = alone(prepare(&wasm, name)?)?;
+    let runtime = alone(prepare(&wasm, name, args.time)?)?;
     let mut summary = Summary::of(&bundle.block, runtime.guest_id());
     let (reads, result) = bundle.run(&runtime, ReadCounts::default());
     summary.read(&reads);
-    let writes = result.with_context(|| failed(&bundle.block))?;
+    let is_guests = |error: &ReplayError| matches!(error, ReplayError::Guest(_));
+    let writes = result.map_err(failed(&bundle.block, is_guests))?;
     summary.wrote(&writes, &bundle.history_root(&writes));
     match &bundle.outcome {
         Outcome::Failed(fault) => {

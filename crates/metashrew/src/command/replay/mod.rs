@@ -8,11 +8,13 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use metashrew_runtime::{MetashrewRuntime, PreparedGuest, ReadCounts, RuntimeOptions, ViewOptions};
+use metashrew_runtime::{
+    BlockError, MetashrewRuntime, PreparedGuest, ReadCounts, RuntimeOptions, ViewOptions,
+};
 use metashrew_store::{HistoryRoot, Store};
 
 use super::{Output, database};
-use crate::cli::{Replay, ReplayBundle};
+use crate::cli::{Replay, ReplayBundle, TimeLimit};
 use summary::{Compared, Summary};
 
 pub(in crate::command) use block::Located;
@@ -28,7 +30,7 @@ pub(super) fn run(args: &Replay) -> Result<()> {
 
 fn on_database(args: &Replay) -> Result<()> {
     let wasm = database::read_guest(args.block.indexer()?)?;
-    let guest = prepare(&wasm, args.block.indexer()?)?;
+    let guest = prepare(&wasm, args.block.indexer()?, args.time)?;
     let located = Located::find(&args.block)?;
     let runtime = guest.over(located.store.clone())?;
     let (block, below) = (located.block, &located.below);
@@ -40,7 +42,8 @@ fn on_database(args: &Replay) -> Result<()> {
         ReadCounts::default(),
     );
     summary.read(&reads);
-    let writes = result.with_context(|| summary::failed(&block))?;
+    let is_guests = |error: &BlockError| matches!(error, BlockError::Guest(_));
+    let writes = result.map_err(summary::failed(&block, is_guests))?;
     let root = below
         .base
         .map_or(HistoryRoot::EMPTY, |base| base.history_root);
@@ -66,8 +69,9 @@ fn on_database(args: &Replay) -> Result<()> {
 }
 
 /// The guest in the file `path`, which must be able to index.
-fn prepare(wasm: &[u8], path: &Path) -> Result<PreparedGuest> {
+fn prepare(wasm: &[u8], path: &Path, time: TimeLimit) -> Result<PreparedGuest> {
     let options = RuntimeOptions {
+        block_timeout: time.of_a_block(),
         views: ViewOptions {
             // No view is asked.
             enabled: false,

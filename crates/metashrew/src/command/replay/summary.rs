@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::io::{BufWriter, Write};
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use metashrew_abi::proto::Storage;
 use metashrew_runtime::ReadCounts;
 use metashrew_store::{BlockRef, GuestId, HistoryRoot, State, WriteSet};
@@ -63,12 +63,20 @@ impl fmt::Display for Summary {
     }
 }
 
-/// The error of a block on which the guest failed, or that it could not be run on.
-pub(super) fn failed(block: &BlockRef) -> String {
-    format!(
-        "the guest failed on block {} ({})",
-        block.height, block.hash
-    )
+/// The error of a block that could not be run to its end; whether that is the guest's.
+pub(super) fn failed<E>(block: &BlockRef, is_guests: impl Fn(&E) -> bool) -> impl Fn(E) -> Error
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let block = format!("block {} ({})", block.height, block.hash);
+    move |error| {
+        let what = if is_guests(&error) {
+            format!("the guest failed on {block}")
+        } else {
+            format!("{block} could not be run to its end")
+        };
+        Error::new(error).context(what)
+    }
 }
 
 /// What a block wrote, beside what it wrote before.

@@ -34,6 +34,7 @@ impl Other {
         let node = blocks::open(&args.blocks, &args.db)?;
         let wasm = database::read_guest(path)?;
         let options = RuntimeOptions {
+            block_timeout: args.time.of_a_block(),
             views: ViewOptions {
                 // No view is called.
                 enabled: false,
