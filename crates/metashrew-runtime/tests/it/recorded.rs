@@ -350,6 +350,7 @@ fn the_height_may_matter_where_the_input_was_loaded() {
 #[test]
 fn reads_beyond_the_limit_are_not_told_and_the_answer_is_the_same() {
     let bench = Bench::with(&ranging(), |views| views.max_recorded_reads = 300);
+    write(&bench, &Values::new());
     let request = |keys: &[&[u8]]| many::encode(keys.iter().copied());
     let few = record(&bench, "many", &request(&[b"a", b"b", b"c", b"d", b"a"]))
         .reads
