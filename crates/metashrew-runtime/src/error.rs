@@ -60,7 +60,9 @@ impl GuestBacktrace {
 pub struct GuestFrame {
     /// Its name, without the hash of Rust's mangling; `function 7` if it has none.
     pub function: String,
-    /// Where in the guest's module it is: in bytes from the beginning.
+    /// Where in the guest's module it is: in bytes from the beginning. An `unreachable` may be
+    /// told at the branch before it, or at the beginning of the loop or the function that it is
+    /// first in: the compiler makes one instruction of the two.
     pub offset: Option<usize>,
 }
 

@@ -43,6 +43,7 @@ mod stack;
 mod stage;
 mod switching;
 mod tables;
+mod trap_offsets;
 mod view_errors;
 mod views;
 
