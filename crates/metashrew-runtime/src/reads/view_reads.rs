@@ -78,8 +78,9 @@ impl ViewReads {
     /// Whether one of the keys that were read is among `written`, which are in order. It takes
     /// as many steps as the shorter list is long, each of them a search in the longer one.
     pub fn touched_by<K: AsRef<[u8]>>(&self, written: &[K]) -> bool {
-        let order_of_keys = |read: &Box<[u8]>, written: &K| (**read).cmp(written.as_ref());
-        meet(&self.keys, written, order_of_keys) || meet(&self.ranges, written, order_of_range)
+        meet(&self.keys, written, |read, written| {
+            (**read).cmp(written.as_ref())
+        }) || meet(&self.ranges, written, order_of_range)
     }
 }
 
