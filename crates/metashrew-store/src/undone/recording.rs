@@ -92,8 +92,8 @@ impl Recording<'_> {
         if let Some(record) = Record::of(self.view, &block.hash)? {
             self.drop_stored(&block.hash, &record);
         }
-        self.totals.blocks += 1;
-        self.totals.bytes += block.record.bytes();
+        self.totals.blocks = self.totals.blocks.saturating_add(1);
+        self.totals.bytes = self.totals.bytes.saturating_add(block.record.bytes());
         self.added.push_back(block);
         while self.totals.blocks > self.limits.blocks || self.totals.bytes > self.limits.bytes {
             if let Some((number, hash)) = self.next_stored()? {
@@ -147,7 +147,7 @@ impl Recording<'_> {
     fn finish(mut self, before: &Totals) {
         for block in std::mem::take(&mut self.added) {
             let number = self.totals.next;
-            self.totals.next += 1;
+            self.totals.next = self.totals.next.saturating_add(1);
             let record = Record {
                 number,
                 ..block.record
