@@ -1,5 +1,6 @@
-//! What view calls cost over HTTP: alone, in batches and in multicalls, one connection
-//! and many; beside the same stack answering a constant. And what an idle connection takes.
+//! What view calls cost over HTTP: alone, by their own paths, in batches and in multicalls,
+//! one connection and many; beside the same stack answering a constant. And what an idle
+//! connection takes.
 #![allow(
     clippy::cast_precision_loss,
     clippy::print_stdout,
@@ -86,29 +87,42 @@ async fn serve_constant() -> SocketAddr {
 }
 
 /// One connection that is kept, and does no more than it must.
-struct Connection(BufReader<TcpStream>);
+struct Connection {
+    stream: BufReader<TcpStream>,
+    /// The tag of the last answer.
+    tag: String,
+}
 
 impl Connection {
     fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("it listens");
         stream.set_nodelay(true).expect("it is open");
-        Self(BufReader::new(stream))
+        Self {
+            stream: BufReader::new(stream),
+            tag: String::new(),
+        }
     }
 
     /// The body of the answer.
     fn ask(&mut self, request: &[u8]) -> Vec<u8> {
-        self.0.get_mut().write_all(request).expect("it is open");
+        self.stream
+            .get_mut()
+            .write_all(request)
+            .expect("it is open");
         let mut length = 0;
         let mut line = String::new();
         while line != "\r\n" {
             line.clear();
-            self.0.read_line(&mut line).expect("it answers");
+            self.stream.read_line(&mut line).expect("it answers");
             if let Some(told) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                 length = told.trim().parse().expect("a number");
             }
+            if let Some(tag) = line.strip_prefix("etag:") {
+                tag.trim().clone_into(&mut self.tag);
+            }
         }
         let mut body = vec![0; length];
-        self.0.read_exact(&mut body).expect("it answers");
+        self.stream.read_exact(&mut body).expect("it answers");
         body
     }
 }
@@ -117,6 +131,11 @@ impl Connection {
 #[derive(Clone, Copy)]
 enum Parcel {
     View,
+    /// A view by its own path.
+    Post,
+    Get,
+    /// Such a `GET` by a client that has the answer.
+    Has,
     Batch(usize),
     Multicall(usize),
 }
@@ -125,17 +144,30 @@ impl Parcel {
     /// How many views it asks.
     fn views(self) -> u64 {
         match self {
-            Self::View => 1,
+            Self::View | Self::Post | Self::Get | Self::Has => 1,
             Self::Batch(views) | Self::Multicall(views) => views as u64,
         }
     }
 
-    /// The whole request.
-    fn request(self) -> Vec<u8> {
+    /// The whole request, to a server that gives the answer `tag`.
+    fn request(self, tag: &str) -> Vec<u8> {
+        let at_path = |head: &str| format!("{head} HTTP/1.1\r\nhost: localhost\r\n");
+        match self {
+            Self::Post => {
+                let head = at_path("POST /view/counter");
+                return format!("{head}content-length: 0\r\n\r\n").into_bytes();
+            }
+            Self::Get => return format!("{}\r\n", at_path("GET /view/counter")).into_bytes(),
+            Self::Has => {
+                let head = at_path("GET /view/counter");
+                return format!("{head}if-none-match: {tag}\r\n\r\n").into_bytes();
+            }
+            Self::View | Self::Batch(_) | Self::Multicall(_) => {}
+        }
         let call = |method: &str, params: Value| json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let view = || call("metashrew_view", json!(["counter", "0x", "latest"]));
         let body = match self {
-            Self::View => view(),
+            Self::View | Self::Post | Self::Get | Self::Has => view(),
             Self::Batch(views) => (0..views).map(|_| view()).collect(),
             Self::Multicall(views) => {
                 let calls = vec![("counter", "0x"); views];
@@ -152,6 +184,11 @@ impl Parcel {
 
     /// Whether each of its views was answered.
     fn is_answered_by(self, body: &[u8]) -> bool {
+        match self {
+            Self::Post | Self::Get => return body.len() == 4,
+            Self::Has => return body.is_empty(),
+            Self::View | Self::Batch(_) | Self::Multicall(_) => {}
+        }
         let text = String::from_utf8_lossy(body);
         let results = text.matches("\"0x").count();
         results as u64 == self.views() && !text.contains("\"error\"")
@@ -162,7 +199,9 @@ impl Parcel {
 /// time is that of one parcel, all callers together.
 fn together(address: SocketAddr, parcel: Parcel, callers: u64, parcels: u64) -> Duration {
     let each = parcels.div_ceil(callers);
-    let request = parcel.request();
+    let mut first = Connection::open(address);
+    first.ask(&Parcel::Get.request(""));
+    let request = parcel.request(&first.tag);
     let mut connections: Vec<_> = (0..callers).map(|_| Connection::open(address)).collect();
     for connection in &mut connections {
         assert!(parcel.is_answered_by(&connection.ask(&request)));
@@ -205,6 +244,9 @@ fn over_http(criterion: &mut Criterion) {
     bench(criterion, "constant", constant, Parcel::View);
     let parcels = [
         ("view", Parcel::View),
+        ("post", Parcel::Post),
+        ("get", Parcel::Get),
+        ("not modified", Parcel::Has),
         ("batch of 100", Parcel::Batch(100)),
         ("multicall of 100", Parcel::Multicall(100)),
     ];
@@ -222,7 +264,7 @@ fn over_http(criterion: &mut Criterion) {
 fn idle_connections(_: &mut Criterion) {
     let executor = executor();
     let server = executor.block_on(serve(true));
-    let request = Parcel::View.request();
+    let request = Parcel::View.request("");
     let mut kept = Vec::with_capacity(IDLE_CONNECTIONS);
     let before = resident_memory();
     for index in 0..IDLE_CONNECTIONS {
@@ -230,7 +272,7 @@ fn idle_connections(_: &mut Criterion) {
         if index % 2 == 0 {
             assert!(!connection.ask(&request).is_empty());
         }
-        kept.push(connection.0.into_inner());
+        kept.push(connection.stream.into_inner());
     }
     if let (Some(before), Some(after)) = (before, resident_memory()) {
         let each = after.saturating_sub(before) / kept.len() as u64;

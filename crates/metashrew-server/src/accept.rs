@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use crate::compression::{self, Accepted};
 use crate::connections::{Connections, Open, UnderWay};
 use crate::front::Front;
 use crate::held::Held;
@@ -132,7 +133,9 @@ impl Answers {
             let under_way = UnderWay::new(connection);
             let front = Arc::clone(&self.front);
             async move {
-                let response = front.answer(request, under_way.connection()).await;
+                let accepted = Accepted::of(request.headers());
+                let answered = front.answer(request, under_way.connection()).await;
+                let response = compression::compressed(answered, accepted);
                 under_way.connection().sends();
                 Ok::<_, Infallible>(response.map(|body| Held::new(body, under_way)))
             }

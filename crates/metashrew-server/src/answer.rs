@@ -1,6 +1,7 @@
 //! An answer's JSON, written out as it is sent: what a guest answered stays bytes, of
-//! which every piece becomes hex when the connection takes it. So an answer that nobody
-//! reads holds no more than the guest's bytes, and no worker encodes many at a stretch.
+//! which every piece becomes hex, or a part of a text, when the connection takes it. So an
+//! answer that nobody reads holds no more than the guest's bytes, and no worker encodes many
+//! at a stretch.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -36,6 +37,10 @@ enum Part {
     Text(Bytes),
     /// Twice as many digits.
     Hex(Bytes),
+    /// As they are.
+    Raw(Bytes),
+    /// UTF-8 that stands in a text of JSON.
+    Escaped(Bytes),
 }
 
 impl Answer {
@@ -68,7 +73,9 @@ impl Answer {
     /// Bytes of memory that it holds.
     pub(crate) fn held(&self) -> usize {
         let parts = self.parts.iter().map(|part| match part {
-            Part::Text(bytes) | Part::Hex(bytes) => bytes.len(),
+            Part::Text(bytes) | Part::Hex(bytes) | Part::Raw(bytes) | Part::Escaped(bytes) => {
+                bytes.len()
+            }
         });
         parts.sum::<usize>() + self.text.capacity()
     }
@@ -108,7 +115,14 @@ impl Answer {
 
     /// A text of `0x` and the bytes in hex.
     pub(crate) fn push_hex(&mut self, bytes: Bytes) {
-        self.push("\"0x");
+        self.push("\"");
+        self.push_digits(bytes);
+        self.push("\"");
+    }
+
+    /// `0x` and the bytes in hex.
+    pub(crate) fn push_digits(&mut self, bytes: Bytes) {
+        self.push("0x");
         self.length += 2 * bytes.len();
         if bytes.len() <= PIECE {
             if self.text.len() + 2 * bytes.len() > TEXT {
@@ -120,6 +134,28 @@ impl Answer {
         } else {
             self.seal();
             self.parts.push_back(Part::Hex(bytes));
+        }
+    }
+
+    /// The bytes as they are: JSON, or all of a body.
+    pub(crate) fn push_raw(&mut self, bytes: Bytes) {
+        if bytes.len() <= PIECE {
+            return self.extend(&bytes);
+        }
+        self.length += bytes.len();
+        self.seal();
+        self.parts.push_back(Part::Raw(bytes));
+    }
+
+    /// A text of JSON: of UTF-8 that takes so many bytes there, [`escaped_length`].
+    pub(crate) fn push_text(&mut self, utf8: Bytes, escaped: usize) {
+        self.push("\"");
+        if utf8.len() <= PIECE {
+            self.extend(&escape(&utf8));
+        } else {
+            self.length += escaped;
+            self.seal();
+            self.parts.push_back(Part::Escaped(utf8));
         }
         self.push("\"");
     }
@@ -181,6 +217,21 @@ impl Answer {
                 encode(&piece, &mut digits);
                 digits.into()
             }
+            Some(Part::Raw(mut bytes)) => {
+                let piece = bytes.split_to(TEXT.min(bytes.len()));
+                if !bytes.is_empty() {
+                    self.parts.push_front(Part::Raw(bytes));
+                }
+                // A piece of the whole would hold all of it while the connection has it.
+                Bytes::copy_from_slice(&piece)
+            }
+            Some(Part::Escaped(mut utf8)) => {
+                let piece = utf8.split_to(character_boundary(&utf8, PIECE));
+                if !utf8.is_empty() {
+                    self.parts.push_front(Part::Escaped(utf8));
+                }
+                escape(&piece).into()
+            }
         };
         self.length -= piece.len();
         Some(piece)
@@ -198,6 +249,33 @@ impl Answer {
 
 fn json_of(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("what is answered has only texts as keys")
+}
+
+/// The last place at or before `most` where no character is cut.
+fn character_boundary(utf8: &[u8], most: usize) -> usize {
+    let is_within = |place: usize| utf8.get(place).is_some_and(|byte| byte & 0xc0 == 0x80);
+    let mut places = (1..=most.min(utf8.len())).rev();
+    places
+        .find(|place| !is_within(*place))
+        .unwrap_or(utf8.len())
+}
+
+/// UTF-8 as it stands in a text of JSON.
+fn escape(utf8: &[u8]) -> Vec<u8> {
+    let mut text = json_of(&String::from_utf8_lossy(utf8));
+    text.pop();
+    text.drain(..1);
+    text
+}
+
+/// Bytes that a text takes in JSON, without its quotes.
+pub(crate) fn escaped_length(text: &str) -> usize {
+    let length = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(length).sum()
 }
 
 fn encode(bytes: &[u8], digits: &mut [u8]) {
@@ -293,6 +371,28 @@ mod tests {
                 written.extend_from_slice(&piece);
             }
             assert!(written == text);
+        }
+    }
+
+    #[test]
+    fn long_bytes_and_texts_are_sent_in_pieces() {
+        for text in ["é\u{1f980}x\"\n\u{1}".repeat(20_000), "€".repeat(PIECE)] {
+            let mut raw = Answer::default();
+            raw.push_raw(text.clone().into());
+            let mut escaped = Answer::default();
+            escaped.push_text(text.clone().into(), escaped_length(&text));
+            for (mut answer, expect) in [(raw, text.clone()), (escaped, json!(text).to_string())] {
+                assert!(answer.held() <= text.len() + 2 * TEXT);
+                let mut left = expect.len();
+                let mut written = Vec::new();
+                while let Some(piece) = answer.next_piece() {
+                    assert!(piece.len() <= 6 * PIECE, "{}", piece.len());
+                    left -= piece.len();
+                    assert_eq!(answer.len(), left);
+                    written.extend_from_slice(&piece);
+                }
+                assert!(written == expect.as_bytes());
+            }
         }
     }
 

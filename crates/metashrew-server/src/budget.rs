@@ -293,6 +293,22 @@ impl Lease {
         Ok(())
     }
 
+    /// Holds so many bytes more, if they are to spare: nobody waits for them, and nobody has
+    /// to give any back. Answers whether it does.
+    pub(crate) fn charge_spare(&self, bytes: usize) -> bool {
+        let mut held = self.bytes.lock();
+        let sum = held.saturating_add(bytes);
+        let wanted = counted(sum) - counted(*held);
+        let mut state = self.budget.state.lock();
+        let after = state.used.saturating_add(wanted);
+        if after > self.budget.limit || !state.waiting.is_empty() {
+            return false;
+        }
+        state.take(self, wanted, usize::MAX);
+        *held = sum;
+        true
+    }
+
     /// Gives so many bytes back, all it has at most.
     pub(crate) fn release(&self, bytes: usize) {
         let mut held = self.bytes.lock();

@@ -2,8 +2,16 @@
 
 use std::str::FromStr;
 
-use http::{HeaderValue, Method};
-use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetwork, CorsLayer};
+use http::header::{ETAG, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Method};
+use tower_http::cors::{
+    AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetwork, CorsLayer, ExposeHeaders,
+};
+
+use crate::wire::{BLOCK_HASH, GUEST, HEIGHT, PENDING};
+
+/// The headers of answers that pages may read, besides those that they always may.
+const EXPOSED: [HeaderName; 6] = [ETAG, RETRY_AFTER, HEIGHT, BLOCK_HASH, GUEST, PENDING];
 
 /// Which web pages may call the server from a browser.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,14 +79,29 @@ fn parse_origin(text: &str) -> Result<HeaderValue, ParseCorsError> {
 const EXTENSION: &str = "-extension";
 
 impl Cors {
+    /// Whether pages of the origin may call.
+    pub(crate) fn allows(&self, origin: &HeaderValue) -> bool {
+        match self {
+            Self::Localhost => is_local(origin),
+            Self::Any => true,
+            Self::Off => false,
+            Self::Origins(origins) => origins.contains(origin),
+        }
+    }
+
     /// The HTTP layer that answers preflight requests and marks answers.
     ///
     /// A page that may call may send any header, and may do so where it came from the
     /// public network and the server is in a private one.
     pub(crate) fn layer(&self) -> CorsLayer {
         let layer = CorsLayer::new()
-            .allow_methods(AllowMethods::list([Method::GET, Method::POST]))
-            .allow_headers(AllowHeaders::mirror_request());
+            .allow_methods(AllowMethods::list([
+                Method::GET,
+                Method::HEAD,
+                Method::POST,
+            ]))
+            .allow_headers(AllowHeaders::mirror_request())
+            .expose_headers(ExposeHeaders::list(EXPOSED));
         match self {
             Self::Off => CorsLayer::new(),
             Self::Any => layer
@@ -163,6 +186,21 @@ mod tests {
         let extension = "moz-extension://0f6a2a5e-5b1d-4d0a-9d9a-2f4f3d1c8b7e";
         check(extension, extension);
         check("chrome-extension://abcdefgh", "chrome-extension://abcdefgh");
+    }
+
+    #[test]
+    fn who_may_call() {
+        let check = |cors: &str, origin: &'static str, expect: bool| {
+            let cors: Cors = cors.parse().unwrap();
+            let origin = HeaderValue::from_static(origin);
+            assert_eq!(cors.allows(&origin), expect, "{cors:?} {origin:?}");
+        };
+        check("*", "null", true);
+        check("off", "http://localhost", false);
+        check("localhost", "http://localhost:3000", true);
+        check("localhost", "null", false);
+        check("https://a.example", "https://a.example", true);
+        check("https://a.example", "https://b.example", false);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use metashrew_store::{ReadError, ResolveError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::form::Form;
 use crate::parallel::Stopped;
 use crate::refusal::Refusal;
 use crate::wire;
@@ -27,7 +28,7 @@ const BLOCK_NOT_INDEXED: i32 = -32001;
 const BLOCK_NOT_IN_CHAIN: i32 = -32002;
 const NO_SUCH_VIEW: i32 = -32003;
 const GUEST_FAULT: i32 = -32004;
-const TIMEOUT: i32 = -32005;
+pub(crate) const TIMEOUT: i32 = -32005;
 pub(crate) const BUSY: i32 = -32006;
 pub(crate) const INPUT_TOO_LONG: i32 = -32007;
 const ANSWER_TOO_LONG: i32 = -32008;
@@ -39,6 +40,8 @@ const SESSION: i32 = -32013;
 const NO_PENDING: i32 = -32014;
 const VIEW_ERROR: i32 = -32015;
 pub(crate) const CURSOR_TOO_OLD: i32 = -32016;
+const ANSWER_FORM: i32 = -32017;
+const OTHER_GUEST: i32 = -32018;
 
 /// The error object of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -334,6 +337,26 @@ pub(crate) fn answer_too_long(length: usize, limit: usize) -> RpcError {
     )
 }
 
+/// A view's answer that does not have the form it was asked for in.
+pub(crate) fn answer_form(form: Form, reason: &str) -> RpcError {
+    let what = if form == Form::Json { "JSON" } else { "UTF-8" };
+    object(
+        ANSWER_FORM,
+        format!("the view's answer is not {what}: {reason}; ask for it in another form"),
+        json!({ "kind": "answer_form", "as": form.as_str(), "reason": reason }),
+    )
+}
+
+/// A call that is for another guest than the one that answers.
+pub(crate) fn other_guest(guest_sha256: &[u8; 32]) -> RpcError {
+    let guest = hex::encode_prefixed(guest_sha256);
+    object(
+        OTHER_GUEST,
+        format!("another guest answers: {guest}"),
+        json!({ "kind": "other_guest", "guest": guest }),
+    )
+}
+
 /// An error of ours.
 pub(crate) fn object(code: i32, message: String, data: Value) -> RpcError {
     RpcError {
@@ -351,10 +374,10 @@ mod tests {
     #[test]
     fn every_code_is_documented() {
         let document = include_str!("../../../docs/rpc.md");
-        // Those before are no method's.
+        // Some are no method's: they come before it, or over HTTP alone.
         let described = MethodTable::read().errors;
         let described: Vec<_> = described.values().map(|error| &error["code"]).collect();
-        let of_all = [PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND];
+        let of_all = [PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, OTHER_GUEST];
         for code in [
             PARSE_ERROR,
             INVALID_REQUEST,
@@ -377,6 +400,8 @@ mod tests {
             NO_PENDING,
             VIEW_ERROR,
             CURSOR_TOO_OLD,
+            ANSWER_FORM,
+            OTHER_GUEST,
         ] {
             assert!(document.contains(&format!("\n| {code} | ")), "{code}");
             let is_described = described.iter().any(|known| **known == code);

@@ -8,29 +8,30 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, RETRY_AFTER,
-    TRANSFER_ENCODING,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN,
+    RETRY_AFTER, TRANSFER_ENCODING,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Incoming};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::{Layer, Service};
 use tower_http::cors;
 
 use crate::budget::Budget;
 use crate::caller::Caller;
+use crate::compression;
 use crate::connections::Connection;
 use crate::cors::Cors;
 use crate::feed::Feed;
-use crate::held::Held;
 use crate::hosts::AllowedHosts;
 use crate::receive::Bodies;
 use crate::refusal::{Reason, Refusal, Refusals};
 use crate::rpc::Rpc;
 use crate::telemetry::Telemetry;
+use crate::view_route::{self, Described};
 
 /// What bodies of requests may be called; the last two are names of older drafts of
 /// JSON-RPC over HTTP. A page of another origin has to ask before it sends any of them.
@@ -64,14 +65,18 @@ pub(crate) struct Shared {
     pub(crate) probes: Arc<Budget>,
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) feed: Feed,
+    /// Which pages may call.
+    pub(crate) cors: Cors,
+    /// What the guest says of its views.
+    pub(crate) described: Described,
 }
 
 impl Front {
-    pub(crate) fn new(shared: Shared, hosts: AllowedHosts, cors: &Cors) -> Self {
+    pub(crate) fn new(shared: Shared, hosts: AllowedHosts) -> Self {
         Self {
             hosts,
+            cors: shared.cors.layer(),
             shared: Arc::new(shared),
-            cors: cors.layer(),
         }
     }
 
@@ -101,8 +106,8 @@ impl Front {
     }
 }
 
-/// Answers what comes over one connection: `GET` at the paths of probes and documents, and
-/// JSON-RPC at every path.
+/// Answers what comes over one connection: views by their paths, `GET` at the paths of
+/// probes and documents, and JSON-RPC at every other path.
 #[derive(Clone)]
 struct Routes {
     shared: Arc<Shared>,
@@ -129,6 +134,10 @@ impl Routes {
     fn answer(self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Answered> + Send>> {
         Box::pin(async move {
             let Self { shared, connection } = self;
+            if let Some(name) = view_route::name(request.uri().path()) {
+                let name = name.to_owned();
+                return shared.view(&name, request, &connection).await;
+            }
             let is_probe = matches!(*request.method(), Method::GET | Method::HEAD);
             let probe = is_probe.then(|| {
                 let probe = shared.probe(request.uri().path(), &connection);
@@ -156,23 +165,37 @@ impl Shared {
             Err(refusal) => return self.refuse(refusal, connection, true),
         };
         connection.answers();
-        let answer = self.answer(body, caller).await;
+        let answer = self.answer(body, caller, &head.headers).await;
         answer.unwrap_or_else(|refusal| self.refuse(refusal, connection, false))
     }
 
-    async fn answer(&self, body: Bytes, caller: Caller) -> Result<Answered, Refusal> {
-        let Ok(_permit) = self.permits.try_acquire() else {
+    /// A permit to answer one request.
+    pub(crate) fn permit(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        self.permits.try_acquire().map_err(|_| {
             let limit = self.max_requests;
             let message = format!("{limit} requests are under way, as many as may be: try again");
-            return Err(Refusal::new(Reason::TooMany, message).with("limit", limit));
-        };
+            Refusal::new(Reason::TooMany, message).with("limit", limit)
+        })
+    }
+
+    async fn answer(
+        &self,
+        body: Bytes,
+        caller: Caller,
+        headers: &HeaderMap,
+    ) -> Result<Answered, Refusal> {
+        let _permit = self.permit()?;
         let Some(answer) = self.rpc.answer(body, &caller).await else {
             let mut response = Response::new(Empty::new().boxed_unsync());
             *response.status_mut() = StatusCode::NO_CONTENT;
             return Ok(response);
         };
         caller.lease.settle(answer.held())?;
-        Ok(json(StatusCode::OK, Held::new(answer, caller.lease)))
+        let mut marks = Extensions::new();
+        let body = compression::body(answer, caller.lease, headers, &mut marks);
+        let mut response = json(StatusCode::OK, body);
+        *response.extensions_mut() = marks;
+        Ok(response)
     }
 
     /// The answer to a request that is refused. If its body is not read, the connection is
@@ -188,6 +211,7 @@ impl Shared {
         let answer = self.rpc.refusal(refusal.error());
         let mut response = json(status, answer);
         let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if unread {
             connection.refuse();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -196,7 +220,9 @@ impl Shared {
             Reason::Method => (ALLOW, "POST"),
             Reason::ContentType => (ACCEPT_ENCODING, "identity"),
             Reason::NoRoom | Reason::TooMany => (RETRY_AFTER, "1"),
-            Reason::Host | Reason::TooLong | Reason::BadBody | Reason::TooSlow => return response,
+            Reason::Host | Reason::Origin | Reason::TooLong | Reason::BadBody | Reason::TooSlow => {
+                return response;
+            }
         };
         headers.insert(name, HeaderValue::from_static(value));
         response
@@ -213,19 +239,19 @@ fn check(head: &Parts) -> Result<(), Refusal> {
         let message = "the content type of the request is not application/json";
         return Err(Refusal::new(Reason::ContentType, message));
     }
+    check_encoding(&head.headers)
+}
+
+/// Refuses a compressed body.
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
     let is_plain = |encoding: &HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !head.headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+    if !headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
         let message = "compressed requests are not taken: send it without content-encoding";
         return Err(Refusal::new(Reason::ContentType, message));
     }
     // HTTP has joined its chunks by then, but a coding below them is as good as the above.
     let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-    if !head
-        .headers
-        .get_all(TRANSFER_ENCODING)
-        .iter()
-        .all(is_chunked)
-    {
+    if !headers.get_all(TRANSFER_ENCODING).iter().all(is_chunked) {
         let message = "compressed requests are not taken: no transfer-encoding but `chunked` is";
         return Err(Refusal::new(Reason::ContentType, message));
     }
@@ -247,7 +273,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-fn json(
+pub(crate) fn json(
     status: StatusCode,
     body: impl Body<Data = Bytes, Error = Infallible> + Send + 'static,
 ) -> Answered {

@@ -20,6 +20,7 @@ use crate::receive::Bodies;
 use crate::requests::RequestCounts;
 use crate::rpc::Rpc;
 use crate::telemetry::{Telemetry, Transport};
+use crate::view_route::Described;
 
 /// The JSON-RPC server.
 #[derive(Debug)]
@@ -183,6 +184,8 @@ fn front(
         transport,
     ));
     let shared = Shared {
+        cors: options.cors.clone(),
+        described: Described::new(&runtime),
         rpc: Rpc::new(runtime, Arc::clone(&telemetry), requests, &options),
         telemetry,
         permits: Semaphore::new(options.max_requests.min(Semaphore::MAX_PERMITS)),
@@ -197,7 +200,7 @@ fn front(
         refusals,
         feed,
     };
-    Front::new(shared, options.allowed_hosts, &options.cors)
+    Front::new(shared, options.allowed_hosts)
 }
 
 /// A running server; dropping it stops the server too.

@@ -13,6 +13,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::fault::{self, INVALID_PARAMS, RpcError};
+use crate::input;
 use crate::request::Name;
 
 /// Bytes of a client's text that an error quotes.
@@ -84,11 +85,11 @@ impl<'a, const N: usize> Arguments<'a, N> {
         text_of(value).map_err(|reason| self.invalid(name, &reason))
     }
 
-    /// Bytes as hex, with or without `0x`; none if left out.
-    pub(crate) fn hex_or_empty(&self, name: &'static str) -> Result<Vec<u8>, RpcError> {
+    /// The input of a view: hex, JSON or a text; none if left out.
+    pub(crate) fn input(&self, name: &'static str) -> Result<Vec<u8>, RpcError> {
         self.value(name).map_or_else(
             || Ok(Vec::new()),
-            |value| hex_of(value).map_err(|reason| self.invalid(name, &reason)),
+            |value| input::read(value).map_err(|reason| self.invalid(name, &reason)),
         )
     }
 
@@ -98,10 +99,7 @@ impl<'a, const N: usize> Arguments<'a, N> {
             return Ok(BlockId::Latest);
         };
         let text = self.block_text(name, value)?;
-        text.parse().map_err(|_: ParseBlockIdError| {
-            let text = quoted(&text).into_owned();
-            self.invalid(name, &ParseBlockIdError { text }.to_string())
-        })
+        block_of(&text).map_err(|reason| self.invalid(name, &reason))
     }
 
     /// As [`Self::block`], or `pending`.
@@ -241,7 +239,43 @@ pub(crate) fn hex_of(value: &RawValue) -> Result<Vec<u8>, String> {
     let decoded = serde_json::Deserializer::from_str(value.get()).deserialize_str(Hex);
     decoded
         .map_err(|_| "it must be a text".to_owned())?
-        .map_err(|error| format!("it must be hex, but: {error}"))
+        .map_err(not_hex)
+}
+
+/// The block that a text names, or what is wrong with it.
+fn block_of(text: &str) -> Result<BlockId, String> {
+    text.parse().map_err(|_: ParseBlockIdError| {
+        let text = quoted(text).into_owned();
+        ParseBlockIdError { text }.to_string()
+    })
+}
+
+/// As [`block_of`], or `pending`.
+pub(crate) fn view_at(text: &str) -> Result<ViewAt, String> {
+    if text == "pending" {
+        return Ok(ViewAt::Pending);
+    }
+    block_of(text).map(ViewAt::Block)
+}
+
+/// The bytes that a text is in hex, or what is wrong with it.
+pub(crate) fn hex_of_text(text: &str) -> Result<Vec<u8>, String> {
+    decode(text).map_err(not_hex)
+}
+
+fn not_hex(error: FromHexError) -> String {
+    format!("it must be hex, but: {error}")
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, FromHexError> {
+    match text.strip_prefix("0X") {
+        // The decoder takes this prefix off, which is the second one here.
+        Some(digits) if digits.starts_with("0x") => {
+            Err(FromHexError::InvalidHexCharacter { c: 'x', index: 1 })
+        }
+        Some(digits) => hex::decode(digits),
+        None => hex::decode(text),
+    }
 }
 
 /// Decodes a text's digits, wherever the text is.
@@ -255,14 +289,7 @@ impl Visitor<'_> for Hex {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(match text.strip_prefix("0X") {
-            // The decoder takes this prefix off, which is the second one here.
-            Some(digits) if digits.starts_with("0x") => {
-                Err(FromHexError::InvalidHexCharacter { c: 'x', index: 1 })
-            }
-            Some(digits) => hex::decode(digits),
-            None => hex::decode(text),
-        })
+        Ok(decode(text))
     }
 }
 
@@ -300,7 +327,7 @@ mod tests {
             let arguments = Arguments::read(params, NAMES)?;
             Ok((
                 arguments.text("function")?.into_owned(),
-                arguments.hex_or_empty("input")?,
+                arguments.input("input")?,
                 arguments.block("block")?,
             ))
         };
@@ -351,7 +378,7 @@ mod tests {
         check(r#"["f", "zz"]"#, "`input`: it must be hex");
         check(r#"["f", "0x0X00"]"#, "`input`: it must be hex");
         check(r#"["f", "0X0x00"]"#, "`input`: it must be hex");
-        check(r#"["f", 12]"#, "`input`: it must be a text");
+        check(r#"["f", 12]"#, "`input`: it must be hex");
         check(r#"["f", "", -1]"#, "`block`: it must be a height");
         check(r#"["f", "", 1.5]"#, "`block`: it must be a height");
         check(r#"["f", "", {}]"#, "`block`: it must be a height");

@@ -14,6 +14,8 @@ use crate::fault;
 pub(crate) enum Reason {
     /// Its host is not this server's.
     Host,
+    /// It comes from a web page that may not call.
+    Origin,
     /// It is no `POST`.
     Method,
     /// It is not JSON, or compressed.
@@ -31,8 +33,9 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Host,
+        Self::Origin,
         Self::Method,
         Self::ContentType,
         Self::TooLong,
@@ -46,6 +49,7 @@ impl Reason {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Host => "host",
+            Self::Origin => "origin",
             Self::Method => "http_method",
             Self::ContentType => "content_type",
             Self::TooLong => "request_too_long",
@@ -58,7 +62,7 @@ impl Reason {
 
     const fn status(self) -> StatusCode {
         match self {
-            Self::Host => StatusCode::FORBIDDEN,
+            Self::Host | Self::Origin => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
@@ -71,9 +75,12 @@ impl Reason {
 
     const fn code(self) -> i32 {
         match self {
-            Self::Host | Self::Method | Self::ContentType | Self::BadBody | Self::TooSlow => {
-                fault::INVALID_REQUEST
-            }
+            Self::Host
+            | Self::Origin
+            | Self::Method
+            | Self::ContentType
+            | Self::BadBody
+            | Self::TooSlow => fault::INVALID_REQUEST,
             Self::TooLong => fault::INPUT_TOO_LONG,
             Self::NoRoom | Self::TooMany => fault::BUSY,
         }

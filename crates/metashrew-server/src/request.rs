@@ -202,7 +202,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
 pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// Whether arrays and objects nest no deeper than they may.
-fn is_shallow(text: &str) -> bool {
+pub(crate) fn is_shallow(text: &str) -> bool {
     let mut depth = 0_usize;
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

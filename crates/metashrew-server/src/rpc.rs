@@ -73,6 +73,23 @@ impl Rpc {
         }
     }
 
+    /// What the methods work on.
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The outcome of a call that came as no JSON-RPC, counted as one of `method`. A panic is
+    /// an error of this call alone.
+    pub(crate) async fn counted<T>(
+        &self,
+        method: &'static str,
+        call: impl Future<Output = Result<T, RpcError>>,
+    ) -> Result<T, RpcError> {
+        self.requests.count(method);
+        let outcome = AssertUnwindSafe(call).catch_unwind().await;
+        outcome.unwrap_or(Err(RpcError::INTERNAL))
+    }
+
     /// The answer to a request of which nothing is known but what is wrong with it.
     pub(crate) fn refusal(&self, error: RpcError) -> Answer {
         self.written(&Id::NULL, Err(error))

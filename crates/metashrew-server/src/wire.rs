@@ -1,6 +1,22 @@
-//! How hashes and roots stand in answers.
+//! How hashes and roots stand in answers, and the headers of views' answers over HTTP.
 
+use http::HeaderName;
 use metashrew_store::{BlockHash, HistoryRoot};
+
+/// The height of the block that was asked about.
+pub(crate) const HEIGHT: HeaderName = HeaderName::from_static("metashrew-height");
+
+/// The hash of the block that was asked about.
+pub(crate) const BLOCK_HASH: HeaderName = HeaderName::from_static("metashrew-block-hash");
+
+/// The pending block on top of it, `height:hash`.
+pub(crate) const PENDING: HeaderName = HeaderName::from_static("metashrew-pending");
+
+/// SHA-256 of the guest that answers.
+pub(crate) const GUEST: HeaderName = HeaderName::from_static("metashrew-guest");
+
+/// In a request, the block that is asked about.
+pub(crate) const BLOCK: HeaderName = HeaderName::from_static("metashrew-block");
 
 /// `0x` and the bytes in the customary order, the reverse of their own.
 pub(crate) fn block_hash(hash: &BlockHash) -> String {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Context;
 use super::options::CallOptions;
 use crate::answer::Answer;
+use crate::fault::RpcError;
 use crate::guests::StateGuest;
 use crate::wire;
 
@@ -126,19 +127,22 @@ struct Members {
     session: Option<Session>,
 }
 
-/// The result of a view or a preview: the plain bytes, or the envelope asked for.
-pub(super) fn written(answer: ViewAnswer, options: &CallOptions, context: &Context) -> Answer {
-    let mut result = Answer::default();
-    if !options.anchor {
-        result.push_hex(answer.bytes);
-        return result;
-    }
-    let members = Members {
+/// The result of a view or a preview in the form asked for: plain, or in an envelope.
+pub(super) async fn written(
+    answer: ViewAnswer,
+    options: &CallOptions,
+    context: &Context,
+) -> Result<Answer, RpcError> {
+    let members = options.anchor.then(|| Members {
         anchor: Anchor::of_answer(&answer, context),
         session: Session::of(&answer, options),
+    });
+    let result = options.form.result(answer.bytes, &context.offload).await?;
+    let Some(members) = members else {
+        return Ok(result);
     };
-    result.push("{\"result\":");
-    result.push_hex(answer.bytes);
-    result.push_members(&members);
-    result
+    let mut envelope = Answer::text("{\"result\":");
+    envelope.append(result);
+    envelope.push_members(&members);
+    Ok(envelope)
 }

@@ -15,11 +15,15 @@ mod view;
 mod views;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use metashrew_runtime::{Basis, Chain, MetashrewRuntime, ViewAt};
+use metashrew_runtime::{
+    Basis, CallContext, Chain, GuestBacktrace, MetashrewRuntime, ViewAt, ViewError,
+};
 use metashrew_store::{BlockId, BlockRecord};
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
 use crate::answer::Answer;
 use crate::caller::Caller;
@@ -30,6 +34,8 @@ use crate::options::HeightCompat;
 use crate::parallel::Bounds;
 use crate::params::Arguments;
 use crate::telemetry::Telemetry;
+
+pub(crate) use options::CallOptions;
 
 /// The names of all methods.
 pub(crate) const NAMES: [&str; 11] = [
@@ -78,6 +84,22 @@ impl Context {
 /// to run.
 fn basis(batch: Option<&Chain>, at: ViewAt) -> Basis<'_> {
     batch.map_or(Basis::Newest(at), |chain| Basis::In(chain, at))
+}
+
+/// What calls about the block `at` stand on, found within the time that they may have: the
+/// pending block may have to be executed first.
+pub(crate) async fn look_up(
+    chain: &Chain,
+    at: ViewAt,
+    limit: Option<Duration>,
+) -> Result<CallContext, ViewError> {
+    let found = chain.at(at);
+    let Some(limit) = limit else {
+        return found.await;
+    };
+    let backtrace = GuestBacktrace::default();
+    let over = |_| Err(ViewError::Timeout { limit, backtrace });
+    timeout(limit, found).await.unwrap_or_else(over)
 }
 
 /// A call as it came. Its parameters are read when its turn comes: those of all entries of

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use metashrew_runtime::{
-    CallContext, Chain, GuestBacktrace, ViewAnswer, ViewAt, ViewCall, ViewError,
-};
+use metashrew_runtime::{CallContext, Chain, ViewAnswer, ViewAt, ViewCall};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::time::timeout;
 
-use super::Context;
 use super::anchor::{Anchor, Session};
 use super::options::{CallOptions, OF_ENTRY, OF_VIEW};
+use super::{Context, look_up};
 use crate::answer::Answer;
 use crate::budget::Lease;
 use crate::fault::{self, RpcError};
@@ -49,7 +46,7 @@ impl Params {
         lease: &Arc<Lease>,
     ) -> Result<Answer, RpcError> {
         // If the block cannot be answered for, no call could be.
-        let stands_on = self.look_up(&context.chain(batch)).await;
+        let stands_on = look_up(&context.chain(batch), self.at, self.options.timeout).await;
         let stands_on = Arc::new(stands_on.map_err(|error| fault::of_view(&error))?);
         let anchor = (self.options.anchor).then(|| Anchor::of_context(&stands_on, context));
         let bounds = context.bounds;
@@ -82,20 +79,6 @@ impl Params {
     }
 }
 
-impl Params {
-    /// What all calls stand on, within the time that they may have: the pending block may
-    /// have to be executed first.
-    async fn look_up(&self, chain: &Chain) -> Result<CallContext, ViewError> {
-        let found = chain.at(self.at);
-        let Some(limit) = self.options.timeout else {
-            return found.await;
-        };
-        let backtrace = GuestBacktrace::default();
-        let over = |_| Err(ViewError::Timeout { limit, backtrace });
-        timeout(limit, found).await.unwrap_or_else(over)
-    }
-}
-
 /// One of the calls.
 struct Call {
     function: String,
@@ -107,7 +90,7 @@ impl Call {
     fn read(arguments: &Arguments<'_, 3>, options: &CallOptions) -> Result<Self, RpcError> {
         Ok(Self {
             function: arguments.text("function")?.into_owned(),
-            input: arguments.hex_or_empty("input")?,
+            input: arguments.input("input")?,
             options: options.clone().updated(arguments, "options", OF_ENTRY)?,
         })
     }
@@ -120,7 +103,10 @@ impl Call {
             ..ViewCall::new(&self.function, &self.input)
         };
         match context.runtime.call(call).await {
-            Ok(answer) => answered(answer, &self.options),
+            Ok(answer) => {
+                let answered = answered(answer, &self.options, context).await;
+                answered.unwrap_or_else(|error| failed(&error))
+            }
             Err(error) => failed(&fault::of_view(&error)),
         }
     }
@@ -169,19 +155,24 @@ fn read_calls(value: &RawValue, options: &CallOptions, max: usize) -> Result<Vec
 }
 
 /// What stands for a call that was answered.
-fn answered(answer: ViewAnswer, options: &CallOptions) -> Answer {
+async fn answered(
+    answer: ViewAnswer,
+    options: &CallOptions,
+    context: &Context,
+) -> Result<Answer, RpcError> {
     #[derive(Serialize)]
     struct Members {
         session: Session,
     }
     let session = Session::of(&answer, options);
+    let result = options.form.result(answer.bytes, &context.offload).await?;
     let mut outcome = Answer::text("{\"result\":");
-    outcome.push_hex(answer.bytes);
+    outcome.append(result);
     match session {
         Some(session) => outcome.push_members(&Members { session }),
         None => outcome.push("}"),
     }
-    outcome
+    Ok(outcome)
 }
 
 /// What stands for a call that failed.

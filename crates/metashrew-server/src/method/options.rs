@@ -3,26 +3,29 @@
 use std::time::Duration;
 
 use metashrew_runtime::Route;
-use serde_json::value::RawValue;
 
 use crate::fault::RpcError;
+use crate::form::Form;
 use crate::params::{Arguments, text_of};
+use crate::query::Query;
 
 /// The options that a view takes.
-pub(super) const OF_VIEW: [&str; 4] = ["anchor", "session", "fresh", "timeout_ms"];
+pub(super) const OF_VIEW: [&str; 5] = ["anchor", "as", "session", "fresh", "timeout_ms"];
 
 /// The options that a preview takes: it runs on instances of its own anyway.
-pub(super) const OF_PREVIEW: [&str; 2] = ["anchor", "timeout_ms"];
+pub(super) const OF_PREVIEW: [&str; 3] = ["anchor", "as", "timeout_ms"];
 
 /// The options that one call of a multicall takes: all stand on one block anyway.
-pub(super) const OF_ENTRY: [&str; 3] = ["session", "fresh", "timeout_ms"];
+pub(super) const OF_ENTRY: [&str; 4] = ["as", "session", "fresh", "timeout_ms"];
 
 /// What a call asks for besides its answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct CallOptions {
+pub(crate) struct CallOptions {
     /// The answer comes in an envelope that says what it stands on.
     pub(super) anchor: bool,
-    pub(super) timeout: Option<Duration>,
+    /// What the answer is given as within JSON.
+    pub(super) form: Form,
+    pub(crate) timeout: Option<Duration>,
     instance: Instance,
 }
 
@@ -57,13 +60,16 @@ impl CallOptions {
                 continue;
             };
             let read = match member {
-                "anchor" => flag(value).map(|anchor| self.anchor = anchor),
+                "anchor" => flag(value.get()).map(|anchor| self.anchor = anchor),
+                "as" => text_of(value)
+                    .and_then(|name| Form::of_json(&name))
+                    .map(|form| self.form = form),
                 "session" => text_of(value).map(|name| {
                     session = true;
                     self.instance = Instance::Session(name.into_owned());
                 }),
-                "fresh" => flag(value).and_then(|fresh| self.set_fresh(fresh, session)),
-                _ => milliseconds(value).map(|timeout| self.timeout = Some(timeout)),
+                "fresh" => flag(value.get()).and_then(|fresh| self.set_fresh(fresh, session)),
+                _ => milliseconds(value.get()).map(|timeout| self.timeout = Some(timeout)),
             };
             read.map_err(|reason| members.invalid(member, &reason))?;
         }
@@ -84,7 +90,27 @@ impl CallOptions {
         Ok(())
     }
 
-    pub(super) fn route(&self) -> Route<'_> {
+    /// Takes `session`, `fresh` and `timeout_ms` out of a query.
+    pub(crate) fn of_query(query: &mut Query) -> Result<Self, RpcError> {
+        let mut options = Self::default();
+        let session = query.take("session");
+        let has_session = session.is_some();
+        if let Some(name) = session {
+            options.instance = Instance::Session(name);
+        }
+        query.take_as("fresh", |value| {
+            options.set_fresh(flag(value)?, has_session)
+        })?;
+        options.timeout = query.take_as("timeout_ms", milliseconds)?;
+        Ok(options)
+    }
+
+    /// Whether any instance may answer.
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.instance == Instance::Pooled
+    }
+
+    pub(crate) fn route(&self) -> Route<'_> {
         match &self.instance {
             Instance::Pooled => Route::Pooled,
             Instance::Session(name) => Route::Session(name),
@@ -101,20 +127,20 @@ impl CallOptions {
     }
 }
 
-fn flag(value: &RawValue) -> Result<bool, String> {
-    match value.get() {
+fn flag(value: &str) -> Result<bool, String> {
+    match value {
         "true" => Ok(true),
         "false" => Ok(false),
         _ => Err("it must be `true` or `false`".to_owned()),
     }
 }
 
-fn milliseconds(value: &RawValue) -> Result<Duration, String> {
+fn milliseconds(value: &str) -> Result<Duration, String> {
+    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
     let milliseconds = value
-        .get()
         .parse()
         .ok()
-        .filter(|milliseconds| *milliseconds > 0);
+        .filter(|milliseconds| digits && *milliseconds > 0);
     milliseconds
         .map(Duration::from_millis)
         .ok_or_else(|| "it must be a whole number of milliseconds, at least 1".to_owned())
@@ -137,6 +163,8 @@ mod tests {
         for nothing in ["", "null", "{}", r#"{"session": null, "fresh": null}"#] {
             assert_eq!(read(nothing, &none).as_ref(), Ok(&none), "{nothing}");
         }
+        let options = read(r#"{"as": "json"}"#, &none).unwrap();
+        assert_eq!(options.form, Form::Json);
         let options = read(r#"{"anchor": true, "timeout_ms": 50}"#, &none).unwrap();
         assert!(options.anchor);
         assert_eq!(options.timeout, Some(Duration::from_millis(50)));
@@ -180,6 +208,10 @@ mod tests {
             r#"{"anchor": 1}"#,
             "`options.anchor`: it must be `true` or `false`",
         );
+        for wrong in ["1", "\"bytes\"", "\"JSON\""] {
+            let json = format!(r#"{{"as": {wrong}}}"#);
+            check(&json, "`options.as`: it must be ");
+        }
         check(r#"{"session": 1}"#, "`options.session`: it must be a text");
         check(
             r#"{"fresh": "yes"}"#,
@@ -197,5 +229,37 @@ mod tests {
             r#"{"fresh": true, "session": "a"}"#,
             "`options.fresh`: a session has",
         );
+    }
+
+    #[test]
+    fn options_in_a_query() {
+        let read = |query: &str| {
+            let mut query = Query::parse(query).unwrap();
+            let options = CallOptions::of_query(&mut query);
+            options.map(|options| (options, query.into_pairs().len()))
+        };
+        let (none, left) = read("a=1&block=7").unwrap();
+        assert_eq!((none, left), (CallOptions::default(), 2));
+        let (session, left) = read("session=a&timeout_ms=7&fresh=false").unwrap();
+        assert_eq!((session.route(), left), (Route::Session("a"), 0));
+        assert_eq!(session.timeout, Some(Duration::from_millis(7)));
+        assert!(!session.is_pooled());
+        assert_eq!(read("fresh=true").unwrap().0.route(), Route::Fresh);
+        for wrong in [
+            "fresh=1",
+            "fresh=",
+            "timeout_ms=0",
+            "timeout_ms=%2B1",
+            "timeout_ms=",
+        ] {
+            let name = wrong.split('=').next().unwrap();
+            let message = read(wrong).unwrap_err().message;
+            assert!(
+                message.contains(&format!("`{name}`: it must be")),
+                "{message}"
+            );
+        }
+        let message = read("session=a&fresh=true").unwrap_err().message;
+        assert!(message.contains("`fresh`: a session has"), "{message}");
     }
 }

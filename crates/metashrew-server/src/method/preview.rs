@@ -34,7 +34,7 @@ impl Params {
         Ok(Self {
             previewed: Previewed::read(&arguments)?,
             function: arguments.text("function")?.into_owned(),
-            input: arguments.hex_or_empty("input")?,
+            input: arguments.input("input")?,
             at: arguments.block("block")?,
             options: CallOptions::default().updated(&arguments, "options", OF_PREVIEW)?,
         })
@@ -63,7 +63,7 @@ impl Params {
         };
         let answer = context.runtime.preview_call(block, call).await;
         let answer = answer.map_err(|error| fault::of_view(&error))?;
-        Ok(anchor::written(answer, &self.options, context))
+        anchor::written(answer, &self.options, context).await
     }
 }
 

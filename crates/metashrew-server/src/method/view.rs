@@ -20,7 +20,7 @@ impl Params {
         let arguments = Arguments::read(params, ["function", "input", "block", "options"])?;
         Ok(Self {
             function: arguments.text("function")?.into_owned(),
-            input: arguments.hex_or_empty("input")?,
+            input: arguments.input("input")?,
             at: arguments.view_at("block")?,
             options: CallOptions::default().updated(&arguments, "options", OF_VIEW)?,
         })
@@ -39,6 +39,6 @@ impl Params {
         };
         let answer = context.runtime.call(call).await;
         let answer = answer.map_err(|error| fault::of_view(&error))?;
-        Ok(anchor::written(answer, &self.options, context))
+        anchor::written(answer, &self.options, context).await
     }
 }

@@ -32,7 +32,7 @@ fn wrong_parameters_are_named() {
         "metashrew_view",
         json!(["echo", "0x123"]),
         json!("input"),
-        "Invalid params: `input`: it must be hex, but: odd number of digits",
+        r#"Invalid params: `input`: it must be hex, but: odd number of digits. JSON is given as `{"json": …}`, a text as `{"text": "…"}`"#,
     );
     check(
         "metashrew_preview",

@@ -164,6 +164,47 @@ impl Served {
         stream
     }
 
+    /// What a client of others' making gets.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .user_agent("")
+            .accept("")
+            .allow_non_standard_methods(true)
+            .build()
+            .into();
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{target}", self.url()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = if matches!(method, "GET" | "HEAD") {
+            agent.run(request.body(()).unwrap())
+        } else {
+            agent.run(request.body(body).unwrap())
+        };
+        let mut answer = answer.unwrap();
+        let body = answer.body_mut().with_config().limit(1 << 30);
+        let body = body.read_to_vec().unwrap();
+        Reply {
+            status: answer.status().as_u16(),
+            headers: answer.headers().clone(),
+            body,
+        }
+    }
+
+    /// What a client gets by `GET`.
+    pub(crate) fn got(&self, target: &str, headers: &[(&str, &str)]) -> Reply {
+        self.ask("GET", target, headers, b"")
+    }
+
     /// Status, head and body of the answer to a probe.
     pub(crate) fn get(&self, path: &str) -> (u16, String, String) {
         let mut stream = self.open_at("GET", path, &[], 0);
@@ -201,7 +242,8 @@ impl Served {
         self.open_at(method, "/", headers, length)
     }
 
-    fn open_at(
+    /// A connection on which the head of a request was sent, at a path.
+    pub(crate) fn open_at(
         &self,
         method: &str,
         path: &str,
@@ -220,6 +262,39 @@ impl Served {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(head.as_bytes()).unwrap();
         stream
+    }
+}
+
+/// An answer over HTTP.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: ureq::http::HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// A header's text; empty if it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The error that it is, as JSON-RPC has it.
+    pub(crate) fn error(&self) -> Value {
+        assert_eq!(
+            self.header("content-type"),
+            "application/json; charset=utf-8"
+        );
+        assert_eq!(self.header("cache-control"), "no-store");
+        let answer: Value = serde_json::from_slice(&self.body).unwrap();
+        assert_eq!(answer["jsonrpc"], "2.0");
+        assert_eq!(answer["id"], Value::Null);
+        answer["error"].clone()
     }
 }
 

@@ -9,12 +9,17 @@
 mod anchors;
 mod batch;
 mod cancel;
+mod compressed;
 mod connections;
 mod discovery;
 mod errors;
 mod feed;
 mod harness;
 mod hosts;
+mod http_views;
+mod http_views_cache;
+mod http_views_hostile;
+mod json_and_text;
 mod memory;
 mod methods;
 mod metrics;

@@ -70,7 +70,7 @@ fn a_preflight_request_is_answered() {
     let (head, _) = served.send("OPTIONS", &headers, "");
     assert_eq!(status(&head), 200);
     assert!(
-        head.contains("access-control-allow-methods: get,post"),
+        head.contains("access-control-allow-methods: get,head,post"),
         "{head}"
     );
     assert!(

@@ -322,10 +322,20 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
 
 /// Head and body of the answer to a JSON body.
 pub(crate) fn post(address: SocketAddr, body: &str) -> std::io::Result<(String, String)> {
+    post_at(address, "/", body)
+}
+
+/// As [`post`], at a path; an empty one is the first.
+pub(crate) fn post_at(
+    address: SocketAddr,
+    path: &str,
+    body: &str,
+) -> std::io::Result<(String, String)> {
+    let path = if path.is_empty() { "/" } else { path };
     let mut stream = TcpStream::connect(address)?;
     write!(
         stream,
-        "POST / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )?;

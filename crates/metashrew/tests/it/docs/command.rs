@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::document::Fence;
-use crate::harness::{Running, get, metashrew, post, project, succeed};
+use crate::harness::{Running, get, metashrew, post_at, project, succeed};
 
 /// The server that documents ask.
 const URL: &str = "http://127.0.0.1:8080";
@@ -118,7 +118,7 @@ impl MainJob {
         }
         let path = path.unwrap_or_else(|| panic!("{at}: `curl` asks no `{URL}`"));
         match body {
-            Some(body) => post(self.address(), body).unwrap().1,
+            Some(body) => post_at(self.address(), path, body).unwrap().1,
             None => get(self.address(), path).1,
         }
     }

@@ -1,0 +1,257 @@
+//! What the guest says of its views, as far as their routes depend on it: in which form they
+//! answer, of what types the members of their inputs are, and whether an answer can be kept.
+
+use std::collections::BTreeMap;
+
+use metashrew_runtime::MetashrewRuntime;
+use serde_json::Value;
+
+use crate::form::Form;
+
+/// References that are followed to a member's type.
+const MAX_REFERENCES: usize = 8;
+
+/// The largest whole number that every reader of JSON has exactly.
+const MAX_NUMBER: i64 = (1 << 53) - 1;
+
+/// The views that the guest describes, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Described {
+    views: BTreeMap<String, View>,
+    unknown: View,
+}
+
+/// What is known of a view.
+#[derive(Debug)]
+pub(super) struct View {
+    /// What it answers.
+    pub(super) form: Form,
+    /// Whether it means to answer from what earlier calls left.
+    pub(super) answers_from_memory: bool,
+    /// Of members of its input, whether they may be texts.
+    members: BTreeMap<String, bool>,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            form: Form::Bytes,
+            answers_from_memory: false,
+            members: BTreeMap::new(),
+        }
+    }
+}
+
+impl Described {
+    /// Of the guest of a runtime.
+    pub(crate) fn new(runtime: &MetashrewRuntime) -> Self {
+        let views = runtime.views().iter().map(|view| {
+            let described = View::new(
+                &view.output_type,
+                view.output_schema.is_some(),
+                view.input_schema.as_deref(),
+                view.answers_from_memory,
+            );
+            (view.name.clone(), described)
+        });
+        Self {
+            views: views.collect(),
+            unknown: View::default(),
+        }
+    }
+
+    /// A view; one of which nothing is known if the guest describes none of that name.
+    pub(super) fn view(&self, name: &str) -> &View {
+        self.views.get(name).unwrap_or(&self.unknown)
+    }
+}
+
+impl View {
+    /// Of the type and the schemas that `__meta` has.
+    fn new(
+        output_type: &str,
+        has_output_schema: bool,
+        input_schema: Option<&str>,
+        answers_from_memory: bool,
+    ) -> Self {
+        let form = if has_output_schema || output_type.ends_with("(JSON)") {
+            Form::Json
+        } else if output_type == "text" {
+            Form::Text
+        } else {
+            Form::Bytes
+        };
+        let schema = input_schema.and_then(|schema| serde_json::from_str(schema).ok());
+        Self {
+            form,
+            answers_from_memory,
+            members: schema.as_ref().map(members).unwrap_or_default(),
+        }
+    }
+
+    /// The JSON object that pairs of a query make: a member may be a text if the schema of
+    /// the view's input says so; else it is JSON, if it reads as such. Where no schema says
+    /// anything, whole numbers are numbers, and all else are texts.
+    pub(super) fn members(&self, pairs: &[(String, String)]) -> Vec<u8> {
+        let mut object = String::from("{");
+        for (index, (name, value)) in pairs.iter().enumerate() {
+            if index > 0 {
+                object.push(',');
+            }
+            object.push_str(&Value::from(name.as_str()).to_string());
+            object.push(':');
+            let is_json = match self.members.get(name) {
+                Some(may_be_text) => !may_be_text && serde_json::from_str::<Value>(value).is_ok(),
+                None => is_whole_number(value),
+            };
+            if is_json {
+                object.push_str(value);
+            } else {
+                object.push_str(&Value::from(value.as_str()).to_string());
+            }
+        }
+        object.push('}');
+        object.into_bytes()
+    }
+}
+
+/// Of the members of objects of a schema, those whose type is known: whether they may be
+/// texts.
+fn members(schema: &Value) -> BTreeMap<String, bool> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let known = properties
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, member)| {
+            may_be_text(schema, member, MAX_REFERENCES).map(|text| (name.clone(), text))
+        });
+    known.collect()
+}
+
+/// Whether a schema takes texts, if it tells. References stand in `root`.
+fn may_be_text(root: &Value, schema: &Value, references: usize) -> Option<bool> {
+    let is_text = |name: &Value| name == "string";
+    match schema.get("type") {
+        Some(Value::Array(types)) => return Some(types.iter().any(is_text)),
+        Some(name) => return Some(is_text(name)),
+        None => {}
+    }
+    let values = schema.get("enum").and_then(Value::as_array);
+    if let Some(values) = values {
+        return Some(values.iter().any(Value::is_string));
+    }
+    let references = references.checked_sub(1)?;
+    let referred = schema.get("$ref").and_then(Value::as_str);
+    if let Some(pointer) = referred.and_then(|reference| reference.strip_prefix('#')) {
+        return may_be_text(root, root.pointer(pointer)?, references);
+    }
+    let alternatives = schema.get("anyOf").or_else(|| schema.get("oneOf"))?;
+    let alternatives = alternatives.as_array()?.iter();
+    let known = alternatives.filter_map(|one| may_be_text(root, one, references));
+    known.reduce(|one, other| one || other)
+}
+
+/// Whether it is a whole number as JSON writes it, that every reader has exactly.
+fn is_whole_number(text: &str) -> bool {
+    text.parse::<i64>()
+        .is_ok_and(|number| number.abs() <= MAX_NUMBER && number.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members_of(view: &View, pairs: &[(&str, &str)]) -> String {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let pairs: Vec<_> = pairs.iter().map(owned).collect();
+        String::from_utf8(view.members(&pairs)).unwrap()
+    }
+
+    #[test]
+    fn without_a_schema_whole_numbers_are_numbers() {
+        let view = View::default();
+        let check = |value: &str, expect: &str| {
+            let expect = format!(r#"{{"a":{expect}}}"#);
+            assert_eq!(members_of(&view, &[("a", value)]), expect);
+        };
+        for number in ["0", "-1", "170", "9007199254740991"] {
+            check(number, number);
+        }
+        for text in [
+            "",
+            "00",
+            "+1",
+            "-0",
+            "1.5",
+            "1e3",
+            "true",
+            "null",
+            "9007199254740992",
+            "0x7",
+        ] {
+            check(text, &format!("{text:?}"));
+        }
+        check("a\"\\é", r#""a\"\\é""#);
+        let all = members_of(&view, &[("b\"", "x"), ("a", "1")]);
+        assert_eq!(all, r#"{"b\"":"x","a":1}"#);
+    }
+
+    #[test]
+    fn a_schema_says_what_members_are() {
+        let schema = r##"{
+            "properties": {
+                "address": { "type": "string" },
+                "name": { "type": ["string", "null"] },
+                "limit": { "type": "integer" },
+                "all": { "type": "boolean" },
+                "ids": { "type": "array" },
+                "order": { "enum": ["up", "down"] },
+                "page": { "$ref": "#/$defs/Page" },
+                "cursor": { "anyOf": [{ "$ref": "#/$defs/Page" }, { "type": "null" }] },
+                "loop": { "$ref": "#/properties/loop" },
+                "any": {}
+            },
+            "$defs": { "Page": { "type": "integer" } }
+        }"##;
+        let view = View::new("", false, Some(schema), false);
+        let check = |name: &str, value: &str, expect: &str| {
+            let expect = format!(r#"{{"{name}":{expect}}}"#);
+            assert_eq!(members_of(&view, &[(name, value)]), expect);
+        };
+        check("address", "170", r#""170""#);
+        check("name", "170", r#""170""#);
+        check("limit", "170", "170");
+        check("limit", "x", r#""x""#);
+        check("all", "true", "true");
+        check("ids", "[1,2]", "[1,2]");
+        check("order", "1", r#""1""#);
+        check("page", "7", "7");
+        check("cursor", "null", "null");
+        for unknown in ["loop", "any", "other"] {
+            check(unknown, "7", "7");
+            check(unknown, "true", r#""true""#);
+        }
+    }
+
+    #[test]
+    fn the_form_follows_from_the_type() {
+        let form = |output: &str, has_schema| View::new(output, has_schema, None, false).form;
+        assert_eq!(form("Balance (JSON)", false), Form::Json);
+        assert_eq!(form("Balance", true), Form::Json);
+        assert_eq!(form("text", false), Form::Text);
+        assert_eq!(form("bytes", false), Form::Bytes);
+        assert_eq!(form("Block (protobuf)", false), Form::Bytes);
+        assert_eq!(form("", false), Form::Bytes);
+    }
+
+    #[test]
+    fn a_schema_that_cannot_be_read_says_nothing() {
+        for schema in ["", "{", "1", r#"{"properties": 1}"#] {
+            let view = View::new("", false, Some(schema), true);
+            assert!(
+                view.members.is_empty() && view.answers_from_memory,
+                "{schema}"
+            );
+        }
+    }
+}
