@@ -38,6 +38,7 @@ tools() {
 # Serves a guest over the first blocks of Bitcoin; answers its address once all are indexed.
 serve() { # its name, its module
     local log=$work/$1.log
+    : >"$log"
     "$metashrew" start --indexer "$2" --blocks "$root/examples/mainnet-blocks-1-255.dat.bz2" --db "$work/$1.db" \
         --listen 127.0.0.1:0 >"$log" 2>&1 &
     servers+=($!)
@@ -96,7 +97,7 @@ error() { python3 -c 'import json, sys; e = json.load(sys.stdin)["error"]; print
 
 # By curl: the events of a subscription up to a height, each by a Python expression.
 events() { # address, what behind /subscribe/, height, label, expression
-    { curl -sSN "$1/subscribe/$2" || true; } | python3 -c '
+    { curl -sN "$1/subscribe/$2" || true; } | python3 -c '
 import json, sys
 last, label, tell = int(sys.argv[1]), sys.argv[2], eval("lambda e: " + sys.argv[3])
 for line in sys.stdin:

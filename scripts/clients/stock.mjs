@@ -55,6 +55,8 @@ function byEventSource() {
       sources += 1;
       source.onerror = (event) => reject(new Error(`EventSource: ${event.message}`));
       source.addEventListener("block", ({ data, lastEventId }) => {
+        // This library still hands over what it had read before it was closed.
+        if (source.readyState === EventSource.CLOSED) return;
         const block = JSON.parse(data);
         if (lastEventId !== block.cursor) reject(new Error(`its id is ${lastEventId}`));
         head(block);
