@@ -13,14 +13,16 @@ use super::event::{Draft, Event};
 use super::index::Interest;
 use super::keys::Block;
 use super::scan::{self, Next};
-use super::shim::{Form, compact};
-use super::subscriber::{Step, Subscriber, Topic};
+use super::subscriber::{Stage, Step, Subscriber, Topic};
 use super::view::{Outcome, Query};
 use super::writes::Change;
 use crate::fault::{self, RpcError};
+use crate::form::Form;
+use crate::input::compact;
 
-/// How long one pauses whose view had no room to run.
-const PAUSE: Duration = Duration::from_millis(200);
+/// How long one pauses whose view could not be run, and how often that is doubled: to 13 seconds.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const MAX_DOUBLED: u32 = 7;
 
 /// What a subscription to a view asks.
 #[derive(Debug, Clone)]
@@ -34,15 +36,6 @@ pub(super) struct Asked {
 pub(super) struct Known {
     digest: [u8; 32],
     pub(super) interest: Interest,
-}
-
-impl From<&Outcome> for Known {
-    fn from(outcome: &Outcome) -> Self {
-        Self {
-            digest: outcome.digest,
-            interest: outcome.interest.clone(),
-        }
-    }
 }
 
 /// Whether `block` may concern `interest`.
@@ -66,13 +59,11 @@ impl Subscriber {
     /// The answer at the tip, with which a subscription begins; none if there is no block yet.
     pub(super) async fn first_answer(&mut self, asked: &Asked) -> Option<Event> {
         let chain = self.shared.runtime.chain();
-        match chain.tip().copied() {
-            Some(tip) => self.evaluate(asked, &chain, &Change::Block(tip)).await,
-            None => {
-                self.is_new = false;
-                None
-            }
-        }
+        let Some(tip) = chain.tip().copied() else {
+            self.stage = Stage::Telling;
+            return None;
+        };
+        self.evaluate(asked, &chain, &Change::Block(tip)).await
     }
 
     /// The answer at the cursor that its client came with: the one that it knows.
@@ -91,15 +82,15 @@ impl Subscriber {
             (Ok(Next::Block(_) | Next::Nothing), Cursor::Block { .. }) if is_held(&chain, &at) => {
                 let outcome = self.outcome(asked, &chain, &at).await;
                 match outcome {
-                    Ok(outcome) => Some(Known::from(&*outcome)),
-                    Err(error) => return pause(&error).await,
+                    Ok((_, known)) => Some(known),
+                    Err(error) => return self.pause(&error).await,
                 }
             }
             // The next look at the chain comes to the same.
             _ => None,
         };
         self.known = known;
-        self.needs_base = false;
+        self.stage = Stage::Telling;
     }
 
     /// Asks the view about the state after `change`, and tells its answer if it is another one.
@@ -116,23 +107,23 @@ impl Subscriber {
             (self.at, self.settled, self.known) = (to, to, None);
             return is_told_undone.then(|| self.position()).flatten();
         }
-        let outcome = match self.outcome(asked, chain, &to).await {
+        let (outcome, known) = match self.outcome(asked, chain, &to).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                pause(&error).await;
+                self.pause(&error).await;
                 return None;
             }
         };
-        let known = Known::from(&*outcome);
         let is_same = self
             .known
             .as_ref()
             .is_some_and(|it| it.digest == known.digest);
-        let event = match is_same {
-            true => None,
-            false => Some(answer(&self.shared, asked, change, &outcome).await),
+        let event = if is_same {
+            None
+        } else {
+            Some(answer(&self.shared, asked, change, &outcome).await)
         };
-        self.is_new = false;
+        (self.stage, self.failures) = (Stage::Telling, 0);
         (self.at, self.settled, self.known) = (to, to, Some(known));
         match event {
             Some(event) => Some(self.tell(event)),
@@ -147,7 +138,7 @@ impl Subscriber {
         asked: &Asked,
         chain: &Chain,
         at: &Cursor,
-    ) -> Result<Arc<Outcome>, RpcError> {
+    ) -> Result<(Arc<Outcome>, Known), RpcError> {
         let Shared {
             views,
             runtime,
@@ -158,9 +149,22 @@ impl Subscriber {
             return Err(RpcError::INTERNAL);
         };
         let block = (height, hash);
-        views
-            .outcome(&asked.query, runtime, limits, chain, block)
-            .await
+        let outcome = views.outcome(&asked.query, runtime, limits, chain, block);
+        let (outcome, interest) = outcome.await?;
+        let digest = outcome.digest;
+        Ok((outcome, Known { digest, interest }))
+    }
+
+    /// After a view could not be run, for want of room or for the machine: longer each time.
+    async fn pause(&mut self, error: &RpcError) {
+        let pause = FIRST_PAUSE * 2_u32.pow(self.failures);
+        self.failures = (self.failures + 1).min(MAX_DOUBLED);
+        tracing::debug!(
+            ?pause,
+            "a subscription's view is run again: {}",
+            error.message
+        );
+        sleep(pause).await;
     }
 }
 
@@ -196,12 +200,6 @@ async fn answer(shared: &Shared, asked: &Asked, change: &Change, outcome: &Outco
         draft = draft.undone(undo);
     }
     draft.finish(Some(to))
-}
-
-/// After a view could not be run, for want of room or for the machine.
-async fn pause(error: &RpcError) {
-    tracing::debug!("a subscription's view is run again: {}", error.message);
-    sleep(PAUSE).await;
 }
 
 impl Topic {

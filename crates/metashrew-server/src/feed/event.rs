@@ -80,7 +80,7 @@ impl Draft {
         self.members.push_str(json);
     }
 
-    /// Begins the array of writes: the last member, but for those of [`Self::part`].
+    /// Begins the array of writes: the last member, but for those of parts.
     pub(super) fn begin_writes(&mut self) {
         self.members.push_str(",\"writes\":[");
         self.writes = Some(false);
@@ -109,14 +109,17 @@ impl Draft {
         }
     }
 
-    /// Ends it as the part `number` of an event: the last one has the cursor.
-    pub(super) fn part(mut self, number: u32, last: Option<Option<Cursor>>) -> Event {
+    /// Ends it as the part `number` of an event that has more.
+    pub(super) fn part(mut self, number: u32) -> Event {
         self.end_writes();
-        self = self.with("part", &number);
-        match last {
-            None => self.finish(None),
-            Some(cursor) => self.with("last", &true).finish(cursor),
-        }
+        self.with("part", &number).finish(None)
+    }
+
+    /// Ends it as the last part of an event, which alone has the cursor.
+    pub(super) fn last_part(mut self, number: u32, cursor: Option<Cursor>) -> Event {
+        self.end_writes();
+        let last = self.with("part", &number).with("last", &true);
+        last.finish(cursor)
     }
 
     pub(super) fn finish(mut self, cursor: Option<Cursor>) -> Event {
@@ -206,12 +209,12 @@ mod tests {
         first.write(b"\x02", b"\xff");
         let writes = json!([{ "key": "0x01", "value": "0x" }, { "key": "0x02", "value": "0xff" }]);
         check(
-            &first.part(0, None),
+            &first.part(0),
             &json!({ "type": "block", "height": 7, "writes": writes, "part": 0 }),
         );
         let mut last = Draft::new("block");
         last.begin_writes();
-        let last = last.part(1, Some(Some(cursor())));
+        let last = last.last_part(1, Some(cursor()));
         check(
             &last,
             &json!({

@@ -66,8 +66,8 @@ type RangeStart = (Box<[u8]>, WatchId);
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     last: Option<Vec<u8>>,
-    /// The first range that was not looked at, if that was looked up.
-    next_range: Option<Option<RangeStart>>,
+    /// The first range that was not looked at.
+    next_range: Option<RangeStart>,
     touched: BTreeSet<WatchId>,
 }
 
@@ -201,6 +201,10 @@ impl Index {
                 sweep.touched.insert(*watch);
             }
         }
+        if sweep.last.is_none() {
+            let first = self.ranges.first_key_value();
+            sweep.next_range = first.map(|(start, _)| start.clone());
+        }
         let last = sweep.last.get_or_insert_default();
         last.clear();
         last.extend_from_slice(key);
@@ -213,12 +217,7 @@ impl Index {
     /// Each range is looked at once: one that begins at or before `key` either has it, or ends
     /// before it, and then has none of the keys that follow.
     fn touch_ranges(&self, key: &[u8], sweep: &mut Sweep) {
-        let first = || {
-            self.ranges
-                .first_key_value()
-                .map(|(start, _)| start.clone())
-        };
-        let mut next = sweep.next_range.take().unwrap_or_else(first);
+        let next = &mut sweep.next_range;
         while let Some(start) = next.take_if(|(start, _)| **start <= *key) {
             // One may have left since it was looked up.
             if let Some(end) = self.ranges.get(&start)
@@ -228,9 +227,8 @@ impl Index {
             }
             let behind = (Bound::Excluded(start), Bound::Unbounded);
             let found = self.ranges.range(behind).next();
-            next = found.map(|(start, _)| start.clone());
+            *next = found.map(|(start, _)| start.clone());
         }
-        sweep.next_range = Some(next);
     }
 
     /// Wakes those that are touched, and those that every block concerns.

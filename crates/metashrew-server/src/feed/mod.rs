@@ -14,7 +14,6 @@ mod limits;
 mod params;
 mod pending;
 mod scan;
-mod shim;
 mod subscriber;
 mod view;
 mod writes;
@@ -83,13 +82,14 @@ impl Feed {
         limits: Arc<Limits>,
         stop: Option<watch::Receiver<bool>>,
     ) -> Self {
+        let at_a_time = options.batch_parallel.get().min(Semaphore::MAX_PERMITS);
         Self {
             shared: Arc::new(Shared {
                 hub: Hub::new(runtime.store()),
                 runtime,
                 limits,
                 keys: keys::KeyCache::new(options.subscription_cache),
-                views: view::Views::new(options.subscription_cache),
+                views: view::Views::new(options.subscription_cache, at_a_time),
                 offload: Offload::new(options.batch_parallel),
                 settings: Settings {
                     per_connection: options.max_subscriptions_per_connection,
@@ -97,7 +97,7 @@ impl Feed {
                     pending_every: options.pending_interval,
                     max_answer: options.max_response as usize,
                 },
-                readers: Arc::new(Semaphore::new(options.batch_parallel.get())),
+                readers: Arc::new(Semaphore::new(at_a_time)),
                 stop,
             }),
         }

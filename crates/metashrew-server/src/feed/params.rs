@@ -6,9 +6,11 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::cursor::{Cursor, ParseCursorError};
-use super::shim::{Form, Query, hex_of_text, input};
 use crate::fault::RpcError;
-use crate::params::{Arguments, hex_of, invalid};
+use crate::form::Form;
+use crate::input;
+use crate::params::{Arguments, hex_of, hex_of_text, invalid};
+use crate::query::Query;
 
 /// A subscription that a client wants.
 #[derive(Debug, Clone)]
@@ -168,7 +170,7 @@ impl Given {
             prefix: bytes("prefix", hex_of)?,
             storage: text("storage")?,
             function: text("function")?,
-            input: bytes("input", input)?,
+            input: bytes("input", input::read)?,
             form: text("as")?,
         })
     }

@@ -16,12 +16,20 @@ use crate::wire;
 #[derive(Debug)]
 pub(super) struct Pending {
     prefix: Bytes,
-    /// The number of the block that was told last, and its parent; none if it was told that there
-    /// is none.
-    told: Option<Option<(u64, BlockHash)>>,
+    told: Told,
     /// When it is looked for another one at the earliest.
     due: Instant,
     rest: Option<Rest>,
+}
+
+/// What was told last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// That there is no pending block.
+    None,
+    /// The block of this number, on top of this one.
+    Block(u64, BlockHash),
 }
 
 /// What is left of an event of which some parts were told.
@@ -37,7 +45,7 @@ impl Pending {
     pub(super) fn new(prefix: Bytes) -> Self {
         Self {
             prefix,
-            told: None,
+            told: Told::Nothing,
             due: Instant::now(),
             rest: None,
         }
@@ -60,8 +68,8 @@ impl Pending {
                 // It is looked for again.
                 Err(_) => continue,
             };
-            let found = context.as_ref().and_then(name);
-            if self.told.replace(found) == Some(found) {
+            let found = context.as_ref().map_or(Told::None, name);
+            if std::mem::replace(&mut self.told, found) == found {
                 continue;
             }
             match context {
@@ -105,18 +113,19 @@ impl Pending {
         rest.parts += 1;
         if left.any(|(key, _)| key.starts_with(&self.prefix)) {
             self.rest = Some(rest);
-            return draft.part(number, None);
+            return draft.part(number);
         }
         if number == 0 {
             draft.finish(None)
         } else {
-            draft.part(number, Some(None))
+            draft.last_part(number, None)
         }
     }
 }
 
 /// Which pending block it is.
-fn name(context: &CallContext) -> Option<(u64, BlockHash)> {
-    let id = context.pending()?;
-    Some((id.number, context.block().hash))
+fn name(context: &CallContext) -> Told {
+    let parent = context.block().hash;
+    let id = context.pending();
+    id.map_or(Told::None, |id| Told::Block(id.number, parent))
 }

@@ -46,6 +46,9 @@ pub(super) fn next(snapshot: &Snapshot, at: &Cursor) -> Result<Next, ReadError> 
     let (Some(tip), Some(first)) = (snapshot.tip(), snapshot.first()) else {
         return Ok(Next::Nothing);
     };
+    if let Some(tip) = tip_above(snapshot, at) {
+        return Ok(Next::Block(*tip));
+    }
     if !is_in_chain(snapshot, at)? {
         return undo(snapshot, at);
     }
@@ -56,6 +59,16 @@ pub(super) fn next(snapshot: &Snapshot, at: &Cursor) -> Result<Next, ReadError> 
     };
     let block = snapshot.block(height)?;
     Ok(block.map_or(Next::Nothing, Next::Block))
+}
+
+/// The last block, if it stands on `at`: then that one is in the chain, too.
+pub(super) fn tip_above<'a>(snapshot: &'a Snapshot, at: &Cursor) -> Option<&'a BlockRecord> {
+    let tip = snapshot.tip()?;
+    let below = tip.height.checked_sub(1).map(|height| Cursor::Block {
+        height,
+        hash: tip.parent,
+    });
+    (below.as_ref() == Some(at)).then_some(tip)
 }
 
 /// How many blocks there are above `at`, by heights.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use metashrew_runtime::Chain;
-use metashrew_store::ReadError;
+use metashrew_store::{BlockRecord, ReadError};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -45,12 +45,11 @@ pub(crate) struct Subscriber {
     pub(super) told: Cursor,
     /// What it knows rests on this block and those below: if one of them goes, it looks again.
     pub(super) settled: Cursor,
-    /// It was not told yet where it begins.
-    pub(super) is_new: bool,
-    /// It is not known yet which answer its client has.
-    pub(super) needs_base: bool,
+    pub(super) stage: Stage,
     /// The last answer of its view.
     pub(super) known: Option<Known>,
+    /// How often its view could not be run, one time after the other.
+    pub(super) failures: u32,
     /// What is left of an event of which some parts were told.
     rest: Option<Writes>,
     place: Option<Place>,
@@ -59,7 +58,17 @@ pub(crate) struct Subscriber {
     position_due: Instant,
     /// Whether it was told that it is far from the tip.
     is_behind: bool,
-    has_ended: bool,
+}
+
+/// How far a subscription has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It was not told yet where it begins.
+    New,
+    /// It is not known yet which answer its client has.
+    WithoutBase,
+    Telling,
+    Ended,
 }
 
 /// What it is told.
@@ -144,11 +153,12 @@ impl Subscriber {
             }
         };
         let is_view = matches!(topic, Topic::View(_));
-        let is_new = match wanted.from {
-            From::Tip => true,
+        let stage = match wanted.from {
+            From::Cursor(_) if is_view => Stage::WithoutBase,
             // The first answer says as much.
-            From::First => !is_view,
-            From::Cursor(_) => false,
+            From::First if is_view => Stage::Telling,
+            From::Cursor(_) => Stage::Telling,
+            From::Tip | From::First => Stage::New,
         };
         Ok(Self {
             moved: shared.hub.moved(),
@@ -159,13 +169,12 @@ impl Subscriber {
             at,
             told: at,
             settled: at,
-            is_new,
-            needs_base: is_view && matches!(wanted.from, From::Cursor(_)),
+            stage,
             known: None,
+            failures: 0,
             rest: None,
             place: None,
             is_behind: false,
-            has_ended: false,
             shared,
         })
     }
@@ -173,7 +182,7 @@ impl Subscriber {
     /// What it is told next. After the last event there is nothing more, ever. Dropping the
     /// future loses nothing.
     pub(crate) async fn next(&mut self) -> Event {
-        if self.has_ended {
+        if self.stage == Stage::Ended {
             return future::pending().await;
         }
         let stopped = self.shared.stopped();
@@ -188,7 +197,7 @@ impl Subscriber {
 
     /// The last event: the subscription is over for this reason.
     pub(crate) fn end(&mut self, reason: &str) -> Event {
-        self.has_ended = true;
+        self.stage = Stage::Ended;
         self.place = None;
         self.rest = None;
         self.entered.count_event();
@@ -221,7 +230,7 @@ impl Subscriber {
                 }
                 continue;
             }
-            if self.is_new || self.needs_base {
+            if self.stage != Stage::Telling {
                 continue;
             }
             self.moved.mark_unchanged();
@@ -235,14 +244,14 @@ impl Subscriber {
 
     /// What comes before all changes.
     async fn begin_telling(&mut self) -> Option<Event> {
-        match self.topic.clone() {
-            Topic::View(asked) if self.is_new => self.first_answer(&asked).await,
-            Topic::View(asked) if self.needs_base => {
+        match (self.stage, self.topic.clone()) {
+            (Stage::New, Topic::View(asked)) => self.first_answer(&asked).await,
+            (Stage::WithoutBase, Topic::View(asked)) => {
                 self.base_answer(&asked).await;
                 None
             }
-            _ if self.is_new => {
-                self.is_new = false;
+            (Stage::New, Topic::Heads | Topic::Writes(_)) => {
+                self.stage = Stage::Telling;
                 Some(self.tell(event::position(self.at)))
             }
             _ => None,
@@ -286,9 +295,16 @@ impl Subscriber {
 
     /// Looks at the chain, as far as it is known now.
     async fn step(&mut self) -> Option<Event> {
+        let interest = self.topic.interest(self.known.as_ref());
+        let chain = self.shared.runtime.chain();
+        if interest == Interest::Every
+            && let Some(tip) = scan::tip_above(chain.snapshot(), &self.at)
+        {
+            return self.block(&chain, *tip).await;
+        }
         let look = Look {
             topic: self.topic.clone(),
-            interest: self.topic.interest(self.known.as_ref()),
+            interest,
             at: self.at,
             settled: self.settled,
             is_behind: self.is_behind,
@@ -326,6 +342,17 @@ impl Subscriber {
                 None
             }
         }
+    }
+
+    /// Tells of a block that concerns it, and that stands where it does: nothing is read for that.
+    async fn block(&mut self, chain: &Chain, block: BlockRecord) -> Option<Event> {
+        let change = Change::Block(block);
+        if let Topic::View(asked) = self.topic.clone() {
+            return self.evaluate(&asked, chain, &change).await;
+        }
+        let to = change.to();
+        self.at = to;
+        Some(self.tell(change.head().finish(Some(to))))
     }
 
     /// Waits until the hub, which is elsewhere, has moved.

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use super::index::Interest;
 use super::limits::{Limits, Room};
@@ -33,6 +34,26 @@ pub(super) struct Query {
     input: Bytes,
     /// Whether every block may change the answer: what is read need not be recorded.
     is_of_every_block: AtomicBool,
+    queries: Weak<Mutex<Queries>>,
+}
+
+impl Drop for Query {
+    fn drop(&mut self) {
+        let Some(queries) = self.queries.upgrade() else {
+            return;
+        };
+        let call = (
+            std::mem::take(&mut self.function),
+            std::mem::take(&mut self.input),
+        );
+        let mut queries = queries.lock();
+        // Somebody may have asked the same meanwhile.
+        if let Some(query) = queries.by_call.get(&call)
+            && query.strong_count() == 0
+        {
+            queries.by_call.remove(&call);
+        }
+    }
 }
 
 /// What came of a view at a block.
@@ -42,8 +63,17 @@ pub(super) struct Outcome {
     pub(super) result: Result<Bytes, RpcError>,
     /// The same for the same result.
     pub(super) digest: [u8; 32],
+    /// What it was read from, if not every block may change it. Those keep it that wait for it:
+    /// a recent answer alone keeps no room from others.
+    reads: Option<Weak<Recorded>>,
+}
+
+impl Outcome {
     /// Which blocks may change it.
-    pub(super) interest: Interest,
+    fn interest(&self) -> Interest {
+        let reads = self.reads.as_ref().and_then(Weak::upgrade);
+        reads.map_or(Interest::Every, |reads| Interest::Reads(Reads(reads)))
+    }
 }
 
 /// What a view read: two are the same only if they come from the same run.
@@ -78,11 +108,12 @@ impl Hash for Reads {
 
 /// All views that are subscribed to.
 pub(super) struct Views {
-    queries: Mutex<Queries>,
+    queries: Arc<Mutex<Queries>>,
     outcomes: Cache<(u64, BlockHash), Arc<Outcome>, Weigh>,
+    permits: Semaphore,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Queries {
     count: u64,
     by_call: HashMap<(String, Bytes), Weak<Query>>,
@@ -99,8 +130,8 @@ impl Weighter<(u64, BlockHash), Arc<Outcome>> for Weigh {
 }
 
 impl Views {
-    /// Keeps so many bytes of recent answers.
-    pub(super) fn new(bytes: usize) -> Self {
+    /// Keeps so many bytes of recent answers, and has so many views run at a time.
+    pub(super) fn new(bytes: usize, at_a_time: usize) -> Self {
         let options = OptionsBuilder::new()
             .estimated_items_capacity(256)
             .weight_capacity(bytes as u64)
@@ -108,13 +139,14 @@ impl Views {
             .build()
             .expect("all that has to be set is set");
         Self {
-            queries: Mutex::default(),
+            queries: Arc::default(),
             outcomes: Cache::with_options(
                 options,
                 Weigh,
                 DefaultHashBuilder::default(),
                 DefaultLifecycle::default(),
             ),
+            permits: Semaphore::new(at_a_time),
         }
     }
 
@@ -125,23 +157,21 @@ impl Views {
         if let Some(query) = queries.by_call.get(&call).and_then(Weak::upgrade) {
             return query;
         }
-        // Those that nobody asks for any more go now and then: when they may be half of all.
-        if queries.by_call.len().is_power_of_two() {
-            queries.by_call.retain(|_, query| query.strong_count() > 0);
-        }
         queries.count += 1;
         let query = Arc::new(Query {
             number: queries.count,
             function: call.0.clone(),
             input: call.1.clone(),
             is_of_every_block: AtomicBool::new(false),
+            queries: Arc::downgrade(&self.queries),
         });
         queries.by_call.insert(call, Arc::downgrade(&query));
         query
     }
 
-    /// What comes of `query` at a block of `chain`. It is run once for all who ask at a time,
-    /// and for those who ask a little later.
+    /// What comes of `query` at a block of `chain`, and which blocks may change that. It is run
+    /// once for all who ask at a time, and for those who ask a little later; and as many run at
+    /// a time as there are permits: other callers of views shall find room.
     ///
     /// # Errors
     /// What another try may mend.
@@ -152,14 +182,27 @@ impl Views {
         limits: &Arc<Limits>,
         chain: &Chain,
         block: (Height, BlockHash),
-    ) -> Result<Arc<Outcome>, RpcError> {
+    ) -> Result<(Arc<Outcome>, Interest), RpcError> {
+        let mut own = None;
         let run = async {
+            let _permit = self.permits.acquire().await;
             limits.count_view();
-            let outcome = query.run(runtime, limits, chain, block).await;
-            outcome.map(Arc::new)
+            let (result, interest) = query.run(runtime, limits, chain, block).await?;
+            let outcome = Outcome {
+                digest: digest(&result),
+                result,
+                reads: match &interest {
+                    Interest::Reads(reads) => Some(Arc::downgrade(&reads.0)),
+                    Interest::Every | Interest::Prefix(_) => None,
+                },
+            };
+            own = Some(interest);
+            Ok(Arc::new(outcome))
         };
         let key = (query.number, block.1);
-        self.outcomes.get_or_insert_async(&key, run).await
+        let outcome = self.outcomes.get_or_insert_async(&key, run).await?;
+        let interest = own.unwrap_or_else(|| outcome.interest());
+        Ok((outcome, interest))
     }
 }
 
@@ -170,7 +213,7 @@ impl Query {
         limits: &Arc<Limits>,
         chain: &Chain,
         (height, hash): (Height, BlockHash),
-    ) -> Result<Outcome, RpcError> {
+    ) -> Result<(Result<Bytes, RpcError>, Interest), RpcError> {
         let context = chain.at(BlockId::Anchored { height, hash }.into()).await;
         let context = context.map_err(|error| fault::of_view(&error))?;
         let call = ViewCall {
@@ -191,11 +234,7 @@ impl Query {
         {
             return Err(error.clone());
         }
-        Ok(Outcome {
-            digest: digest(&result),
-            result,
-            interest,
-        })
+        Ok((result, interest))
     }
 
     /// Which blocks may change the outcome of a call that read so.

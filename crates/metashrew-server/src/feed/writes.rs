@@ -114,8 +114,8 @@ impl Writes {
         self.parts += 1;
         Ok(match (first, is_whole) {
             (true, true) => (draft.finish(to), None),
-            (false, true) => (draft.part(number, Some(to)), None),
-            (_, false) => (draft.part(number, None), Some(self)),
+            (false, true) => (draft.last_part(number, to), None),
+            (_, false) => (draft.part(number), Some(self)),
         })
     }
 

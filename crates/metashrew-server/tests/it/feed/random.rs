@@ -46,9 +46,11 @@ fn change(model: &Mutex<Model>, rng: &mut Rng) {
         1 | 2 => 1 + rng.index(length.min(3)),
         _ => 0,
     };
-    let undone = (depth > 0)
-        .then(|| model.lock().rollback(depth))
-        .unwrap_or_default();
+    let undone = if depth > 0 {
+        model.lock().rollback(depth)
+    } else {
+        Vec::new()
+    };
     if rng.chance(200) {
         // The same blocks come back, or some of them.
         let again = rng.index(undone.len() + 1);
