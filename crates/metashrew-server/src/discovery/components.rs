@@ -7,7 +7,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use super::views::{Told, Views};
+use super::views::{Description, Told};
 
 /// Bytes of a view's name, escaped, that its components are called by; longer ones are
 /// called by their number.
@@ -59,7 +59,7 @@ pub(super) struct ViewSchemas {
 
 impl Components {
     /// The schemas of all views, and for each view where they are.
-    pub(super) fn of(views: &Views) -> (Self, Vec<ViewSchemas>) {
+    pub(super) fn of(views: &Description) -> (Self, Vec<ViewSchemas>) {
         let mut components = Self::default();
         let mut place = |key: String, told: &Told| {
             let schema = told.schema.as_ref()?;

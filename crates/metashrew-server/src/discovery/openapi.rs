@@ -2,13 +2,29 @@
 //! same for every guest; each view has one of its own.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::components::{ViewSchemas, view_key};
+use super::put;
 use super::sample;
-use super::views::{Form, Told, View, Views};
+use super::views::{Description, Form, Told, View};
 
 const ROUTES: &str = include_str!("routes.json");
+
+/// What [`ROUTES`] has.
+#[derive(Deserialize)]
+struct Routes {
+    paths: Map<String, Value>,
+    components: Parts,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Parts {
+    schemas: Map<String, Value>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
 
 /// What may stand in a segment of a path as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -52,21 +68,19 @@ pub(super) fn path(view: &str) -> Option<String> {
 
 /// The document; `schemas` are those of [`super::openrpc`].
 pub(super) fn document(
-    views: &Views,
+    views: &Description,
     placed: &[ViewSchemas],
     schemas: &Map<String, Value>,
 ) -> Value {
-    let mut routes: Value = serde_json::from_str(ROUTES).expect("the routes are JSON");
+    let mut routes: Routes = serde_json::from_str(ROUTES).expect("the routes are JSON");
     let described = views.views.iter().zip(placed).enumerate();
-    if let Some(paths) = routes["paths"].as_object_mut() {
-        paths.extend(described.filter_map(|(number, (view, placed))| {
+    routes
+        .paths
+        .extend(described.filter_map(|(number, (view, placed))| {
             let key = view_key(number, &view.name);
             Some((path(&view.name)?, item(&key, view, placed, schemas)))
         }));
-    }
-    if let Some(own) = routes["components"]["schemas"].as_object_mut() {
-        own.extend(schemas.clone());
-    }
+    routes.components.schemas.extend(schemas.clone());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -82,24 +96,27 @@ pub(super) fn document(
             { "name": "discovery" },
             { "name": "probes" },
         ],
-        "paths": routes["paths"],
-        "components": routes["components"],
+        "paths": routes.paths,
+        "components": routes.components,
     })
 }
 
 fn item(key: &str, view: &View, placed: &ViewSchemas, schemas: &Map<String, Value>) -> Value {
     let parameter = |name: &str| json!({ "$ref": format!("#/components/parameters/{name}") });
     let mut post = operation(view, placed);
-    post["operationId"] = json!(format!("post.{key}"));
-    post["parameters"] = COMMON.map(parameter).into();
-    if let Some(mut content) = content(&view.input, placed.input.as_ref()) {
-        if let (Some(Form::Json), Some(schema)) = (view.input.form, &view.input.schema) {
-            content["application/json"]["example"] = sample::of(schema);
+    put(&mut post, "operationId", json!(format!("post.{key}")));
+    put(&mut post, "parameters", COMMON.map(parameter).into());
+    if let Some((kind, schema)) = content(&view.input, placed.input.as_ref()) {
+        let mut content = json!({ "schema": schema });
+        if let Some(schema) = &view.input.schema {
+            put(&mut content, "example", sample::of(schema));
         }
-        post["requestBody"] = json!({ "required": view.input.form.is_some(), "content": content });
+        let is_needed = view.input.form.is_some();
+        let body = json!({ "required": is_needed, "content": { kind: content } });
+        put(&mut post, "requestBody", body);
     }
     let mut get = operation(view, placed);
-    get["operationId"] = json!(format!("get.{key}"));
+    put(&mut get, "operationId", json!(format!("get.{key}")));
     let input = match view.input.form {
         Some(Form::Nothing) => &[][..],
         Some(Form::Json) => &["Json"],
@@ -108,7 +125,8 @@ fn item(key: &str, view: &View, placed: &ViewSchemas, schemas: &Map<String, Valu
         None => &["Input", "Json", "Text"],
     };
     let parameters = COMMON.iter().chain(input).map(|name| parameter(name));
-    get["parameters"] = parameters.chain(members(key, schemas)).collect();
+    let parameters = parameters.chain(members(key, schemas)).collect();
+    put(&mut get, "parameters", parameters);
     json!({ "post": post, "get": get })
 }
 
@@ -137,8 +155,12 @@ fn operation(view: &View, placed: &ViewSchemas) -> Value {
             "ETag": { "$ref": "#/components/headers/ETag" },
         },
     });
-    if let Some(content) = content(&view.output, placed.output.as_ref()) {
-        answer["content"] = content;
+    if let Some((kind, schema)) = content(&view.output, placed.output.as_ref()) {
+        put(
+            &mut answer,
+            "content",
+            json!({ kind: { "schema": schema } }),
+        );
     }
     json!({
         "tags": ["views"],
@@ -152,18 +174,19 @@ fn operation(view: &View, placed: &ViewSchemas) -> Value {
     })
 }
 
-/// What bytes are called and look like; none if there are none.
-fn content(told: &Told, placed: Option<&Result<Value, String>>) -> Option<Value> {
+/// What bytes are called, and their schema; none if there are none.
+fn content(told: &Told, placed: Option<&Result<Value, String>>) -> Option<(&'static str, Value)> {
     let schema = placed.and_then(|placed| placed.as_ref().ok());
     let schema = || schema.cloned().unwrap_or_else(|| json!({}));
     Some(match told.form {
-        None => json!({ "*/*": { "schema": schema() } }),
+        None => ("*/*", schema()),
         Some(Form::Nothing) => return None,
-        Some(Form::Json) => json!({ "application/json": { "schema": schema() } }),
-        Some(Form::Text) => json!({ "text/plain": { "schema": { "type": "string" } } }),
-        Some(Form::Bytes) => json!({
-            "application/octet-stream": { "schema": { "type": "string", "format": "binary" } },
-        }),
+        Some(Form::Json) => ("application/json", schema()),
+        Some(Form::Text) => ("text/plain", json!({ "type": "string" })),
+        Some(Form::Bytes) => {
+            let bytes = json!({ "type": "string", "format": "binary" });
+            ("application/octet-stream", bytes)
+        }
     })
 }
 

@@ -3,16 +3,17 @@
 use serde_json::{Map, Value, json};
 
 use super::components::ViewSchemas;
+use super::put;
 use super::sample;
 use super::table::Table;
-use super::views::{Form, View, Views};
+use super::views::{Description, Form, View};
 
 /// The version of OpenRPC that the document is of.
 const VERSION: &str = "1.3.2";
 
 /// The document; `schemas` are all components, the table's among them.
 pub(super) fn document(
-    views: &Views,
+    views: &Description,
     placed: &[ViewSchemas],
     table: &Table,
     schemas: &Map<String, Value>,
@@ -20,8 +21,12 @@ pub(super) fn document(
     let mut methods = table.methods.clone();
     let described = views.views.iter().zip(placed);
     for method in &mut methods {
-        if method["name"] == "metashrew_view" {
-            method["examples"] = described.clone().map(|(view, _)| example(view)).collect();
+        if method
+            .get("name")
+            .is_some_and(|name| name == "metashrew_view")
+        {
+            let examples = described.clone().map(|(view, _)| example(view));
+            put(method, "examples", examples.collect());
         }
     }
     json!({

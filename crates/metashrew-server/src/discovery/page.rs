@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::openapi;
 use super::sample;
-use super::views::{Form, Told, View, Views};
+use super::views::{Description, Form, Told, View};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -55,7 +55,7 @@ fn commands() -> [(&'static str, String); 4] {
 }
 
 /// The page as HTML.
-pub(super) fn html(views: &Views) -> String {
+pub(super) fn html(views: &Description) -> String {
     let mut page = String::new();
     let title = escaped(&views.title());
     let about = about(views).map(|line| format!("<p class=\"note\">{}</p>\n", escaped(&line)));
@@ -69,7 +69,7 @@ pub(super) fn html(views: &Views) -> String {
     put(
         &mut page,
         format_args!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title} <small>{version}</small></h1>\n{doc}{about}<h2>Views</h2>\n"
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title} <small>{version}</small></h1>\n{doc}{about}<h2>Description</h2>\n"
         ),
     );
     for view in &views.views {
@@ -109,7 +109,7 @@ pub(super) fn html(views: &Views) -> String {
 }
 
 /// The page as text.
-pub(super) fn text(views: &Views) -> String {
+pub(super) fn text(views: &Description) -> String {
     let mut page = String::new();
     let version = views.guest.version.as_deref().unwrap_or_default();
     put(
@@ -153,7 +153,7 @@ pub(super) fn text(views: &Views) -> String {
     page
 }
 
-fn about(views: &Views) -> [String; 1] {
+fn about(views: &Description) -> [String; 1] {
     let sha256 = &views.guest.sha256;
     [format!(
         "An index of Bitcoin's blocks, served by metashrew {}. The guest's module has the SHA-256 {sha256}.",
@@ -161,7 +161,7 @@ fn about(views: &Views) -> [String; 1] {
     )]
 }
 
-fn more(views: &Views) -> Option<String> {
+fn more(views: &Description) -> Option<String> {
     (views.omitted > 0).then(|| format!("and {} views that are not told", views.omitted))
 }
 
@@ -279,21 +279,13 @@ fn put(page: &mut String, what: std::fmt::Arguments<'_>) {
 mod tests {
     use serde_json::json;
 
-    use super::super::views::Guest;
     use super::*;
 
-    fn views(view: View) -> Views {
-        Views {
-            guest: Guest {
-                sha256: "0x00".to_owned(),
-                name: Some("<i>&\"".to_owned()),
-                version: None,
-                doc: Some("a\0b\u{1b}[2J\n</p><script>alert(1)</script>".to_owned()),
-            },
-            views: vec![view],
-            omitted: 0,
-            storage: Vec::new(),
-        }
+    fn views(view: View) -> Description {
+        let mut views = Description::with(vec![view]);
+        views.guest.name = Some("<i>&\"".to_owned());
+        views.guest.doc = Some("a\0b\u{1b}[2J\n</p><script>alert(1)</script>".to_owned());
+        views
     }
 
     fn asking(form: Option<Form>, name: &str) -> String {

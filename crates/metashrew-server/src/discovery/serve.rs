@@ -13,7 +13,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::page;
-use super::views::Views;
+use super::views::Description;
 use crate::connections::Connection;
 use crate::front::{Answered, Shared};
 use crate::held::Held;
@@ -61,7 +61,7 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn of(views: &Views) -> Self {
+    pub(super) fn of(views: &Description) -> Self {
         let policy = HeaderValue::try_from(page::policy());
         Self {
             html: Document::new(page::html(views).into(), HTML),
@@ -87,7 +87,7 @@ impl Pages {
 }
 
 /// The page as JSON.
-fn links(views: &Views) -> Bytes {
+fn links(views: &Description) -> Bytes {
     let names = views.views.iter();
     let views =
         names.map(|view| json!({ "name": view.name, "path": super::openapi::path(&view.name) }));

@@ -34,17 +34,16 @@ impl Table {
 
 /// In place of the names of groups of errors, references to the errors.
 fn refer_to_errors(method: &mut Value, groups: &Map<String, Value>) {
-    let Some(named) = method.get_mut("errors") else {
+    let Some(errors) = method.get_mut("errors") else {
         return;
     };
-    let names = list(named.take());
-    let names = ["every"]
-        .into_iter()
-        .chain(names.iter().filter_map(Value::as_str));
-    let errors = names.filter_map(|name| groups.get(name)?.as_object());
-    let errors = errors.flat_map(Map::keys);
-    let errors = errors.map(|error| json!({ "$ref": format!("#/components/errors/{error}") }));
-    *named = errors.collect();
+    let of_method = list(errors.take());
+    let of_method = of_method.iter().filter_map(Value::as_str);
+    let named = ["every"].into_iter().chain(of_method);
+    let found = named.filter_map(|name| groups.get(name)?.as_object());
+    let found = found.flat_map(Map::keys);
+    let found = found.map(|error| json!({ "$ref": format!("#/components/errors/{error}") }));
+    *errors = found.collect();
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -4,7 +4,7 @@ use metashrew_runtime::{MetashrewRuntime, ViewDescription};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Views that are told of at most: a document has some kilobytes for each.
+/// Description that are told of at most: a document has some kilobytes for each.
 const MOST: usize = 1_000;
 
 /// How deep a schema of the guest's may nest. Others' parsers end at twice as much, and a
@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 64;
 
 /// The result of `metashrew_views`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Views {
+pub(crate) struct Description {
     pub(super) guest: Guest,
     /// By name.
     pub(super) views: Vec<View>,
@@ -88,7 +88,7 @@ pub(super) enum Form {
     Nothing,
 }
 
-impl Views {
+impl Description {
     pub(super) fn of(runtime: &MetashrewRuntime) -> Self {
         let id = runtime.guest_id();
         let described = runtime.views();
@@ -121,7 +121,7 @@ impl Views {
     }
 }
 
-impl Views {
+impl Description {
     /// What a document about them is called.
     pub(super) fn title(&self) -> String {
         self.guest
@@ -204,6 +204,36 @@ fn depth(value: &Value) -> usize {
         _ => return 0,
     };
     1 + within.unwrap_or_default()
+}
+
+#[cfg(test)]
+impl Description {
+    /// A guest that tells of these views and of nothing else.
+    pub(super) fn with(views: Vec<View>) -> Self {
+        Self {
+            guest: Guest {
+                sha256: "0x00".to_owned(),
+                name: None,
+                version: None,
+                doc: None,
+            },
+            views,
+            omitted: 0,
+            storage: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl View {
+    /// One of that name, with a schema of its input if that is not empty.
+    pub(super) fn with(name: &str, schema: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            input: Told::of("", Some(schema).filter(|schema| !schema.is_empty())),
+            ..Self::default()
+        }
+    }
 }
 
 #[cfg(test)]
