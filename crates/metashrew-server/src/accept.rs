@@ -2,22 +2,27 @@
 //! either side has had enough.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::body::{Body, Incoming};
+use hyper::rt::{Read, Write};
+use hyper::server::conn::http1::{self, UpgradeableConnection};
+use hyper::service::HttpService;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::compression::{self, Accepted};
-use crate::connections::{Connections, Open, UnderWay};
+use crate::connections::{Connection, Connections, Open, UnderWay};
 use crate::front::Front;
 use crate::held::Held;
+use crate::push::{GOODBYE, Upgrade};
 use crate::socket::Socket;
 
 /// The pauses after a connection could not be accepted (for want of descriptors, say):
@@ -33,7 +38,7 @@ const BUFFER: usize = 32 * 1024;
 pub(crate) struct Stop(pub(crate) watch::Receiver<bool>);
 
 impl Stop {
-    async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         // A handle that is dropped stops the server, too.
         let _ = self.0.wait_for(|stopped| *stopped).await;
     }
@@ -102,6 +107,31 @@ async fn accept(
     }
 }
 
+/// HTTP over one connection.
+trait Connected: Future<Output = hyper::Result<()>> + Send {
+    /// Answers nothing more than what was asked already.
+    fn shut_down(self: Pin<&mut Self>);
+}
+
+impl<I, B, S> Connected for UpgradeableConnection<I, S>
+where
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    I: Read + Write + Unpin + Send + 'static,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    Self: Future<Output = hyper::Result<()>> + Send,
+{
+    fn shut_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+type Http = Pin<Box<dyn Connected>>;
+
+/// What the last answer over HTTP turned the connection into.
+type AfterHttp = Arc<Mutex<Option<Upgrade>>>;
+
 struct Answers {
     front: Arc<Front>,
     half_closed: Duration,
@@ -122,20 +152,30 @@ impl Answers {
             () = stop.wait() => false,
         };
         if spoken {
-            let http = Box::pin(self.answer(&open, socket, stop));
-            http.await;
+            let front = Arc::clone(&self.front);
+            let http = Box::pin(self.answer(connection, socket, stop.clone()));
+            if let Some(upgrade) = http.await {
+                let converses = front.converse(upgrade, connection, stop);
+                Box::pin(converses).await;
+            }
         }
     }
 
-    async fn answer(self, open: &Open, socket: TcpStream, mut stop: Stop) {
-        let connection = &open.connection;
-        let service = hyper::service::service_fn(|request: Request<Incoming>| {
-            let under_way = UnderWay::new(connection);
-            let front = Arc::clone(&self.front);
+    /// HTTP over one connection, and what an answer says that comes after it.
+    fn http(self, connection: &Arc<Connection>, socket: TcpStream) -> (Http, AfterHttp) {
+        let after = AfterHttp::default();
+        let (front, requested) = (self.front, Arc::clone(connection));
+        let upgraded = Arc::clone(&after);
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let under_way = UnderWay::new(&requested);
+            let (front, upgraded) = (Arc::clone(&front), Arc::clone(&upgraded));
             async move {
                 let accepted = Accepted::of(request.headers());
                 let answered = front.answer(request, under_way.connection()).await;
-                let response = compression::compressed(answered, accepted);
+                let mut response = compression::compressed(answered, accepted);
+                if let Some(upgrade) = response.extensions_mut().remove() {
+                    *upgraded.lock() = Some(upgrade);
+                }
                 under_way.connection().sends();
                 Ok::<_, Infallible>(response.map(|body| Held::new(body, under_way)))
             }
@@ -144,25 +184,47 @@ impl Answers {
         // Clients' times are watched over in one place, for all connections.
         http.header_read_timeout(None).max_buf_size(BUFFER);
         let socket = Socket::new(socket, Arc::clone(connection), self.half_closed);
-        let mut served = pin!(http.serve_connection(TokioIo::new(socket), service));
+        let served = http.serve_connection(TokioIo::new(socket), service);
+        (Box::pin(served.with_upgrades()), after)
+    }
+
+    /// Answers requests, and tells what comes after them, if anything does.
+    async fn answer(
+        self,
+        connection: &Arc<Connection>,
+        socket: TcpStream,
+        mut stop: Stop,
+    ) -> Option<Upgrade> {
+        let (mut served, after) = self.http(connection, socket);
         let mut ended = tokio::select! {
             // A request that has arrived is begun before the connection may give way.
             biased;
             ended = &mut served => Some(ended),
-            () = connection.closes() => return,
+            () = connection.closes() => return None,
             () = connection.gives_way() => None,
             () = stop.wait() => None,
         };
         // One that nobody has asked anything over would be waited for.
         if ended.is_none() && connection.has_asked() {
-            served.as_mut().graceful_shutdown();
+            served.as_mut().shut_down();
+            let overdue = async {
+                if !connection.is_pushing() {
+                    std::future::pending::<()>().await;
+                }
+                // It is told the end; whoever does not read it is not waited for.
+                tokio::time::sleep(GOODBYE).await;
+            };
             ended = tokio::select! {
                 ended = &mut served => Some(ended),
-                () = connection.closes() => return,
+                () = connection.closes() => return None,
+                () = overdue => return None,
             };
         }
-        if let Some(Err(error)) = ended {
-            tracing::debug!("a connection ended: {error}");
+        match ended {
+            Some(Err(error)) => tracing::debug!("a connection ended: {error}"),
+            Some(Ok(())) => return after.lock().take(),
+            None => {}
         }
+        None
     }
 }

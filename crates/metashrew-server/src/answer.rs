@@ -203,7 +203,7 @@ impl Answer {
     }
 
     /// What is sent next, if anything is left.
-    fn next_piece(&mut self) -> Option<Bytes> {
+    pub(crate) fn next_piece(&mut self) -> Option<Bytes> {
         let piece = match self.parts.pop_front() {
             None if self.text.is_empty() => return None,
             None => mem::take(&mut self.text).into(),

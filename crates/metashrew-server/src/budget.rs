@@ -120,8 +120,15 @@ impl Budget {
 
     /// For a request on `connection`; it holds nothing yet.
     pub(crate) fn lease(self: &Arc<Self>, connection: &Arc<Connection>) -> Lease {
+        self.lease_of(connection, SMALL)
+    }
+
+    /// As [`Self::lease`], of which the first `free` bytes need no room: for requests that
+    /// may be many on one connection.
+    pub(crate) fn lease_of(self: &Arc<Self>, connection: &Arc<Connection>, free: usize) -> Lease {
         Lease {
             budget: Arc::clone(self),
+            free,
             number: self.next.fetch_add(1, Ordering::Relaxed),
             bytes: Mutex::new(0),
             connection: Arc::clone(connection),
@@ -245,24 +252,26 @@ pub(crate) struct Lease {
     /// Bytes held, those that need no room included. Calls of a batch add to them side by
     /// side. Locked before the budget.
     bytes: Mutex<usize>,
+    /// Bytes that need no room.
+    free: usize,
     connection: Arc<Connection>,
 }
 
-/// Of so many bytes, those that need room.
-fn counted(bytes: usize) -> usize {
-    bytes.saturating_sub(SMALL)
-}
-
 impl Lease {
+    /// Of so many bytes, those that need room.
+    fn counted(&self, bytes: usize) -> usize {
+        bytes.saturating_sub(self.free)
+    }
+
     /// Holds so many bytes more, which are to come. Waits until there is room, for as long
     /// as the budget has requests wait.
     pub(crate) async fn grow(&self, bytes: usize, rank: Rank) -> Result<(), BudgetExhausted> {
         let held = *self.bytes.lock();
         let after = held.saturating_add(bytes);
-        let wanted = counted(after) - counted(held);
+        let wanted = self.counted(after) - self.counted(held);
         let priority = (rank, self.number);
         if wanted > 0 && !self.try_take(priority, wanted) {
-            if counted(after) > self.budget.limit {
+            if self.counted(after) > self.budget.limit {
                 return Err(self.exhausted());
             }
             self.wait_for(priority, wanted).await?;
@@ -277,7 +286,7 @@ impl Lease {
     pub(crate) fn charge(&self, bytes: usize) -> Result<(), BudgetExhausted> {
         let mut held = self.bytes.lock();
         let sum = held.saturating_add(bytes);
-        let wanted = counted(sum) - counted(*held);
+        let wanted = self.counted(sum) - self.counted(*held);
         if wanted == 0 {
             *held = sum;
             return Ok(());
@@ -298,7 +307,7 @@ impl Lease {
     pub(crate) fn charge_spare(&self, bytes: usize) -> bool {
         let mut held = self.bytes.lock();
         let sum = held.saturating_add(bytes);
-        let wanted = counted(sum) - counted(*held);
+        let wanted = self.counted(sum) - self.counted(*held);
         let mut state = self.budget.state.lock();
         let after = state.used.saturating_add(wanted);
         if after > self.budget.limit || !state.waiting.is_empty() {
@@ -313,7 +322,7 @@ impl Lease {
     pub(crate) fn release(&self, bytes: usize) {
         let mut held = self.bytes.lock();
         let after = held.saturating_sub(bytes);
-        let freed = counted(*held) - counted(after);
+        let freed = self.counted(*held) - self.counted(after);
         *held = after;
         if freed > 0 {
             self.give_back(freed);

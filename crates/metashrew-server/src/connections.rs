@@ -56,6 +56,8 @@ enum Turn {
     Answering,
     /// The client's: to read the answer.
     Sending,
+    /// Nobody's: it is told what comes, whenever that is.
+    Pushing,
     /// The client's: to end.
     Lingering,
 }
@@ -95,6 +97,8 @@ struct State {
     since: Instant,
     /// Since when the socket takes nothing more.
     blocked: Option<Instant>,
+    /// Since when a long message comes over a WebSocket.
+    message: Option<Instant>,
     /// Who waits until nothing is left to send.
     waits: Option<Waker>,
     /// When it was last looked at, and what it had moved by then.
@@ -124,16 +128,22 @@ pub(crate) enum Closed {
     Stalled,
     /// It went on sending for too long.
     Lingered,
+    /// It did not read what it had subscribed to for too long.
+    Slow,
+    /// Nothing came over its WebSocket, not even answers to pings.
+    Silent,
 }
 
 impl Closed {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Idle,
         Self::GaveWay,
         Self::Head,
         Self::Send,
         Self::Stalled,
         Self::Lingered,
+        Self::Slow,
+        Self::Silent,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -144,6 +154,8 @@ impl Closed {
             Self::Send => "send_timeout",
             Self::Stalled => "stalled",
             Self::Lingered => "lingered",
+            Self::Slow => "slow_consumer",
+            Self::Silent => "silent",
         }
     }
 }
@@ -156,6 +168,7 @@ impl Connection {
                 turn: Turn::Idle,
                 since: now,
                 blocked: None,
+                message: None,
                 waits: None,
                 looked: (now, 0),
                 pace: None,
@@ -205,6 +218,23 @@ impl Connection {
         self.state.lock().turn_to(Turn::Sending);
     }
 
+    /// From now on it is told what comes: it is idle no more.
+    pub(crate) fn pushes(&self) {
+        let mut state = self.state.lock();
+        state.ending = None;
+        state.turn_to(Turn::Pushing);
+    }
+
+    pub(crate) fn is_pushing(&self) -> bool {
+        self.state.lock().turn == Turn::Pushing
+    }
+
+    /// Whether a message comes over its WebSocket that takes room.
+    pub(crate) fn takes_message(&self, takes: bool) {
+        let message = &mut self.state.lock().message;
+        *message = takes.then(|| message.unwrap_or_else(Instant::now));
+    }
+
     /// The answer is written, and the client may send on.
     pub(crate) fn lingers(&self) {
         let mut state = self.state.lock();
@@ -227,6 +257,7 @@ impl Connection {
     pub(crate) fn at_the_end(&self, waker: &Waker) -> AtTheEnd {
         let mut state = self.state.lock();
         let at = match state.turn {
+            Turn::Pushing => return AtTheEnd::Nothing,
             Turn::Sending => AtTheEnd::Sending,
             _ if state.blocked.is_some() => AtTheEnd::Sending,
             // The end may come before the last of a body was taken.
@@ -251,7 +282,15 @@ impl Connection {
     /// turn.
     pub(crate) fn stalled(&self) -> Option<u64> {
         let state = self.state.lock();
-        let is_transfer = matches!(state.turn, Turn::Receiving | Turn::Sending);
+        let is_transfer = match state.turn {
+            Turn::Receiving | Turn::Sending => true,
+            // Else it is silent because there is nothing to say.
+            Turn::Pushing => [state.blocked, state.message]
+                .into_iter()
+                .flatten()
+                .any(|since| since.elapsed() >= WINDOW),
+            _ => false,
+        };
         let pace = state.pace.filter(|pace| *pace < PACE)?;
         (is_transfer && state.ending.is_none()).then_some(pace)
     }
@@ -267,7 +306,7 @@ impl Connection {
         let mut state = self.state.lock();
         match state.turn {
             Turn::Receiving => self.stops_receiving.notify_one(),
-            Turn::Sending => self.closes.notify_one(),
+            Turn::Sending | Turn::Pushing => self.closes.notify_one(),
             _ => return false,
         }
         state.ending = Some(Ending::Close);
@@ -331,7 +370,11 @@ impl Connection {
                 .blocked
                 .is_some_and(|since| lasts(since, timeouts.send)) =>
             {
-                Closed::Send
+                if state.turn == Turn::Pushing {
+                    Closed::Slow
+                } else {
+                    Closed::Send
+                }
             }
             Turn::Idle if state.ending.is_none() && lasts(state.since, timeouts.idle) => {
                 Closed::Idle
@@ -457,7 +500,7 @@ impl Connections {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn count(&self, closed: Closed) {
+    pub(crate) fn count(&self, closed: Closed) {
         if let Some(count) = self.closed.get(closed as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }

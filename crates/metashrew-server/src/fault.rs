@@ -42,6 +42,7 @@ const VIEW_ERROR: i32 = -32015;
 pub(crate) const CURSOR_TOO_OLD: i32 = -32016;
 const ANSWER_FORM: i32 = -32017;
 const OTHER_GUEST: i32 = -32018;
+const NOT_PUSHABLE: i32 = -32019;
 
 /// The error object of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -357,6 +358,17 @@ pub(crate) fn other_guest(guest_sha256: &[u8; 32]) -> RpcError {
     )
 }
 
+/// A subscription over what only brings answers.
+pub(crate) fn not_pushable() -> RpcError {
+    object(
+        NOT_PUSHABLE,
+        "subscriptions need a WebSocket, which this address is, too; or GET one as server-sent events: \
+         `/subscribe/heads`, `/subscribe/writes`, `/subscribe/view/NAME` or `/subscribe/pending`"
+            .to_owned(),
+        json!({ "kind": "not_pushable" }),
+    )
+}
+
 /// An error of ours.
 pub(crate) fn object(code: i32, message: String, data: Value) -> RpcError {
     RpcError {
@@ -402,6 +414,7 @@ mod tests {
             CURSOR_TOO_OLD,
             ANSWER_FORM,
             OTHER_GUEST,
+            NOT_PUSHABLE,
         ] {
             assert!(document.contains(&format!("\n| {code} | ")), "{code}");
             let is_described = described.iter().any(|known| **known == code);

@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::{Layer, Service};
 use tower_http::cors;
 
+use crate::accept::Stop;
 use crate::budget::Budget;
 use crate::caller::Caller;
 use crate::compression;
@@ -27,6 +28,7 @@ use crate::connections::Connection;
 use crate::cors::Cors;
 use crate::feed::Feed;
 use crate::hosts::AllowedHosts;
+use crate::push::{self, Push, Upgrade};
 use crate::receive::Bodies;
 use crate::refusal::{Reason, Refusal, Refusals};
 use crate::rpc::Rpc;
@@ -69,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) cors: Cors,
     /// What the guest says of its views.
     pub(crate) described: Described,
+    pub(crate) push: Push,
 }
 
 impl Front {
@@ -90,6 +93,9 @@ impl Front {
             let unread = !request.body().is_end_stream();
             return self.shared.refuse(refusal, connection, unread);
         }
+        if push::is_upgrade(&request) {
+            return self.shared.upgrade(request, connection);
+        }
         let routes = Routes {
             shared: Arc::clone(&self.shared),
             connection: Arc::clone(connection),
@@ -103,6 +109,18 @@ impl Front {
             Ok(answered) => answered.map(BodyExt::boxed_unsync),
             Err(never) => match never {},
         }
+    }
+}
+
+impl Front {
+    /// What is said over a WebSocket, until either side ends it.
+    pub(crate) async fn converse(
+        &self,
+        upgrade: Upgrade,
+        connection: &Arc<Connection>,
+        stop: Stop,
+    ) {
+        push::converse(&self.shared, upgrade, connection, stop).await;
     }
 }
 
@@ -138,8 +156,11 @@ impl Routes {
                 let name = name.to_owned();
                 return shared.view(&name, request, &connection).await;
             }
-            let is_probe = matches!(*request.method(), Method::GET | Method::HEAD);
-            let probe = is_probe.then(|| {
+            let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
+            if is_get && push::is_event_stream(request.uri().path()) {
+                return shared.event_stream(request, &connection).await;
+            }
+            let probe = is_get.then(|| {
                 let probe = shared.probe(request.uri().path(), &connection);
                 probe.or_else(|| shared.document(&request, &connection))
             });
@@ -219,10 +240,13 @@ impl Shared {
         let (name, value) = match reason {
             Reason::Method => (ALLOW, "POST"),
             Reason::ContentType => (ACCEPT_ENCODING, "identity"),
-            Reason::NoRoom | Reason::TooMany => (RETRY_AFTER, "1"),
-            Reason::Host | Reason::Origin | Reason::TooLong | Reason::BadBody | Reason::TooSlow => {
-                return response;
-            }
+            Reason::NoRoom | Reason::TooMany | Reason::TooManyStreams => (RETRY_AFTER, "1"),
+            Reason::Host
+            | Reason::Origin
+            | Reason::TooLong
+            | Reason::BadBody
+            | Reason::TooSlow
+            | Reason::BadUpgrade => return response,
         };
         headers.insert(name, HeaderValue::from_static(value));
         response

@@ -16,6 +16,7 @@ use crate::feed::Feed;
 use crate::front::{Front, Shared};
 use crate::options::ServerOptions;
 use crate::probes;
+use crate::push::Push;
 use crate::receive::Bodies;
 use crate::requests::RequestCounts;
 use crate::rpc::Rpc;
@@ -176,6 +177,8 @@ fn front(
     );
     let limits = Arc::clone(&transport.subscriptions);
     let feed = Feed::new(runtime.clone(), &options, limits, Some(stopped));
+    let connections = Arc::clone(&transport.connections);
+    let counts = Arc::clone(&transport.push);
     let telemetry = Arc::new(Telemetry::new(
         runtime.clone(),
         options.indexing.take(),
@@ -199,6 +202,11 @@ fn front(
         probes: Arc::new(Budget::new(probes::MEMORY, Duration::ZERO)),
         refusals,
         feed,
+        push: Push {
+            connections,
+            counts,
+            heartbeat: options.heartbeat,
+        },
     };
     Front::new(shared, options.allowed_hosts)
 }

@@ -37,6 +37,7 @@ mod parallel;
 mod params;
 mod probes;
 mod process;
+mod push;
 mod query;
 mod receive;
 mod refusal;

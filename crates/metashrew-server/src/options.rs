@@ -79,6 +79,10 @@ pub struct ServerOptions {
     /// How often it is looked for another pending block, while somebody is subscribed to it.
     /// Default: 1 second.
     pub pending_interval: Duration,
+    /// How often something is sent over a WebSocket (a ping) or an event stream (a comment)
+    /// that is silent otherwise. A WebSocket over which nothing comes back for twice as long
+    /// is closed. Default: 20 seconds.
+    pub heartbeat: Duration,
     /// Who knows how indexing goes. Default: nobody; the server then knows only what
     /// is indexed.
     pub indexing: Option<Arc<dyn IndexingStatus>>,
@@ -113,6 +117,7 @@ impl Default for ServerOptions {
             subscription_cache: 32 * MIB as usize,
             position_interval: Duration::from_secs(30),
             pending_interval: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(20),
             indexing: None,
             ready_within: 2,
         }

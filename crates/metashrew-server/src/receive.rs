@@ -12,7 +12,7 @@ use crate::connections::Connection;
 use crate::refusal::{Reason, Refusal};
 
 /// A long body is kept in pieces of so many bytes at most until it is whole.
-const PIECE: usize = 1024 * 1024;
+pub(crate) const PIECE: usize = 1024 * 1024;
 
 /// What bodies may take.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,12 @@ pub(crate) struct Bodies {
 }
 
 impl Bodies {
+    /// Bytes that must come within the time.
+    pub(crate) fn enough(&self) -> usize {
+        let milliseconds = usize::try_from(self.timeout.as_millis()).unwrap_or(usize::MAX);
+        self.min_rate.saturating_mul(milliseconds) / 1000
+    }
+
     /// All of a body. The lease then holds what it takes, and as much again for what is made
     /// of it: numbers and texts are decoded to half their length.
     pub(crate) async fn receive(
@@ -96,10 +102,9 @@ struct Window {
 
 impl Window {
     fn new(bodies: &Bodies) -> Self {
-        let milliseconds = usize::try_from(bodies.timeout.as_millis()).unwrap_or(usize::MAX);
         Self {
             end: Instant::now() + bodies.timeout,
-            enough: bodies.min_rate.saturating_mul(milliseconds) / 1000,
+            enough: bodies.enough(),
             bytes: 0,
         }
     }

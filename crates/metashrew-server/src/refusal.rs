@@ -30,10 +30,14 @@ pub(crate) enum Reason {
     NoRoom,
     /// Too many requests are under way.
     TooMany,
+    /// It does not ask for a WebSocket as it should.
+    BadUpgrade,
+    /// As many connections are WebSockets and event streams as may be.
+    TooManyStreams,
 }
 
 impl Reason {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Host,
         Self::Origin,
         Self::Method,
@@ -43,6 +47,8 @@ impl Reason {
         Self::TooSlow,
         Self::NoRoom,
         Self::TooMany,
+        Self::BadUpgrade,
+        Self::TooManyStreams,
     ];
 
     /// `data.kind` of the error, and what metrics call it.
@@ -57,6 +63,8 @@ impl Reason {
             Self::TooSlow => "too_slow",
             Self::NoRoom => "no_room",
             Self::TooMany => "too_many_requests",
+            Self::BadUpgrade => "bad_upgrade",
+            Self::TooManyStreams => "too_many_streams",
         }
     }
 
@@ -66,9 +74,9 @@ impl Reason {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::BadBody | Self::BadUpgrade => StatusCode::BAD_REQUEST,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoRoom | Self::TooManyStreams => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
         }
     }
@@ -80,9 +88,10 @@ impl Reason {
             | Self::Method
             | Self::ContentType
             | Self::BadBody
-            | Self::TooSlow => fault::INVALID_REQUEST,
+            | Self::TooSlow
+            | Self::BadUpgrade => fault::INVALID_REQUEST,
             Self::TooLong => fault::INPUT_TOO_LONG,
-            Self::NoRoom | Self::TooMany => fault::BUSY,
+            Self::NoRoom | Self::TooMany | Self::TooManyStreams => fault::BUSY,
         }
     }
 }

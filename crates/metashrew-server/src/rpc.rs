@@ -15,6 +15,7 @@ use crate::method::{Call, Context};
 use crate::offload::Offload;
 use crate::options::ServerOptions;
 use crate::parallel::{self, Bounds, Stopped};
+use crate::refusal::Refusal;
 use crate::request::{Entry, Id, Request};
 use crate::requests::RequestCounts;
 use crate::telemetry::Telemetry;
@@ -110,7 +111,12 @@ impl Rpc {
         self.requests.count(call.method());
         let answer = AssertUnwindSafe(call.answer(&self.context, batch, caller));
         let answer = answer.catch_unwind().await;
-        Some(self.written(&id, answer.unwrap_or(Err(RpcError::INTERNAL))))
+        let answer = self.written(&id, answer.unwrap_or(Err(RpcError::INTERNAL)));
+        Some(match batch {
+            // Parts of a batch are settled when all are there.
+            Some(_) => answer,
+            None => self.settled(answer, &id, caller),
+        })
     }
 
     /// The answers to a batch, all on one moment of the chain, in the order of its calls.
@@ -139,8 +145,36 @@ impl Rpc {
                 .then_some(joined)
                 .ok_or(Stopped::TooLong)
         });
-        let stopped = |stopped| self.refusal(fault::of_stopped(stopped, limit));
-        Some(joined.unwrap_or_else(stopped))
+        let joined = joined.unwrap_or_else(|stopped| {
+            caller.forget();
+            self.refusal(fault::of_stopped(stopped, limit))
+        });
+        Some(self.settled(joined, &Id::NULL, caller))
+    }
+
+    /// The answer to a request that is refused after it came.
+    pub(crate) fn refused(&self, body: &[u8], error: RpcError) -> Answer {
+        let read = Request::parse(body, self.context.max_batch, |_, _| ());
+        let id = match read {
+            Request::One(Entry::Call { id, .. }) => id,
+            _ => Id::NULL,
+        };
+        self.written(&id, Err(error))
+    }
+
+    /// The answer, if there is room for it. Over HTTP the status says that there is none; else
+    /// an error in its place does.
+    fn settled(&self, answer: Answer, id: &Id, caller: &Caller) -> Answer {
+        if caller.subscribing.is_none() {
+            return answer;
+        }
+        match caller.lease.settle(answer.held()) {
+            Ok(()) => answer,
+            Err(none) => {
+                caller.forget();
+                self.written(id, Err(Refusal::from(none).error()))
+            }
+        }
     }
 
     fn written(&self, id: &Id, outcome: Result<Answer, RpcError>) -> Answer {

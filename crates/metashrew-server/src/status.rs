@@ -29,10 +29,17 @@ impl RpcError {
             | "session_unavailable" => StatusCode::CONFLICT,
             "request_too_long" | "input_too_long" => StatusCode::PAYLOAD_TOO_LARGE,
             "view_error" => StatusCode::UNPROCESSABLE_ENTITY,
+            "cursor_too_old" => StatusCode::GONE,
             "too_many_requests" => StatusCode::TOO_MANY_REQUESTS,
-            "busy" | "waited" | "memory_busy" | "sessions_full" | "no_room" | "pending_failed" => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            "cursor_ahead"
+            | "too_many_subscriptions"
+            | "subscription_memory"
+            | "busy"
+            | "waited"
+            | "memory_busy"
+            | "sessions_full"
+            | "no_room"
+            | "pending_failed" => StatusCode::SERVICE_UNAVAILABLE,
             // Of the guest, not of the machine: that is -32012.
             "timeout" if self.code == TIMEOUT => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,

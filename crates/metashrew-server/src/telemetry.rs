@@ -14,6 +14,7 @@ use crate::health::Readiness;
 use crate::indexing::{IndexingReport, IndexingStatus};
 use crate::options::ServerOptions;
 use crate::process;
+use crate::push::PushCounts;
 use crate::refusal::Refusals;
 use crate::requests::RequestCounts;
 
@@ -38,6 +39,7 @@ pub(crate) struct Transport {
     pub(crate) budget: Arc<Budget>,
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) subscriptions: Arc<Limits>,
+    pub(crate) push: Arc<PushCounts>,
 }
 
 /// What was seen at one moment.
@@ -93,6 +95,10 @@ pub(crate) struct HttpReadings {
     /// Requests that were refused, by reason.
     pub(crate) refused: Vec<(&'static str, u64)>,
     pub(crate) subscriptions: FeedCounts,
+    /// WebSockets and event streams, and how many there may be together.
+    pub(crate) pushing: (Vec<(&'static str, usize)>, usize),
+    /// Bytes of events that were written over them.
+    pub(crate) pushed: Vec<(&'static str, u64)>,
 }
 
 impl Transport {
@@ -105,6 +111,7 @@ impl Transport {
         let connections = Connections::new(options.max_open_connections, timeouts);
         let budget = Budget::new(options.request_memory, options.request_wait);
         Self {
+            push: Arc::new(PushCounts::new(connections.limit())),
             connections: Arc::new(connections),
             budget: Arc::new(budget),
             refusals: Arc::default(),
@@ -120,6 +127,8 @@ impl Transport {
             memory: (self.budget.used(), self.budget.limit()),
             refused: self.refusals.by_reason().collect(),
             subscriptions: self.subscriptions.counts(),
+            pushing: (self.push.open().collect(), self.push.limit()),
+            pushed: self.push.bytes().collect(),
         }
     }
 }

@@ -305,6 +305,7 @@ impl Serving {
             body_timeout: time(self.body_timeout_ms),
             body_min_rate: self.body_min_rate.0,
             send_timeout: time(self.send_timeout_ms),
+            heartbeat: time(self.heartbeat_ms),
             ..default
         }
     }
@@ -408,6 +409,7 @@ mod tests {
         );
         assert_eq!(server.subscription_memory, default.subscription_memory);
         assert_eq!(server.subscription_cache, default.subscription_cache);
+        assert_eq!(server.heartbeat, default.heartbeat);
         assert_eq!(server.height_compat, default.height_compat);
     }
 
@@ -463,6 +465,8 @@ mod tests {
             "6",
             "--send-timeout-ms",
             "7",
+            "--heartbeat-ms",
+            "9",
             "--batch-parallel",
             "8",
             "--max-subscriptions",
@@ -486,8 +490,9 @@ mod tests {
             server.head_timeout,
             server.body_timeout,
             server.send_timeout,
+            server.heartbeat,
         ];
-        assert_eq!(times.map(|time| time.as_millis()), [1, 3, 4, 5, 7]);
+        assert_eq!(times.map(|time| time.as_millis()), [1, 3, 4, 5, 7, 9]);
         assert_eq!(server.body_min_rate, 6);
         let subscriptions = [
             server.max_subscriptions,

@@ -124,6 +124,12 @@ pub(super) fn transport(readings: &Readings) -> Vec<Fact> {
             "Memory that requests and their answers hold"] = http.memory.0;
         "request_memory.limit_bytes" [Bytes "metashrew_request_memory_limit"
             "Memory that requests and their answers may hold"] = http.memory.1;
+        "push.open" [Gauge "metashrew_push_connections"
+            "Connections that are WebSockets or event streams"] = by("way", http.pushing.0.clone());
+        "push.limit" [Gauge "metashrew_push_connections_limit"
+            "Connections that may be WebSockets or event streams"] = http.pushing.1;
+        "push.bytes" [Counter "metashrew_push_bytes"
+            "Bytes of events written to subscribers"] = by("way", http.pushed.clone());
         "requests" [Counter "metashrew_requests"
             "JSON-RPC requests received, those in batches included"] = by("method", readings.requests.clone());
         "refused" [Counter "metashrew_requests_refused"

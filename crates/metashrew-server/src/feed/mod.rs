@@ -28,7 +28,6 @@ use metashrew_runtime::MetashrewRuntime;
 use metashrew_store::ReadError;
 use tokio::sync::{Semaphore, watch};
 
-pub(crate) use self::cursor::Cursor;
 pub(crate) use self::event::Event;
 use self::hub::Hub;
 pub(crate) use self::limits::{FeedCounts, Limits};

@@ -11,6 +11,7 @@ mod preview;
 mod snapshot;
 mod stateroot;
 mod stats;
+mod subscribe;
 mod view;
 mod views;
 
@@ -29,6 +30,7 @@ use crate::answer::Answer;
 use crate::caller::Caller;
 use crate::discovery::Discovery;
 use crate::fault::{self, RpcError};
+use crate::feed::Subscribe;
 use crate::offload::Offload;
 use crate::options::HeightCompat;
 use crate::parallel::Bounds;
@@ -38,7 +40,7 @@ use crate::telemetry::Telemetry;
 pub(crate) use options::CallOptions;
 
 /// The names of all methods.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 13] = [
     "metashrew_view",
     "metashrew_multicall",
     "metashrew_preview",
@@ -50,6 +52,8 @@ pub(crate) const NAMES: [&str; 11] = [
     "metashrew_stats",
     "metashrew_views",
     "rpc.discover",
+    subscribe::BEGIN,
+    subscribe::END,
 ];
 
 /// What the methods work on.
@@ -124,6 +128,8 @@ enum Params {
     Stats,
     Views,
     Discover,
+    Subscribe(Subscribe),
+    Unsubscribe(String),
 }
 
 impl Call {
@@ -150,6 +156,10 @@ impl Call {
         caller: &Caller,
     ) -> Result<Answer, RpcError> {
         let Self { method, params } = self;
+        if subscribe::NAMES.contains(&method) {
+            // Whatever the parameters are: the caller learns where they are taken.
+            subscribe::subscribing(caller)?;
+        }
         let (length, max_batch) = (params.as_ref().map_or(0, Bytes::len), context.max_batch);
         let read = move || Params::read(method, params.as_deref(), max_batch);
         match context.offload.run(length, read).await?? {
@@ -164,6 +174,8 @@ impl Call {
             Params::Stats => Ok(stats::answer(context)),
             Params::Views => Ok(views::answer(context)),
             Params::Discover => Ok(discover::answer(context)),
+            Params::Subscribe(wanted) => subscribe::begin(wanted, caller).await,
+            Params::Unsubscribe(id) => subscribe::end(&id, caller),
         }
     }
 }
@@ -187,6 +199,8 @@ impl Params {
             "metashrew_stats" => none().map(|()| Self::Stats)?,
             "metashrew_views" => none().map(|()| Self::Views)?,
             "rpc.discover" => none().map(|()| Self::Discover)?,
+            subscribe::BEGIN => Self::Subscribe(Subscribe::from_json(params)?),
+            subscribe::END => Self::Unsubscribe(subscribe::read_id(params)?),
             _ => return Err(RpcError::NOT_FOUND),
         })
     }

@@ -190,7 +190,12 @@ impl Shared {
     }
 
     /// The answer to a call that failed: the error as JSON-RPC has it.
-    fn failed(&self, error: RpcError, connection: &Connection, unread: bool) -> Answered {
+    pub(crate) fn failed(
+        &self,
+        error: RpcError,
+        connection: &Connection,
+        unread: bool,
+    ) -> Answered {
         let status = error.http_status();
         let mut response = json(status, self.rpc.refusal(error));
         let headers = response.headers_mut();

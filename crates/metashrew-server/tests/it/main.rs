@@ -28,6 +28,7 @@ mod pending;
 mod previews;
 mod probes;
 mod protocol;
+mod push;
 mod sessions;
 mod snapshots;
 mod stats;

@@ -469,6 +469,16 @@ pub(crate) struct Serving {
     )]
     pub(crate) send_timeout_ms: u64,
 
+    /// How often something is sent over a WebSocket or an event stream that is silent otherwise, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "METASHREW_HEARTBEAT_MS",
+        value_parser = value_parser!(u64).range(1..),
+        default_value_t = 20_000
+    )]
+    pub(crate) heartbeat_ms: u64,
+
     /// How many calls a batch may hold
     #[arg(
         long,

@@ -1,0 +1,260 @@
+//! What clients may take: those that do not read, do not answer or do not end are closed, and
+//! are nobody else's trouble.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use metashrew_server::ServerOptions;
+use serde_json::json;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::{Client, EventStream, get, raw, stat};
+use crate::harness::{Served, Setup, wait_until};
+
+/// Blocks whose writes are more together than the buffers of two sockets hold.
+const BLOCKS: usize = 20;
+
+/// A server whose blocks write a lot.
+fn loud(options: ServerOptions) -> Served {
+    Setup {
+        wasm: metashrew_testing::guests::rewriting_values(16, 64 * 1024, 1),
+        blocks: BLOCKS,
+        server: options,
+        ..Setup::default()
+    }
+    .serve()
+}
+
+fn impatient() -> ServerOptions {
+    ServerOptions {
+        send_timeout: Duration::from_millis(300),
+        ..ServerOptions::default()
+    }
+}
+
+fn closed(served: &Served, reason: &str) -> u64 {
+    stat(served, &["connections", "closed", reason])
+}
+
+#[test]
+fn a_client_that_does_not_read_is_closed_and_holds_little_meanwhile() {
+    let served = loud(ServerOptions::default());
+    let mut stream = get(&served, "/subscribe/writes?from=first", &[]);
+    served.block_on(async {
+        let mut client = Client::connect(&served).await;
+        client
+            .subscribe(json!(["writes", { "from": "first" }]))
+            .await;
+        // Both are stuck in the middle of an event; one of at most a few MiB is counted.
+        let held = || stat(&served, &["request_memory", "bytes"]);
+        wait_until(|| held() > 1 << 20);
+        assert!(held() < 8 << 20, "{}", held());
+        // Others are served meanwhile.
+        let mut other = Client::connect(&served).await;
+        other
+            .subscribe(json!(["writes", { "from": "first" }]))
+            .await;
+        let mut last = 0;
+        while last < 100 + BLOCKS - 1 {
+            let (_, event) = other.event().await;
+            last = event["cursor"].as_str().map_or(last, height_of);
+        }
+    });
+    stream.read_exact(&mut [0; 12]).unwrap();
+}
+
+#[test]
+fn a_client_that_reads_nothing_for_too_long_is_closed() {
+    let served = loud(impatient());
+    let stream = get(&served, "/subscribe/writes?from=first", &[]);
+    wait_until(|| closed(&served, "slow_consumer") == 1);
+    let client = served.block_on(async {
+        let mut client = Client::connect(&served).await;
+        client
+            .subscribe(json!(["writes", { "from": "first" }]))
+            .await;
+        client
+    });
+    wait_until(|| closed(&served, "slow_consumer") == 2);
+    wait_until(|| stat(&served, &["push", "open", "event_stream"]) == 0);
+    wait_until(|| stat(&served, &["push", "open", "websocket"]) == 0);
+    wait_until(|| stat(&served, &["request_memory", "bytes"]) == 0);
+    assert_eq!(closed(&served, "send_timeout"), 0);
+    drop((stream, client));
+}
+
+/// The height in a cursor.
+fn height_of(cursor: &str) -> usize {
+    let (height, _) = cursor.split_once(':').unwrap();
+    height.parse().unwrap()
+}
+
+#[test]
+fn one_that_was_closed_goes_on_where_it_was() {
+    let served = loud(impatient());
+    let mut stream = EventStream::open(&served, "/subscribe/writes?from=first", &[]);
+    let mut last = None;
+    let mut heights = Vec::new();
+    wait_until(|| closed(&served, "slow_consumer") == 1);
+    // What had been sent is whole up to the last event that ends.
+    while let Ok(Some(came)) =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stream.event()))
+    {
+        if let Some(id) = came.id {
+            heights.push(height_of(&id));
+            last = Some(id);
+        }
+    }
+    let last = last.unwrap();
+    let mut again = EventStream::open(
+        &served,
+        "/subscribe/writes?from=first",
+        &[("last-event-id", &last)],
+    );
+    while heights.len() < BLOCKS {
+        let came = again.event().unwrap();
+        heights.extend(came.id.as_deref().map(height_of));
+    }
+    let expect: Vec<_> = (100..100 + BLOCKS).collect();
+    assert_eq!(heights, expect);
+}
+
+#[test]
+fn a_quiet_client_stays_and_one_that_is_gone_does_not() {
+    let served = Setup {
+        server: ServerOptions {
+            heartbeat: Duration::from_millis(100),
+            idle_timeout: Duration::from_millis(100),
+            head_timeout: Duration::from_millis(100),
+            ..ServerOptions::default()
+        },
+        ..Setup::default()
+    }
+    .serve();
+    let mut events = EventStream::open(&served, "/subscribe/heads", &[]);
+    // It answers no pings.
+    let gone = raw(&served);
+    served.block_on(async {
+        let mut client = Client::connect(&served).await;
+        let mut pings = 0;
+        while pings < 10 {
+            let message = client.web_socket.next().await.unwrap().unwrap();
+            assert!(message.is_ping(), "{message:?}");
+            pings += 1;
+        }
+        assert_eq!(client.result("metashrew_height", json!([])).await, "104");
+    });
+    wait_until(|| closed(&served, "silent") == 1);
+    drop(gone);
+    assert_eq!(events.block().as_deref(), Some("retry: 1000"));
+    assert_eq!(events.event().unwrap().kind, "position");
+    for _ in 0..10 {
+        assert_eq!(events.block().as_deref(), Some(":"));
+    }
+    assert_eq!(stat(&served, &["push", "open", "event_stream"]), 1);
+}
+
+#[test]
+fn a_message_that_does_not_come_is_given_up() {
+    let served = Setup {
+        server: ServerOptions {
+            body_timeout: Duration::from_millis(200),
+            body_min_rate: 1000,
+            ..ServerOptions::default()
+        },
+        ..Setup::default()
+    }
+    .serve();
+    let mut stream = raw(&served);
+    // The first half of a frame.
+    stream.write_all(&[0x81, 0x8a, 0, 0, 0, 0, b' ']).unwrap();
+    let mut rest = Vec::new();
+    let mut end = [0; 2];
+    stream.read_exact(&mut end).unwrap();
+    assert_eq!(end[0], 0x88);
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    stream.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest[..2], 1008_u16.to_be_bytes());
+    assert_eq!(&rest[2..], b"a message came too slowly");
+    // One that comes at its pace is taken, however long that is.
+    let call = br#"{"jsonrpc":"2.0","id":1,"method":"metashrew_height"}"#;
+    let mut stream = raw(&served);
+    let mut head = vec![0x81, 0x80 | 126];
+    head.extend_from_slice(&20_000_u16.to_be_bytes());
+    head.extend_from_slice(&[0; 4]);
+    stream.write_all(&head).unwrap();
+    for _ in 0..19 {
+        stream.write_all(&[b' '; 1000]).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    stream.write_all(&[b' '; 1000 - 52]).unwrap();
+    stream.write_all(call).unwrap();
+    let mut first = [0];
+    stream.read_exact(&mut first).unwrap();
+    assert_eq!(first, [0x81]);
+}
+
+#[test]
+fn a_server_that_stops_waits_for_nobody_who_does_not_read() {
+    let served = loud(ServerOptions::default());
+    let stream = get(&served, "/subscribe/writes?from=first", &[]);
+    let client = served.block_on(async {
+        let mut client = Client::connect(&served).await;
+        client
+            .subscribe(json!(["writes", { "from": "first" }]))
+            .await;
+        client
+    });
+    wait_until(|| stat(&served, &["request_memory", "bytes"]) > 1 << 20);
+    let Served { handle, tokio, .. } = served;
+    // It ends: nothing else does it for these two.
+    tokio.block_on(handle.stop());
+    drop((stream, client));
+}
+
+#[test]
+fn a_message_that_finds_no_room_is_told_so() {
+    let served = Setup {
+        wasm: metashrew_testing::guests::verbose(2 << 20),
+        server: ServerOptions {
+            request_memory: 1 << 20,
+            request_wait: Duration::from_millis(1),
+            ..ServerOptions::default()
+        },
+        ..Setup::default()
+    }
+    .serve();
+    served.block_on(async {
+        // It is never read to its end.
+        let mut client = Client::connect(&served).await;
+        client.send(" ".repeat(4 << 20)).await;
+        let closed = client.closed().await.unwrap();
+        assert_eq!(closed.code, CloseCode::Again);
+        // An answer that finds none is an error of its call.
+        let mut client = Client::connect(&served).await;
+        let answer = client.answer("metashrew_view", json!(["long"])).await;
+        assert_eq!(answer["error"]["code"], -32006, "{}", answer["error"]);
+        let data = json!({ "kind": "no_room", "limit": 1 << 20 });
+        assert_eq!(answer["error"]["data"], data);
+        assert_eq!(client.result("metashrew_height", json!([])).await, "104");
+    });
+}
+
+#[test]
+fn idle_connections_are_many_and_stay() {
+    const MANY: usize = 1000;
+    let served = Setup {
+        server: ServerOptions {
+            max_open_connections: 2 * MANY,
+            ..ServerOptions::default()
+        },
+        ..Setup::default()
+    }
+    .serve();
+    let open: Vec<_> = (0..MANY).map(|_| raw(&served)).collect();
+    assert_eq!(stat(&served, &["push", "open", "websocket"]), MANY as u64);
+    assert_eq!(stat(&served, &["request_memory", "bytes"]), 0);
+    drop(open);
+    wait_until(|| stat(&served, &["push", "open", "websocket"]) == 0);
+}
