@@ -57,7 +57,7 @@ fn a_client_that_does_not_read_is_closed_and_holds_little_meanwhile() {
             .await;
         let mut last = 0;
         while last < 100 + BLOCKS - 1 {
-            let (_, event) = other.event().await;
+            let (_, event) = other.block().await;
             last = event["cursor"].as_str().map_or(last, height_of);
         }
     });
@@ -99,7 +99,7 @@ fn one_that_was_closed_goes_on_where_it_was() {
     wait_until(|| closed(&served, "slow_consumer") == 1);
     // What had been sent is whole up to the last event that ends.
     while let Ok(Some(came)) =
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stream.event()))
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stream.next_block()))
     {
         if let Some(id) = came.id {
             heights.push(height_of(&id));
@@ -113,7 +113,7 @@ fn one_that_was_closed_goes_on_where_it_was() {
         &[("last-event-id", &last)],
     );
     while heights.len() < BLOCKS {
-        let came = again.event().unwrap();
+        let came = again.next_block().unwrap();
         heights.extend(came.id.as_deref().map(height_of));
     }
     let expect: Vec<_> = (100..100 + BLOCKS).collect();

@@ -45,11 +45,11 @@ fn the_last_event_id_goes_before_the_cursor() {
     let served = Served::new();
     let mut stream = EventStream::open(&served, "/subscribe/heads?from=first", &[]);
     let ids: Vec<_> = (0..5)
-        .map(|_| stream.event().unwrap().id.unwrap())
+        .map(|_| stream.next_block().unwrap().id.unwrap())
         .collect();
     let first = |target: &str, headers: &[(&str, &str)]| {
         let mut stream = EventStream::open(&served, target, headers);
-        stream.event().unwrap().data["height"].clone()
+        stream.next_block().unwrap().data["height"].clone()
     };
     let cursor = format!("/subscribe/heads?cursor={}", ids[0]);
     assert_eq!(first(&cursor, &[]), 101);

@@ -114,6 +114,16 @@ impl Client {
         id.as_str().unwrap().to_owned()
     }
 
+    /// The next block that came: the subscription and the event.
+    pub(crate) async fn block(&mut self) -> (String, Value) {
+        loop {
+            let (id, event) = self.event().await;
+            if event["type"] == "block" {
+                return (id, event);
+            }
+        }
+    }
+
     /// The next event: its subscription and itself. That one is far behind is not looked at.
     pub(crate) async fn event(&mut self) -> (String, Value) {
         loop {
@@ -205,6 +215,16 @@ impl EventStream {
             }
         }
         Some(block.trim_end_matches('\n').to_owned())
+    }
+
+    /// The next block that came; none at the end.
+    pub(crate) fn next_block(&mut self) -> Option<Came> {
+        loop {
+            let came = self.event()?;
+            if came.kind == "block" {
+                return Some(came);
+            }
+        }
     }
 
     /// The next event; none at the end. That one is far behind is not looked at.

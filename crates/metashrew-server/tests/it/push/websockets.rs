@@ -123,8 +123,8 @@ fn a_client_that_comes_again_goes_on_where_it_was() {
         client
             .subscribe(json!({ "kind": "heads", "from": "first" }))
             .await;
-        let (_, first) = client.event().await;
-        let (_, second) = client.event().await;
+        let (_, first) = client.block().await;
+        let (_, second) = client.block().await;
         (second["cursor"].clone(), first["height"].as_u64())
     });
     assert_eq!(first, Some(100));
@@ -165,7 +165,7 @@ fn a_batch_may_subscribe_and_its_answer_comes_first() {
         assert_eq!(ids.len(), 2);
         let mut told = Vec::new();
         for _ in 0..10 {
-            told.push(json!(client.event().await.0));
+            told.push(json!(client.block().await.0));
         }
         for id in ids {
             assert_eq!(
