@@ -10,7 +10,10 @@ mod replay;
 mod socket;
 mod views;
 
-use std::fmt;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+use std::{fmt, io};
 
 use serde_json::Value;
 
@@ -18,6 +21,29 @@ pub use events::EventStream;
 pub use replay::{Applied, Kind, Position, Replay};
 pub use socket::Socket;
 pub use views::without_sdk;
+
+/// How long a client waits for the next byte. It must come sooner or later; the deadline only
+/// turns a test that would hang into one that fails.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+fn connect(address: SocketAddr) -> Result<TcpStream, Failed> {
+    let connected = TcpStream::connect(address).and_then(|stream| {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    });
+    connected.map_err(Failed::gone)
+}
+
+/// What has ended a connection.
+///
+/// # Panics
+/// If that is that nothing came: another connection must not hide it.
+fn ended(error: &io::Error) -> Failed {
+    let is_silent = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+    assert!(!is_silent, "nothing has come for {PATIENCE:?}");
+    Failed::gone(error)
+}
 
 /// A subscription that there is not, or not any more.
 #[derive(Debug)]

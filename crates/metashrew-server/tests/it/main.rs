@@ -29,6 +29,7 @@ mod previews;
 mod probes;
 mod protocol;
 mod push;
+mod pushed;
 mod sessions;
 mod snapshots;
 mod stats;

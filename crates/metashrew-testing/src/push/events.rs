@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use super::Failed;
+use super::{Failed, connect, ended};
 
 /// A response that goes on.
 pub struct EventStream {
@@ -18,7 +18,7 @@ impl EventStream {
     /// # Errors
     /// If it is refused, or there is no server.
     pub fn open(address: SocketAddr, path: &str, cursor: Option<&str>) -> Result<Self, Failed> {
-        let mut stream = TcpStream::connect(address).map_err(Failed::gone)?;
+        let mut stream = connect(address)?;
         let cursor = cursor.map_or_else(String::new, |id| format!("last-event-id: {id}\r\n"));
         let request = format!(
             "GET {path} HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\n{cursor}\r\n"
@@ -54,7 +54,7 @@ impl EventStream {
             match self.lines.read_line(&mut line) {
                 Ok(0) => return Err(Failed::gone("the stream has ended")),
                 Ok(_) => {}
-                Err(error) => return Err(Failed::gone(error)),
+                Err(error) => return Err(ended(&error)),
             }
             let line = line.trim_end_matches(['\r', '\n']);
             let (field, value) = line.split_once(':').unwrap_or((line, ""));

@@ -5,9 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::WebSocket;
-use tokio_tungstenite::tungstenite::{Message, client};
+use tokio_tungstenite::tungstenite::{Error, Message, client};
 
-use super::Failed;
+use super::{Failed, connect, ended};
 
 /// A connection that calls methods and is told events.
 pub struct Socket {
@@ -23,8 +23,7 @@ impl Socket {
     /// # Errors
     /// If there is none, or it speaks no WebSocket.
     pub fn open(address: SocketAddr) -> Result<Self, Failed> {
-        let stream = TcpStream::connect(address).map_err(Failed::gone)?;
-        stream.set_nodelay(true).map_err(Failed::gone)?;
+        let stream = connect(address)?;
         let (messages, _) = client(format!("ws://{address}/"), stream).map_err(Failed::gone)?;
         Ok(Self {
             messages,
@@ -88,12 +87,19 @@ impl Socket {
     fn read(&mut self) -> Result<Value, Failed> {
         loop {
             // Pings are answered on the way.
-            match self.messages.read().map_err(Failed::gone)? {
+            match self.messages.read().map_err(failed)? {
                 Message::Text(text) => return serde_json::from_str(&text).map_err(Failed::gone),
                 Message::Close(why) => return Err(Failed::gone(format!("closed: {why:?}"))),
                 _ => {}
             }
         }
+    }
+}
+
+fn failed(error: Error) -> Failed {
+    match error {
+        Error::Io(error) => ended(&error),
+        error => Failed::gone(error),
     }
 }
 

@@ -40,6 +40,7 @@ mod offline;
 mod outages;
 mod pending;
 mod power_cuts;
+mod push;
 mod replay;
 mod secure;
 mod serving;

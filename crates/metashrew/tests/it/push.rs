@@ -1,0 +1,4 @@
+//! Subscriptions through the real binary: kills and caches.
+
+mod caches;
+mod killed;
