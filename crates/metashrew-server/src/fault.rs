@@ -79,11 +79,7 @@ pub(crate) fn of_view(error: &ViewError) -> RpcError {
         ViewError::Guest(fault) => return of_guest(fault),
         ViewError::Host(fault) => return of_host(fault),
         ViewError::NoSuchView { name, nearest } => {
-            let mut data = json!({ "kind": "no_such_view", "function": name });
-            if let (Some(nearest), Some(data)) = (nearest, data.as_object_mut()) {
-                data.insert("nearest".to_owned(), json!(nearest));
-            }
-            (NO_SUCH_VIEW, data)
+            (NO_SUCH_VIEW, no_such_view(name, nearest.as_deref()))
         }
         ViewError::InputTooLong { length, limit } => (
             INPUT_TOO_LONG,
@@ -145,6 +141,15 @@ pub(crate) fn of_view(error: &ViewError) -> RpcError {
         }
     };
     object(code, chain(error), data)
+}
+
+/// The data of the error of a view that there is not, with the name that may have been meant.
+fn no_such_view(name: &str, nearest: Option<&str>) -> Value {
+    let mut data = json!({ "kind": "no_such_view", "function": name });
+    if let (Some(nearest), Some(data)) = (nearest, data.as_object_mut()) {
+        data.insert("nearest".to_owned(), json!(nearest));
+    }
+    data
 }
 
 /// The database could not be read.

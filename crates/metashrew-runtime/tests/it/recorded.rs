@@ -136,18 +136,21 @@ fn of_a_range_as_much_was_read_as_shows_in_the_answer() {
     });
 }
 
+/// Every key from `a` to `z`.
+const ALL: Request<'static> = Request {
+    descending: false,
+    keys_only: false,
+    max_count: u32::MAX,
+    max_bytes: u32::MAX,
+    start: b"a",
+    end: b"z",
+};
+
 #[test]
 fn a_range_was_read_up_to_the_last_key_that_was_found() {
     let bench = Bench::new(&ranging());
     write(&bench, &values(&[("b", "1"), ("d", "22"), ("f", "333")]));
-    let all = Request {
-        descending: false,
-        keys_only: false,
-        max_count: u32::MAX,
-        max_bytes: u32::MAX,
-        start: b"a",
-        end: b"z",
-    };
+    let all = ALL;
     let check = |request: Request<'_>, expect: Option<(&str, Option<&str>)>| {
         for keys_only in [false, true] {
             let request = Request {
@@ -211,19 +214,18 @@ fn a_range_was_read_up_to_the_last_key_that_was_found() {
         },
         Some(("c", Some("d"))),
     );
-    // A key behind 32,000 bytes cannot be there.
+}
+
+#[test]
+fn a_range_behind_a_key_that_cannot_be_begins_at_the_next_that_can() {
+    let bench = Bench::new(&ranging());
     let long = vec![b'c'; MAX_KEY_LEN + 1];
-    let reads = record(
-        &bench,
-        "range",
-        &Request {
-            start: &long,
-            ..all
-        }
-        .encode(),
-    )
-    .reads
-    .unwrap();
+    let request = Request {
+        start: &long,
+        ..ALL
+    };
+    let recorded = record(&bench, "range", &request.encode());
+    let reads = recorded.reads.unwrap();
     let start = reads.ranges().next().unwrap().0;
     assert_eq!(start, [&long[..MAX_KEY_LEN], &[0]].concat());
 }

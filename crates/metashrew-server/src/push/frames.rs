@@ -29,6 +29,8 @@ const FIN: u8 = 0x80;
 /// The bit of the opcode that control frames have.
 const CONTROL: u8 = 0x08;
 const MASKED: u8 = 0x80;
+/// In place of a length: the two bytes that follow hold it (RFC 6455, section 5.2).
+const LONG: u8 = 0x7e;
 
 /// A socket whose frames are read in pieces.
 pub(super) struct Frames<S> {
@@ -186,12 +188,11 @@ impl<S> Frames<S> {
         let fin = if is_end && frame.is_last { FIN } else { 0 };
         let masked = if frame.mask.is_some() { MASKED } else { 0 };
         self.ready.push(first | fin);
-        match u8::try_from(length) {
-            Ok(short @ ..126) => self.ready.push(masked | short),
-            _ => {
-                self.ready.push(masked | 126);
-                self.ready.extend_from_slice(&length.to_be_bytes());
-            }
+        if let Ok(short @ ..LONG) = u8::try_from(length) {
+            self.ready.push(masked | short);
+        } else {
+            self.ready.push(masked | LONG);
+            self.ready.extend_from_slice(&length.to_be_bytes());
         }
         self.ready.extend(frame.mask.into_iter().flatten());
         self.piece = length.into();
@@ -227,7 +228,7 @@ fn head_length(head: &[u8; HEAD], known: usize) -> usize {
         return 2;
     }
     let length = match second & !MASKED {
-        126 => 2,
+        LONG => 2,
         127 => 8,
         _ => 0,
     };
@@ -243,7 +244,7 @@ fn payload_length(head: &[u8; HEAD]) -> u64 {
         bytes.fold(0, |number, byte| number << 8 | u64::from(*byte))
     };
     match second & !MASKED {
-        126 => number(2),
+        LONG => number(2),
         127 => number(8),
         short => short.into(),
     }
