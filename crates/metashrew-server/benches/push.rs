@@ -5,9 +5,10 @@
 //! time are the server's. With a number in `METASHREW_BENCH_BLOCKS`, so many blocks are measured.
 #![allow(
     clippy::cast_precision_loss,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     missing_docs,
-    reason = "a bench reports floats"
+    reason = "a bench reports floats, and one that cannot go on fails"
 )]
 
 use std::collections::HashMap;
@@ -135,7 +136,7 @@ fn idle(tokio: &tokio::runtime::Runtime) {
     drop(bench);
 }
 
-/// Prints what a subscriber takes: of heads, on WebSockets of so many each.
+/// Prints what a subscriber takes: of heads, so many on a connection.
 fn memory(tokio: &tokio::runtime::Runtime, what: &str, per_socket: usize, count: usize) {
     let mut bench = Bench::start(tokio);
     let address = bench.server.local_addr();

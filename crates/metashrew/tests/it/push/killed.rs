@@ -204,12 +204,7 @@ fn disturb(shared: &Shared, node: &Bitcoind, start: &mut Command, kills: u64, rn
     *shared.last.lock() = Some(format!("0x{}", last[0]));
     running.wait_for_tip(node);
     // Until all consumers have ended; the scope waits for them.
-    while !shared
-        .last
-        .lock()
-        .as_ref()
-        .is_none_or(|last| last == "over")
-    {
+    while shared.last.lock().as_deref() != Some("over") {
         thread::sleep(Duration::from_millis(5));
     }
     running.end();
