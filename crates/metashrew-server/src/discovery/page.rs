@@ -69,7 +69,7 @@ pub(super) fn html(views: &Description) -> String {
     put(
         &mut page,
         format_args!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title} <small>{version}</small></h1>\n{doc}{about}<h2>Description</h2>\n"
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title} <small>{version}</small></h1>\n{doc}{about}<h2>Views</h2>\n"
         ),
     );
     for view in &views.views {

@@ -4,7 +4,7 @@ use metashrew_runtime::{MetashrewRuntime, ViewDescription};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Description that are told of at most: a document has some kilobytes for each.
+/// Views that are told of at most: a document has some kilobytes for each.
 const MOST: usize = 1_000;
 
 /// How deep a schema of the guest's may nest. Others' parsers end at twice as much, and a

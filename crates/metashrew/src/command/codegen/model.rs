@@ -1,8 +1,11 @@
 //! What a client is made of: views, and the types that they take and answer, before any language.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+
+/// How deep what tells two types of one name apart may lie within them. Ordinary ones differ at once.
+const MAX_ROUNDS: usize = 64;
 
 /// A guest's own interface.
 #[derive(Debug, Default)]
@@ -185,18 +188,17 @@ impl Api {
     /// A type that is itself, or itself or something else, is no type.
     fn break_circles(&mut self) {
         for start in 0..self.types.len() {
-            let mut seen = vec![start];
-            let mut next = 0;
-            while let Some(at) = seen.get(next).copied() {
-                next += 1;
+            let mut seen = BTreeSet::from([start]);
+            let mut waiting = vec![start];
+            while let Some(at) = waiting.pop() {
                 let direct = self.types.get(at).map(|declared| declared.ty.direct());
                 for within in direct.unwrap_or_default() {
                     if within == start {
                         if let Some(declared) = self.types.get_mut(start) {
                             declared.ty = Type::Unknown;
                         }
-                    } else if !seen.contains(&within) {
-                        seen.push(within);
+                    } else if seen.insert(within) {
+                        waiting.push(within);
                     }
                 }
             }
@@ -204,10 +206,10 @@ impl Api {
     }
 
     /// For each type the first one that is the same: by all that both consist of, at any depth. Types are
-    /// taken for the same until something within tells them apart.
+    /// taken for the same until something within tells them apart; where that lies too deep, all are kept.
     fn classes(&self) -> Vec<usize> {
         let mut classes = vec![0; self.types.len()];
-        loop {
+        for _ in 0..MAX_ROUNDS {
             let mut first = BTreeMap::new();
             let told = self.types.iter().map(|declared| {
                 let mut declared = declared.clone();
@@ -225,6 +227,7 @@ impl Api {
             }
             classes = next;
         }
+        (0..self.types.len()).collect()
     }
 }
 

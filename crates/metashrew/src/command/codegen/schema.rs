@@ -189,6 +189,9 @@ impl Document<'_> {
             return literal(value);
         }
         if let Some(Value::Array(values)) = schema.get("enum") {
+            if !self.schemas.spend(values.len()) {
+                return Type::Unknown;
+            }
             return Type::union(values.iter().map(literal));
         }
         for word in ["oneOf", "anyOf"] {

@@ -25,8 +25,8 @@ const RESERVED: [&str; 9] = [
     "toJSON",
 ];
 
-/// Classes of the generated part.
-const CLASSES: [&str; 3] = ["Views", "Watch", "Client"];
+/// Classes and other types of the generated part.
+const CLASSES: [&str; 4] = ["Views", "Watch", "Client", "Storage"];
 
 pub(super) fn render(api: &Api) -> String {
     let mut taken = Taken::with(names::words(RUNTIME).chain(CLASSES));
