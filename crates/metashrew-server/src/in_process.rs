@@ -10,7 +10,7 @@ use crate::budget::Budget;
 use crate::caller::Caller;
 use crate::connections::Connection;
 use crate::fault::RpcError;
-use crate::feed::{Feed, Subscribe, Subscriber};
+use crate::feed::{Feed, Subscribe, Subscriber, Turns};
 use crate::options::ServerOptions;
 use crate::requests::RequestCounts;
 use crate::rpc::Rpc;
@@ -86,7 +86,11 @@ impl InProcess {
     pub async fn subscribe(&self, params: &str) -> Result<InProcessSubscription, String> {
         let text = |error: RpcError| serde_json::json!(error).to_string();
         let wanted = Subscribe::from_json(Some(params)).map_err(text)?;
-        let subscriber = self.feed.subscribe(wanted).await.map_err(text)?;
+        let subscriber = self
+            .feed
+            .subscribe(wanted, &Turns::new())
+            .await
+            .map_err(text)?;
         Ok(InProcessSubscription(subscriber))
     }
 }

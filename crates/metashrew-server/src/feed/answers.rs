@@ -8,6 +8,7 @@ use metashrew_store::{ReadError, Snapshot};
 use tokio::time::sleep;
 
 use super::Shared;
+use super::apart::apart;
 use super::cursor::Cursor;
 use super::event::{Draft, Event};
 use super::index::Interest;
@@ -80,7 +81,9 @@ impl Subscriber {
         let next = shared.read(move |_| scan::next(&snapshot, &at)).await;
         let known = match (next, at) {
             (Ok(Next::Block(_) | Next::Nothing), Cursor::Block { .. }) if is_held(&chain, &at) => {
+                let turn = self.turns.take().await;
                 let outcome = self.outcome(asked, &chain, &at).await;
+                drop(turn);
                 match outcome {
                     Ok((_, known)) => Some(known),
                     Err(error) => return self.pause(&error).await,
@@ -107,9 +110,11 @@ impl Subscriber {
             (self.at, self.settled, self.known) = (to, to, None);
             return is_told_undone.then(|| self.position()).flatten();
         }
+        let turn = self.turns.take().await;
         let (outcome, known) = match self.outcome(asked, chain, &to).await {
             Ok(outcome) => outcome,
             Err(error) => {
+                drop(turn);
                 self.pause(&error).await;
                 return None;
             }
@@ -121,7 +126,8 @@ impl Subscriber {
         let event = if is_same {
             None
         } else {
-            Some(answer(&self.shared, asked, change, &outcome).await)
+            let (shared, form, change) = (Arc::clone(&self.shared), asked.form, change.clone());
+            Some(apart(async move { answer(&shared, form, &change, &outcome).await }).await)
         };
         (self.stage, self.failures) = (Stage::Telling, 0);
         (self.at, self.settled, self.known) = (to, to, Some(known));
@@ -139,17 +145,22 @@ impl Subscriber {
         chain: &Chain,
         at: &Cursor,
     ) -> Result<(Arc<Outcome>, Known), RpcError> {
-        let Shared {
-            views,
-            runtime,
-            limits,
-            ..
-        } = &*self.shared;
         let Cursor::Block { height, hash } = *at else {
             return Err(RpcError::INTERNAL);
         };
-        let block = (height, hash);
-        let outcome = views.outcome(&asked.query, runtime, limits, chain, block);
+        let (shared, query) = (Arc::clone(&self.shared), Arc::clone(&asked.query));
+        let chain = chain.clone();
+        let outcome = apart(async move {
+            let Shared {
+                views,
+                runtime,
+                limits,
+                ..
+            } = &*shared;
+            let block = (height, hash);
+            let outcome = views.outcome(&query, runtime, limits, &chain, block);
+            outcome.await
+        });
         let (outcome, interest) = outcome.await?;
         let digest = outcome.digest;
         Ok((outcome, Known { digest, interest }))
@@ -174,16 +185,16 @@ fn is_held(chain: &Chain, at: &Cursor) -> bool {
     first.is_some() && at.height() >= first
 }
 
-async fn answer(shared: &Shared, asked: &Asked, change: &Change, outcome: &Outcome) -> Event {
+async fn answer(shared: &Shared, form: Form, change: &Change, outcome: &Outcome) -> Event {
     let result = match outcome.result.clone() {
-        Ok(bytes) => asked.form.result(bytes, &shared.offload).await,
+        Ok(bytes) => form.result(bytes, &shared.offload).await,
         Err(error) => Err(error),
     };
     let limit = shared.settings.max_answer;
     let result = result.and_then(|answer| {
         let (length, json) = (answer.len(), answer.into_bytes());
         // White space between its parts might be ends of lines, where lines end events.
-        let json = match asked.form {
+        let json = match form {
             Form::Json => compact(&String::from_utf8_lossy(&json)),
             _ => json,
         };

@@ -5,6 +5,7 @@
 //! no more than its place. The [`hub`] knows who waits for what, and wakes only them.
 
 mod answers;
+mod apart;
 mod cursor;
 mod event;
 mod hub;
@@ -19,7 +20,6 @@ mod view;
 mod writes;
 
 use std::future;
-use std::panic;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ use metashrew_runtime::MetashrewRuntime;
 use metashrew_store::ReadError;
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use self::apart::Turns;
+use self::apart::apart;
 pub(crate) use self::event::Event;
 use self::hub::Hub;
 pub(crate) use self::limits::{FeedCounts, Limits};
@@ -102,13 +104,18 @@ impl Feed {
         }
     }
 
-    /// Begins a subscription. Must be called on a tokio runtime.
+    /// Begins a subscription, whose events are made when it has one of its connection's
+    /// `turns`. Must be called on a tokio runtime.
     ///
     /// # Errors
     /// If there are as many as may be, or its cursor cannot be resumed from.
-    pub(crate) async fn subscribe(&self, wanted: Subscribe) -> Result<Subscriber, RpcError> {
+    pub(crate) async fn subscribe(
+        &self,
+        wanted: Subscribe,
+        turns: &Turns,
+    ) -> Result<Subscriber, RpcError> {
         self.shared.hub.start(&self.shared);
-        Subscriber::begin(Arc::clone(&self.shared), wanted).await
+        Subscriber::begin(Arc::clone(&self.shared), wanted, turns.clone()).await
     }
 
     /// How many subscriptions one connection may have.
@@ -123,21 +130,16 @@ impl Shared {
         self: &Arc<Self>,
         read: impl FnOnce(&Self) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let permit = Arc::clone(&self.readers).acquire_owned().await;
-        let shared = Arc::clone(self);
-        let reading = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            read(&shared)
-        });
-        match reading
-            .await
-            .map_err(tokio::task::JoinError::try_into_panic)
-        {
-            Ok(read) => read,
-            Err(Ok(panicked)) => panic::resume_unwind(panicked),
-            // The process ends.
-            Err(Err(_)) => future::pending().await,
-        }
+        let (shared, readers) = (Arc::clone(self), Arc::clone(&self.readers));
+        apart(async move {
+            let permit = readers.acquire_owned().await;
+            let reading = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                read(&shared)
+            });
+            apart::done(reading.await).await
+        })
+        .await
     }
 
     /// Ends when the server stops.

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Shared;
 use super::answers::{Asked, Known, concerns};
+use super::apart::Turns;
 use super::cursor::Cursor;
 use super::event::{self, Event};
 use super::index::Interest;
@@ -36,6 +37,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Subscriber {
     pub(super) shared: Arc<Shared>,
     entered: Entered,
+    /// Those of its connection: an event is made in one.
+    pub(super) turns: Turns,
     topic: Topic,
     /// If it is one to pending blocks, which are in no chain.
     pending: Option<Pending>,
@@ -115,7 +118,11 @@ pub(super) enum Step {
 }
 
 impl Subscriber {
-    pub(super) async fn begin(shared: Arc<Shared>, wanted: Subscribe) -> Result<Self, RpcError> {
+    pub(super) async fn begin(
+        shared: Arc<Shared>,
+        wanted: Subscribe,
+        turns: Turns,
+    ) -> Result<Self, RpcError> {
         let entered = shared
             .limits
             .enter(wanted.kind.name(), wanted.kind.bytes())?;
@@ -164,6 +171,7 @@ impl Subscriber {
             moved: shared.hub.moved(),
             position_due: Instant::now() + shared.settings.position_every,
             entered,
+            turns,
             topic,
             pending,
             at,
@@ -214,6 +222,7 @@ impl Subscriber {
                 return event;
             }
             if let Some(rest) = self.rest.clone() {
+                let _turn = self.turns.take().await;
                 let read = self.shared.read(move |shared| rest.next(&shared.keys));
                 match read.await {
                     Ok((event, rest)) => {
@@ -310,7 +319,10 @@ impl Subscriber {
             is_behind: self.is_behind,
         };
         let step = move |shared: &Shared| look.step(shared);
-        match self.shared.read(step).await {
+        let turn = self.turns.take().await;
+        let step = self.shared.read(step).await;
+        drop(turn);
+        match step {
             Ok(Step::Event { event, to, rest }) => {
                 self.at = to;
                 self.rest = rest;

@@ -20,7 +20,7 @@ use super::{Pushing, Way};
 use crate::budget::Lease;
 use crate::connections::Connection;
 use crate::fault::RpcError;
-use crate::feed::{Event, Subscribe, Subscriber};
+use crate::feed::{Event, Subscribe, Subscriber, Turns};
 use crate::front::{Answered, Shared};
 use crate::origin;
 use crate::params::invalid;
@@ -94,7 +94,7 @@ impl Shared {
         origin::check(&head.headers, &self.cors)?;
         let wanted = wanted(head)?;
         let pushing = self.push.begin(Way::EventStream)?;
-        let subscriber = self.feed.subscribe(wanted).await?;
+        let subscriber = self.feed.subscribe(wanted, &Turns::new()).await?;
         if head.method == Method::HEAD {
             return Ok(answered(Response::new(Empty::new().boxed_unsync())));
         }

@@ -11,11 +11,12 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::fault::{self, RpcError};
-use crate::feed::{Event, Feed, Subscribe, Subscriber};
+use crate::feed::{Event, Feed, Subscribe, Subscriber, Turns};
 
 /// Those that are open, or about to be.
 pub(super) struct Subscriptions {
     feed: Feed,
+    turns: Turns,
     state: Mutex<State>,
 }
 
@@ -30,6 +31,7 @@ impl Subscriptions {
     pub(super) fn new(feed: Feed) -> Self {
         Self {
             feed,
+            turns: Turns::new(),
             state: Mutex::default(),
         }
     }
@@ -95,7 +97,7 @@ impl Subscribing {
     /// Begins a subscription, and answers its id.
     pub(crate) async fn subscribe(&self, wanted: Subscribe) -> Result<String, RpcError> {
         let (place, registration) = self.of.place()?;
-        let subscriber = self.of.feed.subscribe(wanted).await?;
+        let subscriber = self.of.feed.subscribe(wanted, &self.of.turns).await?;
         let id = place.id.to_string();
         self.begun.lock().push(Begun {
             place,

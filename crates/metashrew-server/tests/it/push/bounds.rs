@@ -2,6 +2,7 @@
 //! are nobody else's trouble.
 
 use std::io::{Read, Write};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -39,13 +40,21 @@ fn closed(served: &Served, reason: &str) -> u64 {
 
 #[test]
 fn a_client_that_does_not_read_is_closed_and_holds_little_meanwhile() {
-    let served = loud(ServerOptions::default());
+    let served = loud(ServerOptions {
+        batch_parallel: NonZeroUsize::MIN,
+        // Nobody is served only because these two are closed.
+        send_timeout: Duration::from_secs(600),
+        ..ServerOptions::default()
+    });
     let mut stream = get(&served, "/subscribe/writes?from=first", &[]);
     served.block_on(async {
         let mut client = Client::connect(&served).await;
-        client
-            .subscribe(json!(["writes", { "from": "first" }]))
-            .await;
+        // While one of them is written, the others wait for what their events are read with.
+        for _ in 0..4 {
+            client
+                .subscribe(json!(["writes", { "from": "first" }]))
+                .await;
+        }
         // Both are stuck in the middle of an event; one of at most a few MiB is counted.
         let held = || stat(&served, &["request_memory", "bytes"]);
         wait_until(|| held() > 1 << 20);
