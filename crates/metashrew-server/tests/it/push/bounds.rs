@@ -189,7 +189,7 @@ fn a_message_that_does_not_come_is_given_up() {
     // One that comes at its pace is taken, however long that is.
     let call = br#"{"jsonrpc":"2.0","id":1,"method":"metashrew_height"}"#;
     let mut stream = raw(&served);
-    let mut head = vec![0x81, 0x80 | 126];
+    let mut head = vec![0x81, 0x80 | 0x7e];
     head.extend_from_slice(&20_000_u16.to_be_bytes());
     head.extend_from_slice(&[0; 4]);
     stream.write_all(&head).unwrap();

@@ -94,16 +94,16 @@ fn what_is_no_protocol_is_closed_with_its_code() {
     check(&[FIN | TEXT, 2, b'{', b'}'], protocol);
     let mut long = vec![FIN | TEXT, 127];
     long.extend_from_slice(&(1_u64 << 40).to_be_bytes());
-    long.extend_from_slice(&[b'x'; 20_000]);
+    long.resize(long.len() + 20_000, b'x');
     check(&long, protocol);
     // Bits that nobody has agreed on.
     check(&frame(FIN | 0x40 | TEXT, b"{}"), protocol);
     // Kinds that nobody knows.
     check(&frame(FIN | 3, b"{}"), protocol);
-    check(&frame(FIN | 11, b"{}"), protocol);
+    check(&frame(FIN | 0x0b, b"{}"), protocol);
     // A control frame that is too long, or not the last one.
     check(&frame(FIN | PING, &[0; 126]), protocol);
-    check(&frame(FIN | PING, &[0; 40_000]), protocol);
+    check(&frame(FIN | PING, &vec![0; 40_000]), protocol);
     check(&frame(PING, b""), protocol);
     // What continues nothing, and what begins within another.
     check(&frame(FIN | CONTINUE, b"{}"), protocol);
@@ -271,7 +271,7 @@ fn frames_at_random_are_answered_or_closed() {
     };
     for _ in 0..200 {
         let mut stream = raw(&served);
-        for _ in 0..random(5) + 1 {
+        for _ in 0..=random(5) {
             let first = u8::try_from(random(256)).unwrap();
             let longest = [5, 127, 20_000][usize::try_from(random(3)).unwrap()];
             let length = random(longest);
