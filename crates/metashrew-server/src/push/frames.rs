@@ -410,7 +410,7 @@ mod tests {
                 is_final,
                 mask,
                 payload: (0..length)
-                    .map(|byte| (byte as u8).wrapping_mul(seed))
+                    .map(|byte| byte.to_le_bytes()[0].wrapping_mul(seed))
                     .collect(),
             })
     }
@@ -487,11 +487,8 @@ mod tests {
             frames.allow(allowed as u64);
             poll(&mut frames);
             assert!(frames.waits());
-            let came = frames.unfinished().unwrap().bytes;
-            assert!(
-                (allowed..allowed + READ).contains(&(came as usize)),
-                "{came}"
-            );
+            let came = usize::try_from(frames.unfinished().unwrap().bytes).unwrap();
+            assert!((allowed..allowed + READ).contains(&came), "{came}");
         }
         frames.allow(100_000);
         poll(&mut frames);

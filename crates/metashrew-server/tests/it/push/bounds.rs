@@ -43,7 +43,7 @@ fn a_client_that_does_not_read_is_closed_and_holds_little_meanwhile() {
     let served = loud(ServerOptions {
         batch_parallel: NonZeroUsize::MIN,
         // Nobody is served only because these two are closed.
-        send_timeout: Duration::from_secs(600),
+        send_timeout: Duration::from_mins(10),
         ..ServerOptions::default()
     });
     let mut stream = get(&served, "/subscribe/writes?from=first", &[]);
