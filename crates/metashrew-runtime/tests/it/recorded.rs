@@ -219,6 +219,7 @@ fn a_range_was_read_up_to_the_last_key_that_was_found() {
 #[test]
 fn a_range_behind_a_key_that_cannot_be_begins_at_the_next_that_can() {
     let bench = Bench::new(&ranging());
+    write(&bench, &values(&[("b", "1")]));
     let long = vec![b'c'; MAX_KEY_LEN + 1];
     let request = Request {
         start: &long,
