@@ -23,7 +23,7 @@ const MEMORY_ACROSS_BLOCKS: &str = "__metashrew_memory_across_blocks";
 /// The export by which a guest says that its views mean to answer from what earlier calls
 /// left in its memory, so that nobody need check whether they do. With a view's name behind
 /// a dot it says so of that view alone.
-const ANSWERS_FROM_MEMORY: &str = "__metashrew_answers_from_memory";
+pub(crate) const ANSWERS_FROM_MEMORY: &str = "__metashrew_answers_from_memory";
 
 /// The export by which a guest takes the number of bytes that its own caches may
 /// have: `(i32) -> ()`. Called once on an instance that answers views, or whose memory is

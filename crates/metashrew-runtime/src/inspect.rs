@@ -12,7 +12,8 @@ use crate::engine;
 use crate::error::LoadError;
 use crate::fault::Fault;
 use crate::guest::{
-    Code, Guest, Linked, View, compile, is_piece, link, view_names, views_that_say,
+    ANSWERS_FROM_MEMORY, Code, Guest, Linked, View, compile, is_piece, link, view_names,
+    views_that_say,
 };
 use crate::host::Waits;
 use crate::instance::Instance;
@@ -36,6 +37,8 @@ pub struct ModuleReport {
     pub views: Vec<String>,
     /// Those of them of which it says that their answers do not depend on the height.
     pub height_independent: Vec<String>,
+    /// Those of them of which it says that they answer from what earlier calls left in memory.
+    pub answers_from_memory: Vec<String>,
     /// Its memory; none if it exports none, and so cannot be a guest.
     pub memory: Option<MemorySize>,
     /// Whether it can index: it exports `_start: () -> ()`.
@@ -114,8 +117,11 @@ pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
         Some(ExternType::Func(ty)) if ty.params().len() == 0 && ty.results().len() == 0
     );
     let views = view_names(module).filter(|name| *name != imports::META);
-    let independent = views_that_say(module, imports::HEIGHT_INDEPENDENT);
-    let independent = independent.filter(|(_, name)| *name != imports::META);
+    let that_say = |export| {
+        let views = views_that_say(module, export).map(|(_, name)| name);
+        let views = views.filter(|name| *name != imports::META);
+        views.map(str::to_owned).collect()
+    };
     let _epochs = Ticker::start(&engine, Ticking::default(), || true)?;
     Ok(ModuleReport {
         imports: module.imports().map(|import| import_of(&import)).collect(),
@@ -127,7 +133,8 @@ pub fn inspect(wasm: &[u8]) -> Result<ModuleReport, LoadError> {
             })
             .collect(),
         views: views.map(str::to_owned).collect(),
-        height_independent: independent.map(|(_, name)| name.to_owned()).collect(),
+        height_independent: that_say(imports::HEIGHT_INDEPENDENT),
+        answers_from_memory: that_say(ANSWERS_FROM_MEMORY),
         memory,
         indexes,
         meta: describes_itself(module).then(|| metadata(&code)),

@@ -8,10 +8,18 @@ use tower_http::cors::{
     AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetwork, CorsLayer, ExposeHeaders,
 };
 
-use crate::wire::{BLOCK_HASH, GUEST, HEIGHT, PENDING};
+use crate::wire::{BLOCK_HASH, GUEST, HEIGHT, HISTORY_ROOT, PENDING};
 
 /// The headers of answers that pages may read, besides those that they always may.
-const EXPOSED: [HeaderName; 6] = [ETAG, RETRY_AFTER, HEIGHT, BLOCK_HASH, GUEST, PENDING];
+const EXPOSED: [HeaderName; 7] = [
+    ETAG,
+    RETRY_AFTER,
+    HEIGHT,
+    BLOCK_HASH,
+    HISTORY_ROOT,
+    GUEST,
+    PENDING,
+];
 
 /// Which web pages may call the server from a browser.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

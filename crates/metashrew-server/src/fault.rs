@@ -7,7 +7,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use metashrew_runtime::{GuestBacktrace, GuestFault, HostFault, PendingError, ViewError};
-use metashrew_store::{ReadError, ResolveError};
+use metashrew_store::{HistoryRoot, ReadError, ResolveError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -360,6 +360,16 @@ pub(crate) fn other_guest(guest_sha256: &[u8; 32]) -> RpcError {
         OTHER_GUEST,
         format!("another guest answers: {guest}"),
         json!({ "kind": "other_guest", "guest": guest }),
+    )
+}
+
+/// A call about a block as another history of writes left it.
+pub(crate) fn other_history_root(root: &HistoryRoot) -> RpcError {
+    let root = wire::history_root(root);
+    object(
+        OTHER_GUEST,
+        format!("the block has another history root: {root}"),
+        json!({ "kind": "other_history_root", "history_root": root }),
     )
 }
 

@@ -25,6 +25,7 @@ impl RpcError {
             "unknown_hash"
             | "not_in_chain"
             | "other_guest"
+            | "other_history_root"
             | "session_lost"
             | "session_unavailable" => StatusCode::CONFLICT,
             "request_too_long" | "input_too_long" => StatusCode::PAYLOAD_TOO_LARGE,
@@ -52,7 +53,7 @@ mod tests {
     use std::time::Duration;
 
     use metashrew_runtime::{GuestBacktrace, ViewError};
-    use metashrew_store::{BlockHash, ResolveError};
+    use metashrew_store::{BlockHash, HistoryRoot, ResolveError};
 
     use super::*;
     use crate::fault;
@@ -123,6 +124,8 @@ mod tests {
         check(&invalid(None, ""), 400);
         check(&RpcError::INTERNAL, 500);
         check(&fault::other_guest(&[0; 32]), 409);
+        let root = HistoryRoot::from_bytes([0; 32]);
+        check(&fault::other_history_root(&root), 409);
         check(&fault::answer_form(crate::form::Form::Json, ""), 406);
         check(&fault::answer_too_long(2, 1), 500);
     }

@@ -9,6 +9,9 @@ pub(crate) const HEIGHT: HeaderName = HeaderName::from_static("metashrew-height"
 /// The hash of the block that was asked about.
 pub(crate) const BLOCK_HASH: HeaderName = HeaderName::from_static("metashrew-block-hash");
 
+/// The history root at that block.
+pub(crate) const HISTORY_ROOT: HeaderName = HeaderName::from_static("metashrew-history-root");
+
 /// The pending block on top of it, `height:hash`.
 pub(crate) const PENDING: HeaderName = HeaderName::from_static("metashrew-pending");
 

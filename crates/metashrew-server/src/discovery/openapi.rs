@@ -34,11 +34,12 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Parameters of every view, by their components.
-const COMMON: [&str; 7] = [
+const COMMON: [&str; 8] = [
     "Block",
     "BlockHeader",
     "As",
     "Guest",
+    "HistoryRoot",
     "Session",
     "Fresh",
     "TimeoutMs",
@@ -48,11 +49,12 @@ const COMMON: [&str; 7] = [
 const MOST_MEMBERS: usize = 20;
 
 /// Parameters that mean something else than a member of an input.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 10] = [
     "as",
     "block",
     "fresh",
     "guest",
+    "history_root",
     "input",
     "json",
     "session",
@@ -151,6 +153,7 @@ fn operation(view: &View, placed: &ViewSchemas) -> Value {
         "headers": {
             "Metashrew-Height": { "$ref": "#/components/headers/Height" },
             "Metashrew-Block-Hash": { "$ref": "#/components/headers/BlockHash" },
+            "Metashrew-History-Root": { "$ref": "#/components/headers/HistoryRoot" },
             "Metashrew-Guest": { "$ref": "#/components/headers/Guest" },
             "ETag": { "$ref": "#/components/headers/ETag" },
         },

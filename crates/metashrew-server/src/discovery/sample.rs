@@ -1,9 +1,16 @@
 //! A value that fits a JSON Schema, roughly: what a reader may start from.
 
+use std::io;
+
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// Values that a sample has at most: a schema may refer to itself.
 const MOST: usize = 64;
+
+/// Bytes of JSON that a sample repeats of its schema at most: it is for people to read, and one
+/// value may be named again and again.
+const MOST_BYTES: usize = 4 * 1024;
 
 /// How deep a sample nests at most.
 const DEPTH: usize = 8;
@@ -13,6 +20,7 @@ pub(super) fn of(schema: &Value) -> Value {
     Sampler {
         root: schema,
         left: MOST,
+        room: Room(MOST_BYTES),
     }
     .sample(schema, DEPTH)
 }
@@ -21,6 +29,36 @@ struct Sampler<'a> {
     root: &'a Value,
     /// Values that there may be yet.
     left: usize,
+    /// For what is repeated of the schema.
+    room: Room,
+}
+
+/// Bytes that may still be written: a writer that takes no more.
+#[derive(Clone, Copy)]
+struct Room(usize);
+
+impl Room {
+    /// Takes the bytes of a value's JSON, if there is room for it.
+    fn take(&mut self, value: &impl Serialize) -> bool {
+        let mut left = *self;
+        let fits = serde_json::to_writer(&mut left, value).is_ok();
+        if fits {
+            *self = left;
+        }
+        fits
+    }
+}
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.0.checked_sub(bytes.len());
+        self.0 = left.ok_or(io::ErrorKind::WriteZero)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl<'a> Sampler<'a> {
@@ -31,7 +69,9 @@ impl<'a> Sampler<'a> {
             return Value::Null;
         };
         self.left = left;
-        if let Some(value) = given(members) {
+        if let Some(value) = given(members)
+            && self.room.take(value)
+        {
             return value.clone();
         }
         if let Some(within) = self.elsewhere(members) {
@@ -45,7 +85,11 @@ impl<'a> Sampler<'a> {
                 item.map_or_else(|| json!([]), |item| json!([self.sample(item, depth)]))
             }
             Some("string") => json!("string"),
-            Some("integer" | "number") => members.get("minimum").cloned().unwrap_or(json!(0)),
+            Some("integer" | "number") => {
+                let minimum = members.get("minimum");
+                let minimum = minimum.filter(|least| self.room.take(least));
+                minimum.cloned().unwrap_or(json!(0))
+            }
             Some("boolean") => json!(false),
             _ => Value::Null,
         }
@@ -74,7 +118,7 @@ impl<'a> Sampler<'a> {
         };
         let mut object = Map::new();
         for (name, schema) in properties {
-            if is_needed(name) && self.left > 0 {
+            if is_needed(name) && self.left > 0 && self.room.take(name) {
                 object.insert(name.clone(), self.sample(schema, depth));
             }
         }
@@ -136,6 +180,30 @@ mod tests {
             json!({ "properties": { "a": { "type": "number" } } }),
             json!({ "a": 0 }),
         );
+    }
+
+    #[test]
+    fn what_is_long_is_not_repeated() {
+        let long = "\u{1}".repeat(MOST_BYTES);
+        let half = "a".repeat(MOST_BYTES / 2);
+        for schema in [
+            json!({ "type": "string", "default": long }),
+            json!({ "type": "string", "enum": [long] }),
+            json!({ "type": "integer", "minimum": long }),
+            json!({ "properties": { "a": { "const": long }, (long.clone()): true } }),
+            json!({ "examples": [{ (long.clone()): 1 }], "type": "object" }),
+        ] {
+            let text = of(&schema).to_string();
+            assert!(text.len() <= 10, "{text}");
+        }
+        assert_eq!(of(&json!({ "default": half })), half);
+        let members: Map<_, _> = (0..MOST)
+            .map(|n| (format!("m{n}"), json!({ "$ref": "#/$defs/A" })))
+            .collect();
+        let text = of(&json!({ "properties": members, "$defs": { "A": { "const": half } } }));
+        let text = text.to_string();
+        assert!(text.contains(&half), "{text}");
+        assert!(text.len() < MOST_BYTES + 16 * MOST, "{}", text.len());
     }
 
     #[test]

@@ -7,16 +7,17 @@ use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH,
     REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::page;
 use super::views::Description;
+use crate::answer::Answer;
+use crate::compression;
 use crate::connections::Connection;
 use crate::front::{Answered, Shared};
-use crate::held::Held;
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
@@ -24,6 +25,12 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The address that a page shows to a client that names none.
 const NOWHERE: &str = "localhost:8080";
+
+/// What a document depends on besides its path: its encoding, and which pages may read it.
+const VARIES: &str = "accept-encoding, origin";
+
+/// What the page at `/` depends on.
+const PAGE_VARIES: &str = "accept, accept-encoding, host, origin";
 
 /// Bytes of an address that a page repeats.
 const LONGEST_ADDRESS: usize = 255;
@@ -43,7 +50,8 @@ impl Document {
     fn new(body: Bytes, kind: &'static str) -> Self {
         let mut hash = hex::encode(Sha256::digest(&body));
         hash.truncate(32);
-        let tag = HeaderValue::try_from(format!("\"{hash}\"")).expect("it is hex in quotes");
+        // It is weak: the bytes sent may be compressed.
+        let tag = HeaderValue::try_from(format!("W/\"{hash}\"")).expect("it is hex in quotes");
         Self { body, kind, tag }
     }
 
@@ -117,11 +125,8 @@ impl Shared {
             "/openrpc.json" => &discovery.openrpc,
             _ => return None,
         };
-        let mut answer = answer(document, headers);
-        if answer.status() == StatusCode::OK {
-            *answer.body_mut() = Full::from(document.body.clone()).boxed_unsync();
-        }
-        Some(answer)
+        let answer = answer(document, headers);
+        Some(self.filled(answer, Answer::written(&document.body), headers, connection))
     }
 
     /// The page, with the address that the client asks in it.
@@ -134,7 +139,7 @@ impl Shared {
         let document = pages.chosen(request.headers());
         let mut answer = answer(document, request.headers());
         let headers = answer.headers_mut();
-        headers.insert(VARY, HeaderValue::from_static("accept, host"));
+        headers.insert(VARY, HeaderValue::from_static(PAGE_VARIES));
         headers.insert(CONTENT_SECURITY_POLICY, pages.policy.clone());
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if answer.status() != StatusCode::OK {
@@ -142,11 +147,27 @@ impl Shared {
         }
         let text = String::from_utf8_lossy(&document.body);
         let text = text.replace(page::BASE, &format!("http://{}", address(request)));
+        self.filled(answer, Answer::text(&text), request.headers(), connection)
+    }
+
+    /// An answer with its body, unless the client has it; compressed if the client takes that.
+    fn filled(
+        &self,
+        mut answer: Answered,
+        body: Answer,
+        headers: &HeaderMap,
+        connection: &Arc<Connection>,
+    ) -> Answered {
+        if answer.status() != StatusCode::OK {
+            return answer;
+        }
         let lease = Arc::new(self.budget.lease(connection));
-        if let Err(error) = lease.settle(text.len()) {
+        if let Err(error) = lease.settle(body.held()) {
             return self.refuse(error.into(), connection, false);
         }
-        *answer.body_mut() = Held::new(Full::<Bytes>::from(text), lease).boxed_unsync();
+        let mut marks = Extensions::new();
+        *answer.body_mut() = compression::body(body, lease, headers, &mut marks);
+        *answer.extensions_mut() = marks;
         answer
     }
 }
@@ -159,6 +180,7 @@ fn answer(document: &Document, headers: &HeaderMap) -> Answered {
     }
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(document.kind));
+    headers.insert(VARY, HeaderValue::from_static(VARIES));
     headers.insert(ETAG, document.tag.clone());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -171,9 +193,13 @@ fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let mut tags = tags.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     tags.any(|known| {
         let known = known.trim_ascii();
-        let known = known.strip_prefix(b"W/").unwrap_or(known);
-        known == b"*" || known == tag.as_bytes()
+        known == b"*" || opaque(known) == opaque(tag.as_bytes())
     })
+}
+
+/// A tag without what says that it is weak.
+fn opaque(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
 /// The address that the request asks, as far as it is one that a page can show.
@@ -213,7 +239,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(IF_NONE_MATCH, HeaderValue::from_static(given));
             assert_eq!(
-                has(&headers, &HeaderValue::from_static("\"a\"")),
+                has(&headers, &HeaderValue::from_static("W/\"a\"")),
                 expect,
                 "{given}"
             );
@@ -224,6 +250,9 @@ mod tests {
         check("*", true);
         check("\"b\"", false);
         check("a", false);
-        assert!(!has(&HeaderMap::new(), &HeaderValue::from_static("\"a\"")));
+        assert!(!has(
+            &HeaderMap::new(),
+            &HeaderValue::from_static("W/\"a\"")
+        ));
     }
 }

@@ -226,11 +226,10 @@ mod tests {
         assert_eq!(read.err(), Some(RpcError::NOT_FOUND));
     }
 
-    /// The methods that are described and answered over HTTP, each with its parameters: a name,
-    /// and whether it must be there.
+    /// The methods that are described, each with its parameters: a name, and whether it must be
+    /// there.
     fn described() -> Vec<(String, Vec<(String, bool)>)> {
         let methods = MethodTable::read().methods.into_iter();
-        let methods = methods.filter(|method| method.get("x-transport").is_none());
         let text = |value: &Value| value["name"].as_str().unwrap().to_owned();
         let parameters = |method: &Value| {
             let parameters = method["params"].as_array().unwrap().iter();
@@ -265,13 +264,16 @@ mod tests {
             "options" => json!({}),
             "calls" => json!([]),
             "from" | "limit" => json!(1),
+            "subscription" => json!("1"),
             _ => panic!("what `{parameter}` may be is not known here"),
         }
     }
 
     #[test]
     fn parameters_are_read_as_they_are_described() {
-        for (method, parameters) in described() {
+        // Which parameters that of subscriptions has depends on the kind: below.
+        let methods = described().into_iter();
+        for (method, parameters) in methods.filter(|(name, _)| name != subscribe::BEGIN) {
             let read = |params: &Value| {
                 let read = Params::read(&method, Some(params.to_string().as_bytes()), 1);
                 let wrong = |error: RpcError| error.data.unwrap()["parameter"].clone();
@@ -300,6 +302,64 @@ mod tests {
                     expect,
                     "{method}: whether `{name}` is needed"
                 );
+            }
+        }
+    }
+
+    /// The kinds that have a parameter are named before the colon of its summary.
+    #[test]
+    fn subscriptions_are_read_as_they_are_described() {
+        let read = |params: &Value| {
+            let read = Params::read(subscribe::BEGIN, Some(params.to_string().as_bytes()), 1);
+            let wrong = |error: RpcError| error.data.unwrap()["parameter"].clone();
+            read.map(drop).map_err(wrong)
+        };
+        let methods = MethodTable::read().methods;
+        let is_it = |method: &&Value| method["name"] == subscribe::BEGIN;
+        let parameters = &methods.iter().find(is_it).unwrap()["params"];
+        let (kind, others) = parameters.as_array().unwrap().split_first().unwrap();
+        let kinds = kind["schema"]["enum"].as_array().unwrap();
+        assert_eq!(
+            (&kind["name"], &kind["required"]),
+            (&json!("kind"), &json!(true))
+        );
+        assert_eq!(read(&json!({})), Err(json!("kind")));
+        assert_eq!(read(&json!({ "kind": "blocks" })), Err(json!("kind")));
+        assert_eq!(
+            read(&json!({ "kind": "heads", "other": 1 })),
+            Err(json!("other"))
+        );
+        for parameter in others {
+            let name = parameter["name"].as_str().unwrap();
+            assert_eq!(parameter.get("required"), None, "{name}");
+            let (told, _) = parameter["summary"]
+                .as_str()
+                .unwrap()
+                .split_once(':')
+                .unwrap();
+            for kind in kinds {
+                let with = |value: Value| {
+                    let mut params = json!({ "kind": kind });
+                    if kind == "view" {
+                        params["function"] = json!("f");
+                    }
+                    params[name] = value;
+                    read(&params)
+                };
+                let value = match name {
+                    "cursor" | "from" => "first",
+                    "prefix" | "input" => "0x",
+                    "as" => "json",
+                    "function" | "storage" => "f",
+                    _ => panic!("what `{name}` may be is not known here"),
+                };
+                let has_it = told.contains(&format!("`{}`", kind.as_str().unwrap()));
+                let expect = if has_it { Ok(()) } else { Err(json!(name)) };
+                assert_eq!(with(json!(value)), expect, "{kind} {name}");
+                assert_eq!(with(json!(true)), Err(json!(name)), "{kind} {name}");
+                for choice in parameter["schema"]["enum"].as_array().into_iter().flatten() {
+                    assert_eq!(with(choice.clone()), expect, "{kind} {name} {choice}");
+                }
             }
         }
     }

@@ -16,8 +16,8 @@ use crate::query::{Query, decoded};
 use crate::wire;
 
 /// What the query of a `POST` may have: its body is the input.
-const OF_POST: &str = "no parameter has this name: the body is the input, and `block`, `as`, `guest`, `session`, \
-     `fresh` and `timeout_ms` are parameters";
+const OF_POST: &str = "no parameter has this name: the body is the input, and `block`, `as`, `guest`, \
+     `history_root`, `session`, `fresh` and `timeout_ms` are parameters";
 
 /// One call of a view.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(super) struct Asked {
     pub(super) options: CallOptions,
     /// The guest that is to answer.
     pub(super) guest: Option<[u8; 32]>,
+    /// The history root that the block is to have.
+    pub(super) history_root: Option<[u8; 32]>,
     /// Whether another such request may be answered with the same, as far as the guest and
     /// what is asked tell.
     pub(super) is_cacheable: bool,
@@ -51,6 +53,7 @@ impl Asked {
         let form = form.unwrap_or_else(|| negotiation::form(&head.headers, view.form));
         let options = CallOptions::of_query(&mut query)?;
         let guest = query.take_as("guest", sha256)?;
+        let history_root = query.take_as("history_root", root)?;
         let is_post = head.method == Method::POST;
         let input = if is_post {
             if let Some((name, _)) = query.into_pairs().first() {
@@ -74,7 +77,7 @@ impl Asked {
                 (None, None) => Vec::new(),
             }
         };
-        let is_cacheable = !is_post && options.is_pooled() && !view.answers_from_memory;
+        let is_cacheable = !is_post && options.is_pooled() && view.is_repeatable;
         Ok(Self {
             name,
             input: input.into(),
@@ -82,6 +85,7 @@ impl Asked {
             form,
             options,
             guest,
+            history_root,
             is_cacheable,
         })
     }
@@ -92,8 +96,9 @@ impl Asked {
             self.at,
             ViewAt::Block(BlockId::Hash(_) | BlockId::Anchored { .. })
         );
-        // What a block's state answers depends on the guest, too, and that may be changed.
-        if names_hash && self.guest.is_some() {
+        // A block's answer depends on the guest, too, and on what was written up to the block:
+        // by another guest once, perhaps, and anew after a rollback. All of that may change.
+        if names_hash && self.guest.is_some() && self.history_root.is_some() {
             "public, max-age=31536000, immutable"
         } else {
             "no-cache"
@@ -123,9 +128,22 @@ fn at(query: &mut Query, headers: &HeaderMap) -> Result<ViewAt, RpcError> {
 }
 
 fn sha256(text: &str) -> Result<[u8; 32], String> {
+    hash(
+        text,
+        "it must be the SHA-256 of a guest's module: 64 hex digits",
+    )
+}
+
+fn root(text: &str) -> Result<[u8; 32], String> {
+    hash(
+        text,
+        "it must be the history root at the block: 64 hex digits",
+    )
+}
+
+fn hash(text: &str, what: &str) -> Result<[u8; 32], String> {
     let bytes = hex_of_text(text)?;
-    let wrong = |_| "it must be the SHA-256 of a guest's module: 64 hex digits".to_owned();
-    bytes.try_into().map_err(wrong)
+    bytes.try_into().map_err(|_| what.to_owned())
 }
 
 #[cfg(test)]
@@ -145,7 +163,7 @@ mod tests {
 
     fn read(method: &str, query: &str, headers: &[(&str, &str)]) -> Result<Asked, String> {
         let head = head(method, &format!("/view/f?{query}"), headers);
-        let asked = Asked::read("f", &head, &Described::default(), false);
+        let asked = Asked::read("f", &head, &Described::with("f"), false);
         asked.map_err(|error| error.message.into_owned())
     }
 
@@ -177,6 +195,8 @@ mod tests {
         assert_eq!(get("a=x&n=12&block=7").input, r#"{"a":"x","n":12}"#);
         let guest = "ab".repeat(32);
         assert_eq!(get(&format!("guest=0x{guest}")).guest, Some([0xab; 32]));
+        let root = get(&format!("history_root={guest}")).history_root;
+        assert_eq!(root, Some([0xab; 32]));
     }
 
     #[test]
@@ -225,6 +245,7 @@ mod tests {
             "`as`: it must be `json`, `text`, `hex` or `bytes`",
         );
         check("GET", "guest=00", "`guest`: it must be the SHA-256");
+        check("GET", "history_root=00", "`history_root`: it must be the");
         check("GET", "block=7&block=8", "`block`: it is given twice");
         check("GET", "fresh=yes", "`fresh`: it must be");
         let head = head("GET", "/", &[]);
@@ -242,12 +263,18 @@ mod tests {
             (format!("block=7:{hash}"), "no-cache"),
             (format!("guest={hash}"), "no-cache"),
             (format!("block=7&guest={hash}"), "no-cache"),
+            (format!("block={hash}&guest={hash}"), "no-cache"),
+            (format!("block={hash}&history_root={hash}"), "no-cache"),
             (
-                format!("block=7:{hash}&guest={hash}"),
+                format!("block=7&guest={hash}&history_root={hash}"),
+                "no-cache",
+            ),
+            (
+                format!("block=7:{hash}&guest={hash}&history_root={hash}"),
                 "public, max-age=31536000, immutable",
             ),
             (
-                format!("block={hash}&guest={hash}"),
+                format!("block={hash}&guest={hash}&history_root={hash}"),
                 "public, max-age=31536000, immutable",
             ),
         ] {

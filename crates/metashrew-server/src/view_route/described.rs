@@ -18,6 +18,8 @@ const MAX_NUMBER: i64 = (1 << 53) - 1;
 #[derive(Debug, Default)]
 pub(crate) struct Described {
     views: BTreeMap<String, View>,
+    /// Any other: `__meta`, too, which runs on the same instances and may say otherwise the
+    /// next time.
     unknown: View,
 }
 
@@ -26,8 +28,8 @@ pub(crate) struct Described {
 pub(super) struct View {
     /// What it answers.
     pub(super) form: Form,
-    /// Whether it means to answer from what earlier calls left.
-    pub(super) answers_from_memory: bool,
+    /// Whether calls about one block get the same answer, as far as the guest says.
+    pub(super) is_repeatable: bool,
     /// Of members of its input, whether they may be texts.
     members: BTreeMap<String, bool>,
 }
@@ -36,7 +38,7 @@ impl Default for View {
     fn default() -> Self {
         Self {
             form: Form::Bytes,
-            answers_from_memory: false,
+            is_repeatable: false,
             members: BTreeMap::new(),
         }
     }
@@ -50,7 +52,7 @@ impl Described {
                 &view.output_type,
                 view.output_schema.is_some(),
                 view.input_schema.as_deref(),
-                view.answers_from_memory,
+                !view.answers_from_memory,
             );
             (view.name.clone(), described)
         });
@@ -72,7 +74,7 @@ impl View {
         output_type: &str,
         has_output_schema: bool,
         input_schema: Option<&str>,
-        answers_from_memory: bool,
+        is_repeatable: bool,
     ) -> Self {
         let form = if has_output_schema || output_type.ends_with("(JSON)") {
             Form::Json
@@ -84,7 +86,7 @@ impl View {
         let schema = input_schema.and_then(|schema| serde_json::from_str(schema).ok());
         Self {
             form,
-            answers_from_memory,
+            is_repeatable,
             members: schema.as_ref().map(members).unwrap_or_default(),
         }
     }
@@ -158,8 +160,27 @@ fn is_whole_number(text: &str) -> bool {
 }
 
 #[cfg(test)]
+impl Described {
+    /// One view, of which the guest says no more than its name.
+    pub(super) fn with(name: &str) -> Self {
+        let view = View::new("", false, None, true);
+        Self {
+            views: [(name.to_owned(), view)].into(),
+            unknown: View::default(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_described_can_be_kept() {
+        let described = Described::with("f");
+        assert!(described.view("f").is_repeatable);
+        assert!(!described.view("__meta").is_repeatable);
+    }
 
     fn members_of(view: &View, pairs: &[(&str, &str)]) -> String {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -213,7 +234,7 @@ mod tests {
             },
             "$defs": { "Page": { "type": "integer" } }
         }"##;
-        let view = View::new("", false, Some(schema), false);
+        let view = View::new("", false, Some(schema), true);
         let check = |name: &str, value: &str, expect: &str| {
             let expect = format!(r#"{{"{name}":{expect}}}"#);
             assert_eq!(members_of(&view, &[(name, value)]), expect);
@@ -235,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_form_follows_from_the_type() {
-        let form = |output: &str, has_schema| View::new(output, has_schema, None, false).form;
+        let form = |output: &str, has_schema| View::new(output, has_schema, None, true).form;
         assert_eq!(form("Balance (JSON)", false), Form::Json);
         assert_eq!(form("Balance", true), Form::Json);
         assert_eq!(form("text", false), Form::Text);
@@ -248,10 +269,7 @@ mod tests {
     fn a_schema_that_cannot_be_read_says_nothing() {
         for schema in ["", "{", "1", r#"{"properties": 1}"#] {
             let view = View::new("", false, Some(schema), true);
-            assert!(
-                view.members.is_empty() && view.answers_from_memory,
-                "{schema}"
-            );
+            assert!(view.members.is_empty() && view.is_repeatable, "{schema}");
         }
     }
 }

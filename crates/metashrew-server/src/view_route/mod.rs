@@ -156,6 +156,11 @@ impl Shared {
         if asked.guest.is_some_and(|asked| asked != guest) {
             return Err(fault::other_guest(&guest));
         }
+        let root = stands_on.block().history_root;
+        let is_other = |asked: [u8; 32]| asked != *root.as_bytes();
+        if asked.history_root.is_some_and(is_other) {
+            return Err(fault::other_history_root(&root));
+        }
         let mut condition = Condition::None;
         if asked.is_cacheable {
             let tag = etag::of(asked, &stands_on);
@@ -222,6 +227,7 @@ fn tell(stands_on: &CallContext, told: &mut HeaderMap) {
     let block = stands_on.block();
     insert(wire::HEIGHT, block.height.to_string());
     insert(wire::BLOCK_HASH, wire::block_hash(&block.hash));
+    insert(wire::HISTORY_ROOT, wire::history_root(&block.history_root));
     insert(wire::GUEST, hex::encode_prefixed(stands_on.guest_sha256()));
     if let Some(pending) = stands_on.pending() {
         let hash = wire::block_hash(&pending.hash);

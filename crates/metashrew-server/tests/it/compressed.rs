@@ -78,6 +78,30 @@ fn views_and_json_rpc_alike() {
 }
 
 #[test]
+fn documents_too() {
+    let served = Served::new();
+    for (path, accept) in [
+        ("/", "text/html"),
+        ("/openapi.json", "*/*"),
+        ("/openrpc.json", "*/*"),
+    ] {
+        let plain = served.got(path, &[("accept", accept)]);
+        assert_eq!(plain.header("content-encoding"), "", "{path}");
+        for encoding in ["br", "gzip"] {
+            let taken = [("accept", accept), ("accept-encoding", encoding)];
+            let reply = served.got(path, &taken);
+            assert_eq!(reply.header("content-encoding"), encoding, "{path}");
+            assert!(reply.body.len() < plain.body.len(), "{path}");
+            assert!(decompressed(&reply) == plain.body, "{path}");
+            assert_eq!(reply.header("etag"), plain.header("etag"));
+            let known = [taken[0], taken[1], ("if-none-match", reply.header("etag"))];
+            let same = served.got(path, &known);
+            assert_eq!((same.status, same.body.len()), (304, 0), "{path}");
+        }
+    }
+}
+
+#[test]
 fn what_need_not_be_is_not_compressed() {
     let served = Served::new();
     let reply = served.got("/view/echo?text=a", &accepting("gzip"));

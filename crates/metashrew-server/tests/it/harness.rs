@@ -75,6 +75,18 @@ impl Served {
         Setup::default().serve()
     }
 
+    /// A server that lets pages of these origins call.
+    pub(crate) fn with_cors(cors: &str) -> Self {
+        Setup {
+            server: ServerOptions {
+                cors: cors.parse().unwrap(),
+                ..ServerOptions::default()
+            },
+            ..Setup::default()
+        }
+        .serve()
+    }
+
     /// Mines and commits blocks.
     pub(crate) fn grow(&mut self, blocks: usize) {
         let mined = self.chain.mine(blocks).to_vec();

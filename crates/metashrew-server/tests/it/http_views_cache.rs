@@ -147,6 +147,17 @@ fn other_guests_and_other_states_have_other_tags() {
     .serve();
     assert_eq!(later.runtime.guest_sha256(), one.runtime.guest_sha256());
     assert_ne!(tag(&later, target), tag(&one, target));
+    // Block and guest have the same names: only the history root tells one from the other.
+    let named = |served: &Served| {
+        let guest = hex::encode(served.runtime.guest_sha256());
+        let tip = served.tip();
+        let (hash, root) = (tip.hash, tip.history_root);
+        format!("/view/get?text=acc&block={hash}&guest={guest}&history_root={root}")
+    };
+    let (mine, others) = (one.got(&named(&one), &[]), later.got(&named(&later), &[]));
+    assert_eq!((mine.status, others.status), (200, 200));
+    assert_ne!(mine.body, others.body);
+    assert_eq!(later.got(&named(&one), &[]).status, 409);
 }
 
 #[test]
@@ -177,11 +188,11 @@ fn pending_blocks_have_tags_of_their_own() {
 }
 
 #[test]
-fn only_a_block_and_a_guest_by_their_hashes_are_kept_unasked() {
+fn only_what_is_named_by_block_guest_and_history_root_is_kept_unasked() {
     let served = Served::new();
     let tip = served.tip();
     let guest = hex::encode(served.runtime.guest_sha256());
-    let (height, hash) = (tip.height, tip.hash);
+    let (height, hash, root) = (tip.height, tip.hash, tip.history_root);
     let control = |query: &str| {
         let reply = served.got(&format!("/view/echo?{query}"), &[]);
         assert_eq!(reply.status, 200, "{query}");
@@ -197,10 +208,12 @@ fn only_a_block_and_a_guest_by_their_hashes_are_kept_unasked() {
         &format!("block={height}"),
         &format!("block={height}:{hash}"),
         &format!("guest={guest}"),
+        &format!("block={height}:{hash}&guest={guest}"),
+        &format!("block={height}&guest={guest}&history_root={root}"),
     ] {
         assert_eq!(control(query), "no-cache", "{query}");
     }
-    let pinned = format!("block={height}:0x{hash}&guest=0x{guest}");
+    let pinned = format!("block={height}:0x{hash}&guest=0x{guest}&history_root=0x{root}");
     assert_eq!(control(&pinned), "public, max-age=31536000, immutable");
     // Once another guest answers, or the block is gone, it is an error, and not kept.
     let reply = served.got(&format!("/view/echo?guest={}", "00".repeat(32)), &[]);
@@ -208,6 +221,12 @@ fn only_a_block_and_a_guest_by_their_hashes_are_kept_unasked() {
         (reply.status, reply.error()["data"]["kind"].clone()),
         (409, json!("other_guest"))
     );
+    let reply = served.got(&format!("/view/echo?history_root={}", "00".repeat(32)), &[]);
+    assert_eq!(
+        (reply.status, reply.error()["data"]["kind"].clone()),
+        (409, json!("other_history_root"))
+    );
+    assert_eq!(reply.header("metashrew-history-root"), format!("0x{root}"));
     served.runtime.store().rollback(Some(height - 1)).unwrap();
     let gone = served.got(&format!("/view/echo?{pinned}"), &[]);
     assert_eq!(
@@ -303,6 +322,11 @@ fn what_the_guest_says_of_its_views_counts() {
         assert_eq!(reply.header("content-type"), content_type, "{view}");
         assert_eq!(is_kept(&reply), has_tag, "{view}");
     }
+    // `__meta` runs on the same instances, and says nothing of itself.
+    assert!(!is_kept(&served.got("/view/__meta", &[])));
+    let tag = served.got("/view/silent?json=7", &[]);
+    let given = [("if-none-match", tag.header("etag"))];
+    assert_eq!(served.got("/view/__meta", &given).status, 200);
     // What is said to be JSON is checked to be.
     let reply = served.got("/view/balance?text=seven", &[]);
     assert_eq!(

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use metashrew_server::{Cors, ServerOptions};
+use metashrew_server::ServerOptions;
 use serde_json::{Value, json};
 
 use crate::harness::{Served, Setup, read_answer, status, wait_until};
@@ -138,17 +138,6 @@ fn what_a_view_holds_is_given_back() {
     wait_until(|| held() == 0);
 }
 
-fn with(cors: &str) -> Served {
-    Setup {
-        server: ServerOptions {
-            cors: cors.parse::<Cors>().unwrap(),
-            ..ServerOptions::default()
-        },
-        ..Setup::default()
-    }
-    .serve()
-}
-
 fn views_run(served: &Served) -> u64 {
     let counts = served.runtime.view_counts();
     counts.iter().map(|view| view.answered + view.failed).sum()
@@ -156,7 +145,7 @@ fn views_run(served: &Served) -> u64 {
 
 #[test]
 fn a_page_that_may_not_call_has_nothing_run() {
-    let served = with("localhost");
+    let served = Served::with_cors("localhost");
     let other = ("origin", "https://a.example");
     let before = views_run(&served);
     // What browsers send without asking: plain text, forms, images.
@@ -190,7 +179,7 @@ fn a_page_that_may_not_call_has_nothing_run() {
 
 #[test]
 fn a_page_that_may_call_reads_answer_and_headers() {
-    let served = with("localhost");
+    let served = Served::with_cors("localhost");
     let local = ("origin", "http://localhost:3000");
     let reply = served.got("/view/echo?text=a", &[local]);
     assert_eq!((reply.status, reply.text()), (200, "a"));
@@ -221,7 +210,7 @@ fn a_page_that_may_call_reads_answer_and_headers() {
     ] {
         assert_eq!(with_same_address(&served, headers), 200, "{headers:?}");
     }
-    let anybody = with("*");
+    let anybody = Served::with_cors("*");
     let reply = anybody.ask(
         "POST",
         "/view/echo",
@@ -238,7 +227,7 @@ fn with_same_address(served: &Served, headers: &[(&str, &str)]) -> u16 {
 
 #[test]
 fn a_preflight_request_for_a_view_is_answered() {
-    let served = with("localhost");
+    let served = Served::with_cors("localhost");
     let headers = [
         ("origin", "http://localhost:3000"),
         ("access-control-request-method", "GET"),

@@ -1,21 +1,8 @@
 //! Calls from web pages.
 
-use metashrew_server::{Cors, ServerOptions};
-
-use crate::harness::{Served, Setup, status};
+use crate::harness::{Served, status};
 
 const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"metashrew_height"}"#;
-
-fn with(cors: &str) -> Served {
-    Setup {
-        server: ServerOptions {
-            cors: cors.parse::<Cors>().unwrap(),
-            ..ServerOptions::default()
-        },
-        ..Setup::default()
-    }
-    .serve()
-}
 
 /// The origin that the server allows to a page of `origin`.
 fn allowed(served: &Served, origin: &str) -> Option<String> {
@@ -31,7 +18,7 @@ fn allowed(served: &Served, origin: &str) -> Option<String> {
 #[test]
 fn pages_of_the_origins_allowed_may_read() {
     let check = |cors: &str, origin: &str, expect: Option<&str>| {
-        let served = with(cors);
+        let served = Served::with_cors(cors);
         assert_eq!(allowed(&served, origin).as_deref(), expect, "{cors}");
     };
     check("*", "https://a.example", Some("*"));
@@ -57,7 +44,7 @@ fn pages_of_the_origins_allowed_may_read() {
 
 #[test]
 fn a_preflight_request_is_answered() {
-    let served = with("*");
+    let served = Served::with_cors("*");
     let headers = [
         ("origin", "https://a.example"),
         ("access-control-request-method", "POST"),
@@ -85,7 +72,7 @@ fn a_preflight_request_is_answered() {
 
 #[test]
 fn a_page_that_may_call_can_read_why_it_is_refused() {
-    let served = with("localhost");
+    let served = Served::with_cors("localhost");
     let headers = [
         ("content-type", "text/plain"),
         ("origin", "http://localhost:3000"),

@@ -71,6 +71,7 @@ fn as_json(report: &ModuleReport) -> Value {
         "exports": exports,
         "views": report.views,
         "height_independent": report.height_independent,
+        "answers_from_memory": report.answers_from_memory,
         "optional_imports": report.optional_imports().map(full_name).collect::<Vec<_>>(),
         "optional_exports": report.optional_exports().collect::<Vec<_>>(),
         "memory": memory,
@@ -131,12 +132,7 @@ fn as_text(report: &ModuleReport) -> String {
     }
     line("views:".to_owned());
     for view in &report.views {
-        let remark = if report.height_independent.contains(view) {
-            "  answers from state and input, whatever the height"
-        } else {
-            ""
-        };
-        line(format!("  {view}{remark}"));
+        line(format!("  {view}{}", said_of(report, view)));
     }
     line("other exports:".to_owned());
     for export in &report.exports {
@@ -146,6 +142,26 @@ fn as_text(report: &ModuleReport) -> String {
     }
     text.push_str(&meta(report));
     text
+}
+
+/// What the guest says of a view's answers.
+fn said_of(report: &ModuleReport, view: &String) -> String {
+    let mut said = String::new();
+    for (views, remark) in [
+        (
+            &report.height_independent,
+            "  answers from state and input, whatever the height",
+        ),
+        (
+            &report.answers_from_memory,
+            "  answers from what earlier calls left in its memory",
+        ),
+    ] {
+        if views.contains(view) {
+            said.push_str(remark);
+        }
+    }
+    said
 }
 
 fn full_name(import: &Import) -> String {

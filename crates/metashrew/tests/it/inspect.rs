@@ -72,17 +72,25 @@ fn which_hosts_a_guest_runs_on() {
 }
 
 #[test]
-fn which_views_answer_whatever_the_height() {
+fn what_the_guest_says_of_its_views() {
     let wasm = guests::from_wat(
         r#"(module (memory (export "memory") 1)
              (global (export "__metashrew_height_independent.one") i32 (i32.const 0))
+             (global (export "__metashrew_answers_from_memory.two") i32 (i32.const 0))
              (func (export "one") (result i32) (i32.const 4))
-             (func (export "two") (result i32) (i32.const 4)))"#,
+             (func (export "two") (result i32) (i32.const 4))
+             (func (export "three") (result i32) (i32.const 4)))"#,
     );
     let (text, json) = inspect(&wasm);
-    let views = "views:\n  one  answers from state and input, whatever the height\n  two\n";
-    assert!(text.contains(views), "{text}");
+    for line in [
+        "\n  one  answers from state and input, whatever the height\n",
+        "\n  two  answers from what earlier calls left in its memory\n",
+        "\n  three\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in\n{text}");
+    }
     assert_eq!(json["height_independent"], serde_json::json!(["one"]));
+    assert_eq!(json["answers_from_memory"], serde_json::json!(["two"]));
 }
 
 #[test]

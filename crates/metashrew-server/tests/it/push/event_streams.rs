@@ -3,11 +3,10 @@
 use std::io::Read;
 use std::net::Shutdown;
 
-use metashrew_server::ServerOptions;
 use serde_json::{Value, json};
 
 use super::{EventStream, get, stat};
-use crate::harness::{Served, Setup, status, wait_until};
+use crate::harness::{Served, status, wait_until};
 
 #[test]
 fn a_stream_tells_what_comes() {
@@ -120,14 +119,7 @@ fn a_head_is_answered_without_a_stream() {
 #[test]
 fn pages_read_one_as_cors_says() {
     let check = |cors: &str, origin: &str, expect: u16| {
-        let served = Setup {
-            server: ServerOptions {
-                cors: cors.parse().unwrap(),
-                ..ServerOptions::default()
-            },
-            ..Setup::default()
-        }
-        .serve();
+        let served = Served::with_cors(cors);
         let mut stream = get(&served, "/subscribe/heads", &[("origin", origin)]);
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {

@@ -10,17 +10,6 @@ use tokio_tungstenite::tungstenite::Error;
 use super::{Client, stat};
 use crate::harness::{Served, Setup, status};
 
-fn with(cors: &str) -> Served {
-    Setup {
-        server: ServerOptions {
-            cors: cors.parse().unwrap(),
-            ..ServerOptions::default()
-        },
-        ..Setup::default()
-    }
-    .serve()
-}
-
 /// Status and body of the answer to a client of these headers; 101 if it may.
 async fn opened(served: &Served, headers: &[(&'static str, &str)]) -> (u16, Value) {
     match Client::open(served, "/", headers).await {
@@ -37,7 +26,7 @@ async fn opened(served: &Served, headers: &[(&'static str, &str)]) -> (u16, Valu
 #[test]
 fn pages_of_other_origins_may_open_one_as_cors_says() {
     let check = |cors: &str, origin: &str, expect: u16| {
-        let served = with(cors);
+        let served = Served::with_cors(cors);
         let address = served.handle.local_addr().to_string();
         let origin = origin.replace("SERVER", &address);
         served.block_on(async {
@@ -58,13 +47,13 @@ fn pages_of_other_origins_may_open_one_as_cors_says() {
     check("https://a.example", "https://a.example", 101);
     check("https://a.example", "https://b.example", 403);
     // A program is no page.
-    let served = with("off");
+    let served = Served::with_cors("off");
     assert_eq!(served.block_on(opened(&served, &[])).0, 101);
 }
 
 #[test]
 fn a_page_whose_own_name_points_here_may_not() {
-    let served = with("*");
+    let served = Served::with_cors("*");
     let headers = [("host", "evil.example"), ("origin", "http://evil.example")];
     let (status, body) = served.block_on(opened(&served, &headers));
     assert_eq!(status, 403, "{body}");
