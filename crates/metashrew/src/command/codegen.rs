@@ -4,6 +4,7 @@
 //! file (`typescript`, `python`): what every client has, which stands in `runtime.ts` and `runtime.py`, and
 //! what is the guest's. The same description makes the same file.
 
+mod doubles;
 mod model;
 mod names;
 mod python;

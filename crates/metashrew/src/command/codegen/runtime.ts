@@ -281,9 +281,10 @@ export class BaseClient<StorageName extends string = string> {
   ): Subscription<ViewEvent<T>> {
     const query = { input: toHex(inputBytes(input)) };
     return this.#follow(`view/${encodeURIComponent(name)}`, query, options, (event) => {
-      const told = event as unknown as ViewEvent<unknown>;
+      const told = event as unknown as ViewEvent<T>;
       if (told.type !== "answer" || told.error !== undefined) return told;
-      return { ...told, result: decode(fromHex(String(told.result))) };
+      // Without `strictNullChecks` nothing tells the compiler so.
+      return { ...(told as AnswerEvent<T>), result: decode(fromHex(String(told.result))) };
     });
   }
 
@@ -498,8 +499,28 @@ function decodeText(bytes: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
 }
 
-function decodeJson(bytes: Uint8Array): unknown {
-  return bytes.length === 0 ? null : readJson(decodeText(bytes));
+/** Where a value has doubles: there, or in all of its members, or in some. */
+type Doubles =
+  | true
+  | (() => Doubles | undefined)
+  | { readonly each?: Doubles; readonly members?: { readonly [name: string]: Doubles } };
+
+function decodeJson(bytes: Uint8Array, doubles?: Doubles): unknown {
+  return bytes.length === 0 ? null : withDoubles(readJson(decodeText(bytes)), doubles);
+}
+
+/** A value in which doubles that were read as whole numbers are doubles again. */
+function withDoubles(value: unknown, doubles: Doubles | undefined): unknown {
+  if (typeof doubles === "function") return withDoubles(value, doubles());
+  if (doubles === true) return typeof value === "bigint" ? Number(value) : value;
+  if (doubles === undefined || typeof value !== "object" || value === null) return value;
+  const { each, members = {} } = doubles;
+  const found = value as Record<string, unknown>;
+  for (const name of Object.keys(found)) {
+    const within = each ?? (Object.hasOwn(members, name) ? members[name] : undefined);
+    if (within !== undefined) found[name] = withDoubles(found[name], within);
+  }
+  return found;
 }
 
 export function toHex(bytes: Uint8Array): Hex {
@@ -508,8 +529,9 @@ export function toHex(bytes: Uint8Array): Hex {
 }
 
 export function fromHex(hex: Hex): Uint8Array {
-  if (!/^(0x)?([0-9a-f]{2})*$/i.test(hex)) throw new Error("it is not hex");
   const start = hex.startsWith("0x") ? 2 : 0;
+  // One that repeats a group would fail for a long text.
+  if (hex.length % 2 !== 0 || /[^0-9a-f]/i.test(hex.slice(start))) throw new Error("it is not hex");
   const bytes = new Uint8Array((hex.length - start) / 2);
   for (let index = 0; index < bytes.length; index++) {
     bytes[index] = Number.parseInt(hex.slice(start + 2 * index, start + 2 * index + 2), 16);
@@ -522,16 +544,56 @@ export function readJson(text: string): unknown {
   if (!/\d{16}/.test(text)) return JSON.parse(text);
   // `JSON.parse` rounds them before anybody sees them: they go through it as texts that begin with a zero character.
   // A text that begins with one of its own gets a second one. What is followed by a colon is a name.
-  const marked = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|-?\d[\d.eE+-]*/g, (token, colon?: string) => {
-    if (token.startsWith('"')) {
-      return colon === undefined && token.startsWith('"\\u0000') ? `"\\u0000${token.slice(1)}` : token;
+  const parts: string[] = [];
+  let copied = 0;
+  const token = /["\d]/g;
+  while (token.test(text)) {
+    const start = token.lastIndex - 1;
+    if (text[start] === '"') {
+      token.lastIndex = textEnd(text, start);
+      if (!text.startsWith("\\u0000", start + 1) || isName(text, token.lastIndex)) continue;
+      parts.push(text.slice(copied, start + 1), "\\u0000");
+      copied = start + 1;
+    } else {
+      const end = numberEnd(text, start);
+      token.lastIndex = end;
+      if (end - start < 16) continue;
+      const from = text[start - 1] === "-" ? start - 1 : start;
+      const number = text.slice(from, end);
+      if (/[.eE]/.test(number) || Number.isSafeInteger(Number(number))) continue;
+      parts.push(text.slice(copied, from), `"\\u0000${number}"`);
+      copied = end;
     }
-    return /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"\\u0000${token}"` : token;
-  });
-  return JSON.parse(marked, (_, value: unknown) => {
+  }
+  parts.push(text.slice(copied));
+  return JSON.parse(parts.join(""), (_, value: unknown) => {
     if (typeof value !== "string" || !value.startsWith("\0")) return value;
     return value.startsWith("\0\0") ? value.slice(1) : BigInt(value.slice(1));
   });
+}
+
+/** Where what begins at `start` is over: a text, behind its quote. No expression finds that, of a text of any length. */
+function textEnd(json: string, start: number): number {
+  for (let end = json.indexOf('"', start + 1); end >= 0; end = json.indexOf('"', end + 1)) {
+    let escapes = 0;
+    while (json[end - 1 - escapes] === "\\") escapes += 1;
+    if (escapes % 2 === 0) return end + 1;
+  }
+  return json.length;
+}
+
+/** As `textEnd`, of a number. */
+function numberEnd(json: string, start: number): number {
+  let end = start + 1;
+  while (end < json.length && "0123456789.eE+-".includes(json.charAt(end))) end += 1;
+  return end;
+}
+
+/** Whether the text that ends here is the name of a member. */
+function isName(json: string, end: number): boolean {
+  let next = end;
+  while (next < json.length && " \t\n\r".includes(json.charAt(next))) next += 1;
+  return json[next] === ":";
 }
 
 /** JSON, with each `bigint` as a number. */

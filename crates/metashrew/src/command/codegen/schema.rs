@@ -160,15 +160,19 @@ impl Document<'_> {
         if depth > MAX_DEPTH || !self.schemas.spend(1) {
             return Type::Unknown;
         }
-        if let Some(Value::String(reference)) = schema.get("$ref")
+        let is_nullable = |schema: &Schema| schema.get("nullable") == Some(&Value::Bool(true));
+        let (ty, is_nullable) = if let Some(Value::String(reference)) = schema.get("$ref")
             && !has_any(schema, &STRUCTURE)
         {
             let name = reference.rsplit('/').next().unwrap_or_default();
-            return self.reference(reference, &pascal(&name.replace("%20", " ")));
-        }
-        let schema = self.flat(schema.clone(), depth);
-        let ty = self.flat_shape(&schema, name, depth);
-        if schema.get("nullable") == Some(&Value::Bool(true)) {
+            let ty = self.reference(reference, &pascal(&name.replace("%20", " ")));
+            (ty, is_nullable(schema))
+        } else {
+            let schema = self.flat(schema.clone(), depth);
+            let ty = self.flat_shape(&schema, name, depth);
+            (ty, is_nullable(&schema))
+        };
+        if is_nullable {
             let ty = self.named(ty, name);
             return Type::union([ty, Type::Null]);
         }
@@ -292,8 +296,10 @@ impl Document<'_> {
             && required.is_empty()
             && (more != Some(&Value::Bool(false)) || patterns.is_some())
         {
+            // Where nothing is said of other members, they may hold anything.
             let patterns = patterns.into_iter().flat_map(Schema::values);
-            let of = patterns.chain(more.filter(|more| **more != Value::Bool(false)));
+            let others = more.unwrap_or(&Value::Bool(true));
+            let of = patterns.chain([others].into_iter().filter(|of| **of != Value::Bool(false)));
             let of = of.map(|value| self.ty(value, &format!("{name}Value"), depth + 1));
             return Type::Map(Box::new(Type::union(of.collect::<Vec<_>>())));
         }

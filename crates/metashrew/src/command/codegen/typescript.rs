@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::doubles::Doubles;
 use super::model::{Api, Declared, Field, Form, Object, Type, View};
 use super::names::{self, Taken};
 use super::remarks;
@@ -25,17 +26,21 @@ const RESERVED: [&str; 9] = [
     "toJSON",
 ];
 
-/// Classes and other types of the generated part.
-const CLASSES: [&str; 4] = ["Views", "Watch", "Client", "Storage"];
+/// Classes and other names of the generated part.
+const CLASSES: [&str; 5] = ["Views", "Watch", "Client", "Storage", "doubles"];
 
 pub(super) fn render(api: &Api) -> String {
     let mut taken = Taken::with(names::words(RUNTIME).chain(CLASSES));
     let names = api.types.iter().map(|declared| taken.take(&declared.name));
-    let types = Types(names.collect());
+    let names: Vec<_> = names.collect();
+    let types = Types {
+        doubles: Doubles::of(&api.types, &names),
+        names: &names,
+    };
     let mut text = comment("", &remarks::file(api, "typescript"));
     text.push_str("/* eslint-disable */\n\n");
     text.push_str(RUNTIME);
-    for (declared, name) in api.types.iter().zip(&types.0) {
+    for (declared, name) in api.types.iter().zip(&names) {
         text.push_str(&types.declare(declared, name));
     }
     let mut taken = Taken::with(RESERVED);
@@ -44,16 +49,21 @@ pub(super) fn render(api: &Api) -> String {
         .iter()
         .map(|view| (view, taken.take(&names::plain(&view.name))))
         .collect();
-    text.push_str("\n/** The guest's views: what each answers about the state after a block. */\n");
-    class(&mut text, "Views", &views, |view, name| {
+    let mut classes =
+        "\n/** The guest's views: what each answers about the state after a block. */\n".to_owned();
+    class(&mut classes, "Views", &views, |view, name| {
         types.call(view, name)
     });
-    text.push_str(
+    classes.push_str(
         "\n/** Subscriptions to the guest's views: what each answers, whenever that changes. */\n",
     );
-    class(&mut text, "Watch", &views, |view, name| {
+    class(&mut classes, "Watch", &views, |view, name| {
         types.watch(view, name)
     });
+    if types.doubles.is_named() {
+        text.push_str(&types.declare_doubles());
+    }
+    text.push_str(&classes);
     text.push_str(&client(api));
     text
 }
@@ -110,10 +120,25 @@ export class Client extends BaseClient<Storage> {{
     )
 }
 
-/// The names of the declared types.
-struct Types(Vec<String>);
+/// The declared types.
+struct Types<'a> {
+    names: &'a [String],
+    doubles: Doubles<'a>,
+}
 
-impl Types {
+impl Types<'_> {
+    /// Where those have doubles that have any.
+    fn declare_doubles(&self) -> String {
+        let mut text = String::new();
+        for (at, name) in self.names.iter().enumerate() {
+            if let Some(doubles) = self.doubles.declared(at) {
+                let _ = writeln!(text, "  [{}]: {doubles},", string(name));
+            }
+        }
+        let doc = comment("", &["Where these types have doubles.".to_owned()]);
+        format!("\n{doc}const doubles: {{ readonly [type: string]: Doubles }} = {{\n{text}}};\n")
+    }
+
     fn declare(&self, declared: &Declared, name: &str) -> String {
         let doc = comment("", &remarks::lines(&declared.doc));
         let Type::Object(Object { fields, is_open }) = &declared.ty else {
@@ -164,7 +189,7 @@ impl Types {
             Type::Tuple(items) => format!("readonly [{}]", self.all(items, ", ")),
             Type::Map(of) => format!("{{ readonly [key: string]: {} }}", self.write(of)),
             Type::Union(parts) => self.all(parts, " | "),
-            Type::Declared(at) => self.0.get(*at).cloned().unwrap_or_default(),
+            Type::Declared(at) => self.names.get(*at).cloned().unwrap_or_default(),
         }
     }
 
@@ -191,8 +216,10 @@ impl Types {
             Form::Nothing | Form::Bytes => ("Uint8Array".to_owned(), bytes.to_owned()),
             Form::Text => ("string".to_owned(), format!("decodeText({bytes})")),
             Form::Json(ty) => {
+                let doubles = self.doubles.within(ty);
+                let doubles = doubles.map_or_else(String::new, |it| format!(", {it}"));
                 let ty = self.write(ty);
-                let decoded = format!("decodeJson({bytes}) as {ty}");
+                let decoded = format!("decodeJson({bytes}{doubles}) as {ty}");
                 (ty, decoded)
             }
         }
