@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Generates clients for guests of all kinds with `metashrew codegen`, compiles them with `tsc` and `mypy` at their
 # strictest, and runs them against servers; then does the same things with stock clients: a JSON-RPC library, a WebSocket
-# library and `EventSource`, `fetch` and curl. All of them have to tell the same.
+# library and `EventSource`, `fetch` and curl. All of them have to tell the same. In the end the generated clients follow a
+# server whose node reorganises, which is killed, and whose connections are cut.
 #
 #   scripts/check-clients.sh METASHREW
 #
-# What is installed from npm and PyPI for that, of fixed versions, is kept where the machine keeps its caches.
+# What is installed from npm and PyPI for that, of fixed versions, is kept where the machine keeps its caches; so are the node
+# (scripts/setup-bitcoind.sh) and, where rustup cannot bring it, a toolchain for WebAssembly (scripts/setup-wasm.sh).
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 metashrew=$(realpath "${1:?usage: $0 METASHREW}")
@@ -13,20 +15,19 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/metashrew-check-clients
 work=$(mktemp -d)
 servers=()
 trap 'kill "${servers[@]}" 2>/dev/null || true; wait; rm -rf "$work"' EXIT
-export XDG_CACHE_HOME=$work/cache NO_COLOR=1
+export NO_COLOR=1
+# shellcheck source=scripts/clients/tools.sh
+. "$root/scripts/clients/tools.sh"
+# The compiler that this checkout is built with, whatever a project's rust-toolchain.toml would download.
+if [[ -z ${RUSTUP_TOOLCHAIN:-} ]] && command -v rustup >/dev/null; then
+    RUSTUP_TOOLCHAIN=$(rustup show active-toolchain | cut -d' ' -f1)
+    export RUSTUP_TOOLCHAIN
+fi
 # Nothing asks this machine by way of a proxy.
 export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
 
 tools() {
-    mkdir -p "$cache"
-    if ! cmp -s "$root/scripts/clients/package-lock.json" "$cache/package-lock.json"; then
-        cp "$root/scripts/clients/"{package.json,.npmrc} "$cache"
-        cp "$root/scripts/clients/package-lock.json" "$cache/wanted.json"
-        (cd "$cache" && cp wanted.json package-lock.json && npm ci --silent --no-audit --no-fund) || {
-            rm -f "$cache/package-lock.json"
-            return 1
-        }
-    fi
+    npm_tools "$cache"
     if ! cmp -s "$root/scripts/clients/requirements.txt" "$cache/requirements.txt"; then
         python3 -m venv --clear "$cache/venv"
         "$cache/venv/bin/pip" install --quiet --disable-pip-version-check -r "$root/scripts/clients/requirements.txt"
@@ -35,27 +36,35 @@ tools() {
     ln -s "$cache/node_modules" "$work/node_modules"
 }
 
-# Serves a guest over the first blocks of Bitcoin; answers its address once all are indexed.
+# Serves a guest over the first blocks of Bitcoin.
 serve() { # its name, its module
-    local log=$work/$1.log
-    : >"$log"
+    : >"$work/$1.log"
     "$metashrew" start --indexer "$2" --blocks "$root/examples/mainnet-blocks-1-255.dat.bz2" --db "$work/$1.db" \
-        --listen 127.0.0.1:0 >"$log" 2>&1 &
+        --listen 127.0.0.1:0 >"$work/$1.log" 2>&1 &
     servers+=($!)
-    until grep -q 'all blocks are indexed' "$log"; do
-        kill -0 "${servers[-1]}" 2>/dev/null || { cat "$log" >&2; return 1; }
-        sleep 0.1
-    done
-    address=http://$(sed -n 's/.*serving JSON-RPC.*address=\([0-9.:]*\).*/\1/p' "$log")
 }
 
-# The guest of a new project in Rust, as scripts/check-template.sh builds it.
+# The address of a server, once all blocks are indexed.
+address() { # its name, its process
+    local log=$work/$1.log
+    until grep -q 'all blocks are indexed' "$log"; do
+        kill -0 "$2" 2>/dev/null || { cat "$log" >&2; return 1; }
+        sleep 0.1
+    done
+    echo "http://$(sed -n 's/.*serving JSON-RPC.*address=\([0-9.:]*\).*/\1/p' "$log")"
+}
+
+# The guest of a new project in Rust: as scripts/check-template.sh has built it, unless something that it is made of is newer.
 template() {
-    local target=${CARGO_TARGET_DIR:-$root/target}/template-rust
-    (cd "$work" && "$metashrew" new guest --lang rust --sdk "$root" >/dev/null)
-    (cd "$work/guest" && CARGO_TARGET_DIR=$target "$root/scripts/setup-wasm.sh" \
-        cargo build --quiet --release --target wasm32-unknown-unknown)
-    cp "$target/wasm32-unknown-unknown/release/guest.wasm" "$work/template.wasm"
+    local target=${CARGO_TARGET_DIR:-$root/target}/template-rust sources=("$root/crates/metashrew/templates/rust")
+    local module=$target/wasm32-unknown-unknown/release/guest.wasm
+    sources+=("$root"/crates/metashrew-{abi,core,macros,support})
+    if [[ ! -e $module || -n $(find "${sources[@]}" -newer "$module" -print -quit) ]]; then
+        (cd "$work" && "$metashrew" new guest --lang rust --sdk "$root" >/dev/null)
+        (cd "$work/guest" && CARGO_TARGET_DIR=$target "$root/scripts/setup-wasm.sh" \
+            cargo build --quiet --release --target wasm32-unknown-unknown)
+    fi
+    cp "$module" "$work/template.wasm"
 }
 
 # What is printed, with the members of objects in order.
@@ -75,7 +84,7 @@ same() { # what, expected, given
         head -c 4000 "$work/difference" >&2
         exit 1
     }
-    echo "$1: $(wc -l <"$3") lines, as curl tells them"
+    echo "$1: $(wc -l <"$3") lines, as expected"
 }
 
 # By curl: what a method answers.
@@ -95,22 +104,28 @@ sys.stdout.write(bytes.fromhex(json.load(sys.stdin)["result"][2:]).decode())'
 result() { python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)["result"]))'; }
 error() { python3 -c 'import json, sys; e = json.load(sys.stdin)["error"]; print(json.dumps([e["code"], e["data"]["kind"]]))'; }
 
-# By curl: the events of a subscription up to a height, each by a Python expression.
+# By curl: the events of a subscription up to a height, each by a Python expression. (By itself curl would end with the next
+# word of the server, which has no more to say for 20 seconds.)
 events() { # address, what behind /subscribe/, height, label, expression
-    { curl -sN "$1/subscribe/$2" || true; } | python3 -c '
-import json, sys
-last, label, tell = int(sys.argv[1]), sys.argv[2], eval("lambda e: " + sys.argv[3])
-for line in sys.stdin:
-    if line.startswith("data: "):
-        event = json.loads(line[6:])
-        if event["type"] in ("block", "answer"):
-            print(label, json.dumps(tell(event)))
-            if event["height"] >= last:
-                break' "$3" "$4" "$5"
+    python3 -c '
+import json, subprocess, sys
+url, last, label, tell = sys.argv[1], int(sys.argv[2]), sys.argv[3], eval("lambda e: " + sys.argv[4])
+with subprocess.Popen(["curl", "-sN", url], stdout=subprocess.PIPE) as curl:
+    for line in curl.stdout:
+        if line.startswith(b"data: "):
+            event = json.loads(line[6:])
+            if event["type"] in ("block", "answer"):
+                print(label, json.dumps(tell(event)))
+                if event["height"] >= last:
+                    break
+    curl.kill()' "$1/subscribe/$2" "$3" "$4" "$5"
 }
 
+# All blocks, once for all who are to tell them.
 heads() { # address
-    events "$1" 'heads?from=first' 255 head '[e["cursor"], e["height"], e["hash"], e["parent"], e["historyRoot"]]'
+    [[ -s $work/heads ]] ||
+        events "$1" 'heads?from=first' 255 head '[e["cursor"], e["height"], e["hash"], e["parent"], e["historyRoot"]]' >"$work/heads"
+    cat "$work/heads"
 }
 
 owner='{"address":"12cbQLTFMXRnSzktFkuoG3eHoMeFtpTu3S"}'
@@ -139,9 +154,11 @@ print(json.dumps({"height": told["indexed_height"], "hash": told["block_hash"], 
     printf '%s %s\n' tree '{"value":"\u0000a😀\"\\","children":[{"value":7},{"value":null,"children":[]}],"parent":4294967295}' \
         event0 '{"kind":"transfer","amount":18446744073709551615}' event1 '{"kind":"mint","to":"x"}' event2 '{"Burnt":{"to":""}}' \
         event3 '"none"' event4 '"all"' no-event '{"kind":"theft"}' \
-        odd '{"class":"a","from":"b","merged":true,"undescribed":[1.5],"pair":["c",1],"by-number":{"1":true}}' list '[1,2]' \
+        odd '{"class":"a","from":"b","merged":true,"undescribed":[1.5],"pair":["c",1],"by-number":{"1":true}}' double '[0.5]' list '[1,2]' \
         text '"grün\n"' bytes '"0x00ff"' untyped '[1,{"a":12345678901234567890}]' nothing '""' \
-        untold-bytes '"0x01"' untold-text '"text"' untold-json '{"a":1}'
+        untold-bytes '"0x01"' untold-text '"text"' untold-json '{"a":1}' \
+        nullables '{"reference":null,"short":null,"whole":null,"patterns":{"x1":1,"other":"x"},"closed":{"x":"a","y":true}}' \
+        long '[12345678901234567890,8000000,8000000]'
     echo "views $(($("$metashrew" inspect "$root/crates/metashrew/tests/it/codegen/shapes.wasm" --json |
         python3 -c 'import json, sys; print(len(json.load(sys.stdin)["views"]))') + 1))"
     heads "$1"
@@ -152,43 +169,44 @@ print(json.dumps({"height": told["indexed_height"], "hash": told["block_hash"], 
     echo 'begins ["position", 255]'
 }
 
-tools
 guests=$root/guests/wasm
 kept=$root/crates/metashrew/tests/it/codegen
+serve blocks "$guests/blocks.wasm"
+serve addresses "$guests/addresses.wasm"
+serve shapes "$kept/shapes.wasm"
+tools
 template
+blocks=$(address blocks "${servers[0]}")
+addresses=$(address addresses "${servers[1]}")
+shapes=$(address shapes "${servers[2]}")
 generate() { # the client's name, more flags
     local name=$1
     shift
     "$metashrew" codegen typescript "$@" --out "$work/$name.ts"
     "$metashrew" codegen python "$@" --out "$work/$name.py"
 }
-generate addresses --indexer "$guests/addresses.wasm" --untold json
+# A server tells what it has compiled already.
+generate addresses --url "$addresses" --untold json
 generate typed --indexer "$guests/typed.wasm"
 generate template --indexer "$work/template.wasm"
 generate untold --indexer "$guests/memo.wasm"
-generate shapes --indexer "$kept/shapes.wasm"
+generate shapes --url "$shapes"
 generate hostile --indexer "$kept/hostile.wasm"
-serve blocks "$guests/blocks.wasm"
-blocks=$address
 generate blocks --url "$blocks"
 "$metashrew" codegen python --indexer "$guests/blocks.wasm" | cmp - "$work/blocks.py"
-cp "$root/scripts/clients/"{check.ts,check.py,example.ts,example.py,stock.mjs,stock.py,tsconfig.json,package.json} "$work"
+cp "$root/scripts/clients/"{check.ts,check.py,example.ts,example.py,follow.ts,follow.py,stock.mjs,stock.py,tsconfig.json,package.json} "$work"
 for language in ts py; do
     cp "$work/template.$language" "$work/client.$language"
 done
 cp "$root/crates/metashrew/src/command/codegen/runtime."{ts,py} "$work"
 
+(cd "$work" && exec "$cache/venv/bin/mypy" --strict --python-version 3.9 --cache-dir "$cache/mypy" addresses.py typed.py template.py \
+    untold.py shapes.py hostile.py blocks.py runtime.py check.py client.py example.py follow.py) &
+mypy=$!
 (cd "$work" && node_modules/.bin/tsc)
-(cd "$work" && "$cache/venv/bin/mypy" --strict --python-version 3.9 --cache-dir "$work/mypy" \
-    addresses.py typed.py template.py untold.py shapes.py hostile.py blocks.py runtime.py check.py client.py example.py)
-for module in addresses typed template untold shapes hostile blocks; do
-    (cd "$work" && python3 -c "import $module")
-done
+wait "$mypy"
+(cd "$work" && python3 -c 'import addresses, typed, template, untold, shapes, hostile, blocks')
 
-serve addresses "$guests/addresses.wasm"
-addresses=$address
-serve shapes "$kept/shapes.wasm"
-shapes=$address
 expected "$addresses" "$shapes" "$blocks" >"$work/expected"
 (cd "$work" && node built/check.js "$addresses" "$shapes" "$blocks") >"$work/typescript.told"
 same "the generated client in TypeScript" "$work/expected" "$work/typescript.told"
@@ -233,3 +251,15 @@ for line in sys.stdin:
         print("head", json.dumps([e["cursor"], e["height"], e["hash"], e["parent"], e["historyRoot"]]))' >"$work/tail"
 heads "$addresses" >"$work/expected.tail"
 same "metashrew tail" "$work/expected.tail" "$work/tail"
+
+# Connections that break off, everywhere and nowhere by chance; then a node that reorganises, and a server that is killed.
+(cd "$work" && exec python3 "$root/scripts/clients/broken.py" node built/follow.js) &
+broken=$!
+(cd "$work" && python3 "$root/scripts/clients/broken.py" python3 follow.py)
+wait "$broken"
+node=$("$root/scripts/setup-bitcoind.sh")/bitcoind
+(cd "$work" && python3 "$root/scripts/clients/cut.py" "$metashrew" "$node" "$guests/addresses.wasm" "$work/cut" \
+    "typescript=node built/follow.js" "python=python3 follow.py") >"$work/expected.cut"
+for language in typescript python; do
+    same "the generated client over what breaks, $language" "$work/expected.cut" "$work/cut/$language"
+done

@@ -65,6 +65,9 @@ def main(url: str, shapes_url: str, blocks_url: str) -> None:
         "by-number": {"1": True},
     }
     tell("odd", shaped.views.odd(odd))
+    doubled: shapes.OddInput = {"class": "", "from": "", "merged": True, "undescribed": None, "matrix": [[1e17, None]]}
+    matrix = shaped.views.odd(doubled)["matrix"]
+    tell("double", [(matrix[0][0] or 0) / 2e17])
     tell("list", shaped.views.list([1, 2]))
     tell("text", shaped.views.text("grün\n"))
     tell("bytes", "0x" + shaped.views.bytes_(b"\x00\xff").hex())
@@ -73,6 +76,16 @@ def main(url: str, shapes_url: str, blocks_url: str) -> None:
     tell("untold-bytes", "0x" + shaped.views.untold(b"\x01").bytes.hex())
     tell("untold-text", shaped.views.untold("text").text())
     tell("untold-json", shaped.views.untold(shapes.Json({"a": 1})).json())
+    nullables: shapes.Nullables = {
+        "reference": None,
+        "short": None,
+        "whole": None,
+        "patterns": {"x1": 1, "other": "x"},
+        "closed": {"x": "a", "y": True},
+    }
+    tell("nullables", shaped.views.nullables(nullables))
+    long, text = json.loads('[12345678901234567890,"' + "\\n" * 8_000_000 + '"]')
+    tell("long", [long, len(text), len(bytes.fromhex("ab" * 8_000_000))])
     tell("views", sum(not name.startswith("_") for name in vars(shapes.Views)) + 1)
 
     for head in client.heads(start="first"):

@@ -1,7 +1,7 @@
 /** Asks two servers by generated clients, and prints what they answer, a line each, for `scripts/check-clients.sh`. */
 
 import process from "node:process";
-import { Client as Addresses, RpcError, writeJson } from "./addresses.js";
+import { Client as Addresses, fromHex, readJson, RpcError, writeJson } from "./addresses.js";
 import { Client as Blocks } from "./blocks.js";
 import { type Event, type Integer, type Numbers, Client as Shapes, toHex, type Tree, Views } from "./shapes.js";
 
@@ -41,6 +41,9 @@ for (const [index, event] of events.entries()) tell(`event${index}`, await shape
 // @ts-expect-error: there is no such event.
 tell("no-event", await shapes.views.event({ kind: "theft" }));
 tell("odd", await shapes.views.odd({ class: "a", from: "b", merged: true, undescribed: [1.5], pair: ["c", 1], "by-number": { 1: true } }));
+// It is sent, and comes again, as a whole number.
+const { matrix } = await shapes.views.odd({ class: "", from: "", merged: true, undescribed: null, matrix: [[1e17, null]] });
+tell("double", [(matrix?.[0]?.[0] ?? 0) / 2e17]);
 tell("list", await shapes.views.list([1, 2]));
 tell("text", await shapes.views.text("grün\n"));
 tell("bytes", toHex(await shapes.views.bytes(new Uint8Array([0, 255]))));
@@ -49,6 +52,12 @@ tell("nothing", await shapes.views.nothing());
 tell("untold-bytes", toHex((await shapes.views.untold(new Uint8Array([1]))).bytes));
 tell("untold-text", (await shapes.views.untold("text")).text());
 tell("untold-json", (await shapes.views.untold({ json: { a: 1 } })).json());
+tell("nullables", await shapes.views.nullables({
+  reference: null, short: null, whole: null, patterns: { x1: 1, other: "x" }, closed: { x: "a", y: true },
+}));
+// Of what is long, no expression of JavaScript knows the end.
+const [exact, text = ""] = readJson(`[12345678901234567890,"${"\\n".repeat(8_000_000)}"]`) as [unknown, string?];
+tell("long", [exact, text.length, fromHex(`0x${"ab".repeat(8_000_000)}`).length]);
 tell("views", Object.getOwnPropertyNames(Views.prototype).length);
 
 const height = (await addresses.tip())?.height ?? 0;
