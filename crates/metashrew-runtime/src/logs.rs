@@ -132,14 +132,14 @@ struct Shared {
     evicted: Option<Height>,
 }
 
-/// The last run over a block.
-#[derive(Debug)]
+/// The last run over a block. A clone shares its lines as they are now.
+#[derive(Debug, Clone)]
 struct Run {
     block: BlockRef,
     /// The store's when it began: a rollback begins another.
     generation: u64,
     state: BlockRun,
-    lines: Lines,
+    lines: Arc<Lines>,
 }
 
 impl Run {
@@ -189,7 +189,7 @@ impl GuestLogs {
             block: *block,
             generation,
             state: BlockRun::Running,
-            lines: Lines::new(room),
+            lines: Arc::new(Lines::new(room)),
         };
         shared.bytes += run.bytes();
         shared.by_hash.insert(block.hash, number);
@@ -208,9 +208,14 @@ impl GuestLogs {
     pub fn of(&self, hash: &BlockHash, height: Option<Height>, range: &LogRange) -> LogsFound {
         let shared = self.shared.lock();
         let run = shared.by_hash.get(hash).and_then(|at| shared.runs.get(at));
-        match run {
-            Some(run) => LogsFound::Kept(run.read(range)),
-            None if height.is_some_and(|height| shared.has_seen(height)) => LogsFound::Silent,
+        let has_seen = || height.is_some_and(|height| shared.has_seen(height));
+        match run.cloned() {
+            Some(run) => {
+                // The guest, which logs, waits for nobody who reads.
+                drop(shared);
+                LogsFound::Kept(run.read(range))
+            }
+            None if has_seen() => LogsFound::Silent,
             None => LogsFound::NotKept,
         }
     }
@@ -323,7 +328,8 @@ impl RunLog {
             return;
         };
         let (had, lines) = (run.bytes(), run.lines.kept());
-        run.lines.add(text);
+        // Whoever reads them has them as they were: these are a copy then.
+        Arc::make_mut(&mut run.lines).add(text);
         shared.bytes = shared.bytes - had + run.bytes();
         shared.logged += 1;
         shared.dropped += lines + 1 - run.lines.kept();

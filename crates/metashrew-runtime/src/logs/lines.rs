@@ -22,7 +22,7 @@ pub struct LogLine {
 }
 
 /// Lines one after the other, each with its length in front.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Part {
     bytes: VecDeque<u8>,
     lines: u64,
@@ -68,7 +68,7 @@ impl Part {
 
 /// What a block logged, within `room` bytes: the first lines in half of it, the last ones in the
 /// other half.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Lines {
     half: usize,
     first: Part,

@@ -1,5 +1,8 @@
 //! What is known of blocks' lines: which run they are of, and what goes when there is no room.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use super::*;
 
 const ALL: LogRange = LogRange {
@@ -100,6 +103,57 @@ fn the_blocks_that_ran_first_go_first_and_the_bound_holds() {
         block_memory: 1 << 20,
     });
     assert!(nothing.begin(&block(1, 1), 0).is_none());
+}
+
+/// Memory of all runs, as it is.
+fn bytes(logs: &GuestLogs) -> usize {
+    logs.shared.lock().runs.values().map(Run::bytes).sum()
+}
+
+#[test]
+fn lines_that_somebody_reads_stay_as_they_are_while_others_are_added() {
+    let logs = logs(1 << 20, 1 << 16);
+    let log = logs.begin(&block(1, 1), 0).unwrap();
+    // There is room for more, which a copy does without.
+    for _ in 0..100 {
+        log.add(b"before");
+    }
+    let held = logs.shared.lock().runs[&0].clone();
+    log.add(b"after");
+    assert_eq!(held.read(&ALL).lines.len(), 100);
+    assert_eq!(texts(&logs, 1).unwrap().len(), 101);
+    assert_eq!(logs.counts().bytes, bytes(&logs));
+}
+
+#[test]
+fn what_is_read_while_the_guest_logs_is_of_one_moment() {
+    let logs = logs(1 << 20, 2_000);
+    let log = logs.begin(&block(1, 1), 0).unwrap();
+    log.add(b"0");
+    let is_over = AtomicBool::new(false);
+    let read = || {
+        while !is_over.load(Ordering::Relaxed) {
+            let LogsFound::Kept(kept) = logs.of(&hash(1), None, &ALL) else {
+                panic!("it is at work");
+            };
+            assert_eq!(kept.lines.len() as u64, kept.logged - kept.dropped);
+            assert_eq!(kept.lines.last().unwrap().number, kept.logged - 1);
+            for line in &kept.lines {
+                assert_eq!(line.text, line.number.to_string());
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(read);
+        }
+        for number in 1..20_000 {
+            log.add(number.to_string().as_bytes());
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(logs.counts().bytes, bytes(&logs));
+    assert!(logs.counts().dropped > 0);
 }
 
 #[test]
