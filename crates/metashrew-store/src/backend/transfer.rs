@@ -72,3 +72,36 @@ fn share_blocks(source: &File, target: &File) -> bool {
 fn share_blocks(_source: &File, _target: &File) -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `METASHREW_TEST_REFLINKS` names a directory on a file system whose files can share blocks.
+    #[test]
+    fn a_file_is_taken_whole_and_stays_without_the_other() {
+        let sharing = std::env::var_os("METASHREW_TEST_REFLINKS");
+        let directory = match &sharing {
+            Some(path) => tempfile::tempdir_in(path),
+            None => tempfile::tempdir(),
+        };
+        let directory = directory.unwrap();
+        let [from, to] = ["from", "to"].map(|name| directory.path().join(name));
+        // Not whole blocks of the file system.
+        let bytes: Vec<_> = (0..1_000_003_u32).flat_map(u32::to_le_bytes).collect();
+        std::fs::write(&from, &bytes).unwrap();
+        let (means, length) = transfer(&from, &to).unwrap();
+        assert_eq!(length, bytes.len() as u64);
+        match sharing {
+            Some(_) => assert_eq!(means, Means::Cloned),
+            None => assert_ne!(means, Means::Linked),
+        }
+        std::fs::remove_file(&from).unwrap();
+        assert!(std::fs::read(&to).unwrap() == bytes);
+        // What is there is left alone.
+        std::fs::write(&from, b"other").unwrap();
+        let refused = transfer(&from, &to).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert!(std::fs::read(&to).unwrap() == bytes);
+    }
+}
