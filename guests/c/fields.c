@@ -173,4 +173,4 @@ METASHREW_HEIGHT_INDEPENDENT(question)
 METASHREW_META("fields_c", "0.1.0",
                {"fields", "a block", "its fields", "What the SDK reads of a block."},
                {"count", "a block", "8 bytes", "How many transactions it has."},
-               {"question", "{\"number\",\"text\",\"flag\"}", "the same", "What the SDK reads of a question."})
+               {"question", "{\"number\",\"text\",\"flag\"}", "the same", "What the SDK reads of a \"question\",\n\tand \\ é😀."})

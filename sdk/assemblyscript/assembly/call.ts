@@ -4,6 +4,11 @@ import { inputLength, loadInput, logText } from "./host";
 import { bufferOf } from "./bytes";
 import { forgetWrites } from "./state";
 
+/** A text in UTF-8: where it holds half of a character, U+FFFD. */
+function encoded(text: string): ArrayBuffer {
+  return String.UTF8.encode(text, false, String.UTF8.ErrorMode.REPLACE);
+}
+
 let announced: bool = false;
 let lastError: string | null = null;
 
@@ -24,7 +29,7 @@ export function __metashrew_begin(kind: i32): void {
 export function __metashrew_error(reserved: i32): ArrayBuffer | null {
   const text = lastError;
   lastError = null;
-  return text === null ? null : String.UTF8.encode(text);
+  return text === null ? null : encoded(text);
 }
 
 /** What a call is about. */
@@ -56,7 +61,7 @@ export class Answer {
 
   /** Text, such as JSON, in UTF-8. */
   static text(text: string): ArrayBuffer {
-    return String.UTF8.encode(text);
+    return encoded(text);
   }
 
   /**
@@ -72,5 +77,5 @@ export class Answer {
 
 /** Logs a line. */
 export function log(text: string): void {
-  logText(String.UTF8.encode(text));
+  logText(encoded(text));
 }

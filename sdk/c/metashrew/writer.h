@@ -70,18 +70,39 @@ MS_FN void ms_put_hash(ms_writer *writer, ms_bytes hash) {
   for (size_t i = hash.size; i > 0; i--) ms_put_hex_byte(writer, hash.data[i - 1]);
 }
 
-// A text as JSON has it, with its quotes.
+// How many bytes the character takes with which a text begins, in UTF-8; or how many bytes stand for none there.
+MS_FN size_t ms_utf8_size(ms_bytes text, bool *is_character) {
+  uint8_t c = text.data[0];
+  size_t size = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+  // No longer form of a shorter character, no half of a pair, none above the last one.
+  uint8_t lowest = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+  uint8_t highest = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+  size_t at = 1;
+  for (; at < size && at < text.size && text.data[at] >= lowest && text.data[at] <= highest; at++) {
+    lowest = 0x80;
+    highest = 0xbf;
+  }
+  *is_character = at == size;
+  return at;
+}
+
+// A text as JSON has it, with its quotes. U+FFFD stands for bytes that are no character in UTF-8.
 MS_FN void ms_put_json_text(ms_writer *writer, ms_bytes text) {
   ms_put_byte(writer, '"');
-  for (size_t i = 0; i < text.size; i++) {
-    uint8_t c = text.data[i];
+  while (text.size > 0) {
+    uint8_t c = text.data[0];
+    bool is_character;
+    size_t size = ms_utf8_size(text, &is_character);
     if (c < 0x20) {
       ms_put_text(writer, "\\u00");
       ms_put_hex_byte(writer, c);
-    } else {
+    } else if (is_character) {
       if (c == '"' || c == '\\') ms_put_byte(writer, '\\');
-      ms_put_byte(writer, c);
+      ms_put(writer, ms_slice(text, 0, size));
+    } else {
+      ms_put_text(writer, "\xef\xbf\xbd");
     }
+    text = ms_slice(text, size, text.size);
   }
   ms_put_byte(writer, '"');
 }

@@ -13,7 +13,7 @@ use metashrew_support::raw::Block;
 use metashrew_testing::rng::Rng;
 use serde_json::{Value, json};
 
-use crate::harness::{guest, project};
+use crate::harness::{guest, metashrew, project, succeed};
 use crate::mainnet::unpack;
 use fields::fields;
 
@@ -273,6 +273,86 @@ fn what_is_no_question_is_refused() {
             assert!(error.starts_with("bad input: "), "{name}: {error}");
         }
     }
+}
+
+/// What a question with this text, as it is written, is answered with.
+fn text_of(guest: &Indexed, written: &[u8]) -> Result<String, String> {
+    let question = [br#"{"text":""#, written, br#""}"#].concat();
+    let answer = guest.view("question", &question)?;
+    let answer: Value = serde_json::from_slice(&answer)
+        .unwrap_or_else(|error| panic!("{}: {written:?}: {error}", guest.name));
+    Ok(answer["text"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn answers_are_json_whatever_texts_hold() {
+    let bytes = (0x20..=0xff).filter(|byte| !br#""\"#.contains(byte));
+    let mut texts: Vec<_> = bytes.map(|byte| vec![b'a', byte, b'b']).collect();
+    // Parts of characters, longer forms of shorter ones, halves of pairs, what is above the last one.
+    let broken: [&[u8]; 9] = [
+        b"\xe2\x82",
+        b"\xe2\x82x\x82",
+        b"\xf0\x9f\x98\x80\xf0\x9f\x98",
+        b"\xc0\x80",
+        b"\xe0\x80\x80",
+        b"\xf0\x80\x80\x80",
+        b"\xed\xa0\x80\xed\xb0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xff\xfe\xc3\xa9",
+    ];
+    texts.extend(broken.map(<[u8]>::to_vec));
+    let halves = [
+        (r"\ud800".to_owned(), "\u{fffd}".to_owned()),
+        (
+            r"\udfffx\ud800y".to_owned(),
+            "\u{fffd}x\u{fffd}y".to_owned(),
+        ),
+    ];
+    let escapes = (0..0x20_u8).map(|c| (format!("\\u{c:04x}"), char::from(c).to_string()));
+    let escapes: Vec<_> = escapes.chain(halves).collect();
+    for name in GUESTS {
+        let guest = Indexed::ready(name);
+        for (written, text) in &escapes {
+            assert_eq!(
+                text_of(&guest, written.as_bytes()).as_ref(),
+                Ok(text),
+                "{name}"
+            );
+        }
+        for text in &texts {
+            match text_of(&guest, text) {
+                Ok(answer) if name == "fields_c" => {
+                    assert_eq!(answer, String::from_utf8_lossy(text), "{text:?}");
+                }
+                Ok(_) => {}
+                // AssemblyScript's strings have no place for what is none.
+                Err(error) => assert!(
+                    name == "fields_as" && std::str::from_utf8(text).is_err(),
+                    "{name}: {text:?}: {error}"
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_description_in_c_is_told_as_it_is() {
+    let inspected = succeed(
+        metashrew()
+            .args(["inspect", "--json"])
+            .arg(guest("fields_c")),
+    );
+    let inspected: Value = serde_json::from_str(&inspected).unwrap();
+    let views = inspected["meta"]["view_functions"].as_array().unwrap();
+    let question = views
+        .iter()
+        .find(|view| view["name"] == "question")
+        .unwrap();
+    assert_eq!(question["input_type"], r#"{"number","text","flag"}"#);
+    assert_eq!(
+        question["doc"],
+        "What the SDK reads of a \"question\",\n\tand \\ é😀."
+    );
 }
 
 #[test]
