@@ -43,7 +43,7 @@ pub(crate) use replay::{Replay, ReplayBundle, ReplayMake, ReplayRun, ReplayedBlo
 pub(crate) use sdk::Sdk;
 pub(crate) use server_url::ServerUrl;
 pub(crate) use shadow::Shadow;
-pub(crate) use start::{Following, NodeArgs, OnHalt, Serving, Start, Storage, Views};
+pub(crate) use start::{Following, NodeArgs, OnHalt, Scouting, Serving, Start, Storage, Views};
 pub(crate) use tail::{AnswerForm, Follow, Subscription, Tail};
 pub(crate) use values::{Bytes, Input, Listen, Scouts, ViewBlock};
 pub(crate) use watched::{Profile, Trace, Watched};

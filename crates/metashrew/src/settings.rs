@@ -14,7 +14,7 @@ use metashrew_server::{AllowedHosts, ServerOptions};
 use metashrew_store::{StoreOptions, UndoneLimits};
 use metashrew_sync::{Auth, CoreSettings, IndexOptions, ScoutCount};
 
-use crate::cli::{Following, Listen, NodeArgs, Scouts, Serving, Start, Storage, Views};
+use crate::cli::{Following, Listen, NodeArgs, Scouting, Scouts, Serving, Start, Storage, Views};
 use crate::descriptors::Descriptors;
 use crate::memory::Asked;
 use crate::size::Size;
@@ -36,7 +36,7 @@ impl Start {
             min_free_space: self.reserve(),
             max_fetched_bytes: bytes(self.memory.fetched),
             max_uncommitted_bytes: bytes(self.memory.uncommitted),
-            scouts: self.scouts.count(),
+            scouts: self.scouting.scouts.count(),
             ..IndexOptions::default()
         }
     }
@@ -52,7 +52,7 @@ impl Start {
             cache: self.storage.cache.size,
             views: self.views.view_memory_budget,
             requests: self.serving.request_memory,
-            scouts: self.scouts.asked_memory(self.scout_memory),
+            scouts: self.scouting.asked_memory(),
         }
     }
 
@@ -106,7 +106,7 @@ impl Start {
                 pending_timeout: Duration::from_millis(self.following.pending_timeout_ms),
                 ..self.views.options(bytes(self.memory.views))
             },
-            scouts: self.scouts.options(self.memory.scouts),
+            scouts: self.scouting.scouts.options(self.memory.scouts),
             logs: LogOptions {
                 memory: self.guest_log_memory.0,
                 block_memory: self.guest_log_block_memory.0,
@@ -139,19 +139,21 @@ impl Storage {
     }
 }
 
+impl Scouting {
+    /// What the flags ask for of the memory.
+    pub(crate) fn asked_memory(&self) -> Option<Size> {
+        match self.scouts {
+            Scouts::Exactly(0) => Some(Size(0)),
+            Scouts::Auto | Scouts::Exactly(_) => self.scout_memory,
+        }
+    }
+}
+
 impl Scouts {
     pub(crate) fn count(self) -> ScoutCount {
         match self {
             Self::Auto => ScoutCount::Auto,
             Self::Exactly(count) => ScoutCount::Exactly(count),
-        }
-    }
-
-    /// What they ask for of the memory, where a flag may say so.
-    pub(crate) fn asked_memory(self, flag: Option<Size>) -> Option<Size> {
-        match self {
-            Self::Exactly(0) => Some(Size(0)),
-            Self::Auto | Self::Exactly(_) => flag,
         }
     }
 

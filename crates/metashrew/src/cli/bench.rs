@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::values::{self, Scouts};
-use super::{BlocksArgs, Storage};
+use super::{BlocksArgs, Scouting, Storage, values};
 use crate::memory::Memory;
 use crate::size::Size;
 
@@ -62,20 +61,8 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_bytes: Option<Size>,
 
-    /// How many scouts run the guest ahead: as many as help (`auto`), or a number, 64 at most; 0 for
-    /// none
-    #[arg(
-        long,
-        value_name = "COUNT",
-        env = "METASHREW_SCOUTS",
-        default_value = "auto"
-    )]
-    pub(crate) scouts: Scouts,
-
-    /// The memory of all scouts together, in bytes, or with a suffix such as MiB [default: 512MiB,
-    /// or an eighth of the memory that the process may have if that is less]
-    #[arg(long, value_name = "SIZE", env = "METASHREW_SCOUT_MEMORY")]
-    pub(crate) scout_memory: Option<Size>,
+    #[command(flatten)]
+    pub(crate) scouting: Scouting,
 
     /// Print JSON
     #[arg(long)]

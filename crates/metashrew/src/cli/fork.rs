@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Cache, values};
+use super::{Database, values};
 
 /// Make a second database of the blocks up to a height, for another guest to go on with
 ///
@@ -12,15 +12,8 @@ use super::{Cache, values};
 /// changed, and a `start` may have it open.
 #[derive(Debug, Args)]
 pub(crate) struct Fork {
-    /// The directory of the database to fork
-    #[arg(
-        long,
-        alias = "db-path",
-        value_name = "DIR",
-        env = "METASHREW_DB",
-        value_parser = values::database_path()
-    )]
-    pub(crate) db: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: Database,
 
     /// The directory of the new database; it must not be there yet
     #[arg(long, value_name = "DIR", value_parser = values::database_path())]
@@ -34,7 +27,4 @@ pub(crate) struct Fork {
     /// --accept-guest-change, and no other [default: the guest of the last block kept]
     #[arg(long, value_name = "FILE")]
     pub(crate) indexer: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) cache: Cache,
 }

@@ -143,21 +143,8 @@ pub(crate) struct Start {
     #[arg(long, value_name = "SIZE", env = "METASHREW_MIN_FREE_SPACE")]
     pub(crate) min_free_space: Option<Size>,
 
-    /// How many scouts run the guest ahead over blocks that are fetched, so that what these read
-    /// is in memory when it is their turn: as many as help (`auto`), or a number, 64 at most; 0 for
-    /// none
-    #[arg(
-        long,
-        value_name = "COUNT",
-        env = "METASHREW_SCOUTS",
-        default_value = "auto"
-    )]
-    pub(crate) scouts: Scouts,
-
-    /// The memory of all scouts together, in bytes, or with a suffix such as MiB [default: 512MiB,
-    /// or an eighth of the memory that the process may have if that is less]
-    #[arg(long, value_name = "SIZE", env = "METASHREW_SCOUT_MEMORY")]
-    pub(crate) scout_memory: Option<Size>,
+    #[command(flatten)]
+    pub(crate) scouting: Scouting,
 
     /// How much memory what the guest logs may take, so that it can be asked for by block
     /// (`metashrew_logs`), in bytes, or with a suffix such as MiB; the lines of the blocks that ran
@@ -225,6 +212,27 @@ pub(crate) struct Storage {
     /// How many threads compact the database [default: half the number of cores, 4 at most]
     #[arg(long, value_name = "COUNT", env = "METASHREW_WORKERS")]
     pub(crate) workers: Option<NonZeroUsize>,
+}
+
+/// What runs the guest ahead of the block that is indexed.
+#[derive(Debug, Clone, Copy, Args)]
+#[allow(clippy::struct_field_names, reason = "fields are named as their flags")]
+pub(crate) struct Scouting {
+    /// How many scouts run the guest ahead over blocks that are fetched, so that what these read
+    /// is in memory when it is their turn: as many as help (`auto`), or a number, 64 at most; 0 for
+    /// none
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "METASHREW_SCOUTS",
+        default_value = "auto"
+    )]
+    pub(crate) scouts: Scouts,
+
+    /// The memory of all scouts together, in bytes, or with a suffix such as MiB [default: 512MiB,
+    /// or an eighth of the memory that the process may have if that is less]
+    #[arg(long, value_name = "SIZE", env = "METASHREW_SCOUT_MEMORY")]
+    pub(crate) scout_memory: Option<Size>,
 }
 
 /// How to reach a node. Passwords are kept out of the help, which shows variables.

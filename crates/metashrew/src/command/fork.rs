@@ -20,11 +20,11 @@ pub(super) fn run(args: &Fork) -> Result<()> {
         at: args.at,
         guest,
         way: None,
-        store: database::options(args.cache.size)?,
+        store: database::options(args.database.cache.size)?,
     };
     let started = Instant::now();
-    let forked = Store::fork(&args.db, &args.to, &options, tell).with_context(|| {
-        let (from, to) = (args.db.display(), args.to.display());
+    let forked = Store::fork(&args.database.db, &args.to, &options, tell).with_context(|| {
+        let (from, to) = (args.database.db.display(), args.to.display());
         format!("`{from}` cannot be forked to `{to}`")
     })?;
     let took = console::duration(started.elapsed());

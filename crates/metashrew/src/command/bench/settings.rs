@@ -17,7 +17,7 @@ impl Bench {
             cache: self.storage.cache.size,
             views: Some(Size(0)),
             requests: Some(Size(0)),
-            scouts: self.scouts.asked_memory(self.scout_memory),
+            scouts: self.scouting.asked_memory(),
         }
     }
 
@@ -28,7 +28,7 @@ impl Bench {
                 enabled: false,
                 ..ViewOptions::default()
             },
-            scouts: self.scouts.options(self.memory.scouts),
+            scouts: self.scouting.scouts.options(self.memory.scouts),
             ..RuntimeOptions::default()
         }
     }
@@ -47,7 +47,7 @@ impl Bench {
             exit_at: Some(last),
             max_fetched_bytes: settings::bytes(self.memory.fetched),
             max_uncommitted_bytes: settings::bytes(self.memory.uncommitted),
-            scouts: self.scouts.count(),
+            scouts: self.scouting.scouts.count(),
             ..IndexOptions::default()
         }
     }
