@@ -76,7 +76,7 @@ pub(crate) struct Dev {
     pub(crate) block_timeout_ms: u64,
 
     /// A view whose answer is shown, and its input, as `metashrew view` takes it; may be given
-    /// several times [default: none]
+    /// several times. In the name, `\=` stands for `=`, and `\\` for a backslash [default: none]
     #[arg(
         long = "view",
         value_name = "NAME=INPUT",
@@ -116,20 +116,60 @@ pub(crate) struct WatchedView {
     pub(crate) input: Input,
 }
 
+impl WatchedView {
+    /// A view's name as the flag has it: `=` would end it.
+    pub(super) fn escaped(name: &str) -> String {
+        name.replace('\\', r"\\").replace('=', r"\=")
+    }
+
+    /// The name, and what follows the `=` that ends it.
+    fn split(text: &str) -> (String, &str) {
+        let (mut name, mut rest) = (String::new(), text.chars());
+        while let Some(character) = rest.next() {
+            match character {
+                '=' => break,
+                '\\' => name.extend(rest.next()),
+                _ => name.push(character),
+            }
+        }
+        (name, rest.as_str())
+    }
+}
+
 impl FromStr for WatchedView {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, input) = text.split_once('=').unwrap_or((text, ""));
+        let (name, input) = Self::split(text);
         if name.is_empty() {
             return Err("expected a view and its input, such as balance=0x00".to_owned());
         }
         match input.parse()? {
             Input::Stdin => Err("standard input is for commands here".to_owned()),
-            input => Ok(Self {
-                name: name.to_owned(),
-                input,
-            }),
+            input => Ok(Self { name, input }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_ends_at_the_first_sign_that_is_not_escaped() {
+        let check = |text: &str, name: &str, input: &[u8]| {
+            let view: WatchedView = text.parse().unwrap();
+            assert_eq!(view.name, name);
+            assert_eq!(&*crate::input::read(&view.input).unwrap(), input);
+        };
+        check("tip", "tip", b"");
+        check("tip=", "tip", b"");
+        check(r#"balance={"a":"b=c\\"}"#, "balance", br#"{"a":"b=c\\"}"#);
+        check(r"a\=b\\=c", r"a=b\", b"c");
+        check(r"a\", "a", b"");
+        for name in ["a=b", r"\", r"=\=\\", r"a\=", "é"] {
+            check(&format!("{}=x=y", WatchedView::escaped(name)), name, b"x=y");
+        }
+        assert!("=x".parse::<WatchedView>().is_err());
     }
 }
