@@ -1,10 +1,12 @@
 //! `metashrew bench`: its figures add up and are those of the database, and nothing is left of
 //! it but what it printed.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use metashrew_testing::bitcoind::Bitcoind;
 use metashrew_testing::guests::from_wat;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -151,6 +153,35 @@ fn a_database_is_gone_on_from_and_left_as_it_is() {
         assert_eq!(figures["blocks"]["first"], first);
         assert_eq!(figures["blocks"]["last"], 255);
     }
+    // Where the database has no state to begin with, it is said what would be.
+    for (flags, told) in [
+        (
+            ["--from", "1"],
+            "begins with block 1: begin with block 2 or later, or without --db",
+        ),
+        (
+            ["--from", "0"],
+            "--from 0 cannot be with --db: there is no state below block 0",
+        ),
+        (
+            ["--from", "202"],
+            "ends with block 200: the bench can begin with block 201 at most",
+        ),
+        (
+            ["--to", "200"],
+            "--to 200 is below block 201, with which the bench begins",
+        ),
+    ] {
+        let mut command = metashrew();
+        command
+            .args(["bench", "--db", db, "--indexer"])
+            .arg(guest("addresses"))
+            .arg("--blocks")
+            .arg(project(BLOCKS))
+            .args(flags);
+        let error = fail(&mut command, 1);
+        assert!(error.contains(told), "{error}");
+    }
     assert_eq!(keys(), before);
     let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
@@ -233,6 +264,12 @@ fn a_signal_ends_it_and_nothing_is_left() {
     while database().is_none_or(|entry| !entry.unwrap().path().join("db/engine").exists()) {
         std::thread::sleep(Duration::from_millis(5));
     }
+    interrupt(&child);
+    child.wait_with_output().unwrap();
+    assert!(is_empty(temporary.path()));
+}
+
+fn interrupt(child: &Child) {
     let kill = format!("kill -INT {}", child.id());
     assert!(
         Command::new("sh")
@@ -241,8 +278,69 @@ fn a_signal_ends_it_and_nothing_is_left() {
             .unwrap()
             .success()
     );
-    child.wait_with_output().unwrap();
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_and_nothing_is_left() {
+    let temporary = TempDir::new().unwrap();
+    // A pipe that nobody writes to: reading the guest has no end.
+    let pipe = temporary.path().join("guest.wasm");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let mut child = metashrew()
+        .args(["bench", "--indexer"])
+        .arg(&pipe)
+        .arg("--blocks")
+        .arg(project(BLOCKS))
+        .arg("--temp-dir")
+        .arg(temporary.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut wait_for = |text: &str| {
+        let found = lines.any(|line| line.unwrap().contains(text));
+        assert!(found, "{text}");
+    };
+    let entries = || std::fs::read_dir(temporary.path()).unwrap().count();
+    while entries() < 2 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // Its place is there; a little later it heeds signals, which it catches before.
+    interrupt(&child);
+    wait_for("SIGINT: the bench ends with what it has");
+    interrupt(&child);
+    wait_for("SIGINT again: leaving at once");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(entries(), 1, "only the pipe is left");
+}
+
+#[test]
+fn blocks_of_a_node_are_measured_and_those_left_counted() {
+    let node = Bitcoind::start();
+    node.mine(60);
+    let temporary = TempDir::new().unwrap();
+    let figures = figures(
+        metashrew()
+            .args(["bench", "--rpc-url", &node.rpc_url(), "--to", "40"])
+            .arg("--indexer")
+            .arg(guest("blocks"))
+            .arg("--temp-dir")
+            .arg(temporary.path()),
+    );
     assert!(is_empty(temporary.path()));
+    for (path, expect) in [
+        ("/blocks/first", 0),
+        ("/blocks/last", 40),
+        ("/time_to_tip/tip", 60),
+        ("/time_to_tip/blocks_left", 20),
+    ] {
+        assert_eq!(figures.pointer(path), Some(&Value::from(expect)), "{path}");
+    }
+    assert_eq!(figures["source"]["is_node"], true);
+    assert!(number(&figures, "/source/fetch_seconds") > 0.0);
+    assert!(number(&figures, "/time_to_tip/at_this_pace_seconds") > 0.0);
 }
 
 #[test]

@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use metashrew_runtime::MetashrewRuntime;
 use metashrew_store::{CacheStats, EngineHealth};
 use metashrew_sync::{
-    BlockTiming, IndexEnd, IndexError, IndexOptions, Indexer, Node, ProgressReport, ScoutReport,
-    Stop,
+    BlockTiming, IndexEnd, IndexOptions, Indexer, Node, ProgressReport, ScoutReport, Stop,
 };
 use parking_lot::Mutex;
 
 use super::metered::{Fetches, Metered};
 use super::process::{self, Group, Threads};
+use crate::command::running::Running;
 
 /// How often the threads are looked at in the beginning: short runs are over soon.
 const FIRST_TICK: Duration = Duration::from_millis(5);
@@ -145,38 +143,6 @@ pub(super) fn measure(
         cpu: threads.spent(),
         memory: process::memory(),
     })
-}
-
-/// The indexer on its thread, which is named as that of `start`.
-struct Running(mpsc::Receiver<Result<IndexEnd, IndexError>>);
-
-impl Running {
-    fn start(indexer: Indexer, stop: Stop) -> Result<Self> {
-        let (tell, ended) = mpsc::channel();
-        thread::Builder::new()
-            .name("metashrew-commit".to_owned())
-            .spawn(move || {
-                let ended = indexer.run(&stop);
-                // It lets go of the store before the end is known.
-                drop(indexer);
-                // Nobody listens any more if the bench is over.
-                let _ = tell.send(ended);
-            })
-            .context("the indexer's thread cannot be started")?;
-        Ok(Self(ended))
-    }
-
-    /// How it ended, if it does within `tick`.
-    fn ended(&self, tick: Duration) -> Option<Result<IndexEnd, IndexError>> {
-        match self.0.recv_timeout(tick) {
-            Ok(ended) => Some(ended),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Err(IndexError::Thread {
-                task: "commits blocks",
-                source: None,
-            })),
-        }
-    }
 }
 
 /// Counters that began before the run.

@@ -15,10 +15,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, ensure};
 use indicatif::ProgressBar;
 use metashrew_runtime::{MetashrewRuntime, PreparedGuest};
-use metashrew_store::{ForkOptions, Store};
+use metashrew_store::{ForkError, ForkOptions, Store};
 use metashrew_sync::{Node, Stop};
 
 use self::figures::{Figures, Guest, Machine, Origin};
@@ -27,21 +27,28 @@ use self::measure::{End, Measured, Subject};
 use self::metered::Metered;
 use self::pace::TimeToTip;
 use self::temporary::Place;
+use super::ending::Ending;
 use super::{Output, blocks, database};
 use crate::cli::Bench;
 use crate::console::Console;
-use crate::signals::Signals;
 use crate::size::Size;
 use crate::{allocator, descriptors, printable};
 
 pub(super) fn run(args: &Bench, console: &Console) -> Result<()> {
     allocator::give_back_unused();
-    let stop = stop_on_signals()?;
-    let guest = prepare(args)?;
-    let sha256 = hex::encode(guest.sha256());
+    let ending = Ending::catch()?;
     // Beside the database its tables can be linked.
     let beside = args.db.as_deref().map(beside);
     let place = Place::make(args.temp_dir.as_deref().or(beside.as_deref()))?;
+    let directory = place.path().to_owned();
+    let stop = ending.heed("the bench ends with what it has", move || {
+        if let Err(error) = temporary::remove_in_use(&directory) {
+            let directory = directory.display();
+            tracing::error!(%error, "the temporary database `{directory}` cannot be removed");
+        }
+    })?;
+    let guest = prepare(args)?;
+    let sha256 = hex::encode(guest.sha256());
     let figures = figures(args, console, guest, &place, &stop).map(|figures| Figures {
         guest: Guest {
             file: args.indexer.display().to_string(),
@@ -73,28 +80,6 @@ fn beside(db: &Path) -> PathBuf {
         Some(parent) => parent.to_owned(),
         None => db.to_owned(),
     }
-}
-
-/// Requested by SIGINT and SIGTERM.
-fn stop_on_signals() -> Result<Stop> {
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("signals cannot be caught")?;
-    let mut signals = tokio
-        .block_on(async { Signals::catch() })
-        .context("signals cannot be caught")?;
-    let stop = Stop::new();
-    let requested = stop.clone();
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            let signal = tokio.block_on(signals.next());
-            tracing::info!("{signal}: the bench ends with what it has");
-            requested.request();
-        })
-        .context("the thread for signals cannot be started")?;
-    Ok(stop)
 }
 
 /// Compiles the guest, and checks that it can index.
@@ -156,15 +141,37 @@ fn temporary_store(args: &Bench, guest: &PreparedGuest, place: &Place) -> Result
     let directory = place.database();
     if let Some(db) = &args.db {
         let fork = ForkOptions {
-            at: args.from.map(|from| from.saturating_sub(1)),
+            at: args.from.map(below).transpose()?,
             guest: Some(guest.id()),
             way: None,
             store: options,
         };
-        Store::fork(db, &directory, &fork, |_| {})
-            .with_context(|| format!("`{}` cannot be forked", db.display()))?;
+        Store::fork(db, &directory, &fork, |_| {}).map_err(|error| no_fork(args, db, error))?;
     }
     Store::open(&directory, options).context("the temporary database cannot be opened")
+}
+
+/// The last block of a state to begin with at `from`.
+fn below(from: u32) -> Result<u32> {
+    from.checked_sub(1).context(
+        "--from 0 cannot be with --db: there is no state below block 0; without --db the state is empty at first",
+    )
+}
+
+/// Why a database cannot be forked, by the flags of this command.
+fn no_fork(args: &Bench, db: &Path, error: ForkError) -> anyhow::Error {
+    let db = db.display();
+    match (error, args.from) {
+        (ForkError::BelowFirst { first, .. }, Some(from)) => anyhow!(
+            "--from {from} needs the state below block {from}, and `{db}` begins with block {first}: begin with block {} or later, or without --db, with an empty state",
+            u64::from(first) + 1
+        ),
+        (ForkError::AboveTip { tip, .. }, Some(from)) => anyhow!(
+            "--from {from} needs the state below block {from}, and `{db}` ends with block {tip}: the bench can begin with block {} at most",
+            u64::from(tip) + 1
+        ),
+        (error, _) => anyhow::Error::new(error).context(format!("`{db}` cannot be forked")),
+    }
 }
 
 /// What the page calls the source: an address may hold a secret.
@@ -176,15 +183,21 @@ fn origin(args: &Bench) -> Origin {
     }
 }
 
-/// The last block that is wanted.
+/// The last block that is wanted. `tip` is the last one of the state that the bench begins with.
 fn last_height(args: &Bench, node: &dyn Node, tip: Option<u32>) -> Result<u32> {
+    let first = args.from.or(tip.map(|tip| tip.saturating_add(1)));
     if let Some(to) = args.to {
+        if let Some(first) = first {
+            ensure!(
+                to >= first,
+                "--to {to} is below block {first}, with which the bench begins: there would be no block"
+            );
+        }
         return Ok(to);
     }
-    let first = match (args.from, tip) {
-        (Some(from), _) => from,
-        (None, Some(tip)) => tip.saturating_add(1),
-        (None, None) => node
+    let first = match first {
+        Some(first) => first,
+        None => node
             .default_start()
             .context("the source does not say where its blocks begin")?
             .unwrap_or_default(),

@@ -2,9 +2,9 @@
 //! at which the pace fell.
 //!
 //! Blocks differ in size along the chain, so the cost is told by byte, and the blocks that are
-//! left are sampled for their size. As the state grows, a byte costs more: how much more is
-//! measured by a straight line through the cost over the blocks, if the line rises by more than
-//! its own error.
+//! left are sampled for their size. As the state grows, a byte costs more. The state grows with the
+//! bytes of blocks, so a straight line is laid through the cost over the bytes before, if it rises by
+//! more than its own error.
 
 use metashrew_store::Height;
 use metashrew_sync::{BlockTiming, Node};
@@ -67,9 +67,10 @@ impl TimeToTip {
         let (_, later) = timings.split_at(timings.len() / 2);
         let cost = ratio(seconds(later), bytes(later));
         let line = Line::through(timings);
+        let left_bytes = left * block_bytes;
         // The cost goes on along the line from where the later half stands, at its middle.
-        let mean_distance = left / 2.0 + count / 4.0;
-        let total = |cost: f64| left * block_bytes * cost;
+        let mean_distance = left_bytes.midpoint(bytes(later));
+        let total = |cost: f64| left_bytes * cost;
         let sloped = line.map(|line| total(cost + line.slope * mean_distance));
         Some(Self {
             tip,
@@ -78,7 +79,7 @@ impl TimeToTip {
             left_block_bytes,
             at_this_pace_seconds: is_comparable.then(|| total(cost)),
             with_slope_seconds: sloped.filter(|_| is_comparable),
-            slope: line.map(|line| ratio(line.slope * count, line.at_first)),
+            slope: line.map(|line| ratio(line.slope * bytes(timings), line.at_first)),
             extrapolated: ratio(left, count),
         })
     }
@@ -96,7 +97,7 @@ fn bytes(timings: &[BlockTiming]) -> f64 {
     number(timings.iter().map(|timing| timing.bytes).sum())
 }
 
-/// The cost of a byte, in seconds, over the number of a block.
+/// The cost of a byte, in seconds, over the bytes before it.
 #[derive(Debug, Clone, Copy)]
 struct Line {
     at_first: f64,
@@ -110,11 +111,13 @@ impl Line {
         if in_a_group < LEAST_IN_A_GROUP {
             return None;
         }
-        let groups = timings.chunks_exact(in_a_group).take(GROUPS);
-        let points: Vec<_> = (0_u64..)
-            .zip(groups)
-            .map(|(index, group)| {
-                let middle = (number(index) + 0.5) * number(in_a_group as u64);
+        let mut before = 0.0;
+        let points: Vec<_> = timings
+            .chunks_exact(in_a_group)
+            .take(GROUPS)
+            .map(|group| {
+                let middle = before + bytes(group) / 2.0;
+                before += bytes(group);
                 (middle, ratio(seconds(group), bytes(group)))
             })
             .collect();
@@ -199,6 +202,10 @@ mod tests {
         assert!(is_about(time.slope, 1.0), "{time:?}");
         assert!(is_about(time.at_this_pace_seconds, 1.75), "{time:?}");
         assert!(is_about(time.with_slope_seconds, 2.5), "{time:?}");
+        // Blocks of twice the bytes have the state grow twice as fast.
+        let time = TimeToTip::of(&slower, 2_000, Some(2_000.0)).unwrap();
+        assert!(is_about(time.at_this_pace_seconds, 3.5), "{time:?}");
+        assert!(is_about(time.with_slope_seconds, 6.0), "{time:?}");
         // A pace that rises is no reason to promise more.
         let faster = blocks(|height| 3_000 - u64::from(height), 1_000);
         assert_eq!(TimeToTip::of(&faster, 2_000, None).unwrap().slope, None);

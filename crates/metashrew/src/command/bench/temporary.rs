@@ -1,5 +1,6 @@
 //! The place of the temporary database: gone when it is dropped.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -25,6 +26,11 @@ impl Place {
                 parent.display()
             )
         })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
     }
 
     /// The directory of the database, which is not made yet.
@@ -56,6 +62,27 @@ impl Place {
     }
 }
 
+/// Removes the directory of a [`Place`] into which other threads may be writing. Nobody finds it by
+/// its name then, so that what is removed is not made again.
+pub(super) fn remove_in_use(place: &Path) -> io::Result<()> {
+    /// A file that was being made meanwhile may be there after one try.
+    const TRIES: usize = 100;
+    let leaving = place.with_extension("leaving");
+    match std::fs::rename(place, &leaving) {
+        // It is removed already.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        renamed => renamed?,
+    }
+    let mut removed = Ok(());
+    for _ in 0..TRIES {
+        removed = std::fs::remove_dir_all(&leaving);
+        if removed.is_ok() || !leaving.exists() {
+            return Ok(());
+        }
+    }
+    removed
+}
+
 #[cfg(unix)]
 fn free_bytes(path: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(path).ok()?;
@@ -83,6 +110,9 @@ fn is_in_memory(_: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -95,5 +125,27 @@ mod tests {
         drop(place);
         assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
         assert!(Place::make(Some(&parent.path().join("missing"))).is_err());
+    }
+
+    #[test]
+    fn a_place_in_which_files_are_made_meanwhile_goes() {
+        let parent = tempfile::tempdir().unwrap();
+        let place = Place::make(Some(parent.path())).unwrap();
+        let directory = place.path().to_owned();
+        let (began, has_begun) = mpsc::channel();
+        let writer = thread::spawn(move || {
+            for number in 0_u64.. {
+                if std::fs::write(directory.join(number.to_string()), b"x").is_err() {
+                    return;
+                }
+                let _ = began.send(());
+            }
+        });
+        has_begun.recv().unwrap();
+        remove_in_use(place.path()).unwrap();
+        writer.join().unwrap();
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+        // Once more, as its owner does at the end.
+        remove_in_use(place.path()).unwrap();
     }
 }
