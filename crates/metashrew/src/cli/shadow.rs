@@ -5,25 +5,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{BlocksArgs, Cache, TimeLimit, values};
+use super::{BlocksArgs, Database, TimeLimit, values};
 
 /// Run another guest over blocks that a database holds, and tell where it writes otherwise
 ///
 /// Each block is run on the state that the database holds below it, so each difference is that
 /// block's own. What the database holds of the block stands for the guest that wrote it. With
 /// --against, what two databases hold of the same blocks is compared instead, and no guest runs.
-/// The exit code is 3 if the state differs. Nothing is changed: databases are opened for reading only.
+/// The exit code is 3 if the state differs. Nothing is changed: databases are opened for reading only,
+/// but for --follow, which indexes into --db.
 #[derive(Debug, Args)]
 pub(crate) struct Shadow {
-    /// The directory of the database
-    #[arg(
-        long,
-        alias = "db-path",
-        value_name = "DIR",
-        env = "METASHREW_DB",
-        value_parser = values::database_path()
-    )]
-    pub(crate) db: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: Database,
 
     /// The guest to run, a WebAssembly module; needs --blocks or --rpc-url
     #[arg(
@@ -46,9 +40,15 @@ pub(crate) struct Shadow {
     #[arg(long, value_name = "HEIGHT")]
     pub(crate) from: Option<u32>,
 
-    /// The height of the last one [default: the last one held]
+    /// The height of the last one [default: the last one held; with --follow none]
     #[arg(long, value_name = "HEIGHT")]
     pub(crate) to: Option<u32>,
+
+    /// Go on with blocks as they come, until --to, a signal, or, without --all, a difference: they are
+    /// indexed into --db by the guest of --indexer, which must be the one that wrote it, and compared.
+    /// For a fork of a database that is served
+    #[arg(long, requires = "indexer", conflicts_with = "against")]
+    pub(crate) follow: bool,
 
     /// Go on after the first block that differs
     #[arg(long)]
@@ -64,9 +64,6 @@ pub(crate) struct Shadow {
 
     #[command(flatten)]
     pub(crate) time: TimeLimit,
-
-    #[command(flatten)]
-    pub(crate) cache: Cache,
 
     #[command(flatten)]
     pub(crate) blocks: BlocksArgs,

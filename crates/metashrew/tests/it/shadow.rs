@@ -1,8 +1,10 @@
 //! `metashrew shadow`: where another guest writes otherwise, block by block, or another
 //! database holds something else.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
+use metashrew_testing::bitcoind::Bitcoind;
 use metashrew_testing::guests;
 
 use crate::harness::{Place, Running, fail, guest, succeed};
@@ -187,4 +189,109 @@ fn what_cannot_be_compared_is_told() {
     let mut running = Running::spawn(&mut place.start(&[]));
     running.wait_for("all blocks are indexed");
     check(&run, 1, "is held open by another process");
+}
+
+/// `metashrew shadow --follow` with the guest of the place in `--db`, and another one.
+fn follow(place: &Place, wasm: &[u8], flags: &[&str]) -> Command {
+    std::fs::write(place.path("new.wasm"), wasm).unwrap();
+    let guests = ["--follow", "--indexer", "guest.wasm", "--with", "new.wasm"];
+    let mut command = shadow(place, &guests);
+    command.args(flags);
+    command
+}
+
+#[test]
+fn blocks_are_indexed_and_compared_as_they_come() {
+    let place = Place::new(LAST as usize);
+    succeed(&mut place.start(&["--exit-at", "6"]));
+    let new = guests::differs_at(9);
+    let of_files = ["--blocks", "blocks.dat"];
+    // Up to a height, which the database has then.
+    let text = outcome(
+        follow(&place, &new, &of_files).args(["--from", "3", "--to", "8"]),
+        false,
+    );
+    assert!(text.starts_with("compared: blocks 3 to 8\n"), "{text}");
+    assert_eq!(place.stored_tip().unwrap().height, 8);
+    // Up to the first difference.
+    let text = outcome(&mut follow(&place, &new, &of_files), true);
+    assert!(text.contains("block 9: 3 keys differ\n"), "{text}");
+    assert!(text.contains("compared: blocks 1 to 9\n"), "{text}");
+    // All that there are, and they are those of the guest that wrote the database.
+    let text = outcome(follow(&place, &new, &of_files).arg("--all"), true);
+    assert!(text.contains("compared: blocks 1 to 12\n"), "{text}");
+    assert_eq!(told(&text), [9], "{text}");
+    let followed = place.stored_tip();
+    let whole = self::place();
+    assert_eq!(followed, whole.stored_tip());
+    // Another guest does not go on with it.
+    place.set_guest(&guests::slow(10));
+    let refused = follow(&place, &new, &of_files).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert!(stderr.contains("the blocks cannot be followed"), "{stderr}");
+}
+
+#[test]
+fn a_node_is_followed_through_reorganisations_until_a_signal() {
+    let node = Bitcoind::start();
+    node.mine(10);
+    let place = Place::new(0);
+    let url = node.rpc_url();
+    let start = [
+        "start",
+        "--indexer",
+        "guest.wasm",
+        "--db",
+        "db",
+        "--rpc-url",
+        &url,
+    ];
+    let exit_at = |height: &str| {
+        let mut command = place.metashrew(&start);
+        command.args(["--listen", "127.0.0.1:0", "--exit-at", height]);
+        succeed(&mut command);
+    };
+    exit_at("6");
+    let flags = ["--rpc-url", url.as_str(), "--from", "5", "--all"];
+    let mut child = follow(&place, &guests::differs_from(1), &flags)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut seen = Vec::new();
+    let mut blocks_to = |last: u32| {
+        loop {
+            let line = lines.next().unwrap().unwrap();
+            seen.extend(told(&line));
+            if told(&line) == [last] {
+                return std::mem::take(&mut seen);
+            }
+        }
+    };
+    assert_eq!(blocks_to(10), [5, 6, 7, 8, 9, 10]);
+    node.mine(1);
+    assert_eq!(blocks_to(11), [11]);
+    node.reorganise(8, 5);
+    assert_eq!(blocks_to(13), [9, 10, 11, 12, 13]);
+    let kill = format!("kill -INT {}", child.id());
+    let killed = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(killed.success());
+    let rest: Vec<_> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(3), "{rest:?}");
+    assert!(
+        rest.contains(&"compared: blocks 5 to 13".to_owned()),
+        "{rest:?}"
+    );
+    // 6, 1 and 5 blocks.
+    assert!(
+        rest.contains(&"differ: 12 blocks, 36 keys".to_owned()),
+        "{rest:?}"
+    );
+    // The database is that of the guest that wrote it.
+    let followed = place.stored_tip().unwrap();
+    assert_eq!(followed.hash.to_string(), node.tip().to_string());
+    std::fs::remove_dir_all(place.path("db")).unwrap();
+    exit_at("13");
+    assert_eq!(place.stored_tip(), Some(followed));
 }

@@ -1,6 +1,7 @@
 //! `metashrew shadow`: another guest beside the one that wrote a database, over its blocks.
 
 mod compare;
+mod follow;
 mod source;
 
 use std::fmt::Write as _;
@@ -28,7 +29,10 @@ const BLOCKS_AT_A_TIME: u32 = 16;
 
 pub(super) fn run(args: &Shadow, console: &Console) -> Result<()> {
     let tables = tables(args)?;
-    let store = database::open_to_read(&args.db, args.cache.size)?;
+    if args.follow {
+        return follow::run(args, &tables);
+    }
+    let store = database::open_to_read(&args.database.db, args.database.cache.size)?;
     let snapshot = store.snapshot();
     let (first, last) = (snapshot.first(), snapshot.tip().map(|tip| tip.height));
     let (Some(first), Some(last)) = (first, last) else {

@@ -2,7 +2,9 @@
 
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use metashrew_runtime::{
@@ -27,24 +29,17 @@ pub(super) enum Other {
 impl Other {
     pub(super) fn open(args: &Shadow, store: &Store) -> Result<Self> {
         if let Some(path) = &args.against {
-            let other = database::open_to_read(path, args.cache.size)?;
+            let other = database::open_to_read(path, args.database.cache.size)?;
             return Ok(Self::Database(other.snapshot()));
         }
+        let node = blocks::open(&args.blocks, &args.database.db)?;
+        Self::guest(args, store, node)
+    }
+
+    /// The guest of `--with`, over blocks that `store` holds.
+    pub(super) fn guest(args: &Shadow, store: &Store, node: Arc<dyn Node>) -> Result<Self> {
         let path = args.guest.as_ref().context("no guest is given")?;
-        let node = blocks::open(&args.blocks, &args.db)?;
-        let wasm = database::read_guest(path)?;
-        let options = RuntimeOptions {
-            block_timeout: args.time.of_a_block(),
-            views: ViewOptions {
-                // No view is called.
-                enabled: false,
-                instances: NonZeroUsize::MIN,
-                ..ViewOptions::default()
-            },
-            ..RuntimeOptions::default()
-        };
-        let runtime = MetashrewRuntime::with_options(&wasm, store.clone(), options)
-            .with_context(|| format!("`{}` is no guest", path.display()))?;
+        let runtime = runtime(path, store, args.time.of_a_block())?;
         Ok(Self::Guest { runtime, node })
     }
 
@@ -88,6 +83,27 @@ impl Other {
             runner: None,
         }
     }
+}
+
+/// The guest in the file `path`, for blocks alone, each of which may take so long.
+pub(super) fn runtime(
+    path: &Path,
+    store: &Store,
+    block_timeout: Option<Duration>,
+) -> Result<MetashrewRuntime> {
+    let wasm = database::read_guest(path)?;
+    let options = RuntimeOptions {
+        block_timeout,
+        views: ViewOptions {
+            // No view is called.
+            enabled: false,
+            instances: NonZeroUsize::MIN,
+            ..ViewOptions::default()
+        },
+        ..RuntimeOptions::default()
+    };
+    MetashrewRuntime::with_options(&wasm, store.clone(), options)
+        .with_context(|| format!("`{}` is no guest", path.display()))
 }
 
 /// One thread's run.
