@@ -178,7 +178,7 @@ def new(language, folder, variables, target=None):
 
 
 def measure_new(language, work):
-    """Cold; then another project with what the first has downloaded; then one with its dependencies built, too."""
+    """Cold; then another project, with what the first has downloaded, and in Rust with its dependencies built."""
     caches = work / "caches"
     ways = {}
 
@@ -188,10 +188,10 @@ def measure_new(language, work):
         ways[name] = new(language, work / name.replace(" ", "-"), with_caches(caches), target)
 
     way("cold")
-    if LANGUAGES[language][0]:
-        way("downloads there")
     if language == "rust":
         way("dependencies built", work / "cold/measured/target")
+    elif LANGUAGES[language][0]:
+        way("downloads there")
     head = [f"`--lang {language}`, seconds"]
     for name in ways:
         head += [f"{name}, wall", "CPU"]
