@@ -211,7 +211,7 @@ fn together(address: SocketAddr, parcel: Parcel, callers: u64, parcels: u64) -> 
         for connection in &mut connections {
             scope.spawn(|| {
                 for _ in 0..each {
-                    assert!(!connection.ask(&request).is_empty());
+                    assert!(parcel.is_answered_by(&connection.ask(&request)));
                 }
             });
         }
