@@ -96,7 +96,7 @@ def main(url: str, shapes_url: str, blocks_url: str) -> None:
     # It goes on after a cursor, of which the server knows what came then.
     for written in client.writes(cursor=f"200:{client.block_hash(200)}"):
         if isinstance(written, addresses.BlockWritesEvent):
-            writes = [["0x" + write.key.hex(), "0x" + write.value.hex()] for write in written.writes]
+            writes = [["0x" + write.key.hex(), "0x" + (write.value or b"").hex()] for write in written.writes]
             tell("writes", [written.cursor, writes])
             if written.height >= 220:
                 break

@@ -72,7 +72,8 @@ class Follower:
             if isinstance(event, (BlockWritesEvent, UndoWritesEvent)):
                 self.apply(chain, event)
                 for write in event.writes:
-                    values["0x" + write.key.hex()] = "0x" + write.value.hex()
+                    check(write.value is not None, "a value is too long", event)
+                    values["0x" + write.key.hex()] = "0x" + (write.value or b"").hex()
         return [line("value", pair) for pair in sorted(values.items()) if pair[1] != "0x"]
 
     def answers(self) -> Lines:

@@ -67,6 +67,7 @@ async function writes(): Promise<() => void> {
     if (event.type !== "block" && event.type !== "undo") continue;
     apply(chain, event);
     for (const { key, value } of event.writes) {
+      if (value === null) throw new Error(`the value of ${key} is too long`);
       if (value === "0x") values.delete(key);
       else values.set(key, value);
     }

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,9 +68,9 @@ impl Acceptor {
                 accepted = accept(&listener, &self.connections) => accepted,
             };
             match accepted {
-                Ok((permit, socket)) => {
+                Ok((permit, socket, peer)) => {
                     pause = FIRST_PAUSE;
-                    let open = Open::new(&self.connections, number, permit);
+                    let open = Open::new(&self.connections, number, peer, permit);
                     let answers = Answers {
                         front: Arc::clone(&self.front),
                         half_closed: self.half_closed,
@@ -96,10 +97,10 @@ impl Acceptor {
 async fn accept(
     listener: &TcpListener,
     connections: &Connections,
-) -> io::Result<(OwnedSemaphorePermit, TcpStream)> {
+) -> io::Result<(OwnedSemaphorePermit, TcpStream, IpAddr)> {
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => return Ok((connections.room().await, socket)),
+            Ok((socket, peer)) => return Ok((connections.room().await, socket, peer.ip())),
             // The client has gone again.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => return Err(error),

@@ -211,7 +211,7 @@ mod tests {
     fn sent(length: usize, headers: &HeaderMap, budget: &Arc<Budget>) -> Sent {
         let mut answer = Answer::default();
         answer.push_raw(vec![b'a'; length].into());
-        let lease = Arc::new(budget.lease(&Arc::new(Connection::new())));
+        let lease = Arc::new(budget.lease(&Arc::new(Connection::new([127, 0, 0, 1].into()))));
         lease.settle(answer.held()).unwrap();
         let mut response = Answered::default();
         let mut marks = Extensions::new();

@@ -46,6 +46,15 @@ impl Form {
         found.ok_or_else(|| "it must be `json`, `text`, `hex` or `bytes`".to_owned())
     }
 
+    /// Bytes of JSON that [`Self::result`] has at least: those of hex are known exactly.
+    pub(crate) fn least_length(self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Hex | Self::Bytes => 2 * bytes.len() + r#""0x""#.len(),
+            Self::Json => bytes.len(),
+            Self::Text => bytes.len() + r#""""#.len(),
+        }
+    }
+
     /// A view's answer as a JSON value. Fails where the answer does not have the form.
     pub(crate) async fn result(self, bytes: Bytes, work: &Offload) -> Result<Answer, RpcError> {
         let mut answer = Answer::default();
@@ -114,11 +123,12 @@ mod tests {
     }
 
     fn result(form: Form, answer: &[u8]) -> Result<Vec<u8>, RpcError> {
-        let answer = Bytes::copy_from_slice(answer);
+        let given = Bytes::copy_from_slice(answer);
         let work = Offload::new(NonZeroUsize::MIN);
-        block_on(form.result(answer, &work)).map(|answer| {
+        block_on(form.result(given.clone(), &work)).map(|answer| {
             let (told, written) = (answer.len(), answer.into_bytes());
             assert_eq!(told, written.len());
+            assert!(form.least_length(&given) <= told);
             written
         })
     }

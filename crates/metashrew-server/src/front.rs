@@ -240,7 +240,9 @@ impl Shared {
         let (name, value) = match reason {
             Reason::Method => (ALLOW, "POST"),
             Reason::ContentType => (ACCEPT_ENCODING, "identity"),
-            Reason::NoRoom | Reason::TooMany | Reason::TooManyStreams => (RETRY_AFTER, "1"),
+            Reason::NoRoom | Reason::TooMany | Reason::TooManyStreams | Reason::ClientStreams => {
+                (RETRY_AFTER, "1")
+            }
             Reason::Host
             | Reason::Origin
             | Reason::TooLong

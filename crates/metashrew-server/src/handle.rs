@@ -176,9 +176,10 @@ fn front(
         Arc::clone(&transport.refusals),
     );
     let limits = Arc::clone(&transport.subscriptions);
-    let feed = Feed::new(runtime.clone(), &options, limits, Some(stopped));
+    let feed = Feed::new(runtime.clone(), &options, limits, stopped);
     let connections = Arc::clone(&transport.connections);
     let counts = Arc::clone(&transport.push);
+    let clients = Arc::clone(&transport.clients);
     let telemetry = Arc::new(Telemetry::new(
         runtime.clone(),
         options.indexing.take(),
@@ -205,6 +206,7 @@ fn front(
         push: Push {
             connections,
             counts,
+            clients,
             heartbeat: options.heartbeat,
         },
     };

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use metashrew_runtime::MetashrewRuntime;
+use tokio::sync::watch;
 
 use crate::budget::Budget;
 use crate::caller::Caller;
+use crate::clients::Client;
 use crate::connections::Connection;
 use crate::fault::RpcError;
-use crate::feed::{Feed, Subscribe, Subscriber, Turns};
+use crate::feed::{Feed, Receiver, Subscribe, Subscriber};
 use crate::options::ServerOptions;
 use crate::requests::RequestCounts;
 use crate::rpc::Rpc;
@@ -23,10 +25,17 @@ pub struct InProcess {
     /// Its memory has no limit.
     caller: Caller,
     feed: Feed,
+    budget: Arc<Budget>,
+    connection: Arc<Connection>,
+    stop: Arc<watch::Sender<bool>>,
 }
 
 /// A subscription without a transport.
-pub struct InProcessSubscription(Subscriber);
+pub struct InProcessSubscription {
+    subscriber: Subscriber,
+    /// As long as it is held, the server is not gone.
+    _stop: Arc<watch::Sender<bool>>,
+}
 
 /// Something that it is told.
 #[derive(Debug, Clone)]
@@ -42,7 +51,11 @@ pub struct InProcessEvent {
 impl InProcessSubscription {
     /// What it is told next. Dropping the future loses nothing.
     pub async fn next(&mut self) -> InProcessEvent {
-        let event = self.0.next().await;
+        let event = self
+            .subscriber
+            .next()
+            .await
+            .expect("its memory has no limit");
         InProcessEvent {
             cursor: event.cursor.map(|cursor| cursor.to_string()),
             data: event.data,
@@ -65,10 +78,15 @@ impl InProcess {
             transport,
         ));
         let budget = Arc::new(Budget::new(usize::MAX, Duration::ZERO));
+        let connection = Arc::new(Connection::new([127, 0, 0, 1].into()));
+        let (stop, stopped) = watch::channel(false);
         Self {
-            feed: Feed::new(runtime.clone(), options, limits, None),
+            feed: Feed::new(runtime.clone(), options, limits, stopped),
+            stop: Arc::new(stop),
             rpc: Rpc::new(runtime, telemetry, requests, options),
-            caller: Caller::over_http(budget.lease(&Arc::new(Connection::new()))),
+            caller: Caller::over_http(budget.lease(&connection)),
+            budget,
+            connection,
         }
     }
 
@@ -86,11 +104,16 @@ impl InProcess {
     pub async fn subscribe(&self, params: &str) -> Result<InProcessSubscription, String> {
         let text = |error: RpcError| serde_json::json!(error).to_string();
         let wanted = Subscribe::from_json(Some(params)).map_err(text)?;
-        let subscriber = self
-            .feed
-            .subscribe(wanted, &Turns::new())
-            .await
-            .map_err(text)?;
-        Ok(InProcessSubscription(subscriber))
+        let receiver = Receiver::new(&Client::in_process(), &self.budget, &self.connection);
+        let subscriber = self.feed.subscribe(wanted, &Arc::new(receiver)).await;
+        Ok(InProcessSubscription {
+            subscriber: subscriber.map_err(text)?,
+            _stop: Arc::clone(&self.stop),
+        })
+    }
+
+    /// Ends all subscriptions, as a server does that stops.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
     }
 }

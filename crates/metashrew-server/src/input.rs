@@ -41,20 +41,32 @@ pub(crate) fn read(value: &RawValue) -> Result<Vec<u8>, String> {
 /// numbers, escapes, members and their order.
 pub(crate) fn compact(json: &str) -> Vec<u8> {
     let mut compacted = Vec::with_capacity(json.len());
-    let mut in_text = false;
-    let mut escaped = false;
-    for byte in json.bytes() {
-        if in_text || !byte.is_ascii_whitespace() {
-            compacted.push(byte);
-        }
-        if in_text {
-            in_text = escaped || byte != b'"';
-            escaped = !escaped && byte == b'\\';
-        } else {
-            in_text = byte == b'"';
+    Compact::default().push(json.as_bytes(), &mut compacted);
+    compacted
+}
+
+/// Takes white space out of JSON that comes in pieces.
+#[derive(Debug, Default)]
+pub(crate) struct Compact {
+    in_text: bool,
+    escaped: bool,
+}
+
+impl Compact {
+    /// Appends what is left of the next piece.
+    pub(crate) fn push(&mut self, json: &[u8], compacted: &mut Vec<u8>) {
+        for byte in json {
+            if self.in_text || !byte.is_ascii_whitespace() {
+                compacted.push(*byte);
+            }
+            if self.in_text {
+                self.in_text = self.escaped || *byte != b'"';
+                self.escaped = !self.escaped && *byte == b'\\';
+            } else {
+                self.in_text = *byte == b'"';
+            }
         }
     }
-    compacted
 }
 
 #[cfg(test)]
@@ -136,6 +148,16 @@ mod tests {
         fn any_json_is_given_without_white_space(value in any_json()) {
             let pretty = serde_json::to_string_pretty(&json!({ "json": value })).unwrap();
             prop_assert_eq!(of(&pretty).unwrap(), value.to_string().into_bytes());
+        }
+
+        #[test]
+        fn so_is_json_in_pieces(value in any_json(), length in 1..9_usize) {
+            let pretty = serde_json::to_string_pretty(&value).unwrap();
+            let (mut compact, mut compacted) = (Compact::default(), Vec::new());
+            for piece in pretty.as_bytes().chunks(length) {
+                compact.push(piece, &mut compacted);
+            }
+            prop_assert_eq!(compacted, value.to_string().into_bytes());
         }
 
         #[test]

@@ -70,6 +70,11 @@ pub struct ServerOptions {
     /// Bytes that subscriptions may keep together: prefixes, inputs of views, and what views
     /// read. Default: 64 MiB.
     pub subscription_memory: usize,
+    /// Percent that one client may have of the connections that may be WebSockets or event streams,
+    /// of `max_subscriptions` and of `subscription_memory`. A client is an IPv4 address, or the
+    /// first 64 bits of an IPv6 one: all that come through one proxy are one client. 100, or more,
+    /// sets no limit. Default: 50, which leaves as much to another.
+    pub client_share: u8,
     /// Bytes of what recent blocks wrote that are kept for subscriptions, and as many of views'
     /// answers. Default: 32 MiB.
     pub subscription_cache: usize,
@@ -81,7 +86,7 @@ pub struct ServerOptions {
     pub pending_interval: Duration,
     /// How often something is sent over a WebSocket (a ping) or an event stream (a comment)
     /// that is silent otherwise. A WebSocket over which nothing comes back for twice as long
-    /// is closed. Default: 20 seconds.
+    /// is closed. Zero: nothing is sent, and none is closed for that. Default: 20 seconds.
     pub heartbeat: Duration,
     /// Who knows how indexing goes. Default: nobody; the server then knows only what
     /// is indexed.
@@ -114,6 +119,7 @@ impl Default for ServerOptions {
             max_subscriptions: 4096,
             max_subscriptions_per_connection: 256,
             subscription_memory: 64 * MIB as usize,
+            client_share: 50,
             subscription_cache: 32 * MIB as usize,
             position_interval: Duration::from_secs(30),
             pending_interval: Duration::from_secs(1),

@@ -154,7 +154,7 @@ mod tests {
 
     fn lease_of(limit: usize) -> Arc<Lease> {
         let budget = Arc::new(Budget::new(limit, Duration::ZERO));
-        Arc::new(budget.lease(&Arc::new(Connection::new())))
+        Arc::new(budget.lease(&Arc::new(Connection::new([127, 0, 0, 1].into()))))
     }
 
     fn size(length: usize) -> Size {

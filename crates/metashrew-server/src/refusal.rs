@@ -34,10 +34,12 @@ pub(crate) enum Reason {
     BadUpgrade,
     /// As many connections are WebSockets and event streams as may be.
     TooManyStreams,
+    /// As many of them are of one client as may be.
+    ClientStreams,
 }
 
 impl Reason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Host,
         Self::Origin,
         Self::Method,
@@ -49,6 +51,7 @@ impl Reason {
         Self::TooMany,
         Self::BadUpgrade,
         Self::TooManyStreams,
+        Self::ClientStreams,
     ];
 
     /// `data.kind` of the error, and what metrics call it.
@@ -65,6 +68,7 @@ impl Reason {
             Self::TooMany => "too_many_requests",
             Self::BadUpgrade => "bad_upgrade",
             Self::TooManyStreams => "too_many_streams",
+            Self::ClientStreams => "client_streams",
         }
     }
 
@@ -77,7 +81,7 @@ impl Reason {
             Self::BadBody | Self::BadUpgrade => StatusCode::BAD_REQUEST,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NoRoom | Self::TooManyStreams => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany | Self::ClientStreams => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -91,7 +95,9 @@ impl Reason {
             | Self::TooSlow
             | Self::BadUpgrade => fault::INVALID_REQUEST,
             Self::TooLong => fault::INPUT_TOO_LONG,
-            Self::NoRoom | Self::TooMany | Self::TooManyStreams => fault::BUSY,
+            Self::NoRoom | Self::TooMany | Self::TooManyStreams | Self::ClientStreams => {
+                fault::BUSY
+            }
         }
     }
 }

@@ -31,7 +31,10 @@ impl RpcError {
             "request_too_long" | "input_too_long" => StatusCode::PAYLOAD_TOO_LARGE,
             "view_error" => StatusCode::UNPROCESSABLE_ENTITY,
             "cursor_too_old" => StatusCode::GONE,
-            "too_many_requests" => StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests"
+            | "client_streams"
+            | "client_subscriptions"
+            | "client_subscription_memory" => StatusCode::TOO_MANY_REQUESTS,
             "cursor_ahead"
             | "too_many_subscriptions"
             | "subscription_memory"

@@ -8,6 +8,7 @@ use metashrew_store::{BlockRecord, CacheStats, EngineHealth, GuestFrom, Height, 
 use parking_lot::Mutex;
 
 use crate::budget::Budget;
+use crate::clients::Clients;
 use crate::connections::{Connections, Timeouts};
 use crate::feed::{FeedCounts, Limits};
 use crate::health::Readiness;
@@ -40,6 +41,7 @@ pub(crate) struct Transport {
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) subscriptions: Arc<Limits>,
     pub(crate) push: Arc<PushCounts>,
+    pub(crate) clients: Arc<Clients>,
 }
 
 /// What was seen at one moment.
@@ -110,8 +112,10 @@ impl Transport {
         };
         let connections = Connections::new(options.max_open_connections, timeouts);
         let budget = Budget::new(options.request_memory, options.request_wait);
+        let push = PushCounts::new(connections.limit());
         Self {
-            push: Arc::new(PushCounts::new(connections.limit())),
+            clients: Arc::new(Clients::new(options, push.limit())),
+            push: Arc::new(push),
             connections: Arc::new(connections),
             budget: Arc::new(budget),
             refusals: Arc::default(),

@@ -299,6 +299,7 @@ impl Serving {
             max_subscriptions: self.max_subscriptions,
             max_subscriptions_per_connection: self.max_subscriptions_per_connection,
             subscription_memory: self.subscription_memory.0,
+            client_share: self.client_share,
             subscription_cache: self.subscription_cache.0,
             max_requests: self.max_requests.get(),
             request_wait: time(self.request_wait_ms),
@@ -410,6 +411,7 @@ mod tests {
             default.max_subscriptions_per_connection
         );
         assert_eq!(server.subscription_memory, default.subscription_memory);
+        assert_eq!(server.client_share, default.client_share);
         assert_eq!(server.subscription_cache, default.subscription_cache);
         assert_eq!(server.heartbeat, default.heartbeat);
         assert_eq!(server.height_compat, default.height_compat);
@@ -479,6 +481,8 @@ mod tests {
             "11",
             "--subscription-cache",
             "12",
+            "--client-share",
+            "13",
         ]);
         let descriptors = start.descriptors(Some(1_024));
         let server = start.server_options(&descriptors);
@@ -501,8 +505,9 @@ mod tests {
             server.max_subscriptions_per_connection,
             server.subscription_memory,
             server.subscription_cache,
+            server.client_share.into(),
         ];
-        assert_eq!(subscriptions, [9, 10, 11, 12]);
+        assert_eq!(subscriptions, [9, 10, 11, 12, 13]);
     }
 
     #[test]

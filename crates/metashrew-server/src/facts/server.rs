@@ -146,6 +146,8 @@ pub(super) fn transport(readings: &Readings) -> Vec<Fact> {
             "Events told to subscriptions"] = by("kind", http.subscriptions.events.clone());
         "subscriptions.views_run" [Counter "metashrew_subscription_views"
             "Views run for subscriptions"] = http.subscriptions.views_run;
+        "subscriptions.refused" [Counter "metashrew_subscriptions_refused"
+            "Subscriptions refused for want of room"] = by("reason", http.subscriptions.refused.clone());
     }
 }
 

@@ -14,12 +14,15 @@ use super::event::{Draft, Event};
 use super::index::Interest;
 use super::keys::Block;
 use super::scan::{self, Next};
-use super::subscriber::{Stage, Step, Subscriber, Topic};
+use super::subscriber::{Stage, Subscriber, Topic};
 use super::view::{Outcome, Query};
 use super::writes::Change;
+use crate::answer::Answer;
+use crate::budget::{BudgetExhausted, Lease};
+use crate::clients::{Client, Taken};
 use crate::fault::{self, RpcError};
 use crate::form::Form;
-use crate::input::compact;
+use crate::input::Compact;
 
 /// How long one pauses whose view could not be run, and how often that is doubled: to 13 seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -37,6 +40,27 @@ pub(super) struct Asked {
 pub(super) struct Known {
     digest: [u8; 32],
     pub(super) interest: Interest,
+    /// What its client holds of its share for what the answer was read from.
+    _of_client: Option<Arc<Taken>>,
+}
+
+impl Known {
+    /// If `client` has no room for what the answer was read from, it is asked at every block. That
+    /// is its own matter: others who ask the same are not.
+    fn new(digest: [u8; 32], interest: Interest, client: &Arc<Client>) -> Self {
+        let (interest, of_client) = match interest {
+            Interest::Reads(reads) => match reads.held_by(client) {
+                Some(held) => (Interest::Reads(reads), Some(held)),
+                None => (Interest::Every, None),
+            },
+            interest @ (Interest::Every | Interest::Prefix(_)) => (interest, None),
+        };
+        Self {
+            digest,
+            interest,
+            _of_client: of_client,
+        }
+    }
 }
 
 /// Whether `block` may concern `interest`.
@@ -58,11 +82,14 @@ pub(super) fn concerns(
 
 impl Subscriber {
     /// The answer at the tip, with which a subscription begins; none if there is no block yet.
-    pub(super) async fn first_answer(&mut self, asked: &Asked) -> Option<Event> {
+    pub(super) async fn first_answer(
+        &mut self,
+        asked: &Asked,
+    ) -> Result<Option<Event>, BudgetExhausted> {
         let chain = self.shared.runtime.chain();
         let Some(tip) = chain.tip().copied() else {
             self.stage = Stage::Telling;
-            return None;
+            return Ok(None);
         };
         self.evaluate(asked, &chain, &Change::Block(tip)).await
     }
@@ -81,11 +108,18 @@ impl Subscriber {
         let next = shared.read(move |_| scan::next(&snapshot, &at)).await;
         let known = match (next, at) {
             (Ok(Next::Block(_) | Next::Nothing), Cursor::Block { .. }) if is_held(&chain, &at) => {
-                let turn = self.turns.take().await;
-                let outcome = self.outcome(asked, &chain, &at).await;
+                let query = Arc::clone(&asked.query);
+                let asking = async move {
+                    let (outcome, interest) = outcome(&shared, &query, &chain, &at).await?;
+                    Ok::<_, RpcError>((outcome.digest, interest))
+                };
+                let turn = self.receiver.turn().await;
+                let asked = apart(asking).await;
                 drop(turn);
-                match outcome {
-                    Ok((_, known)) => Some(known),
+                match asked {
+                    Ok((digest, interest)) => {
+                        Some(Known::new(digest, interest, self.receiver.client()))
+                    }
                     Err(error) => return self.pause(&error).await,
                 }
             }
@@ -102,68 +136,50 @@ impl Subscriber {
         asked: &Asked,
         chain: &Chain,
         change: &Change,
-    ) -> Option<Event> {
+    ) -> Result<Option<Event>, BudgetExhausted> {
         let to = change.to();
         let is_told_undone = matches!(change, Change::Undo(_)) && self.told.height() > to.height();
         if !is_held(chain, &to) {
             // There is no state to ask about any more.
             (self.at, self.settled, self.known) = (to, to, None);
-            return is_told_undone.then(|| self.position()).flatten();
+            return Ok(is_told_undone.then(|| self.position()).flatten());
         }
-        let turn = self.turns.take().await;
-        let (outcome, known) = match self.outcome(asked, chain, &to).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
+        let known = self.known.as_ref().map(|known| known.digest);
+        let (shared, asked) = (Arc::clone(&self.shared), asked.clone());
+        let (chain, change) = (chain.clone(), change.clone());
+        let lease = self.receiver.lease();
+        // Nothing waits for the connection but the event, which is counted.
+        let telling = async move {
+            let outcome = outcome(&shared, &asked.query, &chain, &to).await;
+            let (outcome, interest) = outcome.map_err(Untold::Call)?;
+            let digest = outcome.digest;
+            let event = if known == Some(digest) {
+                None
+            } else {
+                let answer = answer(&shared, asked.form, &change, outcome, lease).await;
+                Some(answer.map_err(Untold::NoRoom)?)
+            };
+            Ok::<_, Untold>((event, digest, interest))
+        };
+        let turn = self.receiver.turn().await;
+        let (event, digest, interest) = match apart(telling).await {
+            Ok(told) => told,
+            Err(Untold::Call(error)) => {
                 drop(turn);
                 self.pause(&error).await;
-                return None;
+                return Ok(None);
             }
+            Err(Untold::NoRoom(none)) => return Err(none),
         };
-        let is_same = self
-            .known
-            .as_ref()
-            .is_some_and(|it| it.digest == known.digest);
-        let event = if is_same {
-            None
-        } else {
-            let (shared, form, change) = (Arc::clone(&self.shared), asked.form, change.clone());
-            Some(apart(async move { answer(&shared, form, &change, &outcome).await }).await)
-        };
+        let known = Known::new(digest, interest, self.receiver.client());
         (self.stage, self.failures) = (Stage::Telling, 0);
         (self.at, self.settled, self.known) = (to, to, Some(known));
-        match event {
+        Ok(match event {
             Some(event) => Some(self.tell(event)),
             // Its client's cursor is gone: here is another one.
             None if is_told_undone => self.position(),
             None => None,
-        }
-    }
-
-    async fn outcome(
-        &self,
-        asked: &Asked,
-        chain: &Chain,
-        at: &Cursor,
-    ) -> Result<(Arc<Outcome>, Known), RpcError> {
-        let Cursor::Block { height, hash } = *at else {
-            return Err(RpcError::INTERNAL);
-        };
-        let (shared, query) = (Arc::clone(&self.shared), Arc::clone(&asked.query));
-        let chain = chain.clone();
-        let outcome = apart(async move {
-            let Shared {
-                views,
-                runtime,
-                limits,
-                ..
-            } = &*shared;
-            let block = (height, hash);
-            let outcome = views.outcome(&query, runtime, limits, &chain, block);
-            outcome.await
-        });
-        let (outcome, interest) = outcome.await?;
-        let digest = outcome.digest;
-        Ok((outcome, Known { digest, interest }))
+        })
     }
 
     /// After a view could not be run, for want of room or for the machine: longer each time.
@@ -179,38 +195,100 @@ impl Subscriber {
     }
 }
 
+/// Why an answer is not told.
+enum Untold {
+    /// The view could not be run.
+    Call(RpcError),
+    NoRoom(BudgetExhausted),
+}
+
+/// What comes of a view at a block of `chain`, and which blocks may change that.
+async fn outcome(
+    shared: &Shared,
+    query: &Query,
+    chain: &Chain,
+    at: &Cursor,
+) -> Result<(Arc<Outcome>, Interest), RpcError> {
+    let Cursor::Block { height, hash } = *at else {
+        return Err(RpcError::INTERNAL);
+    };
+    let Shared {
+        views,
+        runtime,
+        limits,
+        offload,
+        ..
+    } = shared;
+    let block = (height, hash);
+    let outcome = views.outcome(query, runtime, limits, offload, chain, block);
+    outcome.await
+}
+
 /// Whether `at`, which is in the chain or right below it, is a block that is held.
 fn is_held(chain: &Chain, at: &Cursor) -> bool {
     let first = chain.snapshot().first();
     first.is_some() && at.height() >= first
 }
 
-async fn answer(shared: &Shared, form: Form, change: &Change, outcome: &Outcome) -> Event {
-    let result = match outcome.result.clone() {
-        Ok(bytes) => form.result(bytes, &shared.offload).await,
+/// The event of an outcome: what it takes is held in `lease` before it is made, and it is made
+/// where it holds up nobody.
+async fn answer(
+    shared: &Shared,
+    form: Form,
+    change: &Change,
+    outcome: Arc<Outcome>,
+    lease: Lease,
+) -> Result<Event, BudgetExhausted> {
+    let to = change.to();
+    let draft = || {
+        let draft = Draft::at("answer", &to);
+        match change {
+            Change::Block(_) => draft,
+            Change::Undo(undo) => draft.undone(undo),
+        }
+    };
+    let limit = shared.settings.lengths.value;
+    let given = match outcome.result.clone() {
+        Ok(bytes) if form.least_length(&bytes) > limit => {
+            Err(fault::answer_too_long(form.least_length(&bytes), limit))
+        }
+        Ok(bytes) => {
+            // They are in memory, whoever else holds them.
+            lease.charge(bytes.len())?;
+            form.result(bytes, &shared.offload).await
+        }
         Err(error) => Err(error),
     };
-    let limit = shared.settings.max_answer;
-    let result = result.and_then(|answer| {
-        let (length, json) = (answer.len(), answer.into_bytes());
-        // White space between its parts might be ends of lines, where lines end events.
-        let json = match form {
-            Form::Json => compact(&String::from_utf8_lossy(&json)),
-            _ => json,
-        };
-        let text = String::from_utf8(json).ok().filter(|_| length <= limit);
-        text.ok_or_else(|| fault::answer_too_long(length, limit))
-    });
-    let to = change.to();
-    let mut draft = Draft::at("answer", &to);
-    match result {
-        Ok(json) => draft.raw("result", &json),
-        Err(error) => draft = draft.with("error", &error),
+    drop(outcome);
+    let told = match given {
+        Ok(answer) if answer.len() > limit => Err(fault::answer_too_long(answer.len(), limit)),
+        Ok(answer) => {
+            let length = answer.len();
+            lease.charge(length)?;
+            let draft = draft();
+            let making = move || written(draft, form, answer).finish(Some(to));
+            shared.offload.run(length, making).await
+        }
+        Err(error) => Err(error),
+    };
+    let mut event = told.unwrap_or_else(|error| draft().with("error", &error).finish(Some(to)));
+    lease.settle(event.data.len())?;
+    event.lease = Some(lease);
+    Ok(event)
+}
+
+/// With the answer as its result.
+fn written(mut draft: Draft, form: Form, mut answer: Answer) -> Draft {
+    let result = draft.member("result", answer.len());
+    // White space between its parts might be ends of lines, where lines end events.
+    let mut compact = Compact::default();
+    while let Some(piece) = answer.next_piece() {
+        match form {
+            Form::Json => compact.push(&piece, result),
+            Form::Hex | Form::Text | Form::Bytes => result.extend_from_slice(&piece),
+        }
     }
-    if let Change::Undo(undo) = change {
-        draft = draft.undone(undo);
-    }
-    draft.finish(Some(to))
+    draft
 }
 
 impl Topic {
@@ -220,16 +298,6 @@ impl Topic {
             Self::Heads => Interest::Every,
             Self::Writes(prefix) => Interest::Prefix(prefix.clone()),
             Self::View(_) => known.map_or(Interest::Every, |known| known.interest.clone()),
-        }
-    }
-}
-
-impl Step {
-    /// A change after which a view is to be asked.
-    pub(super) fn ask(chain: &Chain, change: Change) -> Self {
-        Self::Ask {
-            chain: chain.clone(),
-            change,
         }
     }
 }

@@ -6,13 +6,8 @@
 
 use std::future;
 use std::panic;
-use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
-
-/// Events of one connection that are made at a time: one, while another is written.
-const TURNS: usize = 2;
 
 /// Does `work`, which ends if nobody waits for it any more.
 pub(super) async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
@@ -32,22 +27,5 @@ pub(super) async fn done<T>(ended: Result<T, JoinError>) -> T {
         Err(Ok(panicked)) => panic::resume_unwind(panicked),
         // The process ends.
         Err(Err(_)) => future::pending().await,
-    }
-}
-
-/// Whose event is made, of the subscriptions of one connection. What was made waits there until
-/// its connection takes it: so that is bounded.
-#[derive(Debug, Clone)]
-pub(crate) struct Turns(Arc<Semaphore>);
-
-impl Turns {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(TURNS)))
-    }
-
-    /// Waits for a turn, which ends when it is dropped.
-    pub(super) async fn take(&self) -> Option<OwnedSemaphorePermit> {
-        // It is never closed.
-        Arc::clone(&self.0).acquire_owned().await.ok()
     }
 }

@@ -1,4 +1,4 @@
-//! Events as JSON objects.
+//! Events as JSON objects, each on one line.
 
 use bytes::Bytes;
 use metashrew_store::BlockRecord;
@@ -7,27 +7,40 @@ use serde_json::json;
 
 use super::cursor::Cursor;
 use super::scan::{Undo, of_undone};
+use crate::budget::Lease;
 use crate::wire;
 
 /// Something that a subscriber is told, or a part of it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Event {
     /// From where to resume once this was received; none before the last part of an event.
     pub(crate) cursor: Option<Cursor>,
     /// Its `type`.
     pub(crate) kind: &'static str,
-    /// The JSON object.
+    /// The JSON object, without ends of lines.
     pub(crate) data: Bytes,
     /// Whether it is the last one of its subscription.
     pub(crate) end: bool,
+    /// The memory that it holds until it is written; none where nothing is counted yet.
+    pub(crate) lease: Option<Lease>,
 }
 
+/// Bytes that are kept for what comes first and is known last, the `type` and the cursor: so a
+/// long event is not copied to put it before.
+const HEAD: usize = 160;
+
+/// Bytes of a write's JSON besides the digits.
+const AROUND_WRITE: usize = r#",{"key":"0x","value":"0x"}"#.len();
+
+/// More of an event's buffer than this is not left unused.
+const UNUSED: usize = 64 * 1024;
+
 /// An event that is being written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Draft {
     kind: &'static str,
-    /// The members but `type` and `cursor`, each behind a comma.
-    members: String,
+    /// Room for the head, then the members, each behind a comma.
+    text: Vec<u8>,
     /// Whether the array of writes was begun, and whether it has any.
     writes: Option<bool>,
 }
@@ -36,7 +49,7 @@ impl Draft {
     pub(super) fn new(kind: &'static str) -> Self {
         Self {
             kind,
-            members: String::new(),
+            text: vec![b' '; HEAD],
             writes: None,
         }
     }
@@ -67,45 +80,70 @@ impl Draft {
 
     pub(super) fn with(mut self, name: &str, value: &impl Serialize) -> Self {
         // Each is made of texts and numbers, which can be written.
-        let value = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
-        self.raw(name, &value);
+        let value = serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec());
+        self.member(name, value.len()).extend_from_slice(&value);
         self
     }
 
-    /// A member whose value is JSON.
-    pub(super) fn raw(&mut self, name: &str, json: &str) {
-        self.members.push_str(",\"");
-        self.members.push_str(name);
-        self.members.push_str("\":");
-        self.members.push_str(json);
+    /// Where to append the JSON of a member's value, which has so many bytes.
+    pub(super) fn member(&mut self, name: &str, length: usize) -> &mut Vec<u8> {
+        let text = &mut self.text;
+        text.extend_from_slice(b",\"");
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(b"\":");
+        if length > UNUSED {
+            // Nothing is to come but the end.
+            text.reserve_exact(length + 1);
+        }
+        text
     }
 
     /// Begins the array of writes: the last member, but for those of parts.
     pub(super) fn begin_writes(&mut self) {
-        self.members.push_str(",\"writes\":[");
+        self.text.extend_from_slice(b",\"writes\":[");
         self.writes = Some(false);
     }
 
-    pub(super) fn write(&mut self, key: &[u8], value: &[u8]) {
-        if self.writes.replace(true) == Some(true) {
-            self.members.push(',');
-        }
-        let text = &mut self.members;
-        text.push_str("{\"key\":\"");
-        push_hex(text, key);
-        text.push_str("\",\"value\":\"");
-        push_hex(text, value);
-        text.push_str("\"}");
+    /// Bytes that a write takes.
+    pub(super) fn write_length(key: &[u8], value: &[u8]) -> usize {
+        AROUND_WRITE + 2 * (key.len() + value.len())
     }
 
-    /// Bytes so far.
+    pub(super) fn write(&mut self, key: &[u8], value: &[u8]) {
+        self.begin_write(key);
+        self.text.extend_from_slice(b"\",\"value\":\"");
+        push_hex(&mut self.text, value);
+        self.text.extend_from_slice(b"\"}");
+    }
+
+    /// A write whose value, of so many bytes, is too long to be told.
+    pub(super) fn write_without_value(&mut self, key: &[u8], length: usize) {
+        self.begin_write(key);
+        let rest = format!("\",\"value\":null,\"length\":{length}}}");
+        self.text.extend_from_slice(rest.as_bytes());
+    }
+
+    fn begin_write(&mut self, key: &[u8]) {
+        if self.writes.replace(true) == Some(true) {
+            self.text.push(b',');
+        }
+        self.text.extend_from_slice(b"{\"key\":\"");
+        push_hex(&mut self.text, key);
+    }
+
+    /// Whether any write is in it.
+    pub(super) fn has_writes(&self) -> bool {
+        self.writes == Some(true)
+    }
+
+    /// Bytes of the members so far.
     pub(super) fn len(&self) -> usize {
-        self.members.len()
+        self.text.len() - HEAD
     }
 
     fn end_writes(&mut self) {
         if self.writes.take().is_some() {
-            self.members.push(']');
+            self.text.push(b']');
         }
     }
 
@@ -124,25 +162,35 @@ impl Draft {
 
     pub(super) fn finish(mut self, cursor: Option<Cursor>) -> Event {
         self.end_writes();
-        let mut data = format!("{{\"type\":{}", json!(self.kind));
+        let mut text = self.text;
+        text.push(b'}');
+        let mut head = format!("{{\"type\":{}", json!(self.kind));
         if let Some(cursor) = &cursor {
-            data.push_str(",\"cursor\":");
-            data.push_str(&json!(cursor).to_string());
+            head.push_str(",\"cursor\":");
+            head.push_str(&json!(cursor).to_string());
         }
-        data.push_str(&self.members);
-        data.push('}');
+        let begin = HEAD.saturating_sub(head.len());
+        text.splice(begin..HEAD, head.into_bytes());
+        if text.capacity() - text.len() > UNUSED {
+            text.shrink_to_fit();
+        }
         Event {
             cursor,
             kind: self.kind,
-            data: data.into(),
+            data: Bytes::from(text).slice(begin..),
             end: false,
+            lease: None,
         }
     }
 }
 
 /// Appends `0x` and the bytes.
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    text.push_str(&hex::encode_prefixed(bytes));
+fn push_hex(text: &mut Vec<u8>, bytes: &[u8]) {
+    text.extend_from_slice(b"0x");
+    let begin = text.len();
+    text.resize(begin + 2 * bytes.len(), 0);
+    let digits = text.get_mut(begin..).unwrap_or_default();
+    hex::encode_to_slice(bytes, digits).expect("there are two digits for each byte");
 }
 
 /// A subscription stands at `at`.
@@ -158,8 +206,8 @@ pub(super) fn behind(told: Cursor, blocks: u32) -> Event {
 }
 
 /// A subscription is over.
-pub(super) fn end(told: Cursor, reason: &str) -> Event {
-    let event = Draft::new("end").with("reason", &reason).finish(Some(told));
+pub(super) fn end(told: Option<Cursor>, reason: &str) -> Event {
+    let event = Draft::new("end").with("reason", &reason).finish(told);
     Event { end: true, ..event }
 }
 
@@ -193,7 +241,7 @@ mod tests {
             &position(Cursor::First),
             &json!({ "type": "position", "cursor": "first", "height": null, "hash": null }),
         );
-        let event = end(cursor(), "a \"reason\"");
+        let event = end(Some(cursor()), "a \"reason\"");
         check(
             &event,
             &json!({ "type": "end", "cursor": text, "reason": "a \"reason\"" }),
@@ -202,12 +250,43 @@ mod tests {
     }
 
     #[test]
+    fn the_length_of_a_write_is_known_before() {
+        let mut draft = Draft::new("block");
+        draft.begin_writes();
+        draft.write(b"first", b"");
+        let before = draft.len();
+        draft.write(b"key", &[7; 100]);
+        assert_eq!(draft.len() - before, Draft::write_length(b"key", &[7; 100]));
+    }
+
+    #[test]
+    fn a_long_member_takes_no_more_than_it_is_long() {
+        let long = vec![b'7'; 10 * UNUSED];
+        let mut draft = Draft::new("answer");
+        draft.member("result", long.len()).extend_from_slice(&long);
+        let all = draft.text.capacity();
+        assert!(all < long.len() + 1024, "{all}");
+        let event = draft.finish(Some(cursor()));
+        assert!(
+            event
+                .data
+                .starts_with(b"{\"type\":\"answer\",\"cursor\":\"7:0xab")
+        );
+        assert!(event.data.ends_with(b"777}"));
+    }
+
+    #[test]
     fn only_the_last_part_has_the_cursor() {
         let mut first = Draft::new("block").with("height", &7);
         first.begin_writes();
         first.write(b"\x01", b"");
         first.write(b"\x02", b"\xff");
-        let writes = json!([{ "key": "0x01", "value": "0x" }, { "key": "0x02", "value": "0xff" }]);
+        first.write_without_value(b"\x03", 7);
+        let writes = json!([
+            { "key": "0x01", "value": "0x" },
+            { "key": "0x02", "value": "0xff" },
+            { "key": "0x03", "value": null, "length": 7 },
+        ]);
         check(
             &first.part(0),
             &json!({ "type": "block", "height": 7, "writes": writes, "part": 0 }),

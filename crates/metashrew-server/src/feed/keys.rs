@@ -7,9 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use metashrew_runtime::ViewReads;
 use metashrew_store::{BlockHash, BlockKeys, BlockRecord, ReadError, Snapshot, UndoneBlock};
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 
+use super::cache::cache;
 use super::scan::of_resolve;
 
 /// One block's keys may take this part of the cache; those of a longer list are read again
@@ -65,19 +66,8 @@ impl Weighter<BlockHash, Kept> for Weigh {
 impl KeyCache {
     /// For so many bytes.
     pub(super) fn new(bytes: usize) -> Self {
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(256)
-            .weight_capacity(bytes as u64)
-            .shards(1)
-            .build()
-            .expect("all that has to be set is set");
         Self {
-            blocks: Cache::with_options(
-                options,
-                Weigh,
-                DefaultHashBuilder::default(),
-                DefaultLifecycle::default(),
-            ),
+            blocks: cache(bytes, Weigh),
             largest: bytes / LARGEST_PART,
         }
     }

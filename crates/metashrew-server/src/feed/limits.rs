@@ -5,22 +5,31 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use serde_json::json;
 
+use crate::clients::{Client, ShareTaken, Taken, What};
 use crate::fault::{self, BUSY, RpcError};
+use crate::meter::Meter;
 use crate::options::ServerOptions;
 
 /// The kinds of subscriptions.
 pub(super) const KINDS: [&str; 4] = ["heads", "writes", "view", "pending"];
 
+/// Why subscriptions are refused that could be had at another time: `data.kind` of the errors.
+const REFUSED: [&str; 4] = [
+    "too_many_subscriptions",
+    "subscription_memory",
+    "client_subscriptions",
+    "client_subscription_memory",
+];
+
 /// What subscriptions may take together.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    max: usize,
-    max_bytes: usize,
     open: [AtomicUsize; KINDS.len()],
-    all: AtomicUsize,
-    bytes: AtomicUsize,
+    all: Meter,
+    bytes: Meter,
     events: [AtomicU64; KINDS.len()],
     views_run: AtomicU64,
+    refused: [AtomicU64; REFUSED.len()],
 }
 
 /// What was counted.
@@ -36,22 +45,23 @@ pub(crate) struct FeedCounts {
     pub(crate) events: Vec<(&'static str, u64)>,
     /// Views that were run for subscriptions.
     pub(crate) views_run: u64,
+    /// Subscriptions that were refused, by reason.
+    pub(crate) refused: Vec<(&'static str, u64)>,
 }
 
 impl Limits {
     pub(crate) fn new(options: &ServerOptions) -> Self {
         Self {
-            max: options.max_subscriptions,
-            max_bytes: options.subscription_memory,
             open: Default::default(),
-            all: AtomicUsize::default(),
-            bytes: AtomicUsize::default(),
+            all: Meter::new(options.max_subscriptions),
+            bytes: Meter::new(options.subscription_memory),
             events: Default::default(),
             views_run: AtomicU64::default(),
+            refused: Default::default(),
         }
     }
 
-    /// Room for one more subscription of the kind, which keeps so many bytes.
+    /// Room for one more subscription of the kind, which keeps so many bytes for `client`.
     ///
     /// # Errors
     /// If there is none.
@@ -59,9 +69,28 @@ impl Limits {
         self: &Arc<Self>,
         kind: &'static str,
         bytes: usize,
+        client: &Arc<Client>,
     ) -> Result<Entered, RpcError> {
-        if !add(&self.all, 1, self.max) {
-            let limit = self.max;
+        let entered = self.try_enter(kind, bytes, client);
+        if let Err(error) = &entered
+            && let Some(reason) = REFUSED.iter().position(|known| *known == error.kind())
+            && let Some(refused) = self.refused.get(reason)
+        {
+            refused.fetch_add(1, Ordering::Relaxed);
+        }
+        entered
+    }
+
+    fn try_enter(
+        self: &Arc<Self>,
+        kind: &'static str,
+        bytes: usize,
+        client: &Arc<Client>,
+    ) -> Result<Entered, RpcError> {
+        let take = |what, amount| client.take(what, amount).map_err(ShareTaken::error);
+        let of_client = [take(What::Subscriptions, 1)?, take(What::Memory, bytes)?];
+        if !self.all.take(1) {
+            let limit = self.all.limit();
             return Err(fault::object(
                 BUSY,
                 format!("there are {limit} subscriptions, as many as may be"),
@@ -76,19 +105,23 @@ impl Limits {
             open.fetch_add(1, Ordering::Relaxed);
         });
         let Some(room) = self.room(bytes) else {
-            let limit = self.max_bytes;
+            let limit = self.bytes.limit();
             return Err(fault::object(
                 BUSY,
                 format!("what subscriptions ask for takes {limit} bytes, as many as may be"),
                 json!({ "kind": "subscription_memory", "limit": limit }),
             ));
         };
-        Ok(Entered { place, _room: room })
+        Ok(Entered {
+            place,
+            _room: room,
+            _of_client: of_client,
+        })
     }
 
     /// Room for so many bytes, if there is any.
     pub(super) fn room(self: &Arc<Self>, bytes: usize) -> Option<Room> {
-        add(&self.bytes, bytes, self.max_bytes).then(|| Room {
+        self.bytes.take(bytes).then(|| Room {
             limits: Arc::clone(self),
             bytes,
         })
@@ -102,13 +135,15 @@ impl Limits {
     pub(crate) fn counts(&self) -> FeedCounts {
         let open = self.open.iter().map(|open| open.load(Ordering::Relaxed));
         let events = self.events.iter().map(|told| told.load(Ordering::Relaxed));
+        let refused = self.refused.iter().map(|it| it.load(Ordering::Relaxed));
         FeedCounts {
             open: KINDS.into_iter().zip(open).collect(),
-            limit: self.max,
-            bytes: self.bytes.load(Ordering::Relaxed),
-            limit_bytes: self.max_bytes,
+            limit: self.all.limit(),
+            bytes: self.bytes.taken(),
+            limit_bytes: self.bytes.limit(),
             events: KINDS.into_iter().zip(events).collect(),
             views_run: self.views_run.load(Ordering::Relaxed),
+            refused: REFUSED.into_iter().zip(refused).collect(),
         }
     }
 }
@@ -119,14 +154,6 @@ fn count<T>(of: &[T; KINDS.len()], kind: usize, count: impl FnOnce(&T)) {
     }
 }
 
-/// Adds to a counter, unless that makes more than `limit`.
-fn add(counter: &AtomicUsize, more: usize, limit: usize) -> bool {
-    let added = |now: usize| now.checked_add(more).filter(|sum| *sum <= limit);
-    counter
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, added)
-        .is_ok()
-}
-
 /// Room for some bytes; dropping it gives them back.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -134,9 +161,15 @@ pub(super) struct Room {
     bytes: usize,
 }
 
+impl Room {
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 impl Drop for Room {
     fn drop(&mut self) {
-        self.limits.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.limits.bytes.give_back(self.bytes);
     }
 }
 
@@ -145,6 +178,8 @@ impl Drop for Room {
 pub(super) struct Entered {
     place: Entry,
     _room: Room,
+    /// Its client's share.
+    _of_client: [Taken; 2],
 }
 
 #[derive(Debug)]
@@ -164,7 +199,7 @@ impl Entered {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.limits.all.fetch_sub(1, Ordering::Relaxed);
+        self.limits.all.give_back(1);
         count(&self.limits.open, self.kind, |open| {
             open.fetch_sub(1, Ordering::Relaxed);
         });
@@ -174,6 +209,7 @@ impl Drop for Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::Clients;
 
     #[test]
     fn what_is_entered_is_given_back() {
@@ -182,26 +218,53 @@ mod tests {
             subscription_memory: 100,
             ..ServerOptions::default()
         }));
-        let kind = |error: RpcError| error.data.unwrap()["kind"].clone();
-        let first = limits.enter("heads", 60).unwrap();
-        assert_eq!(
-            kind(limits.enter("view", 41).unwrap_err()),
-            "subscription_memory"
-        );
-        let second = limits.enter("view", 30).unwrap();
-        assert_eq!(
-            kind(limits.enter("view", 0).unwrap_err()),
-            "too_many_subscriptions"
-        );
+        let client = Client::in_process();
+        let enter = |kind, bytes| limits.enter(kind, bytes, &client);
+        let refused = |kind, bytes| enter(kind, bytes).unwrap_err().kind().to_owned();
+        let first = enter("heads", 60).unwrap();
+        assert_eq!(refused("view", 41), "subscription_memory");
+        let second = enter("view", 30).unwrap();
+        assert_eq!(refused("view", 0), "too_many_subscriptions");
         assert!(limits.room(11).is_none());
         let room = limits.room(10).unwrap();
         let counts = limits.counts();
         let open = (counts.open[0].1, counts.open[2].1);
         assert_eq!((counts.bytes, open), (100, (1, 1)));
+        assert_eq!(
+            counts.refused.iter().map(|(_, count)| count).sum::<u64>(),
+            2
+        );
         drop((first, second, room));
         let counts = limits.counts();
         assert_eq!(counts.bytes, 0);
         assert!(counts.open.iter().all(|(_, open)| *open == 0));
-        limits.enter("writes", 100).unwrap();
+        enter("writes", 100).unwrap();
+    }
+
+    #[test]
+    fn a_client_that_has_its_share_leaves_room_to_others() {
+        let options = ServerOptions {
+            max_subscriptions: 4,
+            subscription_memory: 100,
+            ..ServerOptions::default()
+        };
+        let limits = Arc::new(Limits::new(&options));
+        let clients = Arc::new(Clients::new(&options, 10));
+        let [one, other] = [1, 2].map(|last| clients.at([192, 0, 2, last].into()));
+        let long = limits.enter("view", 50, &one).unwrap();
+        let kind = |refused: Result<Entered, RpcError>| refused.unwrap_err().kind().to_owned();
+        assert_eq!(
+            kind(limits.enter("view", 1, &one)),
+            "client_subscription_memory"
+        );
+        let short = limits.enter("heads", 0, &one).unwrap();
+        assert_eq!(kind(limits.enter("heads", 0, &one)), "client_subscriptions");
+        let others = [25, 25].map(|bytes| limits.enter("view", bytes, &other).unwrap());
+        drop(long);
+        limits.enter("view", 50, &one).unwrap();
+        let counts = limits.counts();
+        assert_eq!(counts.bytes, 50);
+        assert_eq!(counts.refused[2..].iter().map(|it| it.1).max(), Some(1));
+        drop((short, others));
     }
 }

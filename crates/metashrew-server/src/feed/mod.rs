@@ -6,35 +6,38 @@
 
 mod answers;
 mod apart;
+mod cache;
 mod cursor;
 mod event;
 mod hub;
 mod index;
 mod keys;
 mod limits;
+mod look;
 mod params;
+mod part;
 mod pending;
+mod receiver;
 mod scan;
 mod subscriber;
 mod view;
 mod writes;
 
-use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use metashrew_runtime::MetashrewRuntime;
-use metashrew_store::ReadError;
 use tokio::sync::{Semaphore, watch};
 
-pub(crate) use self::apart::Turns;
 use self::apart::apart;
 pub(crate) use self::event::Event;
 use self::hub::Hub;
 pub(crate) use self::limits::{FeedCounts, Limits};
 use self::params::Filter;
 pub(crate) use self::params::Subscribe;
+use self::part::Lengths;
+pub(crate) use self::receiver::Receiver;
 pub(crate) use self::subscriber::Subscriber;
 use crate::fault::{self, RpcError};
 use crate::offload::Offload;
@@ -60,7 +63,7 @@ struct Shared {
     /// How many may read the database at a time.
     readers: Arc<Semaphore>,
     /// Becomes true when the server stops.
-    stop: Option<watch::Receiver<bool>>,
+    stop: watch::Receiver<bool>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,9 +73,14 @@ struct Settings {
     position_every: Duration,
     /// How often it is looked for another pending block.
     pending_every: Duration,
-    /// Bytes of a view's answer, as it is written.
-    max_answer: usize,
+    lengths: Lengths,
 }
+
+/// Nothing is done more often than this, whatever the settings are.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Nothing is put off for longer: no clock goes further than a few hundred years.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
 
 impl Feed {
     /// Nothing runs before the first subscription. `stop` becomes true, or its sender goes,
@@ -81,7 +89,7 @@ impl Feed {
         runtime: MetashrewRuntime,
         options: &ServerOptions,
         limits: Arc<Limits>,
-        stop: Option<watch::Receiver<bool>>,
+        stop: watch::Receiver<bool>,
     ) -> Self {
         let at_a_time = options.batch_parallel.get().min(Semaphore::MAX_PERMITS);
         Self {
@@ -94,9 +102,9 @@ impl Feed {
                 offload: Offload::new(options.batch_parallel),
                 settings: Settings {
                     per_connection: options.max_subscriptions_per_connection,
-                    position_every: options.position_interval,
-                    pending_every: options.pending_interval,
-                    max_answer: options.max_response as usize,
+                    position_every: options.position_interval.clamp(SHORTEST, LONGEST),
+                    pending_every: options.pending_interval.clamp(SHORTEST, LONGEST),
+                    lengths: Lengths::new(options.max_response as usize, options.request_memory),
                 },
                 readers: Arc::new(Semaphore::new(at_a_time)),
                 stop,
@@ -104,18 +112,18 @@ impl Feed {
         }
     }
 
-    /// Begins a subscription, whose events are made when it has one of its connection's
-    /// `turns`. Must be called on a tokio runtime.
+    /// Begins a subscription that `receiver` is told of. Must be called on a tokio runtime.
     ///
     /// # Errors
-    /// If there are as many as may be, or its cursor cannot be resumed from.
+    /// If there are as many as may be, of all or of its client, or its cursor cannot be resumed
+    /// from.
     pub(crate) async fn subscribe(
         &self,
         wanted: Subscribe,
-        turns: &Turns,
+        receiver: &Arc<Receiver>,
     ) -> Result<Subscriber, RpcError> {
         self.shared.hub.start(&self.shared);
-        Subscriber::begin(Arc::clone(&self.shared), wanted, turns.clone()).await
+        Subscriber::begin(Arc::clone(&self.shared), wanted, Arc::clone(receiver)).await
     }
 
     /// How many subscriptions one connection may have.
@@ -125,11 +133,11 @@ impl Feed {
 }
 
 impl Shared {
-    /// Reads the database on a thread where that may take a while.
+    /// Does what may take a while, such as reads of the database, on a thread: so many at a time.
     async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        read: impl FnOnce(&Self) -> Result<T, ReadError> + Send + 'static,
-    ) -> Result<T, ReadError> {
+        read: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> T {
         let (shared, readers) = (Arc::clone(self), Arc::clone(&self.readers));
         apart(async move {
             let permit = readers.acquire_owned().await;
@@ -144,13 +152,10 @@ impl Shared {
 
     /// Ends when the server stops.
     fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
-        let stop = self.stop.clone();
+        let mut stop = self.stop.clone();
         async move {
-            match stop {
-                // A handle that is dropped stops the server, too.
-                Some(mut stop) => drop(stop.wait_for(|stopped| *stopped).await),
-                None => future::pending().await,
-            }
+            // A handle that is dropped stops the server, too.
+            drop(stop.wait_for(|stopped| *stopped).await);
         }
     }
 

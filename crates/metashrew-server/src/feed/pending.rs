@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metashrew_runtime::{CallContext, ViewAt, ViewError};
-use metashrew_store::{BlockHash, WriteSet};
+use metashrew_store::BlockHash;
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
 use super::event::{Draft, Event};
-use super::writes::PART;
+use super::part::{Lengths, Part};
+use super::receiver::Receiver;
+use crate::budget::{BudgetExhausted, Lease};
 use crate::wire;
 
 /// Where a subscription to pending blocks stands. It has no cursor.
@@ -32,10 +34,12 @@ enum Told {
     Block(u64, BlockHash),
 }
 
-/// What is left of an event of which some parts were told.
+/// An event, or what is left of one of which some parts were told.
 #[derive(Debug, Clone)]
 struct Rest {
-    writes: Arc<WriteSet>,
+    /// What the block writes: counted in the memory of views while this is held.
+    context: CallContext,
+    prefix: Bytes,
     /// Writes that were told, or passed over.
     passed: usize,
     parts: u32,
@@ -52,10 +56,22 @@ impl Pending {
     }
 
     /// The next event. Dropping the future loses nothing.
-    pub(super) async fn next(&mut self, shared: &Shared) -> Event {
+    ///
+    /// # Errors
+    /// If there is no room for it.
+    pub(super) async fn next(
+        &mut self,
+        shared: &Arc<Shared>,
+        receiver: &Receiver,
+    ) -> Result<Event, BudgetExhausted> {
         loop {
-            if let Some(rest) = self.rest.take() {
-                return self.part(Draft::new("pending"), rest);
+            if let Some(rest) = self.rest.clone() {
+                let _turn = receiver.turn().await;
+                let lease = receiver.lease();
+                let making = move |shared: &Shared| rest.next(lease, shared.settings.lengths);
+                let (event, rest) = shared.read(making).await?;
+                self.rest = rest;
+                return Ok(event);
             }
             sleep_until(self.due).await;
             let context = shared.runtime.chain().at(ViewAt::Pending).await;
@@ -72,53 +88,56 @@ impl Pending {
             if std::mem::replace(&mut self.told, found) == found {
                 continue;
             }
-            match context {
-                Some(context) => return self.of(&context),
-                None => return Draft::new("none").finish(None),
-            }
+            let Some(context) = context else {
+                return Ok(Draft::new("none").finish(None));
+            };
+            self.rest = Some(Rest {
+                context,
+                prefix: self.prefix.clone(),
+                passed: 0,
+                parts: 0,
+            });
         }
     }
+}
 
-    fn of(&mut self, context: &CallContext) -> Event {
-        let mut draft = Draft::new("pending");
-        if let Some(id) = context.pending() {
-            draft = draft
+impl Rest {
+    /// The next part, and what is left after it.
+    fn next(
+        mut self,
+        lease: Lease,
+        lengths: Lengths,
+    ) -> Result<(Event, Option<Self>), BudgetExhausted> {
+        let mut part = Part::new(self.head(), lease, lengths);
+        let writes = self.context.pending_writes().cloned().unwrap_or_default();
+        let left = writes
+            .sorted()
+            .enumerate()
+            .skip(self.passed)
+            .skip_while(|(_, (key, _))| *key < &self.prefix[..])
+            .take_while(|(_, (key, _))| key.starts_with(&self.prefix));
+        let mut is_last = true;
+        for (number, (key, value)) in left {
+            self.passed = number;
+            if !part.add(key, value)? {
+                is_last = false;
+                break;
+            }
+        }
+        let event = part.finish(self.parts, is_last, None)?;
+        self.parts += 1;
+        Ok((event, (!is_last).then_some(self)))
+    }
+
+    fn head(&self) -> Draft {
+        let draft = Draft::new("pending");
+        match self.context.pending() {
+            Some(id) if self.parts == 0 => draft
                 .with("number", &id.number)
                 .with("height", &id.height)
                 .with("hash", &wire::block_hash(&id.hash))
-                .with("parent", &wire::block_hash(&context.block().hash));
-        }
-        let writes = context.pending_writes().cloned().unwrap_or_default();
-        let rest = Rest {
-            writes,
-            passed: 0,
-            parts: 0,
-        };
-        self.part(draft, rest)
-    }
-
-    fn part(&mut self, mut draft: Draft, mut rest: Rest) -> Event {
-        draft.begin_writes();
-        let writes = Arc::clone(&rest.writes);
-        let mut left = writes.sorted().skip(rest.passed);
-        while draft.len() < PART
-            && let Some((key, value)) = left.next()
-        {
-            rest.passed += 1;
-            if key.starts_with(&self.prefix) {
-                draft.write(key, value);
-            }
-        }
-        let number = rest.parts;
-        rest.parts += 1;
-        if left.any(|(key, _)| key.starts_with(&self.prefix)) {
-            self.rest = Some(rest);
-            return draft.part(number);
-        }
-        if number == 0 {
-            draft.finish(None)
-        } else {
-            draft.last_part(number, None)
+                .with("parent", &wire::block_hash(&self.context.block().hash)),
+            _ => draft,
         }
     }
 }

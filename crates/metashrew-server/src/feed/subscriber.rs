@@ -11,24 +11,19 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Shared;
-use super::answers::{Asked, Known, concerns};
-use super::apart::Turns;
+use super::answers::{Asked, Known};
 use super::cursor::Cursor;
 use super::event::{self, Event};
 use super::index::Interest;
-use super::keys::Block;
 use super::limits::Entered;
+use super::look::{Look, Step};
 use super::params::{From, Kind, Subscribe};
 use super::pending::Pending;
-use super::scan::{self, Lost, Next};
-use super::writes::{Change, Writes};
+use super::receiver::Receiver;
+use super::scan::{self, Next};
+use super::writes::{Change, Writes, WritesError};
+use crate::budget::BudgetExhausted;
 use crate::fault::{self, RpcError};
-
-/// So many blocks that do not concern a subscription are passed over in one go.
-const BLOCKS_AT_ONCE: u32 = 256;
-
-/// One that is further from the tip is told so.
-const BEHIND: u32 = 64;
 
 /// How long one pauses whose database could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -37,8 +32,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Subscriber {
     pub(super) shared: Arc<Shared>,
     entered: Entered,
-    /// Those of its connection: an event is made in one.
-    pub(super) turns: Turns,
+    /// Who is told.
+    pub(super) receiver: Arc<Receiver>,
     topic: Topic,
     /// If it is one to pending blocks, which are in no chain.
     pending: Option<Pending>,
@@ -95,37 +90,14 @@ impl Drop for Place {
     }
 }
 
-/// What a look at the chain brought.
-pub(super) enum Step {
-    /// Something to tell, after which it stands at `to`.
-    Event {
-        event: Event,
-        to: Cursor,
-        rest: Option<Writes>,
-    },
-    /// A view is to be asked about the state after a change.
-    Ask {
-        chain: Chain,
-        change: Change,
-    },
-    /// So many blocks are to come: it is to be told.
-    Behind(u32),
-    /// Up to here nothing concerns it; there is more.
-    Moved(Cursor),
-    /// Up to here nothing concerns it, and this is all.
-    Tip(Cursor),
-    Lost(Lost),
-}
-
 impl Subscriber {
     pub(super) async fn begin(
         shared: Arc<Shared>,
         wanted: Subscribe,
-        turns: Turns,
+        receiver: Arc<Receiver>,
     ) -> Result<Self, RpcError> {
-        let entered = shared
-            .limits
-            .enter(wanted.kind.name(), wanted.kind.bytes())?;
+        let (kind, bytes) = (wanted.kind.name(), wanted.kind.bytes());
+        let entered = shared.limits.enter(kind, bytes, receiver.client())?;
         let (topic, pending) = match wanted.kind {
             Kind::Pending(filter) => {
                 let pending = Pending::new(shared.prefix(filter)?);
@@ -171,7 +143,7 @@ impl Subscriber {
             moved: shared.hub.moved(),
             position_due: Instant::now() + shared.settings.position_every,
             entered,
-            turns,
+            receiver,
             topic,
             pending,
             at,
@@ -189,18 +161,27 @@ impl Subscriber {
 
     /// What it is told next. After the last event there is nothing more, ever. Dropping the
     /// future loses nothing.
-    pub(crate) async fn next(&mut self) -> Event {
+    ///
+    /// # Errors
+    /// If there is no room for the event. Then it is told nothing more, and its client has to
+    /// resume from what it has.
+    pub(crate) async fn next(&mut self) -> Result<Event, BudgetExhausted> {
         if self.stage == Stage::Ended {
             return future::pending().await;
         }
         let stopped = self.shared.stopped();
-        let event = tokio::select! {
+        let mut event = tokio::select! {
             biased;
-            () = stopped => return self.end("shutdown"),
-            event = self.produce() => event,
+            () = stopped => return Ok(self.end("shutdown")),
+            event = self.produce() => event?,
         };
+        if event.lease.is_none() {
+            let lease = self.receiver.lease();
+            lease.charge(event.data.len())?;
+            event.lease = Some(lease);
+        }
         self.entered.count_event();
-        event
+        Ok(event)
     }
 
     /// The last event: the subscription is over for this reason.
@@ -209,33 +190,37 @@ impl Subscriber {
         self.place = None;
         self.rest = None;
         self.entered.count_event();
-        event::end(self.told, reason)
+        // Pending blocks have no cursor to resume from.
+        let cursor = self.pending.is_none().then_some(self.told);
+        event::end(cursor, reason)
     }
 
     /// Nothing is changed before an await that does not hold if it goes no further.
-    async fn produce(&mut self) -> Event {
+    async fn produce(&mut self) -> Result<Event, BudgetExhausted> {
         if let Some(pending) = &mut self.pending {
-            return pending.next(&self.shared).await;
+            return pending.next(&self.shared, &self.receiver).await;
         }
         loop {
-            if let Some(event) = self.begin_telling().await {
-                return event;
+            if let Some(event) = self.begin_telling().await? {
+                return Ok(event);
             }
             if let Some(rest) = self.rest.clone() {
-                let _turn = self.turns.take().await;
-                let read = self.shared.read(move |shared| rest.next(&shared.keys));
-                match read.await {
+                let _turn = self.receiver.turn().await;
+                let lease = self.receiver.lease();
+                let reading = self.shared.read(move |shared| rest.next(shared, lease));
+                match reading.await {
                     Ok((event, rest)) => {
                         self.rest = rest;
-                        return self.tell(event);
+                        return Ok(self.tell(event));
                     }
-                    Err(error) => pause(&error).await,
+                    Err(WritesError::NoRoom(none)) => return Err(none),
+                    Err(WritesError::Read(error)) => pause(&error).await,
                 }
                 continue;
             }
             if self.place.is_some() {
                 if let Some(event) = self.wait().await {
-                    return event;
+                    return Ok(event);
                 }
                 continue;
             }
@@ -244,26 +229,26 @@ impl Subscriber {
             }
             self.moved.mark_unchanged();
             if !self.park()
-                && let Some(event) = self.step().await
+                && let Some(event) = self.step().await?
             {
-                return event;
+                return Ok(event);
             }
         }
     }
 
     /// What comes before all changes.
-    async fn begin_telling(&mut self) -> Option<Event> {
+    async fn begin_telling(&mut self) -> Result<Option<Event>, BudgetExhausted> {
         match (self.stage, self.topic.clone()) {
             (Stage::New, Topic::View(asked)) => self.first_answer(&asked).await,
             (Stage::WithoutBase, Topic::View(asked)) => {
                 self.base_answer(&asked).await;
-                None
+                Ok(None)
             }
             (Stage::New, Topic::Heads | Topic::Writes(_)) => {
                 self.stage = Stage::Telling;
-                Some(self.tell(event::position(self.at)))
+                Ok(Some(self.tell(event::position(self.at))))
             }
-            _ => None,
+            _ => Ok(None),
         }
     }
 
@@ -303,7 +288,7 @@ impl Subscriber {
     }
 
     /// Looks at the chain, as far as it is known now.
-    async fn step(&mut self) -> Option<Event> {
+    async fn step(&mut self) -> Result<Option<Event>, BudgetExhausted> {
         let interest = self.topic.interest(self.known.as_ref());
         let chain = self.shared.runtime.chain();
         if interest == Interest::Every
@@ -317,54 +302,67 @@ impl Subscriber {
             at: self.at,
             settled: self.settled,
             is_behind: self.is_behind,
+            receiver: Arc::clone(&self.receiver),
         };
         let step = move |shared: &Shared| look.step(shared);
-        let turn = self.turns.take().await;
+        let turn = self.receiver.turn().await;
         let step = self.shared.read(step).await;
         drop(turn);
         match step {
-            Ok(Step::Event { event, to, rest }) => {
-                self.at = to;
-                self.rest = rest;
-                Some(self.tell(event))
-            }
-            Ok(Step::Ask { chain, change }) => match self.topic.clone() {
-                Topic::View(asked) => self.evaluate(&asked, &chain, &change).await,
-                Topic::Heads | Topic::Writes(_) => None,
-            },
-            Ok(Step::Behind(blocks)) => {
-                self.is_behind = true;
-                Some(event::behind(self.told, blocks))
-            }
-            Ok(Step::Moved(at)) => {
-                self.at = at;
-                if Instant::now() < self.position_due {
-                    return None;
-                }
-                self.position()
-            }
-            Ok(Step::Tip(at)) if at != self.at => {
-                self.at = at;
-                None
-            }
-            Ok(Step::Tip(_)) => self.until_hub_moves().await,
-            Ok(Step::Lost(lost)) => Some(self.end(lost.kind())),
-            Err(error) => {
+            Ok(step) => self.take(step).await,
+            Err(WritesError::NoRoom(none)) => Err(none),
+            Err(WritesError::Read(error)) => {
                 pause(&error).await;
-                None
+                Ok(None)
             }
         }
     }
 
+    /// Goes as far as a look at the chain has come.
+    async fn take(&mut self, step: Step) -> Result<Option<Event>, BudgetExhausted> {
+        Ok(match step {
+            Step::Event { event, to, rest } => {
+                self.at = to;
+                self.rest = rest.map(|rest| *rest);
+                Some(self.tell(event))
+            }
+            Step::Ask { chain, change } => match self.topic.clone() {
+                Topic::View(asked) => self.evaluate(&asked, &chain, &change).await?,
+                Topic::Heads | Topic::Writes(_) => None,
+            },
+            Step::Behind(blocks) => {
+                self.is_behind = true;
+                Some(event::behind(self.told, blocks))
+            }
+            Step::Moved(at) => {
+                self.at = at;
+                if Instant::now() < self.position_due {
+                    return Ok(None);
+                }
+                self.position()
+            }
+            Step::Tip(at) if at != self.at => {
+                self.at = at;
+                None
+            }
+            Step::Tip(_) => self.until_hub_moves().await,
+            Step::Lost(lost) => Some(self.end(lost.kind())),
+        })
+    }
+
     /// Tells of a block that concerns it, and that stands where it does: nothing is read for that.
-    async fn block(&mut self, chain: &Chain, block: BlockRecord) -> Option<Event> {
+    async fn block(
+        &mut self,
+        chain: &Chain,
+        block: BlockRecord,
+    ) -> Result<Option<Event>, BudgetExhausted> {
         let change = Change::Block(block);
         if let Topic::View(asked) = self.topic.clone() {
             return self.evaluate(&asked, chain, &change).await;
         }
         let to = change.to();
         self.at = to;
-        Some(self.tell(change.head().finish(Some(to))))
+        Ok(Some(self.tell(change.head().finish(Some(to)))))
     }
 
     /// Waits until the hub, which is elsewhere, has moved.
@@ -400,57 +398,4 @@ async fn pause(error: &ReadError) {
         fault::chain(error)
     );
     sleep(PAUSE).await;
-}
-
-/// A look at the chain, on a thread where that may take a while.
-struct Look {
-    topic: Topic,
-    interest: Interest,
-    at: Cursor,
-    settled: Cursor,
-    is_behind: bool,
-}
-
-impl Look {
-    /// Goes from where the subscriber stands to what is to be told next.
-    fn step(self, shared: &Shared) -> Result<Step, ReadError> {
-        let chain = shared.runtime.chain();
-        let (snapshot, mut at) = (chain.snapshot(), self.at);
-        if !self.is_behind
-            && let Some(blocks) = scan::blocks_above(snapshot, &at)
-            && blocks > BEHIND
-        {
-            return Ok(Step::Behind(blocks));
-        }
-        for _ in 0..BLOCKS_AT_ONCE {
-            let change = match scan::next(snapshot, &at)? {
-                Next::Nothing => return Ok(Step::Tip(at)),
-                Next::Lost(lost) => return Ok(Step::Lost(lost)),
-                // What it knows rests on none of the blocks that went.
-                Next::Undo(undo) if self.settled.height() <= undo.ancestor.height() => {
-                    at = undo.ancestor;
-                    continue;
-                }
-                Next::Undo(undo) => Change::Undo(undo),
-                Next::Block(block) => {
-                    let held = Block::Held(block);
-                    if !concerns(shared, snapshot, &held, &self.interest)? {
-                        at = (&block).into();
-                        continue;
-                    }
-                    Change::Block(block)
-                }
-            };
-            let to = change.to();
-            let (event, rest) = match &self.topic {
-                Topic::View(_) => return Ok(Step::ask(&chain, change)),
-                Topic::Heads => (change.head().finish(Some(to)), None),
-                Topic::Writes(prefix) => {
-                    Writes::new(snapshot, change, prefix).next(&shared.keys)?
-                }
-            };
-            return Ok(Step::Event { event, to, rest });
-        }
-        Ok(Step::Moved(at))
-    }
 }

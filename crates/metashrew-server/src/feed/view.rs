@@ -10,14 +10,17 @@ use bytes::Bytes;
 use metashrew_runtime::{Chain, MetashrewRuntime, ViewCall, ViewReads};
 use metashrew_store::{BlockHash, BlockId, Height};
 use parking_lot::Mutex;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
+use super::cache::cache;
 use super::index::Interest;
 use super::limits::{Limits, Room};
+use crate::clients::{Client, Taken, What};
 use crate::fault::{self, BUSY, HOST_FAULT, RpcError};
+use crate::offload::Offload;
 
 /// Bytes that an answer takes besides its own.
 const OVERHEAD: usize = 512;
@@ -83,12 +86,29 @@ pub(super) struct Reads(Arc<Recorded>);
 #[derive(Debug)]
 struct Recorded {
     reads: ViewReads,
-    _room: Room,
+    room: Room,
+    /// What clients hold of their shares for it, each once.
+    held: Mutex<Vec<Weak<Taken>>>,
 }
 
 impl Reads {
     pub(super) fn get(&self) -> &ViewReads {
         &self.0.reads
+    }
+
+    /// What `client` holds of its share for them: the same for all its subscriptions. None if it
+    /// has no room for that.
+    pub(super) fn held_by(&self, client: &Arc<Client>) -> Option<Arc<Taken>> {
+        let mut held = self.0.held.lock();
+        let mut known = held.iter().filter_map(Weak::upgrade);
+        if let Some(known) = known.find(|held| Arc::ptr_eq(held.client(), client)) {
+            return Some(known);
+        }
+        let taken = client.take(What::Memory, self.0.room.bytes()).ok()?;
+        let taken = Arc::new(taken);
+        held.retain(|other| other.strong_count() > 0);
+        held.push(Arc::downgrade(&taken));
+        Some(taken)
     }
 }
 
@@ -132,20 +152,9 @@ impl Weighter<(u64, BlockHash), Arc<Outcome>> for Weigh {
 impl Views {
     /// Keeps so many bytes of recent answers, and has so many views run at a time.
     pub(super) fn new(bytes: usize, at_a_time: usize) -> Self {
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(256)
-            .weight_capacity(bytes as u64)
-            .shards(1)
-            .build()
-            .expect("all that has to be set is set");
         Self {
             queries: Arc::default(),
-            outcomes: Cache::with_options(
-                options,
-                Weigh,
-                DefaultHashBuilder::default(),
-                DefaultLifecycle::default(),
-            ),
+            outcomes: cache(bytes, Weigh),
             permits: Semaphore::new(at_a_time),
         }
     }
@@ -180,6 +189,7 @@ impl Views {
         query: &Query,
         runtime: &MetashrewRuntime,
         limits: &Arc<Limits>,
+        work: &Offload,
         chain: &Chain,
         block: (Height, BlockHash),
     ) -> Result<(Arc<Outcome>, Interest), RpcError> {
@@ -188,9 +198,10 @@ impl Views {
             let _permit = self.permits.acquire().await;
             limits.count_view();
             let (result, interest) = query.run(runtime, limits, chain, block).await?;
+            let (result, digest) = digested(result, work).await?;
             let outcome = Outcome {
-                digest: digest(&result),
                 result,
+                digest,
                 reads: match &interest {
                     Interest::Reads(reads) => Some(Arc::downgrade(&reads.0)),
                     Interest::Every | Interest::Prefix(_) => None,
@@ -252,7 +263,11 @@ impl Query {
             return Interest::Every;
         }
         match limits.room(reads.bytes().saturating_mul(READS_FACTOR)) {
-            Some(room) => Interest::Reads(Reads(Arc::new(Recorded { reads, _room: room }))),
+            Some(room) => Interest::Reads(Reads(Arc::new(Recorded {
+                reads,
+                room,
+                held: Mutex::default(),
+            }))),
             None => Interest::Every,
         }
     }
@@ -261,6 +276,19 @@ impl Query {
 /// Whether the same call may have another outcome in a while, on the same block.
 fn may_pass(error: &RpcError) -> bool {
     matches!(error.code, BUSY | HOST_FAULT)
+}
+
+/// What came of a call, and its digest: that of a long answer is made where it holds up nobody.
+async fn digested(
+    result: Result<Bytes, RpcError>,
+    work: &Offload,
+) -> Result<(Result<Bytes, RpcError>, [u8; 32]), RpcError> {
+    let length = result.as_ref().map_or(0, Bytes::len);
+    let digesting = move || {
+        let digest = digest(&result);
+        (result, digest)
+    };
+    work.run(length, digesting).await
 }
 
 fn digest(result: &Result<Bytes, RpcError>) -> [u8; 32] {

@@ -6,13 +6,13 @@ use std::collections::BinaryHeap;
 use bytes::Bytes;
 use metashrew_store::{BlockRecord, Height, ReadError, Snapshot};
 
+use super::Shared;
 use super::cursor::Cursor;
 use super::event::{Draft, Event};
 use super::keys::{Block, KeyCache, Walk};
+use super::part::Part;
 use super::scan::Undo;
-
-/// An event that is longer is told in parts of about this many bytes.
-pub(super) const PART: usize = 1024 * 1024;
+use crate::budget::{BudgetExhausted, Lease};
 
 /// Values that are read in one go.
 const VALUES_AT_ONCE: usize = 16;
@@ -51,6 +51,15 @@ impl Change {
     }
 }
 
+/// Why an event of writes is not made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WritesError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    NoRoom(#[from] BudgetExhausted),
+}
+
 /// An event, or the rest of one of which some parts were told. It holds the snapshot that the
 /// event began with: a later one need not have the values.
 #[derive(Debug, Clone)]
@@ -75,48 +84,55 @@ impl Writes {
         }
     }
 
-    /// The next part, and what is left after it.
+    /// The next part, which holds its memory in `lease`, and what is left after it.
     ///
     /// # Errors
-    /// If the database cannot be read.
-    pub(super) fn next(mut self, keys: &KeyCache) -> Result<(Event, Option<Self>), ReadError> {
-        let mut merged = Merged::new(self.walks(keys)?)?;
-        let first = self.parts == 0;
-        let mut draft = if first {
+    /// If the database cannot be read, or there is no room for the part.
+    pub(super) fn next(
+        mut self,
+        shared: &Shared,
+        lease: Lease,
+    ) -> Result<(Event, Option<Self>), WritesError> {
+        let mut merged = Merged::new(self.walks(&shared.keys)?)?;
+        let draft = if self.parts == 0 {
             self.change.head()
         } else {
             self.change.short_head()
         };
-        draft.begin_writes();
-        let height = self.change.to().height();
-        let is_whole = loop {
-            let batch = merged.take(VALUES_AT_ONCE)?;
-            let values = values_at(&self.snapshot, height, &batch)?;
-            let (count, mut told) = (batch.len(), 0);
-            for (key, value) in batch.into_iter().zip(values) {
-                draft.write(&key, &value);
-                self.after = Some(key);
-                told += 1;
-                if draft.len() >= PART {
-                    break;
-                }
-            }
-            if told < count || !merged.is_empty() {
-                if draft.len() >= PART {
-                    break false;
-                }
-            } else {
-                break true;
-            }
-        };
-        let to = Some(self.change.to());
-        let number = self.parts;
+        let mut part = Part::new(draft, lease, shared.settings.lengths);
+        let is_last = self.fill(&mut part, &mut merged)?;
+        let cursor = Some(self.change.to());
+        let event = part.finish(self.parts, is_last, cursor)?;
         self.parts += 1;
-        Ok(match (first, is_whole) {
-            (true, true) => (draft.finish(to), None),
-            (false, true) => (draft.last_part(number, to), None),
-            (_, false) => (draft.part(number), Some(self)),
-        })
+        Ok((event, (!is_last).then_some(self)))
+    }
+
+    /// Adds what comes next, and answers whether that is all.
+    fn fill(&mut self, part: &mut Part, merged: &mut Merged) -> Result<bool, WritesError> {
+        let height = self.change.to().height();
+        while !merged.is_empty() {
+            if part.is_long() {
+                return Ok(false);
+            }
+            let keys = merged.take(VALUES_AT_ONCE)?;
+            let values = values_at(&self.snapshot, height, &keys)?;
+            let lengths: Vec<_> = values.iter().map(Bytes::len).collect();
+            let first = keys.first().zip(values.first());
+            let first = first.map_or(0, |(key, value)| Draft::write_length(key, value));
+            let (count, bytes) = part.hold(&lengths, first)?;
+            let is_cut = count < keys.len();
+            for (key, value) in keys.into_iter().zip(values).take(count) {
+                if !part.add(&key, &value)? {
+                    return Ok(false);
+                }
+                self.after = Some(key);
+            }
+            if is_cut {
+                return Ok(false);
+            }
+            part.release(bytes);
+        }
+        Ok(true)
     }
 
     fn walks(&self, keys: &KeyCache) -> Result<Vec<Walk>, ReadError> {

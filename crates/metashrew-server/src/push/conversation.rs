@@ -16,13 +16,14 @@ use futures_util::{Sink, SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWrite;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
+use tokio::time::sleep;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
 use super::frames::Frames;
+use super::heartbeat::Heartbeat;
 use super::incoming::Incoming;
 use super::outgoing::{self, Outgoing};
 use super::parting::Parting;
@@ -30,9 +31,10 @@ use super::subscriptions::{Subscriptions, Told};
 use super::{GOODBYE, Pushing, Subscribing, Upgrade};
 use crate::accept::Stop;
 use crate::answer::Answer;
-use crate::budget::{Lease, SMALL};
+use crate::budget::SMALL;
 use crate::caller::Caller;
 use crate::connections::{Closed, Connection};
+use crate::feed::Receiver;
 use crate::front::Shared;
 use crate::socket::Socket;
 
@@ -93,8 +95,6 @@ struct Conversation {
     web_socket: WebSocket,
     pushing: Arc<Pushing>,
     subscriptions: Arc<Subscriptions>,
-    /// The memory of the event that is being written.
-    lease: Arc<Lease>,
     calls: JoinSet<Done>,
     told: SelectAll<Told>,
     incoming: Incoming,
@@ -103,7 +103,7 @@ struct Conversation {
     unsent: bool,
     /// Which source is looked at first.
     turn: usize,
-    heartbeat: Interval,
+    heartbeat: Heartbeat,
     pings: bool,
     /// Bytes that had come by the last heartbeat, and for how many nothing had.
     heard: (u64, u32),
@@ -124,21 +124,18 @@ impl Conversation {
             .max_write_buffer_size(WRITE + 2 * Outgoing::FRAME)
             .max_message_size(Some(shared.bodies.max))
             .max_frame_size(Some(super::frames::PIECE.into()));
-        let every = shared.push.heartbeat;
-        let mut heartbeat = interval_at(Instant::now() + every, every);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let receiver = Receiver::new(pushing.client(), &shared.budget, connection);
         Self {
             web_socket: WebSocket::from_raw_socket(frames, Role::Server, Some(config)).await,
+            subscriptions: Arc::new(Subscriptions::new(shared.feed.clone(), receiver)),
             pushing,
-            subscriptions: Arc::new(Subscriptions::new(shared.feed.clone())),
-            lease: Arc::new(shared.budget.lease(connection)),
             calls: JoinSet::new(),
             told: SelectAll::new(),
             incoming: Incoming::new(shared, connection, FREE),
             outgoing: None,
             unsent: false,
             turn: 0,
-            heartbeat,
+            heartbeat: Heartbeat::new(shared.push.heartbeat),
             pings: false,
             heard: (0, 0),
             stops: Some(Box::pin(async move { stop.wait().await })),
@@ -258,8 +255,8 @@ impl Conversation {
     fn wrote(&mut self) {
         match self.outgoing.take().map(|written| written.message) {
             Some(outgoing::Message::Answer(_, caller)) => self.begin_told(&caller),
-            Some(outgoing::Message::Event { length, .. }) => {
-                self.lease.release(length);
+            Some(outgoing::Message::Event { length, lease, .. }) => {
+                drop(lease);
                 self.pushing.wrote(length);
             }
             None => {}
@@ -291,16 +288,17 @@ impl Conversation {
     }
 
     fn poll_told(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Parting>> {
-        let Some((id, event)) = ready!(self.told.poll_next_unpin(context)) else {
+        let Some(told) = ready!(self.told.poll_next_unpin(context)) else {
             return Poll::Pending;
         };
-        let length = event.data.len();
-        if let Err(none) = self.lease.charge(length) {
+        Poll::Ready(match told {
+            Ok((id, event)) => {
+                self.outgoing = Some(Outgoing::event(id, event));
+                Ok(())
+            }
             // Its client resumes from what it has.
-            return Poll::Ready(Err(Parting::close(CloseCode::Again, none.to_string())));
-        }
-        self.outgoing = Some(Outgoing::event(id, event));
-        Poll::Ready(Ok(()))
+            Err(none) => Err(Parting::close(CloseCode::Again, none.to_string())),
+        })
     }
 
     /// Whether messages are read at present.

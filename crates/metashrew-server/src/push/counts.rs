@@ -4,6 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::clients::{Client, Taken};
+use crate::meter::Meter;
+
 /// How something is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -25,8 +28,7 @@ impl Way {
 /// Counts of all connections that something is pushed over.
 #[derive(Debug)]
 pub(crate) struct PushCounts {
-    limit: usize,
-    open: AtomicUsize,
+    open: Meter,
     by_way: [OfWay; Way::ALL.len()],
 }
 
@@ -40,15 +42,14 @@ impl PushCounts {
     /// Of so many connections. The rest of them stays for calls.
     pub(crate) fn new(connections: usize) -> Self {
         Self {
-            limit: (connections - connections / 4).max(1),
-            open: AtomicUsize::new(0),
+            open: Meter::new((connections - connections / 4).max(1)),
             by_way: Default::default(),
         }
     }
 
     /// How many connections may be open for it.
     pub(crate) fn limit(&self) -> usize {
-        self.limit
+        self.open.limit()
     }
 
     /// How many connections are open, each way.
@@ -75,16 +76,15 @@ impl PushCounts {
     }
 
     /// One more connection, unless there are as many as may be.
-    pub(crate) fn begin(self: &Arc<Self>, way: Way) -> Option<Pushing> {
-        let one_more = |open: usize| (open < self.limit).then_some(open + 1);
-        let begun = self
-            .open
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        begun.ok()?;
+    pub(crate) fn begin(self: &Arc<Self>, way: Way, of_client: Taken) -> Option<Pushing> {
+        if !self.open.take(1) {
+            return None;
+        }
         self.of(way).open.fetch_add(1, Ordering::Relaxed);
         Some(Pushing {
             counts: Arc::clone(self),
             way,
+            of_client,
         })
     }
 }
@@ -94,9 +94,16 @@ impl PushCounts {
 pub(crate) struct Pushing {
     counts: Arc<PushCounts>,
     way: Way,
+    /// Its client's share.
+    of_client: Taken,
 }
 
 impl Pushing {
+    /// Whom it is pushed to.
+    pub(super) fn client(&self) -> &Arc<Client> {
+        self.of_client.client()
+    }
+
     /// An event of so many bytes was written.
     pub(super) fn wrote(&self, bytes: usize) {
         let of = self.counts.of(self.way);
@@ -106,7 +113,7 @@ impl Pushing {
 
 impl Drop for Pushing {
     fn drop(&mut self) {
-        self.counts.open.fetch_sub(1, Ordering::Relaxed);
+        self.counts.open.give_back(1);
         let of = self.counts.of(self.way);
         of.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -115,17 +122,20 @@ impl Drop for Pushing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::What;
 
     #[test]
     fn a_quarter_of_the_connections_is_left_for_calls() {
         let check = |connections: usize, expect: usize| {
             let counts = Arc::new(PushCounts::new(connections));
             assert_eq!(counts.limit(), expect, "{connections}");
-            let all: Vec<_> = (0..expect).map(|_| counts.begin(Way::WebSocket)).collect();
+            let client = Client::in_process();
+            let begin = |way| counts.begin(way, client.take(What::Streams, 1).unwrap());
+            let all: Vec<_> = (0..expect).map(|_| begin(Way::WebSocket)).collect();
             assert!(all.iter().all(Option::is_some));
-            assert!(counts.begin(Way::EventStream).is_none());
+            assert!(begin(Way::EventStream).is_none());
             drop(all);
-            assert!(counts.begin(Way::EventStream).is_some());
+            assert!(begin(Way::EventStream).is_some());
             assert!(counts.open().all(|(_, open)| open == 0));
         };
         check(512, 384);

@@ -14,13 +14,13 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::body::{Body, Frame, Incoming};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
+use super::heartbeat::Heartbeat;
 use super::{Pushing, Way};
-use crate::budget::Lease;
+use crate::budget::{BudgetExhausted, Lease};
 use crate::connections::Connection;
 use crate::fault::RpcError;
-use crate::feed::{Event, Subscribe, Subscriber, Turns};
+use crate::feed::{Event, Receiver, Subscribe, Subscriber};
 use crate::front::{Answered, Shared};
 use crate::origin;
 use crate::params::invalid;
@@ -93,18 +93,13 @@ impl Shared {
         // Browsers ask nobody before they send a GET.
         origin::check(&head.headers, &self.cors)?;
         let wanted = wanted(head)?;
-        let pushing = self.push.begin(Way::EventStream)?;
-        let subscriber = self.feed.subscribe(wanted, &Turns::new()).await?;
+        let pushing = self.push.begin(Way::EventStream, connection)?;
+        let receiver = Receiver::new(pushing.client(), &self.budget, connection);
+        let subscriber = self.feed.subscribe(wanted, &Arc::new(receiver)).await?;
         if head.method == Method::HEAD {
             return Ok(answered(Response::new(Empty::new().boxed_unsync())));
         }
-        let stream = EventStream::new(
-            subscriber,
-            pushing,
-            self.push.heartbeat,
-            self.budget.lease(connection),
-            connection,
-        );
+        let stream = EventStream::new(subscriber, pushing, self.push.heartbeat, connection);
         let pieces = unfold(stream, |mut stream| async move {
             let piece = stream.next().await?;
             Some((Ok::<_, Infallible>(Frame::data(piece)), stream))
@@ -144,9 +139,9 @@ fn answered(mut response: Answered) -> Answered {
 struct EventStream {
     events: Events,
     pushing: Pushing,
-    heartbeat: Interval,
+    heartbeat: Heartbeat,
     /// The memory of the event that is being written.
-    lease: Lease,
+    lease: Option<Lease>,
     connection: Arc<Connection>,
     /// What comes before the next event.
     pieces: VecDeque<Bytes>,
@@ -155,7 +150,7 @@ struct EventStream {
 
 /// What a subscription tells, to its last event. An event that is being made is not begun
 /// anew at each heartbeat.
-type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
+type Events = Pin<Box<dyn Stream<Item = Result<Event, BudgetExhausted>> + Send>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -170,19 +165,16 @@ impl EventStream {
         subscriber: Subscriber,
         pushing: Pushing,
         every: Duration,
-        lease: Lease,
         connection: &Arc<Connection>,
     ) -> Self {
-        let mut heartbeat = interval_at(Instant::now() + every, every);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let events = unfold(subscriber, |mut subscriber| async {
             Some((subscriber.next().await, subscriber))
         });
         Self {
             events: Box::pin(events),
             pushing,
-            heartbeat,
-            lease,
+            heartbeat: Heartbeat::new(every),
+            lease: None,
             connection: Arc::clone(connection),
             pieces: VecDeque::new(),
             state: State::New,
@@ -200,31 +192,34 @@ impl EventStream {
             return Some(piece);
         }
         // The connection has what was written of the last event.
-        self.lease.release(usize::MAX);
+        self.lease = None;
         if self.state == State::Ended {
             return None;
         }
-        let event = tokio::select! {
-            event = self.events.next() => event?,
-            _ = self.heartbeat.tick() => return Some(Bytes::from_static(HEARTBEAT)),
+        let told = tokio::select! {
+            told = self.events.next() => told?,
+            () = self.heartbeat.tick() => return Some(Bytes::from_static(HEARTBEAT)),
         };
         self.heartbeat.reset();
-        let length = event.data.len();
-        if let Err(none) = self.lease.charge(length) {
-            // The client connects again, and resumes from what it has.
-            tracing::debug!("an event stream ends: {none}");
-            return None;
-        }
+        let mut event = match told {
+            Ok(event) => event,
+            Err(none) => {
+                // The client connects again, and resumes from what it has.
+                tracing::debug!("an event stream ends: {none}");
+                return None;
+            }
+        };
         if event.end {
             self.state = State::Ended;
         }
-        self.pushing.wrote(length);
+        self.lease = event.lease.take();
+        self.pushing.wrote(event.data.len());
         self.pieces = written(event);
         self.pieces.pop_front()
     }
 }
 
-/// An event as it is written. Its `data` is one line, unless a view's answer has more.
+/// An event as it is written. Its JSON has no ends of lines: so its `data` is one line.
 fn written(event: Event) -> VecDeque<Bytes> {
     let mut text = String::new();
     if let Some(cursor) = event.cursor {
@@ -235,17 +230,11 @@ fn written(event: Event) -> VecDeque<Bytes> {
     text.push_str("event: ");
     text.push_str(event.kind);
     text.push_str("\ndata: ");
-    let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
-    if event.data.len() > COPIED && !event.data.iter().any(is_line_end) {
+    if event.data.len() > COPIED {
         return [text.into(), event.data, Bytes::from_static(b"\n\n")].into();
     }
     let mut whole = text.into_bytes();
-    for (number, line) in event.data.split(is_line_end).enumerate() {
-        if number > 0 {
-            whole.extend_from_slice(b"\ndata: ");
-        }
-        whole.extend_from_slice(line);
-    }
+    whole.extend_from_slice(&event.data);
     whole.extend_from_slice(b"\n\n");
     [whole.into()].into()
 }
@@ -260,6 +249,7 @@ mod tests {
             kind: "block",
             data: Bytes::copy_from_slice(data.as_bytes()),
             end: false,
+            lease: None,
         };
         let pieces: Vec<_> = written(event).into();
         assert_eq!(pieces.concat(), expect.as_bytes());
@@ -273,14 +263,5 @@ mod tests {
         check(None, "{}", "event: block\ndata: {}\n\n");
         let long = "x".repeat(2 * COPIED);
         check(None, &long, &format!("event: block\ndata: {long}\n\n"));
-    }
-
-    #[test]
-    fn data_of_many_lines_stays_one_event() {
-        check(None, "{\n}", "event: block\ndata: {\ndata: }\n\n");
-        check(None, "{\r\n}", "event: block\ndata: {\ndata: \ndata: }\n\n");
-        let long = format!("[\n\"{}\"]", "x".repeat(2 * COPIED));
-        let expect = long.replace('\n', "\ndata: ");
-        check(None, &long, &format!("event: block\ndata: {expect}\n\n"));
     }
 }

@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::answer::Answer;
+use crate::budget::Lease;
 use crate::caller::Caller;
 use crate::feed::Event;
 
@@ -28,6 +29,8 @@ pub(super) enum Message {
         pieces: VecDeque<Bytes>,
         /// Bytes of the event alone.
         length: usize,
+        /// The memory that it holds.
+        lease: Option<Lease>,
     },
 }
 
@@ -66,7 +69,13 @@ impl Outgoing {
         } else {
             [head.into(), event.data, end].into()
         };
-        Self::new(Message::Event { pieces, length }, all)
+        let lease = event.lease;
+        let message = Message::Event {
+            pieces,
+            length,
+            lease,
+        };
+        Self::new(message, all)
     }
 
     /// The next frame; none after the last one.
@@ -99,6 +108,7 @@ mod tests {
             kind: "block",
             data: Bytes::copy_from_slice(data.as_bytes()),
             end: false,
+            lease: None,
         }
     }
 

@@ -10,13 +10,14 @@ use futures_util::stream::unfold;
 use parking_lot::Mutex;
 use serde_json::json;
 
+use crate::budget::BudgetExhausted;
 use crate::fault::{self, RpcError};
-use crate::feed::{Event, Feed, Subscribe, Subscriber, Turns};
+use crate::feed::{Event, Feed, Receiver, Subscribe, Subscriber};
 
 /// Those that are open, or about to be.
 pub(super) struct Subscriptions {
     feed: Feed,
-    turns: Turns,
+    receiver: Arc<Receiver>,
     state: Mutex<State>,
 }
 
@@ -28,10 +29,10 @@ struct State {
 }
 
 impl Subscriptions {
-    pub(super) fn new(feed: Feed) -> Self {
+    pub(super) fn new(feed: Feed, receiver: Receiver) -> Self {
         Self {
             feed,
-            turns: Turns::new(),
+            receiver: Arc::new(receiver),
             state: Mutex::default(),
         }
     }
@@ -83,8 +84,8 @@ struct Begun {
 }
 
 /// What is told of one subscription: each event with the subscription's id, until it is
-/// ended by either side.
-pub(super) type Told = Pin<Box<dyn Stream<Item = (u64, Event)> + Send>>;
+/// ended by either side, or there is no room for one.
+pub(super) type Told = Pin<Box<dyn Stream<Item = Result<(u64, Event), BudgetExhausted>> + Send>>;
 
 impl Subscribing {
     pub(super) fn new(of: &Arc<Subscriptions>) -> Self {
@@ -97,7 +98,7 @@ impl Subscribing {
     /// Begins a subscription, and answers its id.
     pub(crate) async fn subscribe(&self, wanted: Subscribe) -> Result<String, RpcError> {
         let (place, registration) = self.of.place()?;
-        let subscriber = self.of.feed.subscribe(wanted, &self.of.turns).await?;
+        let subscriber = self.of.feed.subscribe(wanted, &self.of.receiver).await?;
         let id = place.id.to_string();
         self.begun.lock().push(Begun {
             place,
@@ -141,10 +142,13 @@ impl Begun {
         } = self;
         let events = unfold(Some((place, subscriber)), |open| async {
             let (place, mut subscriber) = open?;
-            let event = subscriber.next().await;
+            let event = match subscriber.next().await {
+                Ok(event) => event,
+                Err(none) => return Some((Err(none), None)),
+            };
             let id = place.id;
             let goes_on = !event.end;
-            Some(((id, event), goes_on.then_some((place, subscriber))))
+            Some((Ok((id, event)), goes_on.then_some((place, subscriber))))
         });
         Box::pin(Abortable::new(events, registration))
     }

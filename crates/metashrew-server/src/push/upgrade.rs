@@ -40,19 +40,24 @@ impl Shared {
     /// The answer to a request that asks for a WebSocket.
     pub(crate) fn upgrade(&self, request: Request<Incoming>, connection: &Connection) -> Answered {
         let unread = !request.body().is_end_stream();
-        self.upgraded(request).unwrap_or_else(|refusal| {
-            let is_version = refusal.status == StatusCode::UPGRADE_REQUIRED;
-            let mut response = self.refuse(refusal, connection, unread);
-            if is_version {
+        self.upgraded(request, connection)
+            .unwrap_or_else(|refusal| {
+                let is_version = refusal.status == StatusCode::UPGRADE_REQUIRED;
+                let mut response = self.refuse(refusal, connection, unread);
+                if is_version {
+                    response
+                        .headers_mut()
+                        .insert(SEC_WEBSOCKET_VERSION, VERSION);
+                }
                 response
-                    .headers_mut()
-                    .insert(SEC_WEBSOCKET_VERSION, VERSION);
-            }
-            response
-        })
+            })
     }
 
-    fn upgraded(&self, request: Request<Incoming>) -> Result<Answered, Refusal> {
+    fn upgraded(
+        &self,
+        request: Request<Incoming>,
+        connection: &Connection,
+    ) -> Result<Answered, Refusal> {
         // What a browser sends for a page here it sends for every page: there is no CORS.
         origin::check(request.headers(), &self.cors)?;
         if !request.body().is_end_stream() {
@@ -62,7 +67,7 @@ impl Shared {
         let empty = || Empty::new().boxed_unsync();
         let response = create_response_with_body(&request, empty);
         let mut response = response.map_err(|error| refusal_of(&error))?;
-        let pushing = self.push.begin(Way::WebSocket)?;
+        let pushing = self.push.begin(Way::WebSocket, connection)?;
         response.extensions_mut().insert(Upgrade {
             connection: hyper::upgrade::on(request),
             pushing: Arc::new(pushing),

@@ -2,7 +2,8 @@
 //! go and resume while blocks come and go.
 
 mod consumers;
-mod model;
+mod lengths;
+pub(crate) mod model;
 mod random;
 
 use std::time::Duration;
@@ -366,4 +367,100 @@ async fn pending_blocks_are_told_whenever_there_is_another() {
     assert_eq!(next(&mut pending).await["type"], "none");
     set(&model, 3);
     assert_eq!(next(&mut pending).await["height"], model::FIRST + 2);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_tells_the_end_and_where_to_resume() {
+    let mut model = Model::new(Store::in_memory());
+    model.commit(&[(b"a", b"1")]);
+    let server = InProcess::new(runtime(&guests::chained(), model.store.clone()), &quiet());
+    let kinds = [
+        json!({ "kind": "heads" }),
+        json!({ "kind": "writes" }),
+        json!({ "kind": "view", "function": "get", "input": hex::encode("a") }),
+        json!({ "kind": "pending" }),
+    ];
+    let mut all = Vec::new();
+    for params in &kinds {
+        let mut subscription = subscribe(&server, params).await;
+        next(&mut subscription).await;
+        all.push(subscription);
+    }
+    // One that has not told anything yet, and one that is to be told of a block.
+    all.push(subscribe(&server, &kinds[0]).await);
+    model.commit(&[(b"a", b"2")]);
+    next(&mut all[0]).await;
+    server.stop();
+    let [ahead, below] = [model.tip(), model.below(&model.tip())];
+    // Pending blocks have no cursor.
+    let expect = [Some(&ahead), Some(&below), Some(&below), None, Some(&below)];
+    for (subscription, cursor) in all.iter_mut().zip(expect) {
+        let end = next(subscription).await;
+        let mut expect = json!({ "type": "end", "reason": "shutdown" });
+        if let Some(cursor) = cursor {
+            expect["cursor"] = json!(cursor);
+        }
+        assert_eq!(end, expect);
+    }
+    // There is nothing after it.
+    let more = tokio::time::timeout(Duration::from_millis(20), all[0].next());
+    more.await.unwrap_err();
+    let mut late = subscribe(&server, &kinds[0]).await;
+    assert_eq!(next(&mut late).await["reason"], "shutdown");
+}
+
+#[tokio::test]
+async fn a_table_is_told_by_its_name() {
+    let mut model = Model::new(Store::in_memory());
+    let wasm = metashrew_testing::push::without_sdk();
+    let runtime = runtime(&wasm, model.store.clone());
+    let server = InProcess::new(runtime.clone(), &options());
+    model.commit(&[(b"k\x05a", b"1")]);
+    let error = refused(&server, &json!({ "kind": "writes", "storage": "sixth" })).await;
+    assert_eq!(error["code"], -32602);
+    assert_eq!(error["data"]["parameter"], "storage");
+    let both = json!({ "kind": "writes", "storage": "fifth", "prefix": "00" });
+    assert_eq!(refused(&server, &both).await["code"], -32602);
+    let keys = |event: &Value| -> Vec<String> {
+        let writes = event["writes"].as_array().unwrap().iter();
+        writes
+            .map(|write| write["key"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    for (name, expect) in [
+        ("fifth", vec!["0x6b0561"]),
+        ("items", vec!["0x6b0561", "0x6b0661"]),
+    ] {
+        let params = json!({ "kind": "writes", "storage": name });
+        let mut writes = subscribe(&server, &params).await;
+        assert_eq!(next(&mut writes).await["cursor"], model.tip());
+        // What is written elsewhere is passed over.
+        model.commit(&[(b"l", b"2")]);
+        model.commit(&[(b"a", b"2"), (b"k\x05a", b"2"), (b"k\x06a", b"2")]);
+        let block = loop {
+            let event = next(&mut writes).await;
+            if event["type"] == "block" {
+                break event;
+            }
+        };
+        assert_eq!(block["cursor"], model.tip());
+        assert_eq!(keys(&block), expect);
+        model.rollback(1);
+        let undo = next(&mut writes).await;
+        assert_eq!(undo["type"], "undo");
+        assert_eq!(keys(&undo), expect);
+    }
+    let mut pending = subscribe(&server, &json!({ "kind": "pending", "storage": "fifth" })).await;
+    let block = PendingBlock {
+        parent: model.tip_hash(),
+        block: vec![7; 200].into(),
+    };
+    runtime.set_pending(Some(block)).unwrap();
+    let told = loop {
+        let event = next(&mut pending).await;
+        if event["type"] == "pending" {
+            break event;
+        }
+    };
+    assert_eq!(keys(&told), ["0x6b0570"]);
 }

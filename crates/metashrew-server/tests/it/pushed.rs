@@ -8,6 +8,7 @@ mod world;
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use metashrew_runtime::ViewOptions;
 use metashrew_server::ServerOptions;
@@ -28,6 +29,9 @@ const EVENTS: u64 = 300;
 /// For how many blocks they stay away, at most.
 const AWAY: u64 = 40;
 
+/// The tables that the guest tells of, and how their keys begin.
+const TABLES: [(&str, &str); 2] = [("items", "0x6b"), ("fifth", "0x6b05")];
+
 /// How many consumers there are, and blocks.
 struct Load {
     sockets: usize,
@@ -42,6 +46,9 @@ fn setup(wasm: Vec<u8>, load: &Load) -> Setup {
         views: ViewOptions::default(),
         server: ServerOptions {
             max_open_connections: 4 * (load.sockets + load.streams) + 100,
+            // All of them come from here.
+            client_share: 100,
+            pending_interval: Duration::from_millis(20),
             ..ServerOptions::default()
         },
         ..Setup::default()
@@ -164,11 +171,20 @@ fn subjects(views: &[(&'static str, String)]) -> Vec<Subject> {
         input: input.clone(),
     });
     let views: Vec<_> = views.collect();
+    let tables = TABLES.into_iter().flat_map(|(name, prefix)| {
+        let prefix = prefix.to_owned();
+        let writes = Subject::Storage {
+            name,
+            prefix: prefix.clone(),
+        };
+        [writes, Subject::Pending { name, prefix }]
+    });
     prefixes
         .chain(keys)
         .enumerate()
         .flat_map(|(number, writes)| [writes, views[number % views.len()].clone()])
         .chain([Subject::Heads, all, Subject::Heads])
+        .chain(tables)
         .collect()
 }
 

@@ -4,7 +4,8 @@ use crate::guests::from_wat;
 
 /// Views in WebAssembly text, without an SDK: the value of a key; the value of the key which that
 /// value is; the height and the value of a key. The answers of the first two do not depend on the
-/// height, and they say so.
+/// height, and they say so. It tells of the tables `items`, whose keys begin with `k`, and `fifth`,
+/// with `k` and 5. A block writes `x` to the key of `k`, 5 and `p`, and `y` to that of `k`, 6 and `p`.
 pub fn without_sdk() -> Vec<u8> {
     from_wat(
         r#"(module
@@ -14,8 +15,11 @@ pub fn without_sdk() -> Vec<u8> {
           (import "env" "__get" (func $get (param i32 i32)))
           (import "env" "__flush" (func $flush (param i32)))
           (memory (export "memory") 8)
-          (data (i32.const 0) "\00\00\00\00")
-          (func (export "_start") (call $flush (i32.const 4)))
+          ;; A `KeyValueFlush`, and an `IndexerMetadata { storage }`, their lengths before them.
+          (data (i32.const 1000) "\10\00\00\00\0a\03k\05p\0a\01x\0a\03k\06p\0a\01y")
+          (data (i32.const 2000) "\19\00\00\00\32\0a\0a\05items\12\01k\32\0b\0a\05fifth\12\02k\05")
+          (func (export "__meta") (result i32) (i32.const 2004))
+          (func (export "_start") (call $flush (i32.const 1004)))
           (global (export "__metashrew_height_independent.get") i32 (i32.const 1))
           (global (export "__metashrew_height_independent.chain") i32 (i32.const 1))
           ;; The input, its length before it; the height lies at 16.

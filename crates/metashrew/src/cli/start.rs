@@ -527,6 +527,17 @@ pub(crate) struct Serving {
     )]
     pub(crate) subscription_memory: Size,
 
+    /// How much of --max-subscriptions, of --subscription-memory and of the connections for
+    /// WebSockets and event streams one client's address may have, in percent; 100 for all
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        env = "METASHREW_CLIENT_SHARE",
+        value_parser = value_parser!(u8).range(1..=100),
+        default_value_t = 50
+    )]
+    pub(crate) client_share: u8,
+
     /// Memory for the keys that recent blocks wrote, kept for subscriptions, and as much for the
     /// answers of subscribed views
     #[arg(

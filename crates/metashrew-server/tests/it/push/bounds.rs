@@ -164,6 +164,27 @@ fn a_quiet_client_stays_and_one_that_is_gone_does_not() {
 }
 
 #[test]
+fn a_heartbeat_of_zero_is_none() {
+    let served = Setup {
+        server: ServerOptions {
+            heartbeat: Duration::ZERO,
+            ..ServerOptions::default()
+        },
+        ..Setup::default()
+    }
+    .serve();
+    let mut events = EventStream::open(&served, "/subscribe/heads", &[]);
+    let quiet = raw(&served);
+    assert_eq!(events.event().unwrap().kind, "position");
+    served.block_on(async {
+        let mut client = Client::connect(&served).await;
+        assert_eq!(client.result("metashrew_height", json!([])).await, "104");
+    });
+    assert_eq!(closed(&served, "silent"), 0);
+    drop(quiet);
+}
+
+#[test]
 fn a_message_that_does_not_come_is_given_up() {
     let served = Setup {
         server: ServerOptions {
@@ -222,6 +243,56 @@ fn a_server_that_stops_waits_for_nobody_who_does_not_read() {
 }
 
 #[test]
+fn long_events_are_told_whatever_the_memory_is() {
+    // One value with its hex is all that it holds.
+    let memory = 300 * 1024;
+    let served = loud(ServerOptions {
+        request_memory: memory,
+        ..ServerOptions::default()
+    });
+    let mut stream = EventStream::open(&served, "/subscribe/writes?from=first", &[]);
+    let (mut heights, mut values) = (Vec::new(), 0);
+    while heights.len() < BLOCKS {
+        let came = stream.next_block().unwrap();
+        for write in came.data["writes"].as_array().unwrap() {
+            assert_eq!(write["value"].as_str().unwrap().len(), 2 + 2 * 64 * 1024);
+            values += 1;
+        }
+        heights.extend(came.id.as_deref().map(height_of));
+    }
+    let expect: Vec<_> = (100..100 + BLOCKS).collect();
+    assert_eq!(heights, expect);
+    assert_eq!(values, 16 * BLOCKS);
+}
+
+#[test]
+fn an_answer_that_memory_cannot_hold_is_an_error_and_a_shorter_one_is_told() {
+    let memory = 1 << 20;
+    let serve = |bytes| {
+        Setup {
+            wasm: metashrew_testing::guests::verbose(bytes),
+            server: ServerOptions {
+                request_memory: memory,
+                ..ServerOptions::default()
+            },
+            ..Setup::default()
+        }
+        .serve()
+    };
+    let served = serve(2 << 20);
+    let mut stream = EventStream::open(&served, "/subscribe/view/long", &[]);
+    let answer = stream.event().unwrap().data;
+    assert_eq!(answer["error"]["code"], -32008, "{answer}");
+    let data = json!({ "kind": "answer_too_long", "length": (4 << 20) + 4, "limit": memory / 2 });
+    assert_eq!(answer["error"]["data"], data);
+    assert!(stat(&served, &["request_memory", "bytes"]) < 1 << 10);
+    let served = serve(200 << 10);
+    let mut stream = EventStream::open(&served, "/subscribe/view/long", &[]);
+    let answer = stream.event().unwrap().data;
+    assert_eq!(answer["result"].as_str().unwrap().len(), 2 + (400 << 10));
+}
+
+#[test]
 fn a_message_that_finds_no_room_is_told_so() {
     let served = Setup {
         wasm: metashrew_testing::guests::verbose(2 << 20),
@@ -255,6 +326,7 @@ fn idle_connections_are_many_and_stay() {
     let served = Setup {
         server: ServerOptions {
             max_open_connections: 2 * MANY,
+            client_share: 100,
             ..ServerOptions::default()
         },
         ..Setup::default()

@@ -127,6 +127,7 @@ fn a_quarter_of_the_connections_is_kept_for_calls() {
     let served = Setup {
         server: ServerOptions {
             max_open_connections: 8,
+            client_share: 100,
             ..ServerOptions::default()
         },
         ..Setup::default()

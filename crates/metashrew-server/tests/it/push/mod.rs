@@ -4,6 +4,7 @@ mod bounds;
 mod event_streams;
 mod handshake;
 mod hostile;
+mod shares;
 mod websockets;
 
 use std::collections::VecDeque;
@@ -54,6 +55,20 @@ impl Client {
             events: VecDeque::new(),
         };
         Ok((client, response))
+    }
+
+    /// One at another address of this machine.
+    pub(crate) async fn at(served: &Served, address: [u8; 4]) -> Result<Self, Error> {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind((address, 0).into())?;
+        let address = served.handle.local_addr();
+        let socket = socket.connect(address).await?;
+        let (web_socket, _) = client_async(format!("ws://{address}/"), socket).await?;
+        Ok(Self {
+            web_socket,
+            calls: 0,
+            events: VecDeque::new(),
+        })
     }
 
     pub(crate) async fn send(&mut self, text: impl Into<String>) {

@@ -16,8 +16,23 @@ const SAVED: usize = 3;
 #[derive(Debug, Clone)]
 pub(crate) enum Subject {
     Heads,
-    Writes { prefix: String },
-    View { name: &'static str, input: String },
+    Writes {
+        prefix: String,
+    },
+    /// A table of the guest's, and how its keys begin.
+    Storage {
+        name: &'static str,
+        prefix: String,
+    },
+    View {
+        name: &'static str,
+        input: String,
+    },
+    /// Pending blocks, and what they write to a table of the guest's.
+    Pending {
+        name: &'static str,
+        prefix: String,
+    },
 }
 
 impl Subject {
@@ -30,18 +45,25 @@ impl Subject {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::Heads => Kind::Heads,
-            Self::Writes { .. } => Kind::Writes,
+            // It has nothing to replay.
+            Self::Heads | Self::Pending { .. } => Kind::Heads,
+            Self::Writes { .. } | Self::Storage { .. } => Kind::Writes,
             Self::View { .. } => Kind::View,
+        }
+    }
+
+    /// How the keys begin that it is told.
+    fn prefix(&self) -> Option<&String> {
+        match self {
+            Self::Writes { prefix } | Self::Storage { prefix, .. } => Some(prefix),
+            _ => None,
         }
     }
 
     /// Whether it is told of a block.
     fn matches(&self, block: &Block) -> bool {
-        match self {
-            Self::Writes { prefix } => block.written.iter().any(|key| key.starts_with(prefix)),
-            _ => true,
-        }
+        let prefix = self.prefix();
+        prefix.is_none_or(|prefix| block.written.iter().any(|key| key.starts_with(prefix)))
     }
 }
 
@@ -53,6 +75,8 @@ pub(crate) struct Consumer {
     saved: Vec<Replay>,
     /// Whether it was told nothing but where it stands since it subscribed.
     is_fresh: bool,
+    /// The number of the pending block that it was told last, if that was the last event.
+    pending: Option<u64>,
     pub(crate) is_done: bool,
 }
 
@@ -66,6 +90,7 @@ impl Consumer {
             replay,
             saved: Vec::new(),
             is_fresh: true,
+            pending: None,
             is_done: false,
         }
     }
@@ -75,7 +100,9 @@ impl Consumer {
         match &self.subject {
             Subject::Heads => "/subscribe/heads".to_owned(),
             Subject::Writes { prefix } => format!("/subscribe/writes?prefix={prefix}"),
+            Subject::Storage { name, .. } => format!("/subscribe/writes?storage={name}"),
             Subject::View { name, input } => format!("/subscribe/view/{name}?input={input}"),
+            Subject::Pending { name, .. } => format!("/subscribe/pending?storage={name}"),
         }
     }
 
@@ -84,9 +111,11 @@ impl Consumer {
         let mut params = match &self.subject {
             Subject::Heads => json!({ "kind": "heads" }),
             Subject::Writes { prefix } => json!({ "kind": "writes", "prefix": prefix }),
+            Subject::Storage { name, .. } => json!({ "kind": "writes", "storage": name }),
             Subject::View { name, input } => {
                 json!({ "kind": "view", "function": name, "input": input })
             }
+            Subject::Pending { name, .. } => json!({ "kind": "pending", "storage": name }),
         };
         if let Some(cursor) = cursor {
             params["cursor"] = cursor.into();
@@ -125,11 +154,42 @@ impl Consumer {
     /// Takes an event in, and checks it.
     pub(crate) fn take(&mut self, event: Value) {
         let shown: String = event.to_string().chars().take(600).collect();
-        if let Err(what) = self.follow(event) {
+        let followed = match self.subject.clone() {
+            Subject::Pending { prefix, .. } => self.follow_pending(&event, &prefix),
+            _ => self.follow(event),
+        };
+        if let Err(what) = followed {
             // Before the threads that wait hang.
             self.world.fail();
             panic!("{:?}: {what}: {shown}", self.subject);
         }
+    }
+
+    /// A pending block is another one each time, and was offered on the block that it names.
+    fn follow_pending(&mut self, event: &Value, prefix: &str) -> Result<(), String> {
+        let is_fresh = std::mem::replace(&mut self.is_fresh, false);
+        if event["type"] == "none" {
+            if !is_fresh && self.pending.is_none() {
+                return Err("it is told again that there is none".to_owned());
+            }
+            self.pending = None;
+            return Ok(());
+        }
+        let parent = event["parent"].as_str().ok_or("no parent")?;
+        let number = event["number"].as_u64().ok_or("no number")?;
+        if !is_fresh && self.pending.is_some_and(|before| before >= number) {
+            return Err("it is told again".to_owned());
+        }
+        self.pending = Some(number);
+        let block = self.world.offered(parent).ok_or("none was offered there")?;
+        if event["height"] != block.position.0 + 1 {
+            return Err("another height".to_owned());
+        }
+        if event["writes"] != pending_writes(prefix) {
+            return Err("it writes something else".to_owned());
+        }
+        self.is_done = self.world.is_last(parent);
+        Ok(())
     }
 
     fn follow(&mut self, event: Value) -> Result<(), String> {
@@ -173,7 +233,7 @@ impl Consumer {
         if what != expect {
             return Err(format!("it begins with something else than {expect}"));
         }
-        if let Subject::Writes { prefix } = &self.subject {
+        if let Some(prefix) = self.subject.prefix() {
             self.replay.state = filtered(&block.state, prefix);
         }
         Ok(())
@@ -254,8 +314,8 @@ impl Consumer {
     /// What it keeps is what was so at that block.
     fn check_block(&self, block: &Block) -> Result<(), String> {
         let (now, expect) = match &self.subject {
-            Subject::Heads => return Ok(()),
-            Subject::Writes { prefix } => {
+            Subject::Heads | Subject::Pending { .. } => return Ok(()),
+            Subject::Writes { prefix } | Subject::Storage { prefix, .. } => {
                 let (now, expect) = (&self.replay.state, filtered(&block.state, prefix));
                 if *now == expect {
                     return Ok(());
@@ -281,6 +341,15 @@ impl Drop for Consumer {
             self.world.fail();
         }
     }
+}
+
+/// What the guest writes at every block, of keys that begin so.
+fn pending_writes(prefix: &str) -> Value {
+    let all = [("0x6b0570", "0x78"), ("0x6b0670", "0x79")];
+    let of_prefix = all.into_iter().filter(|(key, _)| key.starts_with(prefix));
+    of_prefix
+        .map(|(key, value)| json!({ "key": key, "value": value }))
+        .collect()
 }
 
 fn filtered(state: &BTreeMap<String, String>, prefix: &str) -> BTreeMap<String, String> {

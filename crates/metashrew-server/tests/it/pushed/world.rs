@@ -1,12 +1,12 @@
 //! All blocks that there ever were, with what the database held and views answered at each; and
 //! the one who commits them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metashrew_runtime::MetashrewRuntime;
+use metashrew_runtime::{MetashrewRuntime, PendingBlock};
 use metashrew_store::{BlockId, BlockRef, WriteSet};
 use metashrew_testing::push::Position;
 use metashrew_testing::rng::Rng;
@@ -45,6 +45,8 @@ struct Inner {
     committed: u64,
     /// The hash of the last block that there will be.
     last: Option<String>,
+    /// The hashes of the blocks on which a pending one was offered.
+    offered: HashSet<String>,
     /// Where the consumer stands that stays.
     seen: Option<Position>,
     has_failed: bool,
@@ -137,6 +139,15 @@ impl World {
         self.inner.lock().blocks.get(hash).cloned()
     }
 
+    /// The block, if a pending one was offered on it.
+    pub(crate) fn offered(&self, hash: &str) -> Option<Arc<Block>> {
+        let inner = self.inner.lock();
+        let is_offered = inner.offered.contains(hash);
+        is_offered
+            .then(|| inner.blocks.get(hash).cloned())
+            .flatten()
+    }
+
     /// What a view answered when it was asked at a block, as soon as that was done.
     pub(crate) fn answer(&self, hash: &str, asked: &Asked) -> String {
         let answers = self.wait_for("answers", |inner| inner.answers.get(hash).cloned());
@@ -188,6 +199,9 @@ impl<S: Source> Writer<S> {
                 self.commit(blocks);
             }
             if self.rng.chance(600) {
+                self.offer_pending();
+            }
+            if self.rng.chance(600) {
                 self.wait_for_monitor();
             }
         }
@@ -197,6 +211,18 @@ impl<S: Source> Writer<S> {
         let last = format!("0x{}", block.hash);
         self.world.change(|inner| inner.last = Some(last));
         self.commit_all(&[(block, Arc::new(writes))]);
+        self.offer_pending();
+    }
+
+    /// Offers a block on the tip, which is pending until another one is committed.
+    fn offer_pending(&mut self) {
+        let parent = self.world.runtime.store().snapshot().tip().unwrap().hash;
+        self.world.change(|inner| {
+            inner.offered.insert(format!("0x{parent}"));
+        });
+        let block = [self.rng.bytes::<80>(), [0; 80]].concat().into();
+        let pending = PendingBlock { parent, block };
+        self.world.runtime.set_pending(Some(pending)).unwrap();
     }
 
     /// Waits until the events of all that is committed have come.
@@ -207,7 +233,12 @@ impl<S: Source> Writer<S> {
     }
 
     fn reorganise(&mut self) {
-        let depth = 1 + self.rng.below(DEPTH);
+        // The first block stays.
+        let most = DEPTH.min(self.chain.len() as u64 - 1);
+        if most == 0 {
+            return;
+        }
+        let depth = 1 + self.rng.below(most);
         let keep = u32::try_from(u64::from(self.chain.last().unwrap().0) - depth).unwrap();
         self.world.runtime.store().rollback(Some(keep)).unwrap();
         self.chain.retain(|(height, _)| *height <= keep);

@@ -96,10 +96,11 @@ class BlockRef:
 
 @dataclass(frozen=True)
 class Write:
-    """A key and its value; an empty value is an absent one."""
+    """A key and its value. An empty value is an absent one; `None` is one that is too long to be told, of `length` bytes."""
 
     key: bytes
-    value: bytes
+    value: Optional[bytes]
+    length: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -439,8 +440,13 @@ def _blocks(blocks: List[Dict[str, Any]]) -> List[BlockRef]:
     return [BlockRef(block["height"], block["hash"]) for block in blocks]
 
 
-def _writes(writes: List[Dict[str, str]]) -> List[Write]:
-    return [Write(_from_hex(write["key"]), _from_hex(write["value"])) for write in writes]
+def _writes(writes: List[Dict[str, Any]]) -> List[Write]:
+    return [_write(write) for write in writes]
+
+
+def _write(write: Dict[str, Any]) -> Write:
+    value = None if write["value"] is None else _from_hex(write["value"])
+    return Write(_from_hex(write["key"]), value, write.get("length"))
 
 
 def _position_event(event: Dict[str, Any]) -> Optional[Union[PositionEvent, BehindEvent]]:

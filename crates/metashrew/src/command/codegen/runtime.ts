@@ -103,8 +103,10 @@ export interface BlockRef {
 
 export interface Write {
   readonly key: Hex;
-  /** `"0x"` is an absent value. */
-  readonly value: Hex;
+  /** `"0x"` is an absent value; `null` one that is too long to be told. */
+  readonly value: Hex | null;
+  /** How many bytes a value has that is too long. */
+  readonly length?: number;
 }
 
 interface Positioned {

@@ -1,26 +1,23 @@
-//! The connections that are open: a bounded number, each with whose turn it is and since
-//! when. Where there are as many as may be, the one that has been idle for longest gives
-//! way; where none is idle, the one whose client neither sends nor reads.
+//! One connection: whose turn it is and since when, and how fast it is.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
-/// How often it is looked for a connection that can give way while there is no room.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+use super::{Closed, Timeouts};
 
 /// How long a new connection may take to ask something before it counts as idle: its
 /// first request may be on its way, or lie unread in the socket.
 const TIME_TO_ASK: Duration = Duration::from_secs(1);
 
 /// How long a transfer is watched to tell how fast it is.
-const WINDOW: Duration = Duration::from_secs(1);
+pub(super) const WINDOW: Duration = Duration::from_secs(1);
 
 /// A transfer that moves fewer bytes in a [`WINDOW`] has stalled where others wait for what
 /// it takes. At that pace a request of 40 MiB takes ten minutes.
@@ -29,17 +26,6 @@ const PACE: u64 = 64 * 1024;
 /// How long a client may go on sending after the answer to a request that was not read to
 /// its end: as long as nginx has it (`lingering_time`).
 const LINGER: Duration = Duration::from_secs(30);
-
-/// How long clients may take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timeouts {
-    /// To send the head of a request, from its first byte.
-    pub(crate) head: Duration,
-    /// To begin the next request.
-    pub(crate) idle: Duration,
-    /// To read anything at all of an answer.
-    pub(crate) send: Duration,
-}
 
 /// Whose turn it is on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +67,8 @@ pub(crate) enum AtTheEnd {
 
 /// One connection.
 pub(crate) struct Connection {
+    /// Where its client is, as far as the socket tells.
+    peer: IpAddr,
     state: Mutex<State>,
     /// Requests whose answers are not handed to the socket yet.
     under_way: AtomicUsize,
@@ -113,57 +101,11 @@ struct State {
     refused: bool,
 }
 
-/// Why the server closes a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Closed {
-    /// It was idle for too long.
-    Idle,
-    /// It was idle, and another needed its place.
-    GaveWay,
-    /// The head of a request took too long.
-    Head,
-    /// Nothing was read of an answer for too long.
-    Send,
-    /// Its transfer had stalled, and others needed its place or its memory.
-    Stalled,
-    /// It went on sending for too long.
-    Lingered,
-    /// It did not read what it had subscribed to for too long.
-    Slow,
-    /// Nothing came over its WebSocket, not even answers to pings.
-    Silent,
-}
-
-impl Closed {
-    const ALL: [Self; 8] = [
-        Self::Idle,
-        Self::GaveWay,
-        Self::Head,
-        Self::Send,
-        Self::Stalled,
-        Self::Lingered,
-        Self::Slow,
-        Self::Silent,
-    ];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::GaveWay => "gave_way",
-            Self::Head => "head_timeout",
-            Self::Send => "send_timeout",
-            Self::Stalled => "stalled",
-            Self::Lingered => "lingered",
-            Self::Slow => "slow_consumer",
-            Self::Silent => "silent",
-        }
-    }
-}
-
 impl Connection {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(peer: IpAddr) -> Self {
         let now = Instant::now();
         Self {
+            peer,
             state: Mutex::new(State {
                 turn: Turn::Idle,
                 since: now,
@@ -182,6 +124,12 @@ impl Connection {
             closes: Notify::new(),
             stops_receiving: Notify::new(),
         }
+    }
+
+    /// Where its client is, as far as the socket tells: a proxy is one place for all that it
+    /// speaks for.
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.peer
     }
 
     /// So many bytes were read.
@@ -336,7 +284,7 @@ impl Connection {
         self.state.lock().asked
     }
 
-    fn give_way(&self) {
+    pub(super) fn give_way(&self) {
         let mut state = self.state.lock();
         state.ending = Some(Ending::GiveWay);
         if state.turn == Turn::Lingering {
@@ -347,7 +295,7 @@ impl Connection {
     }
 
     /// Since when it is idle, if it may give way to another.
-    fn idle_since(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn idle_since(&self, now: Instant) -> Option<Instant> {
         let state = self.state.lock();
         let is_idle = matches!(state.turn, Turn::Idle | Turn::Head | Turn::Lingering);
         let may_ask_yet = !state.asked && now.saturating_duration_since(state.since) < TIME_TO_ASK;
@@ -356,7 +304,7 @@ impl Connection {
     }
 
     /// Looks how fast it is, and closes it if its client takes too long.
-    fn look(&self, now: Instant, timeouts: &Timeouts) -> Option<Closed> {
+    pub(super) fn look(&self, now: Instant, timeouts: &Timeouts) -> Option<Closed> {
         let mut state = self.state.lock();
         let moved = self.moved.load(Ordering::Relaxed);
         if now.saturating_duration_since(state.looked.0) >= WINDOW {
@@ -443,154 +391,6 @@ impl Drop for UnderWay {
                 state.turn_to(Turn::Idle);
             }
             state.wake();
-        }
-    }
-}
-
-/// All connections.
-pub(crate) struct Connections {
-    limit: usize,
-    timeouts: Timeouts,
-    /// A permit for each that may be opened.
-    free: Arc<Semaphore>,
-    open: Mutex<BTreeMap<u64, Arc<Connection>>>,
-    closed: [AtomicU64; Closed::ALL.len()],
-    /// How often none could be accepted.
-    failures: AtomicU64,
-}
-
-impl Connections {
-    pub(crate) fn new(limit: usize, timeouts: Timeouts) -> Self {
-        let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
-        Self {
-            limit,
-            timeouts,
-            free: Arc::new(Semaphore::new(limit)),
-            open: Mutex::default(),
-            closed: Default::default(),
-            failures: AtomicU64::new(0),
-        }
-    }
-
-    /// How many are open.
-    pub(crate) fn open(&self) -> usize {
-        self.open.lock().len()
-    }
-
-    /// How many may be.
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
-    }
-
-    /// How many the server closed, by reason.
-    pub(crate) fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self
-            .closed
-            .iter()
-            .map(|count| count.load(Ordering::Relaxed));
-        Closed::ALL.map(Closed::as_str).into_iter().zip(counts)
-    }
-
-    /// How often none could be accepted.
-    pub(crate) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn failed(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count(&self, closed: Closed) {
-        if let Some(count) = self.closed.get(closed as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Waits until there may be one more, and has another give way if need be.
-    pub(crate) async fn room(&self) -> OwnedSemaphorePermit {
-        if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
-            return permit;
-        }
-        loop {
-            self.have_one_give_way();
-            let permit = Arc::clone(&self.free).acquire_owned();
-            // One that is busy now may be idle then.
-            if let Ok(permit) = tokio::time::timeout(LOOK_AGAIN, permit).await {
-                return permit.expect("the semaphore is never closed");
-            }
-        }
-    }
-
-    fn have_one_give_way(&self) {
-        let now = Instant::now();
-        let open = self.open.lock();
-        let idle = open
-            .values()
-            .filter_map(|one| Some((one.idle_since(now)?, one)));
-        if let Some((_, longest)) = idle.min_by_key(|(since, _)| *since) {
-            longest.give_way();
-            self.count(Closed::GaveWay);
-            return;
-        }
-        let stalled = open.values().filter_map(|one| Some((one.stalled()?, one)));
-        if let Some((_, slowest)) = stalled.min_by_key(|(pace, _)| *pace) {
-            slowest.close_stalled();
-        }
-    }
-
-    /// Looks at every connection from time to time, and closes those whose clients take
-    /// too long. One clock for all: an idle connection needs no timer of its own.
-    pub(crate) async fn watch(&self) {
-        let Timeouts { head, idle, send } = self.timeouts;
-        let every = WINDOW.min(head.min(idle).min(send) / 4);
-        let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let now = Instant::now();
-            let open = self.open.lock();
-            for closed in open
-                .values()
-                .filter_map(|one| one.look(now, &self.timeouts))
-            {
-                self.count(closed);
-            }
-        }
-    }
-}
-
-/// A connection in the list, and its permit.
-pub(crate) struct Open {
-    connections: Arc<Connections>,
-    number: u64,
-    pub(crate) connection: Arc<Connection>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Open {
-    pub(crate) fn new(
-        connections: &Arc<Connections>,
-        number: u64,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
-        let connection = Arc::new(Connection::new());
-        let mut open = connections.open.lock();
-        open.insert(number, Arc::clone(&connection));
-        drop(open);
-        Self {
-            connections: Arc::clone(connections),
-            number,
-            connection,
-            _permit: permit,
-        }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.connections.open.lock().remove(&self.number);
-        if self.connection.is_closing() {
-            self.connections.count(Closed::Stalled);
         }
     }
 }

@@ -1,29 +1,11 @@
-//! What a client sends over its WebSocket, on its way to the protocol: frames in short pieces,
-//! and no more of a message than there is room for.
-//!
-//! The protocol makes room for a whole frame when it sees its length, and keeps that room
-//! afterwards. So a long frame is passed on as the fragments that it might as well have come
-//! in: it then costs what has come of it. Everything else is passed on as it is, so that the
-//! protocol judges it.
-
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+//! Frames cut into short pieces: what is passed on of what has come.
 
 /// Bytes of a frame's payload that are passed on in one piece. A multiple of four: so the
 /// mask of each piece is that of the frame.
-pub(super) const PIECE: u16 = 16 * 1024;
-
-/// Bytes that are read at once.
-pub(super) const READ: usize = 4 * 1024;
+pub(in crate::push) const PIECE: u16 = 16 * 1024;
 
 /// Bytes that the head of a frame has at most.
 const HEAD: usize = 14;
-
-/// Bytes of each message that are read without asking.
-pub(super) const FREE: usize = 8 * 1024;
 
 const FIN: u8 = 0x80;
 /// The bit of the opcode that control frames have.
@@ -32,9 +14,9 @@ const MASKED: u8 = 0x80;
 /// In place of a length: the two bytes that follow hold it (RFC 6455, section 5.2).
 const LONG: u8 = 0x7e;
 
-/// A socket whose frames are read in pieces.
-pub(super) struct Frames<S> {
-    stream: S,
+/// What comes, and what is to be passed on of it.
+#[derive(Default)]
+pub(super) struct Pieces {
     /// What has come of a frame's head.
     head: [u8; HEAD],
     head_length: usize,
@@ -43,15 +25,8 @@ pub(super) struct Frames<S> {
     /// What comes after this piece of the same frame.
     rest: Option<Rest>,
     /// What is to be passed on.
-    ready: Vec<u8>,
-    passed: usize,
-    message: Unfinished,
-    /// Bytes of a message that may be read.
-    allowed: u64,
-    /// More of the message could be read than may be.
-    waits: bool,
-    /// Bytes read since the start.
-    received: u64,
+    pub(super) ready: Vec<u8>,
+    pub(super) message: Unfinished,
 }
 
 /// The rest of a frame whose first piece was passed on.
@@ -65,63 +40,18 @@ struct Rest {
 
 /// The message that comes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Unfinished {
+pub(in crate::push) struct Unfinished {
     /// How many came before it.
-    pub(super) number: u64,
+    pub(in crate::push) number: u64,
     /// Bytes that have come of it, heads of frames left out.
-    pub(super) bytes: u64,
+    pub(in crate::push) bytes: u64,
     /// Whether any frame of it has begun.
-    pub(super) begun: bool,
+    pub(in crate::push) begun: bool,
 }
 
-impl<S> Frames<S> {
-    /// `first` was read of it already.
-    pub(super) fn new(stream: S, first: &[u8]) -> Self {
-        let mut frames = Self {
-            stream,
-            head: [0; HEAD],
-            head_length: 0,
-            piece: 0,
-            rest: None,
-            ready: Vec::new(),
-            passed: 0,
-            message: Unfinished::default(),
-            allowed: FREE as u64,
-            waits: false,
-            received: 0,
-        };
-        frames.take(first);
-        frames
-    }
-
-    pub(super) fn stream(&mut self) -> &mut S {
-        &mut self.stream
-    }
-
-    /// The message that comes, if a part of it has.
-    pub(super) fn unfinished(&self) -> Option<Unfinished> {
-        self.message.begun.then_some(self.message)
-    }
-
-    /// Bytes that came, of whatever.
-    pub(super) fn received(&self) -> u64 {
-        self.received
-    }
-
-    /// Whether it waits until more of the message may be read.
-    pub(super) fn waits(&self) -> bool {
-        self.waits
-    }
-
-    /// So many bytes of the message that comes may be read.
-    pub(super) fn allow(&mut self, bytes: u64) {
-        self.allowed = bytes;
-        self.waits = false;
-    }
-
+impl Pieces {
     /// Takes what was read.
-    fn take(&mut self, mut bytes: &[u8]) {
-        self.received += bytes.len() as u64;
+    pub(super) fn take(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.piece > 0 {
                 let length = usize::try_from(self.piece).unwrap_or(usize::MAX);
@@ -210,7 +140,6 @@ impl<S> Frames<S> {
                 number: self.message.number + 1,
                 ..Unfinished::default()
             };
-            self.allowed = FREE as u64;
         }
         self.head_length = 0;
     }
@@ -247,57 +176,6 @@ fn payload_length(head: &[u8; HEAD]) -> u64 {
         LONG => number(2),
         127 => number(8),
         short => short.into(),
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Frames<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let frames = &mut *self;
-        while frames.ready.is_empty() {
-            if frames.message.bytes >= frames.allowed && frames.message.begun {
-                // Whoever reads looks whether it waits, and reads on once there is room.
-                frames.waits = true;
-                return Poll::Pending;
-            }
-            let mut bytes = [0; READ];
-            let mut read = ReadBuf::new(&mut bytes);
-            ready!(Pin::new(&mut frames.stream).poll_read(context, &mut read))?;
-            if read.filled().is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            frames.take(read.filled());
-        }
-        let left = frames.ready.get(frames.passed..).unwrap_or_default();
-        let now = left.len().min(buffer.remaining());
-        buffer.put_slice(left.get(..now).unwrap_or_default());
-        frames.passed += now;
-        if frames.passed == frames.ready.len() {
-            frames.ready = Vec::new();
-            frames.passed = 0;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Frames<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
@@ -344,12 +222,12 @@ mod tests {
     }
 
     /// What is passed on of what comes in pieces of so many bytes.
-    fn passed(frames: &mut Frames<()>, sent: &[Sent], piece: usize) -> Vec<Sent> {
+    fn passed(pieces: &mut Pieces, sent: &[Sent], piece: usize) -> Vec<Sent> {
         let bytes: Vec<_> = sent.iter().flat_map(Sent::bytes).collect();
         for piece in bytes.chunks(piece) {
-            frames.take(piece);
+            pieces.take(piece);
         }
-        let mut read = FrameSocket::new(Cursor::new(std::mem::take(&mut frames.ready)));
+        let mut read = FrameSocket::new(Cursor::new(std::mem::take(&mut pieces.ready)));
         let mut passed = Vec::new();
         while let Ok(Some(frame)) = read.read(Some(PIECE.into())) {
             let header = frame.header().clone();
@@ -364,7 +242,7 @@ mod tests {
     }
 
     /// The same in pieces.
-    fn pieces(sent: &Sent) -> Vec<Sent> {
+    fn cut(sent: &Sent) -> Vec<Sent> {
         let mut payloads: Vec<_> = sent.payload.chunks(PIECE.into()).collect();
         if payloads.is_empty() {
             payloads.push(&[]);
@@ -421,11 +299,11 @@ mod tests {
         #[test]
         fn frames_are_passed_on_in_short_pieces(
             sent in prop::collection::vec(frame(), 0..6),
-            piece in prop_oneof![1..40_usize, Just(READ)],
+            piece in prop_oneof![1..40_usize, Just(4096)],
         ) {
-            let mut frames = Frames::new((), &[]);
-            let expect: Vec<_> = sent.iter().flat_map(pieces).collect();
-            prop_assert!(passed(&mut frames, &sent, piece) == expect);
+            let mut pieces = Pieces::default();
+            let expect: Vec<_> = sent.iter().flat_map(cut).collect();
+            prop_assert!(passed(&mut pieces, &sent, piece) == expect);
             let is_data = |sent: &&Sent| matches!(sent.opcode, OpCode::Data(_));
             let data: Vec<_> = sent.iter().filter(is_data).collect();
             let messages = data.iter().filter(|sent| sent.is_final).count();
@@ -435,63 +313,29 @@ mod tests {
                 bytes: begun.iter().map(|sent| sent.payload.len() as u64).sum(),
                 begun: true,
             });
-            prop_assert_eq!(frames.unfinished(), unfinished);
+            let message = Some(pieces.message).filter(|message| message.begun);
+            prop_assert_eq!(message, unfinished);
         }
 
         #[test]
         fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), piece in 1..40_usize) {
-            let mut frames = Frames::new((), &[]);
+            let mut pieces = Pieces::default();
             for piece in bytes.chunks(piece) {
-                frames.take(piece);
+                pieces.take(piece);
             }
-            prop_assert!(frames.ready.len() <= bytes.len() + HEAD);
+            prop_assert!(pieces.ready.len() <= bytes.len() + HEAD);
         }
     }
 
     #[test]
     fn a_length_that_is_announced_takes_nothing() {
-        let mut frames = Frames::new((), &[]);
+        let mut pieces = Pieces::default();
         let mut head = vec![FIN | 1, MASKED | 127];
         head.extend_from_slice(&u64::MAX.to_be_bytes());
         head.extend_from_slice(&[0; 4]);
-        frames.take(&head);
-        let mut read = Cursor::new(&frames.ready);
+        pieces.take(&head);
+        let mut read = Cursor::new(&pieces.ready);
         let (header, length) = FrameHeader::parse(&mut read).unwrap().unwrap();
         assert_eq!((header.is_final, length), (false, PIECE.into()));
-    }
-
-    #[tokio::test]
-    async fn no_more_of_a_message_is_read_than_there_is_room_for() {
-        let long = Sent {
-            opcode: OpCode::Data(Data::Text),
-            is_final: true,
-            mask: Some([1, 2, 3, 4]),
-            payload: vec![b'x'; 100_000],
-        };
-        let bytes = long.bytes();
-        let mut frames = Frames::new(bytes.as_slice(), &[]);
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        let mut buffer = vec![0; 200_000];
-        let mut read = ReadBuf::new(&mut buffer);
-        let mut poll = |frames: &mut Frames<&[u8]>| {
-            while Pin::new(&mut *frames)
-                .poll_read(&mut context, &mut read)
-                .is_ready()
-            {
-                if frames.unfinished().is_none() {
-                    return;
-                }
-            }
-        };
-        for allowed in [FREE, 50_000] {
-            frames.allow(allowed as u64);
-            poll(&mut frames);
-            assert!(frames.waits());
-            let came = usize::try_from(frames.unfinished().unwrap().bytes).unwrap();
-            assert!((allowed..allowed + READ).contains(&came), "{came}");
-        }
-        frames.allow(100_000);
-        poll(&mut frames);
-        assert_eq!(frames.unfinished(), None);
     }
 }
