@@ -1,7 +1,8 @@
 //! Rolling back ten blocks of 5,000 keys, beside committing them, in a database of
 //! 100 thousand keys and in one of 10 million: what a rollback costs must depend on
-//! what the dropped blocks wrote only. `cargo bench --bench rollback -- KEYS…` takes
-//! other sizes.
+//! what the dropped blocks wrote only. Each is measured in two databases by turns: one that
+//! records the blocks that it undoes (`StoreOptions::undone`), as is the default, and one that
+//! records none. `cargo bench --bench rollback -- KEYS…` takes other sizes.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -11,8 +12,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use metashrew_store::{BlockHash, BlockRef, Durability, Store, StoreOptions, WriteSet};
+use metashrew_store::{
+    BlockHash, BlockRef, Durability, Store, StoreOptions, UndoneLimits, WriteSet,
+};
 use metashrew_testing::rng::noise;
+use tempfile::TempDir;
 
 /// As in the command: what is measured is what runs.
 #[global_allocator]
@@ -85,6 +89,53 @@ fn least_and_median(mut times: Vec<f64>) -> (f64, f64) {
     (at(0), at(times.len() / 2))
 }
 
+/// A database that was filled, and what is measured in it.
+struct Measured {
+    name: &'static str,
+    store: Store,
+    /// The last block of the filling.
+    keep: Option<u32>,
+    commits: Vec<f64>,
+    rollbacks: Vec<f64>,
+    _directory: TempDir,
+}
+
+impl Measured {
+    fn new(name: &'static str, keys: u64, undone: UndoneLimits) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        fill(directory.path(), keys);
+        let options = StoreOptions {
+            undone,
+            ..StoreOptions::default()
+        };
+        let store = Store::open(directory.path(), options).expect("the same database");
+        Self {
+            name,
+            keep: store.snapshot().tip().map(|tip| tip.height),
+            store,
+            commits: Vec::new(),
+            rollbacks: Vec::new(),
+            _directory: directory,
+        }
+    }
+
+    /// Commits ten blocks, and rolls them back.
+    fn round(&mut self, keys: u64, round: u64) {
+        let sets = blocks(keys, round);
+        let fork = u8::try_from(round + 1).expect("few rounds");
+        let start = Instant::now();
+        for writes in &sets {
+            self.store
+                .commit(&next_block(&self.store, fork), writes)
+                .expect("the next block");
+        }
+        self.commits.push(start.elapsed().as_secs_f64() * 1e3);
+        let start = Instant::now();
+        self.store.rollback(self.keep).expect("a rollback");
+        self.rollbacks.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+}
+
 fn main() {
     let mut sizes: Vec<u64> = std::env::args()
         .filter_map(|text| text.parse().ok())
@@ -92,37 +143,38 @@ fn main() {
     if sizes.is_empty() {
         sizes.extend(SIZES);
     }
+    let none = UndoneLimits {
+        blocks: 0,
+        bytes: 0,
+    };
     println!(
-        "| keys in the database | commit of 10 blocks, ms (least) | rollback of them, ms (least) | ratio |"
+        "| keys in the database | undone blocks | commit of 10 blocks, ms (least) | rollback of them, ms (least) | ratio |"
     );
-    println!("|---:|---:|---:|---:|");
+    println!("|---:|---|---:|---:|---:|");
     for keys in sizes {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        fill(directory.path(), keys);
-        let options = StoreOptions::default();
-        let store = Store::open(directory.path(), options).expect("the same database");
+        let mut databases = [
+            Measured::new("recorded", keys, UndoneLimits::default()),
+            Measured::new("not recorded", keys, none),
+        ];
         std::thread::sleep(SETTLING);
-        let keep = store.snapshot().tip().map(|tip| tip.height);
-        let (mut commits, mut rollbacks) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
-            let sets = blocks(keys, round);
-            let fork = u8::try_from(round + 1).expect("few rounds");
-            let start = Instant::now();
-            for writes in &sets {
-                store
-                    .commit(&next_block(&store, fork), writes)
-                    .expect("the next block");
+            for database in &mut databases {
+                database.round(keys, round);
             }
-            commits.push(start.elapsed().as_secs_f64() * 1e3);
-            let start = Instant::now();
-            store.rollback(keep).expect("a rollback");
-            rollbacks.push(start.elapsed().as_secs_f64() * 1e3);
         }
-        let (commit_least, commit) = least_and_median(commits);
-        let (rollback_least, rollback) = least_and_median(rollbacks);
-        println!(
-            "| {keys} | {commit:.0} ({commit_least:.0}) | {rollback:.0} ({rollback_least:.0}) | {:.2} |",
-            rollback / commit
-        );
+        for Measured {
+            name,
+            commits,
+            rollbacks,
+            ..
+        } in databases
+        {
+            let (commit_least, commit) = least_and_median(commits);
+            let (rollback_least, rollback) = least_and_median(rollbacks);
+            println!(
+                "| {keys} | {name} | {commit:.0} ({commit_least:.0}) | {rollback:.0} ({rollback_least:.0}) | {:.2} |",
+                rollback / commit
+            );
+        }
     }
 }
