@@ -12,6 +12,7 @@ mod checks;
 mod codegen;
 mod configuration;
 mod damaged;
+mod descriptors;
 mod dev;
 mod docs;
 mod engine_files;
