@@ -50,7 +50,7 @@ fn bounded(start: &mut Command) -> &mut Command {
 }
 
 /// A line of `/proc/PID/status`, in bytes.
-fn memory(running: &Running, line: &str) -> u64 {
+pub(crate) fn memory(running: &Running, line: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
     let line = status.lines().find_map(|text| text.strip_prefix(line));
     let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
@@ -58,7 +58,7 @@ fn memory(running: &Running, line: &str) -> u64 {
 }
 
 /// The most memory that was ever resident.
-fn peak(running: &Running) -> u64 {
+pub(crate) fn peak(running: &Running) -> u64 {
     memory(running, "VmHWM:")
 }
 

@@ -1,4 +1,7 @@
-//! Subscriptions through the real binary: kills and caches.
+//! Subscriptions through the real binary: kills, clients that do not read, and caches.
 
 mod caches;
+mod connection;
 mod killed;
+mod stalled;
+mod tails;

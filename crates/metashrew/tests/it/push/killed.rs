@@ -1,5 +1,5 @@
-//! The server and consumers are killed at random, while the node's chain grows and changes:
-//! whoever resumes has lost nothing, and is told nothing twice.
+//! The server and consumers, some of which are processes, are killed at random, while the node's
+//! chain grows and changes: whoever resumes has lost nothing, and is told nothing twice.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use metashrew_testing::bitcoind::Bitcoind;
 use metashrew_testing::guests;
-use metashrew_testing::push::{Applied, EventStream, Failed, Kind, Position, Replay, Socket};
+use metashrew_testing::push::{Applied, Failed, Kind, Position, Replay};
 use metashrew_testing::rng::Rng;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use tempfile::TempDir;
 
+use super::connection::{Connection, Topic, Transport};
+use super::tails::{self, Resumes};
 use crate::followed::Desk;
 use crate::harness::Running;
 
@@ -36,82 +38,24 @@ const WITHIN: u64 = 150;
 const HEADERS: &str = "0x6864722f";
 
 /// What consumers and the one who kills share.
-struct Shared {
+#[derive(Default)]
+pub(super) struct Shared {
     /// Where the server is; none while there is none.
-    address: Mutex<Option<SocketAddr>>,
+    pub(super) address: Mutex<Option<SocketAddr>>,
     /// The last block that there will be.
-    last: Mutex<Option<String>>,
+    pub(super) last: Mutex<Option<String>>,
     /// How many consumers were killed.
     kills: Mutex<u64>,
+    /// How many of them were processes.
+    pub(super) killed_processes: Mutex<u64>,
 }
 
-/// A subscription by one of the transports.
-#[derive(Debug, Clone, Copy)]
-enum Transport {
-    Socket,
-    Stream,
-}
-
-struct Connection(Either);
-
-enum Either {
-    Socket(Box<Socket>),
-    Stream(EventStream),
-}
-
-impl Connection {
-    fn open(
-        address: SocketAddr,
-        transport: Transport,
-        kind: Kind,
-        cursor: Option<&str>,
-    ) -> Result<Self, Failed> {
-        let from = if cursor.is_none() {
-            Some("first")
-        } else {
-            None
-        };
-        match transport {
-            Transport::Socket => {
-                let mut params = match kind {
-                    Kind::Heads => json!({ "kind": "heads" }),
-                    Kind::Writes => json!({ "kind": "writes", "prefix": HEADERS }),
-                    Kind::View => {
-                        json!({ "kind": "view", "function": "get", "input": hex::encode_prefixed("acc") })
-                    }
-                };
-                for (name, value) in [("cursor", cursor), ("from", from)] {
-                    if let Some(value) = value {
-                        params[name] = value.into();
-                    }
-                }
-                let mut socket = Box::new(Socket::open(address)?);
-                socket.subscribe(&params)?;
-                Ok(Self(Either::Socket(socket)))
-            }
-            Transport::Stream => {
-                let mut path = match kind {
-                    Kind::Heads => "/subscribe/heads?".to_owned(),
-                    Kind::Writes => format!("/subscribe/writes?prefix={HEADERS}&"),
-                    Kind::View => {
-                        format!("/subscribe/view/get?input={}&", hex::encode_prefixed("acc"))
-                    }
-                };
-                if from.is_some() {
-                    path.push_str("from=first");
-                }
-                let path = path.trim_end_matches(['?', '&']);
-                let stream = EventStream::open(address, path, cursor)?;
-                Ok(Self(Either::Stream(stream)))
-            }
-        }
-    }
-
-    fn event(&mut self) -> Result<Value, Failed> {
-        match &mut self.0 {
-            Either::Socket(socket) => socket.event().map(|(_, event)| event),
-            Either::Stream(stream) => stream.event(),
-        }
+/// What a consumer of a kind subscribes to.
+pub(super) fn topic(kind: Kind) -> Topic {
+    Topic {
+        kind,
+        prefix: Some(HEADERS.to_owned()),
+        input: hex::encode_prefixed("acc"),
     }
 }
 
@@ -119,10 +63,10 @@ impl Connection {
 /// none that may.
 fn connect(shared: &Shared, transport: Transport, replay: &Replay, kind: Kind) -> Connection {
     let deadline = Instant::now() + Duration::from_mins(3);
+    let (topic, cursor) = (topic(kind), replay.cursor.as_deref());
     loop {
         let address = *shared.address.lock();
-        let opened = address
-            .map(|address| Connection::open(address, transport, kind, replay.cursor.as_deref()));
+        let opened = address.map(|address| Connection::open(address, transport, &topic, cursor));
         match opened {
             Some(Ok(connection)) => return connection,
             Some(Err(Failed::Refused(error))) => panic!("{:?}: {error}", replay.cursor),
@@ -168,7 +112,7 @@ fn consume(shared: &Shared, transport: Transport, kind: Kind, mut rng: Rng) -> R
     }
 }
 
-fn is_at(replay: &Replay, last: Option<&str>) -> bool {
+pub(super) fn is_at(replay: &Replay, last: Option<&str>) -> bool {
     let position = replay.position.as_ref();
     last.is_some() && position.map(|(_, hash)| hash.as_str()) == last
 }
@@ -222,19 +166,27 @@ fn whoever_resumes_has_lost_nothing_and_is_told_nothing_twice() {
     node.mine(40);
     let desk = Desk::with(&guests::chained());
     let mut start = desk.follow("db", &node.rpc_url(), &["--rest"]);
-    let shared = Shared {
-        address: Mutex::default(),
-        last: Mutex::default(),
-        kills: Mutex::default(),
-    };
+    let shared = Shared::default();
     let kinds = [Kind::Heads, Kind::Writes, Kind::View];
+    let places = kinds.map(|kind| (kind, TempDir::new().unwrap(), TempDir::new().unwrap()));
     let replays: Vec<(Kind, Replay)> = thread::scope(|scope| {
         let mut consumers = Vec::new();
         for kind in kinds {
-            for transport in [Transport::Socket, Transport::Stream] {
+            for transport in Transport::ALL {
                 let (shared, rng) = (&shared, Rng::new(rng.next_u64()));
                 let consumer = scope.spawn(move || consume(shared, transport, kind, rng));
                 consumers.push((kind, consumer));
+            }
+        }
+        for (kind, by_file, by_lines) in &places {
+            let ways = [
+                (Resumes::FromItsFile, by_file),
+                (Resumes::FromItsLines, by_lines),
+            ];
+            for (how, place) in ways {
+                let (shared, rng) = (&shared, Rng::new(rng.next_u64()));
+                let tail = move || tails::consume(shared, *kind, how, place.path(), rng);
+                consumers.push((*kind, scope.spawn(tail)));
             }
         }
         let (shared, node, rng) = (&shared, &node, &mut rng);
@@ -250,11 +202,18 @@ fn whoever_resumes_has_lost_nothing_and_is_told_nothing_twice() {
             .map(|(kind, replay)| (kind, replay.unwrap()))
             .collect()
     });
+    let killed_processes = *shared.killed_processes.lock();
     eprintln!(
-        "{kills} kills of the server, {} of consumers",
+        "{kills} kills of the server, {} of consumers, and {killed_processes} of those that are processes",
         shared.kills.lock()
     );
     assert!(*shared.kills.lock() > kills, "each kill ends connections");
+    assert!(killed_processes > kills);
+    check(&node, &desk, replays);
+}
+
+/// What consumers were told comes to what the database holds.
+fn check(node: &Bitcoind, desk: &Desk, replays: Vec<(Kind, Replay)>) {
     let records = desk.records("db");
     let chain: Vec<Position> = records
         .iter()
@@ -262,9 +221,9 @@ fn whoever_resumes_has_lost_nothing_and_is_told_nothing_twice() {
         .collect();
     let headers: BTreeMap<_, _> = chain
         .iter()
-        .map(|position| header(&node, position))
+        .map(|position| header(node, position))
         .collect();
-    assert_eq!(records, desk.fresh(&node, "fresh", &["--rest"]));
+    assert_eq!(records, desk.fresh(node, "fresh", &["--rest"]));
     for (kind, replay) in replays {
         match kind {
             Kind::Heads => assert_eq!(replay.chain, chain),
