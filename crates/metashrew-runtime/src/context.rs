@@ -4,6 +4,8 @@
 //! no caller can see another's input, height or snapshot. An idle instance has
 //! no call.
 
+mod many;
+
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ use crate::optional::KeptAnswer;
 use crate::read_time::{CallReads, ReadTime};
 use crate::scout::{READS_PER_STATE, ScoutControl};
 use crate::stack::Offsets;
+
+pub(crate) use many::GroupSize;
 
 /// The data of an instance's wasmtime store.
 pub(crate) struct Context {
@@ -99,8 +103,8 @@ pub(crate) struct Call {
     stop: Option<Stop>,
 }
 
-/// The value that was read last.
-enum Last {
+/// A value that was read: the last one, or one of many.
+pub(crate) enum Last {
     None,
     /// In the block's write set.
     Remembered(MemoPlace),
@@ -328,22 +332,6 @@ impl Call {
             Role::Index { writes, .. } => writes.bytes(),
             Role::View | Role::Check | Role::Scout { .. } => 0,
         }
-    }
-
-    /// What `use_value` makes of the value of `key`, one of many that are read at once.
-    pub(crate) async fn with_value<T>(
-        &mut self,
-        key: &[u8],
-        use_value: impl FnOnce(&[u8]) -> T,
-    ) -> Result<T, Fault> {
-        let found = if key.len() > MAX_KEY_LEN {
-            Last::None
-        } else {
-            self.look_up(HashedKey::new(key)).await?
-        };
-        let value = self.kept(&found);
-        self.watch.tell(Event::Read { key, value })?;
-        Ok(use_value(value))
     }
 
     /// A walk over the keys from `start` to `end`.

@@ -155,6 +155,11 @@ impl<'a> Pace<'a> {
         if self.steps < STEPS_PER_LOOK {
             return Ok(());
         }
+        self.look(is_cancelled).await
+    }
+
+    /// The same, after as much work as there may be between two looks at the clock.
+    pub(crate) async fn look(&mut self, is_cancelled: impl Fn() -> bool) -> Result<(), Fault> {
         self.steps = 0;
         if self.deadline.is_unbounded() {
             return Ok(());

@@ -11,7 +11,7 @@ use metashrew_abi::{Malformed, imports, many};
 use metashrew_store::{Direction, StateScan, Step};
 use wasmtime::{Caller, Linker};
 
-use crate::context::{Call, Context};
+use crate::context::{Call, Context, GroupSize};
 use crate::deadline::{Deadline, Pace};
 use crate::error::{GuestBacktrace, GuestFault};
 use crate::fault::Fault;
@@ -128,22 +128,26 @@ async fn values(
 ) -> Result<Result<Vec<u8>, many::ReadManyError>, Fault> {
     let mut answer = many::AnswerBuilder::new(buffer);
     let mut pace = Pace::new(deadline);
-    for key in keys.iter() {
-        pace.step(|| call.is_cancelled()).await?;
-        let add = |value: &[u8]| {
-            pace.handled(value.len());
-            let Ok(room) = answer.room_for(value) else {
-                return Ok(answer.push(value));
-            };
-            allowance.hold_for_reads(room)?;
-            answer.reserve(room);
-            Ok(answer.push(value))
-        };
-        let added: Result<_, Fault> = call.with_value(key, add).await?;
-        if let Err(error) = added? {
-            return Ok(Err(error));
-        }
+    let mut size = GroupSize::default();
+    let keys: Vec<_> = keys.iter().collect();
+    let mut rest = &keys[..];
+    while !rest.is_empty() {
+        let group = call.find_many(rest, &mut size, &mut pace).await?;
         allowance.hold(call.held_bytes())?;
+        let (read, others) = rest.split_at_checked(group.len()).unwrap_or((rest, &[]));
+        for (key, found) in read.iter().zip(&group) {
+            pace.step(|| call.is_cancelled()).await?;
+            let value = call.told(key, found)?;
+            pace.handled(value.len());
+            if let Ok(room) = answer.room_for(value) {
+                allowance.hold_for_reads(room)?;
+                answer.reserve(room);
+            }
+            if let Err(error) = answer.push(value) {
+                return Ok(Err(error));
+            }
+        }
+        rest = others;
     }
     Ok(Ok(answer.finish()))
 }

@@ -93,13 +93,18 @@ impl CallReads {
         let since = Self::now();
         let found = read.await;
         self.add_time(since);
-        self.count += 1;
         if let Ok(found) = &found {
-            let length = found.as_ref().map_or(0, |version| version.value.len());
-            self.absent += u64::from(length == 0);
-            self.bytes += length as u64;
+            self.count(found.as_ref());
         }
         found
+    }
+
+    /// Counts the value of one key, of which this was read.
+    pub(crate) fn count(&mut self, found: Option<&Version>) {
+        let length = found.map_or(0, |version| version.value.len());
+        self.count += 1;
+        self.absent += u64::from(length == 0);
+        self.bytes += length as u64;
     }
 
     /// Counts the `count` values of a range, of `bytes` bytes, that has been read since `since`.
@@ -109,7 +114,8 @@ impl CallReads {
         self.bytes += bytes;
     }
 
-    fn add_time(&mut self, since: Instant) {
+    /// Adds the time since `since`.
+    pub(crate) fn add_time(&mut self, since: Instant) {
         let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.nanos = self.nanos.saturating_add(nanos);
     }

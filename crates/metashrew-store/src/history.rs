@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use crate::backend::{Entry, Scan, Space, View, wait};
+use crate::backend::{Entry, Scan, Space, View, get_all, get_some, wait};
 use crate::block::Height;
 use crate::error::ReadError;
 use crate::keys::{decode_version, height_of_history_key, history_key, history_prefix};
@@ -20,7 +20,19 @@ pub(crate) fn newest_of_each(
     view: &dyn View,
     keys: &[&[u8]],
 ) -> Result<Vec<Option<Version>>, ReadError> {
-    let records = view.get_many(Space::KeyToNewest, keys).wait()?;
+    versions_of(&get_all(view, Space::KeyToNewest, keys)?)
+}
+
+/// The newest versions of the first of `keys`, as [`View::get_many`] gives them.
+pub(crate) async fn newest_of_some(
+    view: &dyn View,
+    keys: &[&[u8]],
+    max_bytes: usize,
+) -> Result<Vec<Option<Version>>, ReadError> {
+    versions_of(&get_some(view, Space::KeyToNewest, keys, max_bytes).await?)
+}
+
+fn versions_of(records: &[Option<Bytes>]) -> Result<Vec<Option<Version>>, ReadError> {
     let versions = records.iter().map(|record| version_of(record.as_ref()));
     versions.collect()
 }

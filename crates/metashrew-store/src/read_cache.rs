@@ -34,6 +34,7 @@ use crate::error::ReadError;
 use crate::hashed_key::HashedKey;
 use crate::history;
 use crate::keys::decode_version;
+use crate::looked_up::LookedUp;
 use crate::write_set::Version;
 
 /// Independent parts of the cache, so that threads seldom meet.
@@ -74,6 +75,16 @@ pub(crate) struct Position {
     pub(crate) tip: Height,
     /// The height it reads at; not above `tip`.
     pub(crate) height: Height,
+}
+
+impl Position {
+    /// The scope of what is known of its height alone.
+    fn scope(self) -> Scope {
+        Scope::At {
+            generation: self.generation,
+            height: self.height,
+        }
+    }
 }
 
 /// What is known of a key's newest version.
@@ -275,6 +286,19 @@ impl ReadCache {
         reader: Position,
         key: HashedKey<'_>,
     ) -> Result<Option<Version>, ReadError> {
+        let mut found = self.look_up(reader, key);
+        if let LookedUp::Newest = found {
+            let newest = history::newest(view, key.key()).await?;
+            found = self.found_newest(reader, key, newest);
+        }
+        match found {
+            LookedUp::Version(version) => Ok(version),
+            LookedUp::Newest | LookedUp::Older => self.older(view, reader, key).await,
+        }
+    }
+
+    /// What is known here of the newest version of `key` at or below the reader's height.
+    pub(crate) fn look_up(&self, reader: Position, key: HashedKey<'_>) -> LookedUp {
         let newest = self
             .fact(Scope::Newest, key)
             .filter(|fact| fact.generation <= reader.generation);
@@ -282,35 +306,47 @@ impl ReadCache {
         if let Some(fact) = newest {
             if fact.reaches_down_to(reader.height) {
                 self.hits.add();
-                return Ok(fact.version);
+                return LookedUp::Version(fact.version);
             }
             // Only a version in the reader's own chain tells that it has to look
             // among the older ones.
             has_newer = fact.reaches_down_to(reader.tip);
         }
-        let at_height = Scope::At {
-            generation: reader.generation,
-            height: reader.height,
-        };
         if reader.height < reader.tip
-            && let Some(fact) = self.fact(at_height, key)
+            && let Some(fact) = self.fact(reader.scope(), key)
         {
             self.hits.add();
-            return Ok(fact.version);
+            return LookedUp::Version(fact.version);
         }
         self.misses.add();
-        if !has_newer {
-            let newest = history::newest(view, key.key()).await?;
-            self.learn_newest(reader, key, newest.as_ref());
-            if newest
-                .as_ref()
-                .is_none_or(|version| version.height <= reader.height)
-            {
-                return Ok(newest);
-            }
+        if has_newer {
+            LookedUp::Older
+        } else {
+            LookedUp::Newest
         }
+    }
+
+    /// The reader read the newest version of `key`.
+    pub(crate) fn found_newest(
+        &self,
+        reader: Position,
+        key: HashedKey<'_>,
+        newest: Option<Version>,
+    ) -> LookedUp {
+        self.learn_newest(reader, key, newest.as_ref());
+        LookedUp::newest(newest, reader.height)
+    }
+
+    /// Reads the newest version of `key` at or below the reader's height, where there is a
+    /// newer one.
+    pub(crate) async fn older(
+        &self,
+        view: &dyn View,
+        reader: Position,
+        key: HashedKey<'_>,
+    ) -> Result<Option<Version>, ReadError> {
         let older = history::older(view, key.key(), reader.height).await?;
-        self.add(at_height, key, reader.generation, older.as_ref());
+        self.add(reader.scope(), key, reader.generation, older.as_ref());
         Ok(older)
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::backend::{Batch, Space, View};
+use crate::backend::{Batch, Space, View, get_all};
 use crate::block::{BlockRecord, Height};
 use crate::chain;
 use crate::error::{ReadError, RollbackError};
@@ -134,7 +134,7 @@ impl<'a> Rollback<'a> {
             .collect();
         let history_keys: Vec<_> = below.iter().map(Bytes::as_ref).collect();
         let values = readers::read_all(&history_keys, self.readers, |keys| {
-            Ok(self.view.get_many(Space::KeyHeightToOlder, keys).wait()?)
+            Ok(get_all(self.view, Space::KeyHeightToOlder, keys)?)
         })?;
         let mut below = below.into_iter().zip(values);
         for Touched { key, previous } in keys {

@@ -11,6 +11,7 @@ use crate::error::{ReadError, ResolveError};
 use crate::hashed_key::HashedKey;
 use crate::history;
 use crate::keys::StoredBlock;
+use crate::looked_up::LookedUp;
 use crate::read_cache::{Position, ReadCache};
 use crate::state::State;
 use crate::write_set::Version;
@@ -53,24 +54,58 @@ impl Snapshot {
         key: HashedKey<'_>,
         height: Height,
     ) -> Result<Option<Version>, ReadError> {
-        let Published {
-            view,
-            tip,
-            generation,
-            number,
-            cache,
-            ..
-        } = self.published.as_ref();
-        let Some(cache) = cache else {
-            return history::at_or_below(view.as_ref(), key.key(), height).await;
-        };
-        let reader = Position {
-            publication: *number,
-            generation: *generation,
-            tip: tip.map_or(height, |tip| tip.record.height),
+        match self.cache() {
+            Some(cache) => cache.read(self.view(), self.position(height), key).await,
+            None => history::at_or_below(self.view(), key.key(), height).await,
+        }
+    }
+
+    /// What is known of that version without the engine.
+    pub(crate) fn look_up(&self, key: HashedKey<'_>, height: Height) -> LookedUp {
+        match self.cache() {
+            Some(cache) => cache.look_up(self.position(height), key),
+            None => LookedUp::Newest,
+        }
+    }
+
+    /// The same, after the newest version of `key` was read from this snapshot's view.
+    pub(crate) fn found_newest(
+        &self,
+        key: HashedKey<'_>,
+        height: Height,
+        newest: Option<Version>,
+    ) -> LookedUp {
+        match self.cache() {
+            Some(cache) => cache.found_newest(self.position(height), key, newest),
+            None => LookedUp::newest(newest, height),
+        }
+    }
+
+    /// That version, read from the engine, where the newest one is above `height`.
+    pub(crate) async fn older(
+        &self,
+        key: HashedKey<'_>,
+        height: Height,
+    ) -> Result<Option<Version>, ReadError> {
+        match self.cache() {
+            Some(cache) => cache.older(self.view(), self.position(height), key).await,
+            None => history::older(self.view(), key.key(), height).await,
+        }
+    }
+
+    fn cache(&self) -> Option<&ReadCache> {
+        self.published.cache.as_deref()
+    }
+
+    /// Where a reader at `height` stands.
+    fn position(&self, height: Height) -> Position {
+        let published = self.published.as_ref();
+        Position {
+            publication: published.number,
+            generation: published.generation,
+            tip: published.tip.map_or(height, |tip| tip.record.height),
             height,
-        };
-        cache.read(view.as_ref(), reader, key).await
+        }
     }
 
     /// The last committed block.

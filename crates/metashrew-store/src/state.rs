@@ -11,6 +11,8 @@ use crate::block::Height;
 use crate::error::ReadError;
 use crate::hashed_key::HashedKey;
 use crate::keys::{MAX_KEY_LEN, prefix_end};
+use crate::looked_up::LookedUp;
+use crate::many_reads::ManyReads;
 use crate::overlay::Layers;
 use crate::snapshot::Snapshot;
 use crate::state_scan::StateScan;
@@ -80,16 +82,47 @@ impl State {
         if key.key().len() > MAX_KEY_LEN {
             return Ok(None);
         }
-        if let Some(found) = self.layers.get(key) {
-            return Ok(Some(Version {
-                height: found.height,
-                value: Bytes::copy_from_slice(found.value),
-            }));
+        if let Some(version) = self.uncommitted(key) {
+            return Ok(Some(version));
         }
         match self.base {
             Some(height) => self.snapshot.version_at(key, height).await,
             None => Ok(None),
         }
+    }
+
+    /// Reads of many keys together: what is in memory at once, and then what the engine reads
+    /// for many keys at a time. See [`ManyReads`], whose steps are to be awaited.
+    pub fn read_many<'a>(&'a self, keys: &'a [HashedKey<'a>], max_bytes: usize) -> ManyReads<'a> {
+        ManyReads::new(self, keys, max_bytes)
+    }
+
+    /// What is known of the newest version of `key` in this state without the engine.
+    pub(crate) fn look_up(&self, key: HashedKey<'_>) -> LookedUp {
+        if key.key().len() > MAX_KEY_LEN {
+            return LookedUp::Version(None);
+        }
+        if let Some(version) = self.uncommitted(key) {
+            return LookedUp::Version(Some(version));
+        }
+        match self.base {
+            Some(height) => self.snapshot.look_up(key, height),
+            None => LookedUp::Version(None),
+        }
+    }
+
+    /// The height that the snapshot is read at; none is the empty state.
+    pub(crate) fn base(&self) -> Option<Height> {
+        self.base
+    }
+
+    /// What blocks that are not committed wrote at `key` last.
+    fn uncommitted(&self, key: HashedKey<'_>) -> Option<Version> {
+        let found = self.layers.get(key)?;
+        Some(Version {
+            height: found.height,
+            value: Bytes::copy_from_slice(found.value),
+        })
     }
 
     /// Every key that starts with `prefix`, with its newest version in this

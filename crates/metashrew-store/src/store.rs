@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::backend::BackendError;
-use crate::backend::{Backend, Batch, Durability, EngineHealth, Space, View};
+use crate::backend::{Backend, Batch, Durability, EngineHealth, Space, View, get_all};
 use crate::base::Base;
 use crate::block::Height;
 use crate::chain;
@@ -336,6 +336,6 @@ fn changes_of(view: &dyn View, blocks: RangeInclusive<Height>) -> Result<NewestC
     keys.sort_unstable();
     keys.dedup();
     let sought: Vec<_> = keys.iter().map(Bytes::as_ref).collect();
-    let records = view.get_many(Space::KeyToNewest, &sought).wait()?;
+    let records = get_all(view, Space::KeyToNewest, &sought)?;
     Ok(keys.into_iter().zip(records).collect())
 }

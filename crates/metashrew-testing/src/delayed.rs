@@ -170,8 +170,14 @@ impl View for DelayedView {
         self.line.read(move || self.view.get(space, key))
     }
 
-    fn get_many<'a>(&'a self, space: Space, keys: &'a [&'a [u8]]) -> Read<'a, Vec<Option<Bytes>>> {
-        self.line.read(move || self.view.get_many(space, keys))
+    fn get_many<'a>(
+        &'a self,
+        space: Space,
+        keys: &'a [&'a [u8]],
+        max_bytes: usize,
+    ) -> Read<'a, Vec<Option<Bytes>>> {
+        let together = together(&self.view, space, keys, max_bytes);
+        self.line.read(move || Read::Pending(Box::pin(together)))
     }
 
     fn scan(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
@@ -181,6 +187,26 @@ impl View for DelayedView {
     fn scan_back(&self, space: Space, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Scan {
         self.delay(self.view.scan_back(space, start, end))
     }
+}
+
+/// As many of the values as there may be, however many the view reads at a time.
+async fn together(
+    view: &Arc<dyn View>,
+    space: Space,
+    keys: &[&[u8]],
+    max_bytes: usize,
+) -> Result<Vec<Option<Bytes>>, BackendError> {
+    let (mut values, mut left) = (Vec::new(), max_bytes);
+    while let Some(rest) = keys.get(values.len()..)
+        && !rest.is_empty()
+        && (left > 0 || values.is_empty())
+    {
+        let some = view.get_many(space, rest, left).await?;
+        let bytes = some.iter().flatten().map(Bytes::len).sum();
+        left = left.saturating_sub(bytes);
+        values.extend(some);
+    }
+    Ok(values)
 }
 
 impl DelayedView {

@@ -54,7 +54,7 @@ fn many_keys_a_chunk_of_a_scan_and_many_batches_take_one_turn_each() {
 
     let view = engine.view();
     let sought: Vec<_> = keys.iter().map(<[u8; 1]>::as_slice).collect();
-    let many = view.get_many(Space::Meta, &sought);
+    let many = view.get_many(Space::Meta, &sought, usize::MAX);
     assert!(matches!(many, Read::Pending(_)));
     let many = many.wait().unwrap();
     assert!(

@@ -21,6 +21,7 @@ mod honest;
 mod independence;
 mod inspect;
 mod logs;
+mod many;
 mod observed;
 mod order;
 mod pending;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Backend, Batch, BatchNumber, Disk, MemoryBackend, Scan, Space, View};
+use super::{Backend, Batch, BatchNumber, Disk, MemoryBackend, Scan, Space, View, get_all};
 use crate::open::StoreOptions;
 
 /// The engines, each empty, with what they live in.
@@ -35,7 +35,7 @@ fn put(batch: &mut Batch, space: Space, key: &[u8], value: &[u8]) {
 fn number_in(view: &dyn View) -> Option<u64> {
     let mut numbers: Vec<Option<u64>> = Vec::new();
     for space in Space::ALL {
-        let values = view.get_many(space, &[b"a", b"b"]).wait().unwrap();
+        let values = get_all(view, space, &[b"a", b"b"]).unwrap();
         let scanned = view.scan(space, Bound::Unbounded, Bound::Unbounded);
         let scanned: Vec<_> = scanned.map(|entry| entry.unwrap().1).collect();
         assert_eq!(
@@ -216,8 +216,16 @@ fn check(
     let space = Space::KeyToNewest;
     let keys: std::collections::BTreeSet<_> = batches.iter().flat_map(BTreeMap::keys).collect();
     let keys: Vec<_> = keys.into_iter().map(Vec::as_slice).collect();
-    let many = view.get_many(space, &keys).wait().unwrap();
+    let many = get_all(view, space, &keys).unwrap();
     prop_assert_eq!(many.len(), keys.len());
+    for max_bytes in [0, 1, 9] {
+        let some = view.get_many(space, &keys, max_bytes).wait().unwrap();
+        prop_assert_eq!(some.is_empty(), keys.is_empty());
+        prop_assert!(many.starts_with(&some));
+        // Without the last one they had room.
+        let before = some.iter().rev().skip(1).flatten().map(Bytes::len);
+        prop_assert!(some.len() < 2 || before.sum::<usize>() < max_bytes);
+    }
     for (key, found) in keys.iter().zip(many) {
         prop_assert_eq!(found.as_deref(), model.get(*key).map(Vec::as_slice));
         prop_assert_eq!(view.get(space, key).wait().unwrap(), found);

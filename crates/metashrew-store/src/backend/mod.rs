@@ -48,6 +48,7 @@ pub use error_kind::ErrorKind;
 pub use health::EngineHealth;
 pub use memory::MemoryBackend;
 pub use read::{Cursor, Direction, Entry, Pending, Read, Scan, wait};
+pub(crate) use read::{get_all, get_some};
 pub(crate) use shadow::ReadOnlyDisk;
 pub use transfer::{Files, Transferred};
 
@@ -256,12 +257,19 @@ pub trait View: Debug + Send + Sync {
     /// The value at `key`.
     fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Read<'a, Option<Bytes>>;
 
-    /// The value at each of `keys`, in their order. They are in key order, and each is
-    /// there once.
+    /// The values at the first of `keys`, in their order: at least one, and no more once they
+    /// have `max_bytes` together. The keys are in key order, and each is there once.
     ///
-    /// An engine whose reads take a while does these together.
-    fn get_many<'a>(&'a self, space: Space, keys: &'a [&'a [u8]]) -> Read<'a, Vec<Option<Bytes>>> {
-        read::one_by_one(self, space, keys)
+    /// How many an engine reads at a time is up to it: it is asked again for the rest. One
+    /// whose reads take a while does all of them together. This one reads a few, one after the
+    /// other, so that who asks can give way in between.
+    fn get_many<'a>(
+        &'a self,
+        space: Space,
+        keys: &'a [&'a [u8]],
+        max_bytes: usize,
+    ) -> Read<'a, Vec<Option<Bytes>>> {
+        read::one_by_one(self, space, keys, max_bytes)
     }
 
     /// The entries from `start` to `end`, in key order. The walk owns what it needs.

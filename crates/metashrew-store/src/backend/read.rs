@@ -133,28 +133,92 @@ impl fmt::Debug for Scan {
     }
 }
 
-/// Reads one key after the other.
+/// Keys that are read one after the other until whoever asked has its turn.
+const KEYS_AT_A_TIME: usize = 16;
+
+/// Reads some of `keys`, one after the other.
 pub(super) fn one_by_one<'a, V: View + ?Sized>(
     view: &'a V,
     space: Space,
     keys: &'a [&'a [u8]],
+    max_bytes: usize,
 ) -> Read<'a, Vec<Option<Bytes>>> {
-    let mut values = Vec::with_capacity(keys.len());
-    let mut rest = keys.iter();
-    while let Some(key) = rest.next() {
+    let keys = keys.get(..KEYS_AT_A_TIME).unwrap_or(keys);
+    let mut answer = Answer {
+        keys: keys.iter(),
+        values: Vec::with_capacity(keys.len()),
+        bytes: 0,
+        max_bytes,
+    };
+    while let Some(key) = answer.next_key() {
         match view.get(space, key) {
-            Read::Ready(Ok(value)) => values.push(value),
+            Read::Ready(Ok(value)) => answer.push(value),
             Read::Ready(Err(error)) => return Read::Ready(Err(error)),
             Read::Pending(first) => {
                 return Read::Pending(Box::pin(async move {
-                    values.push(first.await?);
-                    for key in rest {
-                        values.push(view.get(space, key).await?);
+                    answer.push(first.await?);
+                    while let Some(key) = answer.next_key() {
+                        answer.push(view.get(space, key).await?);
                     }
-                    Ok(values)
+                    Ok(answer.values)
                 }));
             }
         }
     }
-    Read::Ready(Ok(values))
+    Read::Ready(Ok(answer.values))
+}
+
+/// Values that are read until there are enough.
+struct Answer<'a> {
+    /// Those that are not read yet.
+    keys: std::slice::Iter<'a, &'a [u8]>,
+    values: Vec<Option<Bytes>>,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+impl<'a> Answer<'a> {
+    fn next_key(&mut self) -> Option<&'a [u8]> {
+        let is_enough = self.bytes >= self.max_bytes && !self.values.is_empty();
+        if is_enough {
+            return None;
+        }
+        self.keys.next().copied()
+    }
+
+    fn push(&mut self, value: Option<Bytes>) {
+        self.bytes += value.as_ref().map_or(0, Bytes::len);
+        self.values.push(value);
+    }
+}
+
+/// As [`View::get_many`], of an engine that is not taken at its word.
+pub(crate) async fn get_some(
+    view: &dyn View,
+    space: Space,
+    keys: &[&[u8]],
+    max_bytes: usize,
+) -> Result<Vec<Option<Bytes>>, BackendError> {
+    let values = view.get_many(space, keys, max_bytes).await?;
+    if values.is_empty() && !keys.is_empty() || values.len() > keys.len() {
+        let what = format!("{} values for {} keys", values.len(), keys.len());
+        return Err(BackendError::new("reading many keys", what));
+    }
+    Ok(values)
+}
+
+/// The value at each of `keys`, which are in key order, and each there once. The thread waits.
+pub(crate) fn get_all(
+    view: &dyn View,
+    space: Space,
+    keys: &[&[u8]],
+) -> Result<Vec<Option<Bytes>>, BackendError> {
+    let mut values = Vec::with_capacity(keys.len());
+    let mut rest = keys;
+    while !rest.is_empty() {
+        let some = wait(pin!(get_some(view, space, rest, usize::MAX)))?;
+        rest = rest.get(some.len()..).unwrap_or_default();
+        values.extend(some);
+    }
+    Ok(values)
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, RangeBounds};
 
 use bytes::Bytes;
-use metashrew_store::{BlockId, BlockRef, Direction, Height, Snapshot, State, Version, wait};
+use metashrew_store::{
+    BlockId, BlockRef, Direction, HashedKey, Height, Snapshot, State, Version, wait,
+};
 
 pub(crate) type Writes = BTreeMap<Vec<u8>, Vec<u8>>;
 pub(crate) type Values = BTreeMap<Vec<u8>, (Height, Vec<u8>)>;
@@ -91,6 +93,7 @@ pub(crate) fn check_state(state: &State, values: &Values, model: &Model) {
         let expect = values.get(key).map(version);
         assert_eq!(state.get(key).unwrap(), expect, "{key:?}");
     }
+    check_many(state, values, model);
     for prefix in [&b""[..], b"\x00", b"\x00\x00", b"\xff", b"\xff\xff", b"a"] {
         let found: Vec<_> = state.scan_prefix(prefix).map(Result::unwrap).collect();
         let expect: Vec<_> = values
@@ -101,6 +104,30 @@ pub(crate) fn check_state(state: &State, values: &Values, model: &Model) {
         assert_eq!(found, expect, "prefix {prefix:?}");
     }
     check_ranges(state, values, model);
+}
+
+/// Asserts that reads of many keys at once find what `values` have, whatever their bound: the
+/// first keys, and all of them where they have room.
+fn check_many(state: &State, values: &Values, model: &Model) {
+    let long = vec![b'a'; 40_000];
+    // Neither in order, nor each once.
+    let keys: Vec<_> = model.keys().chain(values.keys()).chain([&long]).collect();
+    let keys: Vec<_> = keys.into_iter().rev().map(HashedKey::from).collect();
+    let expect: Vec<_> = keys
+        .iter()
+        .map(|key| values.get(key.key()).map(version))
+        .collect();
+    let bytes = |versions: &[Option<Version>]| -> usize {
+        versions.iter().flatten().map(|it| it.value.len()).sum()
+    };
+    for max_bytes in [0, 1, 20, bytes(&expect) + 1] {
+        let mut reads = state.read_many(&keys, max_bytes);
+        while wait(reads.step()).unwrap() {}
+        let found = reads.finish();
+        assert!(!found.is_empty());
+        assert_eq!(found, expect[..found.len()], "up to {max_bytes} bytes");
+        assert!(found.len() == keys.len() || max_bytes <= bytes(&expect));
+    }
 }
 
 /// Asserts that walks over `state`, both ways, meet what `values` have within the bounds.
