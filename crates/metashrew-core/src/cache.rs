@@ -180,9 +180,9 @@ pub(crate) fn forget() {
 /// All that is cached for this call: what it wrote, and what was read at its
 /// height.
 ///
-/// The reference stays good for ever, and so does what it shows. Each call that
-/// follows a read or a write so costs a map of memory, which suits tests and not
-/// the middle of a block.
+/// The reference stays good for ever, and so does what it shows: each call of this that finds
+/// something else than the last one keeps a map in memory for good. That suits tests;
+/// in blocks and views [`cached`] is the same without that.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -192,6 +192,18 @@ pub(crate) fn forget() {
 /// ```
 pub fn get_cache() -> &'static HashMap<Arc<Vec<u8>>, Arc<Vec<u8>>> {
     with(Memory::shown)
+}
+
+/// What [`get_cache`] shows, as a map of the caller's own.
+///
+/// ```
+/// # use std::sync::Arc;
+/// let key = Arc::new(vec![1]);
+/// metashrew_core::set(key.clone(), Arc::new(vec![2]));
+/// assert_eq!(metashrew_core::cached(), *metashrew_core::get_cache());
+/// ```
+pub fn cached() -> HashMap<Arc<Vec<u8>>, Arc<Vec<u8>>> {
+    with(|memory| memory.cached())
 }
 
 /// A call begins; [`call::begin`] sees to the rest of the guest.

@@ -55,7 +55,7 @@ pub mod test_utils;
 
 #[doc(hidden)]
 pub use cache::__metashrew_cache_limit;
-pub use cache::{clear, flush, get, get_cache, initialize, input, read_many, reset, set};
+pub use cache::{cached, clear, flush, get, get_cache, initialize, input, read_many, reset, set};
 #[doc(hidden)]
 pub use call::__metashrew_begin;
 /// ```

@@ -9,9 +9,16 @@ use metashrew_support::index_pointer::KeyValuePointer;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
+use std::sync::Arc;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    /// Bytes that are allocated; this thread gives back what another one took, too.
+    static BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+fn counted(taken: usize, given_back: usize) {
+    BYTES.set(BYTES.get().wrapping_add(taken).wrapping_sub(given_back));
 }
 
 struct Counting;
@@ -20,17 +27,20 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        counted(layout.size(), 0);
         // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        counted(0, layout.size());
         // SAFETY: the caller's promise.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        counted(size, layout.size());
         // SAFETY: the caller's promise.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -72,4 +82,37 @@ fn reading_a_number_allocates_nothing() {
     let mut p = AtomicPointer::from_keyword("/number");
     p.set_value(7u64);
     assert_eq!(allocations(|| p.get_value::<u64>()), 0);
+}
+
+/// Bytes that stay allocated.
+fn kept<T>(f: impl FnOnce() -> T) -> usize {
+    let before = BYTES.get();
+    drop(black_box(f()));
+    BYTES.get().wrapping_sub(before)
+}
+
+#[test]
+fn looking_at_the_cache_keeps_a_map_only_where_it_has_changed() {
+    let bytes = |text: &str| Arc::new(text.as_bytes().to_vec());
+    let (key, value) = (bytes("key"), bytes("value"));
+    let write = |value: &Arc<Vec<u8>>| metashrew_core::set(key.clone(), value.clone());
+    let look = || {
+        write(&value);
+        metashrew_core::get_cache().len()
+    };
+    look();
+    assert_eq!(kept(look), 0, "the same");
+    let other = bytes("other");
+    assert_eq!(
+        kept(|| {
+            write(&other);
+            metashrew_core::cached()
+        }),
+        0,
+        "a map of one's own"
+    );
+    assert_ne!(kept(metashrew_core::get_cache), 0, "another");
+    for _ in 0..100 {
+        assert_eq!(kept(metashrew_core::get_cache), 0, "and again the same");
+    }
 }

@@ -143,6 +143,34 @@ mod views {
     }
 }
 
+/// Names that begin as those do that the attributes make.
+mod alike {
+    use std::convert::Infallible;
+
+    #[metashrew_core::main]
+    pub(super) fn index(_height: u32, _block: &[u8]) {}
+
+    #[metashrew_core::view]
+    pub(super) fn a(input: &[u8]) -> Result<Vec<u8>, Infallible> {
+        Ok([b"a", input].concat())
+    }
+
+    #[metashrew_core::view]
+    pub(super) fn view_a(input: &[u8]) -> Result<Vec<u8>, Infallible> {
+        Ok([b"view_a", input].concat())
+    }
+
+    #[metashrew_core::view]
+    pub(super) fn view_view_a(input: &[u8]) -> Result<Vec<u8>, Infallible> {
+        Ok([b"view_view_a", input].concat())
+    }
+
+    #[metashrew_core::view]
+    pub(super) fn start_index(input: &[u8]) -> Result<Vec<u8>, Infallible> {
+        Ok([b"start_index", input].concat())
+    }
+}
+
 // A parameter's type may come out of a macro of the guest's.
 macro_rules! doubled {
     ($name:ident, $input:ty) => {
@@ -222,6 +250,12 @@ fn inputs_and_answers_are_of_their_types() {
     check(__view_doubled, b"ab", b"abab");
     let question = |height| views::Question { height }.encode_to_vec();
     check(views::__view_message, &question(8), &question(9));
+    check(alike::__view_a, b"!", b"a!");
+    check(alike::__view_view_a, b"!", b"view_a!");
+    check(alike::__view_view_view_a, b"!", b"view_view_a!");
+    check(alike::__view_start_index, b"!", b"start_index!");
+    index_export(4, b"block", || alike::__start_index());
+    assert_eq!(alike::__a(b"?").unwrap(), b"a?");
 }
 
 #[test]

@@ -52,7 +52,8 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// The function stays as it is, for tests and other callers. Its doc comment and types go
 /// into `__meta`. Beside it stands its export, `__view_NAME`, which tests call by
 /// `test_utils::view_export`; a function from `&[u8]` to `Result<Vec<u8>, _>` has a twin
-/// called `__NAME`, for existing guests.
+/// called `__NAME`, for existing guests, unless its name begins with `view_` or `start_`. So that
+/// nothing clashes, a view's own name does not begin with two underscores.
 #[proc_macro_attribute]
 pub fn view(arguments: TokenStream, function: TokenStream) -> TokenStream {
     finish(view::expand(arguments.into(), function.into()))

@@ -46,14 +46,23 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
 /// The name a view is exported by.
 fn symbol(signature: &Signature) -> Result<String> {
     let symbol = signature.ident.unraw().to_string();
-    let is_taken = matches!(symbol.as_str(), "_start" | "memory" | "__meta");
-    if is_taken || symbol.starts_with("__metashrew_") {
-        return Err(Error::new(
-            signature.ident.span(),
-            format!("a view cannot be called `{symbol}`: that export has another meaning"),
-        ));
-    }
-    Ok(symbol)
+    let reason = match symbol.as_str() {
+        "_start" | "memory" | "__meta" => "that export has another meaning",
+        name if name.starts_with("__metashrew_") => "that export has another meaning",
+        name if name.starts_with("__") => {
+            "names with two underscores in front are those of what the attributes make"
+        }
+        _ => return Ok(symbol),
+    };
+    let text = format!("a view cannot be called `{symbol}`: {reason}");
+    Err(Error::new(signature.ident.span(), text))
+}
+
+/// Whether `__NAME` can be nothing else that the attributes make: the export of a view is
+/// `__view_…`, that of `#[main]` is `__start_…`, and no view's own name has two underscores in
+/// front.
+fn has_name_for_twin(symbol: &str) -> bool {
+    !symbol.starts_with("view_") && !symbol.starts_with("start_")
 }
 
 /// What a view takes.
@@ -241,8 +250,8 @@ fn schema(arguments: &Arguments, chosen: &Chosen, ty: Option<&Type>) -> TokenStr
     }
 }
 
-/// `__NAME`, by which existing guests' tests call a view from bytes to a result of bytes. That of
-/// `view_NAME` would have the name of the export of a view `NAME`: it has none.
+/// `__NAME`, by which existing guests' tests call a view from bytes to a result of bytes, if it
+/// clashes with nothing.
 fn twin(
     arguments: &Arguments,
     function: &ItemFn,
@@ -255,7 +264,7 @@ fn twin(
         .all(|chosen| chosen.codec == Codec::Bytes);
     let from_bytes = taken.input.is_some_and(|ty| docs::type_name(ty) == "&[u8]");
     if !bytes
-        || symbol.starts_with("view_")
+        || !has_name_for_twin(symbol)
         || taken.height
         || !from_bytes
         || !matches!(returned, Returned::Result(_))
@@ -315,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_and_one_whose_name_has_a_view_in_front_have_nothing_in_common() {
+    fn what_is_made_of_names_that_begin_alike_has_nothing_in_common() {
         let names = |function: &str| -> Vec<String> {
             let expansion = expand(TokenStream::new(), function.parse().unwrap()).unwrap();
             let file: syn::File = syn::parse2(expansion).unwrap();
@@ -329,6 +338,8 @@ mod tests {
         let view_echo = names(&BYTES.replace("echo", "view_echo"));
         assert_eq!(echo, ["echo", "__view_echo", "__echo"]);
         assert_eq!(view_echo, ["view_echo", "__view_view_echo"]);
+        let start_echo = names(&BYTES.replace("echo", "start_echo"));
+        assert_eq!(start_echo, ["start_echo", "__view_start_echo"]);
     }
 
     #[test]
@@ -392,6 +403,7 @@ mod tests {
         refused("", "fn v(a: u32, b: u8, c: u8) {}", "into a struct");
         refused("", "fn memory() {}", "cannot be called `memory`");
         refused("", "fn __metashrew_begin() {}", "another meaning");
+        refused("", "fn __echo() {}", "what the attributes make");
         refused("", "async fn v() {}", "not an `async` one");
         refused("", "fn v<T>(input: T) {}", "not a generic one");
         refused("", "fn v(input: impl AsRef<[u8]>) {}", "not a generic one");

@@ -80,8 +80,10 @@ pub(super) struct Memory {
     distrusted: bool,
     /// The calls, by kind and height, that find the main cache right.
     main_serves: Option<(Option<Kind>, u32)>,
-    /// What [`get_cache`](crate::get_cache) showed last, if nothing changed since.
+    /// What [`get_cache`](crate::get_cache) showed last.
     shown: Option<&'static HashMap<Bytes, Bytes>>,
+    /// Whether that may be something else by now.
+    changed: bool,
 }
 
 impl Call {
@@ -128,6 +130,7 @@ impl Memory {
 
     /// The call under way has this input.
     pub(super) fn enter(&mut self, input: Input) {
+        self.changed = true;
         if self.call.input.is_none() {
             self.call.input = Some(input);
             let call = input.height.map(|height| (self.call.kind, height));
@@ -184,7 +187,7 @@ impl Memory {
         }
         self.own_keys = OwnKeys::default();
         self.waiting.clear();
-        self.shown = None;
+        self.changed = true;
     }
 
     /// Brings the tiers up to what was flushed.
@@ -245,7 +248,7 @@ impl Memory {
 
     /// Keeps what the host answered, where there is a place for it.
     pub(super) fn remember(&mut self, missed: Missed, value: &Bytes) {
-        self.shown = None;
+        self.changed = true;
         let key = missed.key().clone();
         let kept = match missed {
             Missed::Tiers(key) => self.tiers.insert(key, value.clone()),
@@ -262,7 +265,7 @@ impl Memory {
 
     pub(super) fn set(&mut self, key: Bytes, value: Bytes) {
         self.resume();
-        self.shown = None;
+        self.changed = true;
         let own = Own { value, waits: true };
         self.own_keys.insert(&key);
         let last = self.own.insert(key.clone(), own);
@@ -305,9 +308,20 @@ impl Memory {
     }
 
     pub(super) fn shown(&mut self) -> &'static HashMap<Bytes, Bytes> {
-        if let Some(shown) = self.shown {
+        if let Some(shown) = self.shown.filter(|_| !self.changed) {
             return shown;
         }
+        let cached = self.cached();
+        self.changed = false;
+        // Whoever has it may keep it for ever, so each one stays in memory. The same is shown
+        // again where it is right again.
+        let shown = self.shown.filter(|shown| **shown == cached);
+        let shown = shown.unwrap_or_else(|| Box::leak(Box::new(cached)));
+        self.shown = Some(shown);
+        shown
+    }
+
+    pub(super) fn cached(&self) -> HashMap<Bytes, Bytes> {
         let pair = |(key, value): (&Bytes, &Bytes)| (key.clone(), value.clone());
         let mut map: HashMap<Bytes, Bytes> = match (self.call.reads_at(), self.tiers.mode()) {
             (None, _) => HashMap::default(),
@@ -319,8 +333,6 @@ impl Memory {
             }
         };
         map.extend(self.own.iter().map(|(key, own)| pair((key, &own.value))));
-        let map: &'static _ = Box::leak(Box::new(map));
-        self.shown = Some(map);
         map
     }
 }

@@ -107,6 +107,44 @@ fn a_handed_out_cache_never_changes() {
 }
 
 #[test]
+fn the_same_cache_is_handed_out_again() {
+    start_over();
+    set(bytes("a"), bytes("1"));
+    let first = get_cache();
+    // Another write, another read of the same, and another call in which nothing differs.
+    set(bytes("a"), bytes("1"));
+    assert!(std::ptr::eq(first, get_cache()));
+    test_utils::index_export(7, b"block", || {
+        set(bytes("a"), bytes("1"));
+        assert!(std::ptr::eq(first, get_cache()));
+        assert_eq!(cached(), *first);
+        get(bytes("b"));
+        assert!(!std::ptr::eq(first, get_cache()));
+        flush();
+    });
+}
+
+#[test]
+fn the_cache_is_that_of_the_call_that_looks_at_its_input() {
+    start_over();
+    test_utils::index_export(7, b"block", || {
+        set(bytes("a"), bytes("1"));
+        flush();
+    });
+    test_utils::view_export(7, b"", || {
+        input();
+        get(bytes("a"));
+        metashrew_support::compat::export_bytes(Vec::new())
+    });
+    test_utils::view_export(7, b"", || {
+        assert!(get_cache().is_empty());
+        input();
+        assert_eq!(get_cache().get(&bytes("a")), Some(&bytes("1")));
+        metashrew_support::compat::export_bytes(Vec::new())
+    });
+}
+
+#[test]
 fn input_is_height_and_payload() {
     start_over();
     __set_input([&9u32.to_le_bytes()[..], b"block"].concat());
