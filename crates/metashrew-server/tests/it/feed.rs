@@ -8,6 +8,7 @@ mod random;
 
 use std::time::Duration;
 
+use metashrew_abi::range::Request;
 use metashrew_runtime::{MetashrewRuntime, ModuleCache, PendingBlock, RuntimeOptions};
 use metashrew_server::{InProcess, InProcessSubscription, ServerOptions};
 use metashrew_store::{Store, UndoneLimits};
@@ -463,4 +464,47 @@ async fn a_table_is_told_by_its_name() {
         }
     };
     assert_eq!(keys(&told), ["0x6b0570"]);
+}
+
+/// A guest whose view answers the keys from `b` up to `c`, and looks at nothing else.
+fn walking() -> Vec<u8> {
+    let request = Request::between(b"b", b"c").encode();
+    let length = u32::try_from(request.len()).unwrap().to_le_bytes();
+    let data = length.iter().chain(&request);
+    let data: String = data.map(|byte| format!("\\{byte:02x}")).collect();
+    guests::from_wat(&format!(
+        r#"(module
+          (import "env" "__flush" (func $flush (param i32)))
+          (import "metashrew" "read_range" (func $read_range (param i32) (result i32)))
+          (import "metashrew" "load_answer" (func $load_answer (param i32)))
+          (memory (export "memory") 1)
+          (data (i32.const 0) "{data}")
+          (func (export "_start") (call $flush (i32.const 1024)))
+          (func (export "walk") (result i32)
+            (i32.store (i32.const 2044) (call $read_range (i32.const 4)))
+            (call $load_answer (i32.const 2048))
+            (i32.const 2048)))"#
+    ))
+}
+
+#[tokio::test]
+async fn a_key_in_a_range_that_a_view_walked_has_it_run_again() {
+    let mut model = Model::new(Store::in_memory());
+    model.commit(&[(b"a", b"1")]);
+    let server = InProcess::new(runtime(&walking(), model.store.clone()), &quiet());
+    let asked = json!({ "kind": "view", "function": "walk" });
+    let mut subscription = subscribe(&server, &asked).await;
+    let mut answers = vec![next(&mut subscription).await["result"].clone()];
+    for (run, key) in [(2, &b"b"[..]), (3, b"bz")] {
+        // It waits for what concerns it; keys before and behind the range do not.
+        let waits = tokio::time::timeout(Duration::from_millis(50), subscription.next());
+        assert!(waits.await.is_err());
+        model.commit(&[(b"az", b"1"), (b"c", b"1")]);
+        model.commit(&[(key, b"1")]);
+        let answer = next(&mut subscription).await;
+        assert_eq!(answer["cursor"], model.tip());
+        assert!(!answers.contains(&answer["result"]));
+        answers.push(answer["result"].clone());
+        assert_eq!(stats(&server).await["views_run"], run);
+    }
 }

@@ -73,6 +73,37 @@ fn a_client_that_does_not_read_is_closed_and_holds_little_meanwhile() {
     stream.read_exact(&mut [0; 12]).unwrap();
 }
 
+/// Each of them has some subscriptions that wait for the one thread that reads the database.
+#[test]
+fn clients_that_do_not_read_leave_others_what_events_are_read_with() {
+    let served = loud(ServerOptions {
+        batch_parallel: NonZeroUsize::MIN,
+        send_timeout: Duration::from_mins(10),
+        ..ServerOptions::default()
+    });
+    served.block_on(async {
+        let mut stalled = Vec::new();
+        for _ in 0..20 {
+            let mut client = Client::connect(&served).await;
+            for _ in 0..4 {
+                client
+                    .subscribe(json!(["writes", { "from": "first" }]))
+                    .await;
+            }
+            stalled.push(client);
+        }
+        let mut other = Client::connect(&served).await;
+        other
+            .subscribe(json!(["writes", { "from": "first" }]))
+            .await;
+        let mut last = 0;
+        while last < 100 + BLOCKS - 1 {
+            let (_, event) = other.block().await;
+            last = event["cursor"].as_str().map_or(last, height_of);
+        }
+    });
+}
+
 #[test]
 fn a_client_that_reads_nothing_for_too_long_is_closed() {
     let served = loud(impatient());
