@@ -57,11 +57,11 @@ impl Call {
             }
             bytes += key.len();
             let key = HashedKey::new(key);
-            let place = self.remembered(key);
-            if place.is_none() {
+            let remembered = self.remembered(key);
+            if remembered.is_none() {
                 missing.push(key);
             }
-            at_hand.push(place.map(Last::Remembered));
+            at_hand.push(remembered.map(Last::Remembered));
         }
         let versions = self.read_together(&missing, size, pace).await?;
         let mut read = missing.into_iter().zip(versions);
