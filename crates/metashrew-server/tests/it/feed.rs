@@ -471,7 +471,8 @@ fn walking() -> Vec<u8> {
     let request = Request::between(b"b", b"c").encode();
     let length = u32::try_from(request.len()).unwrap().to_le_bytes();
     let data = length.iter().chain(&request);
-    let data: String = data.map(|byte| format!("\\{byte:02x}")).collect();
+    let data: Vec<_> = data.map(|byte| format!("\\{byte:02x}")).collect();
+    let data = data.concat();
     guests::from_wat(&format!(
         r#"(module
           (import "env" "__flush" (func $flush (param i32)))
