@@ -100,7 +100,7 @@ fn as_many_as_have_room_are_read_at_once() {
     // 100 KiB each, of which a MiB has room for ten: they are asked for from the last one to
     // the first, and read in their order.
     let all = keys(0..60);
-    let written = values(&all, &[7; 100 << 10]);
+    let written = values(&all, &vec![7; 100 << 10]);
     let (bench, engine) = slow(0);
     write(&bench, 0, &written);
     let asked = asked(&bench, &engine, &all, 0, &written);
