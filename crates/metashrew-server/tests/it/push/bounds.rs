@@ -60,17 +60,22 @@ fn a_client_that_does_not_read_is_closed_and_holds_little_meanwhile() {
         wait_until(|| held() > 1 << 20);
         assert!(held() < 8 << 20, "{}", held());
         // Others are served meanwhile.
-        let mut other = Client::connect(&served).await;
-        other
-            .subscribe(json!(["writes", { "from": "first" }]))
-            .await;
-        let mut last = 0;
-        while last < 100 + BLOCKS - 1 {
-            let (_, event) = other.block().await;
-            last = event["cursor"].as_str().map_or(last, height_of);
-        }
+        told_all(&served).await;
     });
     stream.read_exact(&mut [0; 12]).unwrap();
+}
+
+/// Another client is told of every block.
+async fn told_all(served: &Served) {
+    let mut other = Client::connect(served).await;
+    other
+        .subscribe(json!(["writes", { "from": "first" }]))
+        .await;
+    let mut last = 0;
+    while last < 100 + BLOCKS - 1 {
+        let (_, event) = other.block().await;
+        last = event["cursor"].as_str().map_or(last, height_of);
+    }
 }
 
 /// Each of them has some subscriptions that wait for the one thread that reads the database.
@@ -92,15 +97,7 @@ fn clients_that_do_not_read_leave_others_what_events_are_read_with() {
             }
             stalled.push(client);
         }
-        let mut other = Client::connect(&served).await;
-        other
-            .subscribe(json!(["writes", { "from": "first" }]))
-            .await;
-        let mut last = 0;
-        while last < 100 + BLOCKS - 1 {
-            let (_, event) = other.block().await;
-            last = event["cursor"].as_str().map_or(last, height_of);
-        }
+        told_all(&served).await;
     });
 }
 
