@@ -1,5 +1,7 @@
 //! 64 callers, while blocks come and go: every answer is the one that the state
 //! after its block gives, and that a fresh instance gives on the same snapshot.
+//!
+//! `METASHREW_TEST_FULL=1` makes five times as many calls.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -293,7 +295,17 @@ impl Caller<'_> {
     }
 }
 
-fn run(bench: Bench, questions: fn(&mut Rng) -> Question, calls: u64) {
+/// How many calls each caller makes.
+fn calls() -> u64 {
+    if std::env::var_os("METASHREW_TEST_FULL").is_some() {
+        20_000
+    } else {
+        4_000
+    }
+}
+
+fn run(bench: Bench, questions: fn(&mut Rng) -> Question) {
+    let calls = calls();
     let changing = Changing::new(bench);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
@@ -366,7 +378,7 @@ fn a_guest_that_caches_all_it_reads_answers_like_fresh_instances() {
     let bench = Bench::with(&guests::chained(), |views| {
         views.timeout = Duration::from_hours(1);
     });
-    run(bench, of_chained, 20_000);
+    run(bench, of_chained);
 }
 
 #[test]
@@ -375,5 +387,5 @@ fn a_guest_whose_sdk_caches_by_height_answers_like_fresh_instances() {
         views.timeout = Duration::from_hours(1);
         views.instances = NonZeroUsize::new(8).unwrap();
     });
-    run(bench, of_ledger, 20_000);
+    run(bench, of_ledger);
 }

@@ -267,7 +267,7 @@ fn stacks() {
 fn the_process_stays_within_the_budget_and_no_call_fails() {
     stacks();
     large_calls_that_are_not_kept();
-    check(1024 * MIB, 2, 1, 100_000);
+    check(1024 * MIB, 2, 1, 10_000);
     check(64 * MIB, 2, 1, 4_000);
     check(64 * MIB, 2, 16, 4_000);
     check(64 * MIB, 16, 16, 4_000);
