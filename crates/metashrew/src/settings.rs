@@ -1,26 +1,22 @@
 //! What the command line means to the libraries.
 
-use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
+mod node;
+mod serving;
+mod views;
+
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use metashrew_runtime::{
-    LogOptions, ModuleCache, RuntimeOptions, ScoutOptions, ViewMode, ViewOptions,
-};
-use metashrew_server::{AllowedHosts, ServerOptions};
+use metashrew_runtime::{LogOptions, ModuleCache, RuntimeOptions, ScoutOptions, ViewOptions};
+use metashrew_server::ServerOptions;
 use metashrew_store::{StoreOptions, UndoneLimits};
-use metashrew_sync::{Auth, CoreSettings, IndexOptions, ScoutCount};
+use metashrew_sync::{IndexOptions, ScoutCount};
 
-use crate::cli::{Following, Listen, NodeArgs, Scouting, Scouts, Serving, Start, Storage, Views};
+use crate::cli::{Scouting, Scouts, Start, Storage};
 use crate::descriptors::Descriptors;
 use crate::memory::Asked;
 use crate::size::Size;
-
-/// The file in the database's directory with the index of the node's block files.
-const BLOCKS_INDEX: &str = "blocks-index";
 
 impl Start {
     pub(crate) fn index_options(&self) -> IndexOptions {
@@ -189,148 +185,15 @@ fn total_space(_: &Path) -> Option<u64> {
     None
 }
 
-impl Following {
-    /// How long a pending block is used; none if there shall be none.
-    pub(crate) fn pending_interval(&self) -> Option<Duration> {
-        (self.pending_interval_ms > 0).then(|| Duration::from_millis(self.pending_interval_ms))
-    }
-}
-
-impl NodeArgs {
-    /// How to reach the node at a URL, for a database in the directory `db`.
-    pub(crate) fn settings(&self, rpc_url: &str, db: &Path) -> CoreSettings {
-        let auth = match (&self.auth, &self.cookie_file) {
-            (Some(auth), _) => auth.clone(),
-            (None, Some(path)) => Auth::CookieFile(path.clone()),
-            (None, None) => Auth::None,
-        };
-        CoreSettings {
-            auth,
-            rpc_ca: self.rpc_ca.clone(),
-            rest: self.rest,
-            blocks_dir: self.blocks_dir.clone(),
-            blocks_index: Some(db.join(BLOCKS_INDEX)),
-            network: self.magic.or(self.network),
-            ..CoreSettings::new(rpc_url)
-        }
-    }
-}
-
-impl Views {
-    /// Whether instances are to persist between calls.
-    pub(crate) fn are_stateful(&self) -> bool {
-        !self.no_stateful_views
-    }
-
-    /// The views of which it is settled how they run. The last word counts.
-    fn modes(&self) -> BTreeMap<String, ViewMode> {
-        let settled = self.view_modes.iter();
-        settled
-            .map(|settled| (settled.view.clone(), settled.mode))
-            .collect()
-    }
-
-    /// With so much memory for all instances, in bytes.
-    fn options(&self, memory: usize) -> ViewOptions {
-        let default = ViewOptions::default();
-        ViewOptions {
-            enabled: self.are_stateful(),
-            instances: self.view_instances.unwrap_or(default.instances),
-            queue: self.view_queue,
-            scope: self.view_scope,
-            sessions: self.view_sessions,
-            max_wait: Duration::from_millis(self.view_max_wait_ms),
-            timeout: Duration::from_millis(self.view_timeout_ms),
-            memory_budget: memory,
-            max_instance_memory: self.view_max_instance_memory.map_or(memory, |size| size.0),
-            max_input: self.view_max_input.0,
-            max_output: self.view_max_output.0,
-            check: self.view_check,
-            modes: self.modes(),
-            ..default
-        }
-    }
-}
-
-impl Listen {
-    /// The first address of the host.
-    pub(crate) fn address(&self) -> Result<SocketAddr> {
-        let (host, port) = (self.host.0.as_str(), self.port);
-        let mut addresses = (host, port)
-            .to_socket_addrs()
-            .with_context(|| format!("the host `{host}` has no address"))?;
-        addresses
-            .next()
-            .with_context(|| format!("the host `{host}` has no address"))
-    }
-}
-
-impl Serving {
-    /// Where to listen: `--listen`, with `--host` and `--port` in place of its parts.
-    pub(crate) fn address(&self) -> Result<SocketAddr> {
-        let host = self.host.as_ref().unwrap_or(&self.listen.host);
-        let listen = Listen {
-            host: host.clone(),
-            port: self.port.unwrap_or(self.listen.port),
-        };
-        listen.address()
-    }
-
-    /// The longest answer follows from the longest answer of a view, in hex.
-    pub(crate) fn options(&self, views: &Views) -> ServerOptions {
-        const REST: usize = 64 * 1024;
-        let bytes = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
-        let default = ServerOptions::default();
-        let time = Duration::from_millis;
-        ServerOptions {
-            cors: self.cors.clone(),
-            allowed_hosts: self.allowed_hosts(),
-            height_compat: self.height_compat,
-            max_request: bytes(self.max_request.0),
-            max_response: bytes(
-                views
-                    .view_max_output
-                    .0
-                    .saturating_mul(2)
-                    .saturating_add(REST),
-            ),
-            max_batch: self.max_batch,
-            batch_parallel: self.batch_parallel.unwrap_or(default.batch_parallel),
-            max_subscriptions: self.max_subscriptions,
-            max_subscriptions_per_connection: self.max_subscriptions_per_connection,
-            subscription_memory: self.subscription_memory.0,
-            client_share: self.client_share,
-            subscription_cache: self.subscription_cache.0,
-            max_requests: self.max_requests.get(),
-            request_wait: time(self.request_wait_ms),
-            idle_timeout: time(self.idle_timeout_ms),
-            head_timeout: time(self.head_timeout_ms),
-            body_timeout: time(self.body_timeout_ms),
-            body_min_rate: self.body_min_rate.0,
-            send_timeout: time(self.send_timeout_ms),
-            heartbeat: time(self.heartbeat_ms),
-            ..default
-        }
-    }
-
-    /// Those that are named, and the name that it listens at.
-    fn allowed_hosts(&self) -> AllowedHosts {
-        let mut hosts = self.allowed_host.clone().unwrap_or_default();
-        hosts.allow(&self.host.as_ref().unwrap_or(&self.listen.host).0);
-        hosts
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use metashrew_sync::Network;
 
     use super::*;
     use crate::cli::{Cli, Command};
     use crate::memory::Memory;
 
-    fn start(flags: &[&str]) -> Start {
+    pub(super) fn start(flags: &[&str]) -> Start {
         let needed = [
             "metashrew",
             "start",
@@ -447,70 +310,6 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_serving_reach_the_server() {
-        let start = start(&[
-            "--listen",
-            "indexer.example:1",
-            "--allowed-host",
-            "a.example,b.example",
-            "--request-memory",
-            "64MiB",
-            "--request-wait-ms",
-            "1",
-            "--max-requests",
-            "2",
-            "--idle-timeout-ms",
-            "3",
-            "--head-timeout-ms",
-            "4",
-            "--body-timeout-ms",
-            "5",
-            "--body-min-rate",
-            "6",
-            "--send-timeout-ms",
-            "7",
-            "--heartbeat-ms",
-            "9",
-            "--batch-parallel",
-            "8",
-            "--max-subscriptions",
-            "9",
-            "--max-subscriptions-per-connection",
-            "10",
-            "--subscription-memory",
-            "11",
-            "--subscription-cache",
-            "12",
-            "--client-share",
-            "13",
-        ]);
-        let descriptors = start.descriptors(Some(1_024));
-        let server = start.server_options(&descriptors);
-        let hosts = "indexer.example,a.example,b.example".parse();
-        assert_eq!(Ok(server.allowed_hosts), hosts);
-        assert_eq!(server.request_memory, 64 << 20);
-        assert_eq!((server.max_requests, server.batch_parallel.get()), (2, 8));
-        let times = [
-            server.request_wait,
-            server.idle_timeout,
-            server.head_timeout,
-            server.body_timeout,
-            server.send_timeout,
-            server.heartbeat,
-        ];
-        assert_eq!(times.map(|time| time.as_millis()), [1, 3, 4, 5, 7, 9]);
-        assert_eq!(server.body_min_rate, 6);
-        let subscriptions = [
-            server.max_subscriptions,
-            server.max_subscriptions_per_connection,
-            server.subscription_memory,
-            server.subscription_cache,
-            server.client_share.into(),
-        ];
-        assert_eq!(subscriptions, [9, 10, 11, 12, 13]);
-    }
-
-    #[test]
     fn scouts_are_counted_or_come_by_themselves() {
         let options = |flags: &[&str]| {
             let start = start(flags);
@@ -544,49 +343,5 @@ mod tests {
             ];
             assert!(Cli::try_parse_from(flags).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn flags_of_the_node_reach_the_library() {
-        let start = start(&[
-            "--rest",
-            "--auth",
-            "me:secret",
-            "--blocks-dir",
-            "bd",
-            "--network",
-            "regtest",
-            "--confirmations",
-            "6",
-            "--reorg-horizon",
-            "10",
-            "--poll-interval-ms",
-            "20",
-        ]);
-        let settings = start.node.settings("http://host", Path::new("db"));
-        assert_eq!(settings.rpc_url, "http://host");
-        assert_eq!(settings.auth, Auth::from_user_pass("me:secret").unwrap());
-        assert!(settings.rest);
-        assert_eq!(settings.blocks_dir, Some("bd".into()));
-        assert_eq!(settings.blocks_index, Some("db/blocks-index".into()));
-        assert_eq!(settings.network, Some(Network::Regtest));
-        let index = start.index_options();
-        assert_eq!((index.confirmations, index.reorg_horizon), (6, 10));
-        assert_eq!(index.poll_interval, Some(Duration::from_millis(20)));
-        assert!(!index.follow, "files end");
-    }
-
-    #[test]
-    fn host_and_port_replace_parts_of_the_address() {
-        let check = |flags: &[&str], expect: &str| {
-            let address = start(flags).serving.address().unwrap();
-            assert_eq!(address.to_string(), expect, "{flags:?}");
-        };
-        check(&[], "127.0.0.1:8080");
-        check(&["--listen", "0.0.0.0:1"], "0.0.0.0:1");
-        check(&["--listen", "[::1]:1"], "[::1]:1");
-        check(&["--port", "9"], "127.0.0.1:9");
-        check(&["--host", "0.0.0.0"], "0.0.0.0:8080");
-        check(&["--host", "::1", "--port", "9"], "[::1]:9");
     }
 }
