@@ -10,7 +10,8 @@ use metashrew_server::{Reserved, Server, ServerHandle, ServerOptions};
 use metashrew_sync::{Indexer, Stop};
 
 use super::Event;
-use super::attempt::{Candidate, Identity, Live, Setup};
+use super::attempt::{Candidate, Identity, Live};
+use super::setup::Setup;
 use crate::cli::Dev;
 use crate::memory::Memory;
 
