@@ -1,4 +1,8 @@
-//! Traces and profiles of a block, and of a view, whose every read is known.
+//! Traces of a block, and of a view, whose every read is known.
+
+mod profile;
+
+use std::process::Command;
 
 use metashrew_abi::range::Request;
 use metashrew_abi::{flush, many};
@@ -99,9 +103,13 @@ fn parts(output: &str) -> (Vec<Value>, Vec<Value>, Value) {
     (events, sums, total.unwrap())
 }
 
+fn command(place: &Place, flags: &[&str]) -> Command {
+    let common = ["trace", "--db", "db", "--indexer", "guest.wasm"];
+    place.metashrew(&[&common[..], flags].concat())
+}
+
 fn trace(place: &Place, flags: &[&str]) -> String {
-    let common = ["trace", "--db", "db", "--indexer", "guest.wasm", "--json"];
-    succeed(&mut place.metashrew(&[&common[..], flags].concat()))
+    succeed(&mut command(place, &[&["--json"], flags].concat()))
 }
 
 fn pair(event: &str, function: &str, key: &str, value: &[u8]) -> Value {
@@ -221,19 +229,8 @@ fn a_trap_is_the_last_line() {
     place.set_guest(&guest("(unreachable)"));
     let tip = place.tip();
     let height = tip.height.to_string();
-    let mut command = place.metashrew(&[
-        "trace",
-        "--db",
-        "db",
-        "--indexer",
-        "guest.wasm",
-        "--blocks",
-        "blocks.dat",
-        "--height",
-        &height,
-        "--json",
-    ]);
-    let output = command.output().unwrap();
+    let flags = ["--json", "--blocks", "blocks.dat", "--height", &height];
+    let output = command(&place, &flags).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("unreachable"), "{stderr}");
@@ -333,21 +330,9 @@ fn an_endless_block_is_traced_up_to_the_timeout() {
     let place = Place::with(&guest(""), 2);
     place.index();
     place.set_guest(&guest("(loop $again (br $again))"));
-    let mut command = place.metashrew(&[
-        "trace",
-        "--db",
-        "db",
-        "--indexer",
-        "guest.wasm",
-        "--blocks",
-        "blocks.dat",
-        "--height",
-        "2",
-        "--json",
-        "--timeout-ms",
-        "200",
-    ]);
-    let output = command.output().unwrap();
+    let flags = ["--json", "--blocks", "blocks.dat", "--height", "2"];
+    let mut command = command(&place, &flags);
+    let output = command.args(["--timeout-ms", "200"]).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("200 ms"), "{stderr}");
@@ -360,19 +345,9 @@ fn an_endless_block_is_traced_up_to_the_timeout() {
 fn text_for_people() {
     let place = Place::with(&guest(""), 2);
     place.index();
-    let output = succeed(&mut place.metashrew(&[
-        "trace",
-        "--db",
-        "db",
-        "--indexer",
-        "guest.wasm",
-        "--blocks",
-        "blocks.dat",
-        "--height",
-        "2",
-        "--max-value",
-        "4",
-    ]));
+    let flags = ["--blocks", "blocks.dat", "--height", "2"];
+    let mut command = command(&place, &flags);
+    let output = succeed(command.args(["--max-value", "4"]));
     for expect in [
         "read   0x6b31 = 0x6f6e65  <- point",
         "read   0x6e6f6e65 = none  <- absent",
@@ -391,8 +366,7 @@ fn what_is_missing_is_named() {
     let place = Place::with(&guest(""), 1);
     place.index();
     let check = |flags: &[&str], expect: &str| {
-        let common = ["trace", "--db", "db", "--indexer", "guest.wasm"];
-        let stderr = fail(&mut place.metashrew(&[&common[..], flags].concat()), 1);
+        let stderr = fail(&mut command(&place, flags), 1);
         assert!(stderr.contains(expect), "{stderr}");
     };
     check(&["--view", "none"], "the guest has no view `none`");
@@ -404,80 +378,4 @@ fn what_is_missing_is_named() {
         &["--blocks", "blocks.dat", "--height", "9"],
         "there is no state for block 9",
     );
-}
-
-#[test]
-fn a_profile_of_a_block_and_of_a_view() {
-    let body = r"(local $left i32)
-        (local.set $left (i32.const 60000000))
-        (loop $again
-          (i32.store (i32.const 8192) (local.get $left))
-          (local.set $left (i32.sub (local.get $left) (i32.const 1)))
-          (br_if $again (local.get $left)))";
-    let text = format!(
-        r#"(module
-        (import "env" "__flush" (func $flush (param i32)))
-        (memory (export "memory") 1)
-        (func $busy {body})
-        (func (export "_start") (call $busy) (call $flush (i32.const 4)))
-        (func (export "look") (result i32) (call $busy) (i32.const 4)))"#
-    );
-    let place = Place::with(&from_wat(&text), 1);
-    place.index();
-    let common = [
-        "profile",
-        "--db",
-        "db",
-        "--indexer",
-        "guest.wasm",
-        "--interval-us",
-        "100",
-    ];
-    for flags in [
-        &["--blocks", "blocks.dat", "--height", "1", "--repeat", "10"][..],
-        &["--view", "look", "0x00", "--out", "view.json"],
-    ] {
-        let told = succeed(&mut place.metashrew(&[&common[..], flags].concat()));
-        let out = if flags[0] == "--view" {
-            "view.json"
-        } else {
-            "profile.json"
-        };
-        assert!(
-            told.contains(&format!("profile: {out}; open it at")),
-            "{told}"
-        );
-        let profile: Value =
-            serde_json::from_slice(&std::fs::read(place.path(out)).unwrap()).unwrap();
-        let names = profile["threads"][0]["stringArray"].as_array().unwrap();
-        assert!(names.contains(&"busy".into()), "{names:?}");
-    }
-}
-
-#[test]
-fn a_profile_of_an_endless_view_ends() {
-    let endless = r#"(module
-        (import "env" "__flush" (func $flush (param i32)))
-        (memory (export "memory") 1)
-        (func $spin (loop $again (br $again)))
-        (func (export "_start") (call $flush (i32.const 4)))
-        (func (export "spin") (result i32) (call $spin) (i32.const 0)))"#;
-    let place = Place::with(&from_wat(endless), 1);
-    place.index();
-    let mut command = place.metashrew(&[
-        "profile",
-        "--db",
-        "db",
-        "--indexer",
-        "guest.wasm",
-        "--view",
-        "spin",
-        "--timeout-ms",
-        "50",
-    ]);
-    let output = command.output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{stderr}");
-    assert!(stderr.contains("had not ended after 50 ms"), "{stderr}");
-    assert!(place.path("profile.json").exists());
 }
