@@ -1,16 +1,16 @@
 //! Answers view calls: who may run, on which instance, and what becomes of it.
 
+mod start;
+
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use metashrew_store::{BlockHash, BlockRecord, State, Store};
-use parking_lot::Mutex;
 use tracing::Instrument;
 
-use super::budget::{Account, Budget};
+use super::budget::Budget;
 use super::call::{Basis, ViewAnswer, ViewAt, ViewCall};
 use super::chain::{CallContext, Chain, Position};
 use super::check::{Checks, Rerun, ViewDifference};
@@ -24,13 +24,13 @@ use super::request::Request;
 use super::session::Sessions;
 use super::sizes::Sizes;
 use super::stats::ViewStats;
-use crate::context::Call;
-use crate::deadline::{Alarms, Deadline};
-use crate::error::{GuestBacktrace, ViewError};
+use crate::deadline::Alarms;
+use crate::error::ViewError;
 use crate::fault::Fault;
 use crate::guest::{Guest, View};
 use crate::options::{Scope, ViewInstances, ViewMode, ViewOptions, cores};
 use crate::ticker::{Ticker, Ticking};
+use start::Start;
 
 /// Shards for each core: threads that take turns to one are rare then.
 const SHARDS_PER_CORE: usize = 2;
@@ -53,37 +53,6 @@ pub(crate) struct ViewEngine {
     pending: Pending,
     ticking: Ticking,
     start: Start,
-}
-
-/// How stateful views came to be on or off.
-#[derive(Default)]
-struct Start {
-    /// Held by whoever makes an instance without a permit: there is room for one.
-    trying: tokio::sync::Mutex<()>,
-    /// Why they are off although they are wanted.
-    failure: Mutex<Option<String>>,
-    /// Whether there is such a reason.
-    has_failed: AtomicBool,
-}
-
-impl Start {
-    fn note(&self, failure: Option<String>) {
-        let mut noted = self.failure.lock();
-        self.has_failed.store(failure.is_some(), Ordering::Relaxed);
-        *noted = failure;
-    }
-
-    /// If they are off for such a reason, `enable`s them. Nobody turns them off meanwhile: who
-    /// does notes that first.
-    fn make_good(&self, enable: impl FnOnce()) -> bool {
-        let mut noted = self.failure.lock();
-        let is_off = noted.take().is_some();
-        if is_off {
-            self.has_failed.store(false, Ordering::Relaxed);
-            enable();
-        }
-        is_off
-    }
 }
 
 /// What a call asks, and what it stands on.
@@ -185,70 +154,6 @@ impl ViewEngine {
     /// Has the thread that advances the epochs look after what runs beside the calls.
     pub(crate) fn ticking(&self) -> &Ticking {
         &self.ticking
-    }
-
-    pub(crate) fn is_enabled(&self) -> bool {
-        self.pool.is_enabled()
-    }
-
-    /// Makes calls run on persistent instances from now on, if one can be made and
-    /// kept. If not, the first call that can make one turns them on.
-    pub(crate) async fn enable(&self, yields: bool) -> Result<(), ViewError> {
-        let tried = self.try_to_make_one(yields).await;
-        self.start
-            .note(tried.as_ref().err().map(ToString::to_string));
-        if tried.is_ok() {
-            self.pool.enable();
-        }
-        tried
-    }
-
-    async fn try_to_make_one(&self, yields: bool) -> Result<(), ViewError> {
-        let _trying = self.start.trying.lock().await;
-        self.check_guest()?;
-        let (wanted, limit) = (self.least, self.limit_of_kept());
-        if wanted > limit {
-            return Err(ViewError::MemoryLimit {
-                wanted,
-                limit,
-                backtrace: GuestBacktrace::default(),
-            });
-        }
-        let _ticking = self.ticking.hold();
-        let error = |fault| self.error(fault, self.options.timeout);
-        let call = Call::view(self.store.snapshot().latest(), 0);
-        let deadline = Deadline::after(self.options.timeout, yields);
-        let account = Account::empty(self.pool.budget());
-        let made = self.maker.make(call, deadline, account, 0, None);
-        let mut kept = made.await.map_err(error)?;
-        let caches = self.sizes.guest_caches;
-        let told = kept.instance.set_cache_limit(caches);
-        told.await.map_err(error)
-    }
-
-    /// What an instance may have that is kept: without what a guest that does not fit into
-    /// the budget has all the same.
-    fn limit_of_kept(&self) -> usize {
-        Sizes::of(&self.options).one_instance
-    }
-
-    /// A call has made an instance. If stateful views are off only because none could be
-    /// made, they are turned on.
-    pub(super) fn has_made_one(&self) {
-        if !self.start.has_failed.load(Ordering::Relaxed) || self.least > self.limit_of_kept() {
-            return;
-        }
-        if self.start.make_good(|| self.pool.enable()) {
-            tracing::info!("stateful views enabled: an instance could be made at last");
-        }
-    }
-
-    /// Makes calls run on fresh instances from now on. Calls under way end as
-    /// they would have.
-    pub(crate) fn disable(&self) {
-        self.start.note(None);
-        self.pool.disable();
-        self.checks.clear();
     }
 
     pub(crate) fn view_counts(&self) -> Vec<ViewCount> {
