@@ -57,7 +57,7 @@ fn mask(bytes: &mut [u8]) {
 }
 
 /// The files of a node that cannot be reached.
-fn live(directory: &Path, network: Option<Network>) -> Result<CoreNode, SettingsError> {
+pub(crate) fn live(directory: &Path, network: Option<Network>) -> Result<CoreNode, SettingsError> {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -2,13 +2,13 @@
 //! node itself cannot be reached, so that what is not in the files is not had.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 
 use metashrew_sync::{CoreNode, CoreSettings, FilesError, Network, Node, NodeError, SettingsError};
 use metashrew_testing::chain::{Chain, Mined, Shape};
 use metashrew_testing::frames::{BlockDirectory, GrowingDirectory, MAINNET_MAGIC, REGTEST_MAGIC};
 
+use crate::damaged_files::live;
 use crate::support::hash_of;
 
 const KEYS: [[u8; 8]; 2] = [[0; 8], [0x5a, 1, 2, 3, 4, 5, 6, 0xff]];
@@ -21,17 +21,7 @@ fn chain(count: usize) -> Chain {
 
 /// The files, and a node that cannot be reached.
 fn open(directory: &Path) -> CoreNode {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let node = CoreNode::new(&CoreSettings {
-        blocks_dir: Some(directory.to_owned()),
-        ..CoreSettings::new(format!("http://{port}"))
-    })
-    .unwrap();
-    node.wait_for_files();
-    node
+    live(directory, None).unwrap()
 }
 
 fn assert_has(node: &CoreNode, blocks: &[Mined]) {

@@ -1,7 +1,6 @@
 //! What a node and what stands before it may answer: each fault is told for what it
 //! is, passes when it passes, and no block comes that was not asked for.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,19 +13,8 @@ use metashrew_testing::guests;
 use metashrew_testing::proxy::{Fault, Proxy, Target};
 
 use crate::core_node::{blocks, ours, settings, with_spends};
+use crate::dialects::text;
 use crate::support::{assert_holds, options, runtime};
-
-/// An error and its causes.
-fn text(error: &NodeError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
 
 /// The node behind the proxy. An answer takes a second at most, so that one that
 /// never comes is told in time.

@@ -12,10 +12,10 @@ use metashrew_store::{OpenError, Store, StoreOptions};
 use metashrew_testing::guests;
 use metashrew_testing::records::records;
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::forked::{Forked, Load};
 use crate::harness::{Place, Running, fail, succeed};
+use crate::small_disk::on_a_small_disk;
 
 /// Tells the child where the small file system is.
 const DISK: &str = "METASHREW_TEST_FORK_DISK";
@@ -284,25 +284,5 @@ fn child_that_forks_on_a_full_disk() {
 
 #[test]
 fn a_fork_on_a_full_disk_leaves_nothing() {
-    let directory = TempDir::new().unwrap();
-    let target = directory.path().to_str().unwrap();
-    let mount = format!("mount -t tmpfs -o size=200m tmpfs {target}");
-    let mut tried = Command::new("unshare");
-    if !tried
-        .args(["-m", "sh", "-c", &mount])
-        .output()
-        .is_ok_and(|output| output.status.success())
-    {
-        eprintln!("skipped: this user may not mount a file system");
-        return;
-    }
-    let script = format!("{mount} && exec \"$@\"");
-    let child = "fork::child_that_forks_on_a_full_disk";
-    let mut command = Command::new("unshare");
-    command
-        .args(["-m", "sh", "-c", &script, "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", child, "--nocapture"])
-        .env(DISK, directory.path());
-    succeed(&mut command);
+    on_a_small_disk(200, DISK, "fork::child_that_forks_on_a_full_disk");
 }

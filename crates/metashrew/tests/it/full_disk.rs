@@ -7,14 +7,13 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use metashrew_testing::rng::Rng;
-use tempfile::TempDir;
 
 use crate::forked::{Forked, Load};
 use crate::harness::succeed;
+use crate::small_disk::on_a_small_disk;
 
 /// Tells the child where the small file system is.
 const DISK: &str = "METASHREW_TEST_DISK";
@@ -76,25 +75,5 @@ fn child_that_kills_on_a_full_disk() {
 
 #[test]
 fn kills_on_a_full_disk_lose_nothing() {
-    let directory = TempDir::new().unwrap();
-    let target = directory.path().to_str().unwrap();
-    let mount = format!("mount -t tmpfs -o size=160m tmpfs {target}");
-    let mut tried = Command::new("unshare");
-    if !tried
-        .args(["-m", "sh", "-c", &mount])
-        .output()
-        .is_ok_and(|output| output.status.success())
-    {
-        eprintln!("skipped: this user may not mount a file system");
-        return;
-    }
-    let script = format!("{mount} && exec \"$@\"");
-    let child = "full_disk::child_that_kills_on_a_full_disk";
-    let mut command = Command::new("unshare");
-    command
-        .args(["-m", "sh", "-c", &script, "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", child, "--nocapture"])
-        .env(DISK, directory.path());
-    succeed(&mut command);
+    on_a_small_disk(160, DISK, "full_disk::child_that_kills_on_a_full_disk");
 }

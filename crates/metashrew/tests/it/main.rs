@@ -48,6 +48,7 @@ mod serving;
 mod shadow;
 mod shares;
 mod signals;
+mod small_disk;
 mod sources;
 mod start;
 mod status;
