@@ -11,6 +11,7 @@ mod bitcoind;
 mod block;
 mod branch;
 mod commit;
+mod downwards;
 mod error;
 mod execute;
 mod failure_kind;

@@ -11,6 +11,7 @@ use std::cmp::Ordering;
 use metashrew_store::{BlockHash, BlockRecord, Chainwork, Height, Snapshot, Store};
 
 use crate::branch::Branch;
+use crate::downwards::Downwards;
 use crate::error::IndexError;
 use crate::fetch::{Start, good_block};
 use crate::network::Network;
@@ -245,13 +246,15 @@ impl Comparison<'_> {
     /// The highest block at or below `top` that both chains have.
     fn fork_point(&self, tip: Height, top: Height) -> Result<Fork, IndexError> {
         let first = self.snapshot.first().unwrap_or(tip);
+        let lowest = tip.saturating_sub(self.options.reorg_horizon).max(first);
+        let mut node = Downwards::new(self.node, top, lowest);
         let mut height = top;
         let mut next = None;
         loop {
             let Some(ours) = self.snapshot.block(height)? else {
                 return Err(IndexError::OtherChain { first });
             };
-            let Some(theirs) = self.node.hash_at(height)? else {
+            let Some(theirs) = node.next()? else {
                 return match self.node.first()? {
                     Some(lowest) if lowest > height => Err(IndexError::OtherChain { first }),
                     _ => Err(inconsistent(height).into()),

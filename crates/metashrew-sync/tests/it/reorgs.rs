@@ -41,6 +41,24 @@ fn a_reorganisation_between_runs_is_followed() {
 }
 
 #[test]
+fn a_deep_reorganisation_takes_few_questions() {
+    let asked = |depth| {
+        let (chain, branch) = branches(depth, 3);
+        let node = FakeNode::new(&chain);
+        let store = Store::in_memory();
+        index(&store, &node, options()).unwrap();
+        node.switch(&branch);
+        let before = node.questions();
+        index(&store, &node, options()).unwrap();
+        assert_holds(&store, branch.blocks());
+        // Each block that is indexed is asked for.
+        node.questions() - before - depth as usize - 3
+    };
+    let (one, seventy) = (asked(1), asked(70));
+    assert!(seventy <= one + 20, "{one} questions, {seventy} questions");
+}
+
+#[test]
 fn a_reorganisation_during_a_run_is_followed() {
     for depth in [1, 6, 50] {
         for options in [close_options(), options()] {

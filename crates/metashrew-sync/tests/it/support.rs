@@ -242,6 +242,21 @@ impl Node for FakeNode {
         Ok(claimed.or_else(|| inner.chain.get(&height)).copied())
     }
 
+    fn hashes(&self, from: Height, count: usize) -> Result<Vec<BlockHash>, NodeError> {
+        let inner = self.inner.lock();
+        inner.answer()?;
+        let hash = |height| {
+            inner
+                .claims
+                .get(&height)
+                .or_else(|| inner.chain.get(&height))
+        };
+        Ok((from..=Height::MAX)
+            .take(count)
+            .map_while(|height| hash(height).copied())
+            .collect())
+    }
+
     fn block(&self, hash: &BlockHash) -> Result<Bytes, NodeError> {
         let mut inner = self.inner.lock();
         inner.answer()?;
