@@ -17,6 +17,10 @@ const UNKNOWN_METHOD: i64 = -32_601;
 /// Characters of an unexpected answer that are shown.
 const SHOWN: usize = 100;
 
+/// Characters of an error's own message that are kept: it is told wherever the state is, also to whoever asks
+/// often. Those of Core have a line or two.
+const MESSAGE: usize = 1_000;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NodeFault {
     #[error("no whole answer from {address}")]
@@ -214,9 +218,27 @@ pub(super) fn start_of(body: &[u8]) -> String {
     }
 }
 
+/// What a node's error says, as far as it is told.
+pub(super) fn said_in(message: &str) -> String {
+    match message.char_indices().nth(MESSAGE) {
+        Some((end, _)) => format!("{}…", message.get(..end).unwrap_or_default()),
+        None => message.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_are_cut() {
+        assert_eq!(said_in("pruned"), "pruned");
+        assert_eq!(said_in(&"é".repeat(1_000)), "é".repeat(1_000));
+        assert_eq!(
+            said_in(&"é".repeat(1_001)),
+            format!("{}…", "é".repeat(1_000))
+        );
+    }
 
     #[test]
     fn answers_are_shown_by_their_beginning() {

@@ -1,6 +1,7 @@
 //! JSON-RPC: one question or many in one request. Answers are read in place: a block
 //! of megabytes becomes no tree of JSON.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::auth::Login;
 use super::dialect::Dialect;
-use super::fault::{NodeFault, start_of};
+use super::fault::{NodeFault, said_in, start_of};
 use super::http::{Http, Reply};
 use super::method::Method;
 
@@ -35,10 +36,19 @@ pub(super) struct Rpc {
 struct Answer<'a> {
     #[serde(borrow, default)]
     result: Option<&'a RawValue>,
-    #[serde(default)]
-    error: Option<Value>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
     #[serde(default)]
     id: Value,
+}
+
+/// An error as most nodes send it. Some send a text alone.
+#[derive(Deserialize)]
+struct Refusal<'a> {
+    #[serde(borrow, default)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
 }
 
 /// The answers to many questions, each of which may be refused.
@@ -226,12 +236,16 @@ impl Rpc {
         id: usize,
         answer: &Answer<'a>,
     ) -> Result<&'a str, NodeFault> {
-        if let Some(error) = answer.error.as_ref().filter(|error| **error != false) {
-            let code = error.get("code").and_then(Value::as_i64);
-            let message = error.get("message").unwrap_or(error);
-            let message = message
-                .as_str()
-                .map_or_else(|| message.to_string(), str::to_owned);
+        if let Some(error) = answer.error.filter(|error| error.get() != "false") {
+            let (code, message) = match serde_json::from_str::<Refusal<'_>>(error.get()) {
+                Ok(Refusal { code, message }) => (code, message.unwrap_or(error)),
+                Err(_) => (None, error),
+            };
+            let code = code.and_then(|code| serde_json::from_str::<i64>(code.get()).ok());
+            let message = match serde_json::from_str::<Cow<'_, str>>(message.get()) {
+                Ok(text) => said_in(&text),
+                Err(_) => said_in(message.get()),
+            };
             return Err(match code {
                 Some(WARMING_UP) => NodeFault::Starting { message },
                 code => NodeFault::Refused {

@@ -355,6 +355,27 @@ fn answers_are_taken_as_they_come() {
 }
 
 #[test]
+fn a_long_error_is_told_by_its_beginning() {
+    let bitcoind = Bitcoind::start();
+    let long = "x".repeat(4_000_000);
+    for error in [
+        json!({"code": -1, "message": long}),
+        json!({"code": -28, "message": long}),
+        json!({"code": -1, "message": [long]}),
+        json!({"code": long}),
+        json!(long),
+        json!([long, long]),
+    ] {
+        let body = json!({"result": null, "error": error, "id": 0}).to_string();
+        let answer = move |_: &str, _: &str| Reaction::Answer(200, body.clone());
+        let front = Front::start(bitcoind.address(), answer);
+        let told = text(&node(&bitcoind, &front, false).tip().unwrap_err());
+        assert!(told.contains("xxx"), "{told}");
+        assert!(told.len() < 2_000, "{} bytes", told.len());
+    }
+}
+
+#[test]
 fn a_rest_path_that_fails_is_left_alone_by_itself() {
     let mut bitcoind = Bitcoind::start();
     let mined: Vec<_> = bitcoind.mine(12).iter().map(ours).collect();
