@@ -6,6 +6,7 @@ use std::thread;
 use anyhow::{Context, Result};
 use metashrew_sync::Stop;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 use crate::signals::Signals;
 
@@ -51,5 +52,29 @@ impl Ending {
             .spawn(heed)
             .context("the thread for signals cannot be started")?;
         Ok(stop)
+    }
+}
+
+/// Ends the process at a first signal, with exit code 0, until it is dropped: for what comes before
+/// there is anything to end in order, and may take long.
+pub(super) struct Leaving(JoinHandle<()>);
+
+impl Leaving {
+    /// Must be called on a tokio runtime with another thread than the one that does what may take long.
+    pub(super) fn at_signals() -> Result<Self> {
+        let mut signals = Signals::catch().context("signals cannot be caught")?;
+        let leave = async move {
+            let signal = signals.next().await;
+            tracing::info!("{signal}: stopping before indexing has begun");
+            // Another thread compiles, or reads files, or waits for one.
+            process::exit(0);
+        };
+        Ok(Self(tokio::spawn(leave)))
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

@@ -1,5 +1,7 @@
 //! How it ends when it is told to.
 
+use std::process::Command;
+
 use metashrew_testing::guests;
 use serde_json::json;
 
@@ -29,6 +31,26 @@ fn sigterm_and_sigint_end_it_cleanly() {
 
 fn place_height(running: &Running) -> u32 {
     running.served_height().unwrap_or(0)
+}
+
+#[test]
+fn it_ends_while_it_is_still_looking_at_the_blocks() {
+    let place = Place::new(3);
+    // Who opens a pipe waits until somebody writes into it.
+    let mut pipe = Command::new("mkfifo");
+    assert!(pipe.arg(place.path("pipe.dat")).status().unwrap().success());
+    for signal in ["TERM", "INT"] {
+        let mut running = Running::begin(&mut place.start(&["--blocks", "pipe.dat"]));
+        running.wait_for("the guest is compiled");
+        running.signal(signal);
+        let (code, stderr) = running.wait();
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(
+            stderr.contains(&format!("SIG{signal}: stopping")),
+            "{stderr}"
+        );
+    }
+    assert!(!place.path("db").exists());
 }
 
 #[test]

@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use indexing::Indexing;
 
+use super::ending::Leaving;
 use super::pending::Pending;
 use super::source::{Reporter, Source};
 use super::{database, guest, halt};
@@ -56,6 +57,7 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
     allocator::give_back_unused();
     let descriptors = args.descriptors(descriptors::raise_limit());
     let mut signals = Signals::catch().context("signals cannot be caught")?;
+    let leaving = Leaving::at_signals()?;
     // All that can be checked is checked before a database is made.
     let address = Reserved::take(args.serving.address()?)?;
     let guest = guest::prepare(args)?;
@@ -68,6 +70,7 @@ async fn serve(args: &Start, console: &Console) -> Result<()> {
         tell_settings(args, &options, &descriptors);
         guest.over(database::open_or_create(&args.db, options)?)?
     };
+    drop(leaving);
     if let Some(node) = source.node() {
         node.keep_blocks_index();
     }
