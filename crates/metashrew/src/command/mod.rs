@@ -87,6 +87,16 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .is_some_and(|output| output.0.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// The error of a comparison that found differences, and could not print them: that it did is the outcome, also
+/// where nobody reads it.
+fn differs_unread(error: anyhow::Error) -> anyhow::Error {
+    if is_broken_pipe(&error) {
+        Differs.into()
+    } else {
+        error
+    }
+}
+
 /// What was compared differs, as has been printed.
 #[derive(Debug, thiserror::Error)]
 #[error("what was compared differs")]

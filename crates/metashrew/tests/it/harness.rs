@@ -166,6 +166,13 @@ pub(crate) fn fail(command: &mut Command, code: i32) -> String {
     stderr
 }
 
+/// The exit code of a command whose output nobody reads.
+pub(crate) fn unread(command: &mut Command) -> Option<i32> {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stdout(writer).status().unwrap().code()
+}
+
 /// A `metashrew start` that runs. Killed when dropped.
 pub(crate) struct Running {
     child: Child,
@@ -180,6 +187,15 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a command, and waits until it serves.
     pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut running = Self::begin(command);
+        let line = running.wait_for("serving JSON-RPC");
+        let (_, address) = line.split_once("address=").unwrap();
+        running.address = address.trim().parse().unwrap();
+        running
+    }
+
+    /// Starts a command.
+    pub(crate) fn begin(command: &mut Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -195,17 +211,13 @@ impl Running {
                 }
             }
         });
-        let mut running = Self {
+        Self {
             child,
             lines: Mutex::new(lines),
             reader: Some(reader),
             seen: String::new(),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
-        };
-        let line = running.wait_for("serving JSON-RPC");
-        let (_, address) = line.split_once("address=").unwrap();
-        running.address = address.trim().parse().unwrap();
-        running
+        }
     }
 
     /// Waits for a line on stderr, and answers it.

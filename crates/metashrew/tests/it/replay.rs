@@ -7,7 +7,7 @@ use metashrew_testing::guests;
 use serde_json::Value;
 
 use crate::followed::Desk;
-use crate::harness::{Place, Running, fail, guest, metashrew, succeed};
+use crate::harness::{Place, Running, fail, guest, metashrew, succeed, unread};
 
 /// `metashrew replay` over a place's database and blocks, with more flags.
 fn replay(place: &Place, flags: &[&str]) -> std::process::Command {
@@ -86,6 +86,7 @@ fn another_guest_is_compared_key_by_key() {
     let text = differs(&mut replay(&place, &flags));
     assert_eq!(said(&text, "database"), "differs in 6 keys");
     assert!(json_lines(&text).is_empty());
+    assert_eq!(unread(&mut replay(&place, &flags)), Some(3));
     let text = differs(&mut replay(&place, &[&flags[..], &["--diff"]].concat()));
     let lines = json_lines(&text);
     assert_eq!(lines.len(), 6);

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use metashrew_testing::bitcoind::Bitcoind;
 use metashrew_testing::guests;
 
-use crate::harness::{Place, Running, fail, guest, succeed};
+use crate::harness::{Place, Running, fail, guest, succeed, unread};
 
 const LAST: u32 = 12;
 
@@ -44,6 +44,18 @@ fn told(text: &str) -> Vec<u32> {
     lines
         .map(|line| line.split(':').next().unwrap().parse().unwrap())
         .collect()
+}
+
+#[test]
+fn the_exit_code_is_the_same_where_nobody_reads() {
+    let place = place();
+    for (guest, code) in [(guests::differs_at(7), 3), (guests::slow(10), 0)] {
+        std::fs::write(place.path("new.wasm"), guest).unwrap();
+        let mut command = shadow(&place, &["--with", "new.wasm", "--blocks", "blocks.dat"]);
+        assert_eq!(unread(command.args(["--all"])), Some(code));
+        // Only the counts are printed.
+        assert_eq!(unread(command.args(["--limit", "0"])), Some(code));
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use metashrew_abi::proto::Storage;
 use metashrew_runtime::ReadCounts;
 use metashrew_store::{BlockRef, GuestId, HistoryRoot, State, WriteSet};
 
-use crate::command::{Differs, Output, keys};
+use crate::command::{Differs, Output, differs_unread, keys};
 use crate::difference::{Difference, differences};
 use crate::printable;
 
@@ -108,18 +108,24 @@ impl Compared<'_> {
             Some(wasm) if count > 0 => keys::tables_of(wasm),
             _ => Vec::new(),
         };
+        let printed = self.print(&summary, named_by.is_some(), &tables);
+        if count > 0 {
+            printed.map_err(differs_unread)?;
+            return Err(Differs.into());
+        }
+        printed
+    }
+
+    fn print(&self, summary: &Summary, with_keys: bool, tables: &[Storage]) -> Result<()> {
         let mut output = BufWriter::new(std::io::stdout().lock());
         write!(output, "{summary}").map_err(Output)?;
-        if named_by.is_some() {
+        if with_keys {
             for difference in differences(self.expected, self.replayed) {
-                let line = self.shown(&tables, &difference)?;
+                let line = self.shown(tables, &difference)?;
                 writeln!(output, "{line}").map_err(Output)?;
             }
         }
         output.flush().map_err(Output)?;
-        if count > 0 {
-            return Err(Differs.into());
-        }
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use self::compare::{Compared, Outcome};
 use self::source::Other;
-use super::{Differs, Output, database, keys};
+use super::{Differs, Output, database, differs_unread, keys};
 use crate::cli::Shadow;
 use crate::console::{self, Console};
 use crate::printable;
@@ -159,7 +159,7 @@ impl<'a> Report<'a> {
         };
         self.differ += 1;
         if self.differ <= self.args.limit as u64 {
-            write(&text)?;
+            write(&text).map_err(differs_unread)?;
         }
         Ok(self.args.all)
     }
@@ -211,10 +211,11 @@ impl<'a> Report<'a> {
             self.differ, self.keys, self.idle
         )
         .expect("a String takes every line");
-        write(&text)?;
+        let written = write(&text);
         if self.differ == 0 {
-            Ok(())
+            written
         } else {
+            written.map_err(differs_unread)?;
             Err(Differs.into())
         }
     }
