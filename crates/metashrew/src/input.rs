@@ -1,25 +1,26 @@
 //! A view's input from the command line, and its answer on the terminal.
 
 use std::borrow::Cow;
-use std::io::Read;
 
 use anyhow::{Context, Result, bail};
 
+use crate::bounded;
 use crate::cli::{Form, Input};
 use crate::printable;
+
+/// Bytes of an input at most: a guest is told their number as an `i32`.
+const MAX_INPUT: u64 = i32::MAX as u64;
 
 /// The bytes of an input.
 pub(crate) fn read(input: &Input) -> Result<Cow<'_, [u8]>> {
     match input {
         Input::Given(bytes) => Ok(Cow::Borrowed(bytes)),
         Input::Stdin => {
-            let mut bytes = Vec::new();
-            std::io::stdin()
-                .read_to_end(&mut bytes)
+            let bytes = bounded::read_from(std::io::stdin().lock(), MAX_INPUT)
                 .context("the input could not be read from standard input")?;
             Ok(Cow::Owned(bytes))
         }
-        Input::File(path) => std::fs::read(path)
+        Input::File(path) => bounded::read(path, MAX_INPUT)
             .map(Cow::Owned)
             .with_context(|| format!("the input could not be read from `{}`", path.display())),
     }

@@ -1,6 +1,7 @@
 //! The `metashrew` command.
 
 mod allocator;
+mod bounded;
 mod cli;
 mod client;
 mod command;

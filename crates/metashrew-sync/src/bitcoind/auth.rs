@@ -1,11 +1,16 @@
 //! Who we are to the node.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use parking_lot::Mutex;
+
+/// Bytes that are read of a cookie's file: Core writes 75. What is cut there is no cookie, and refused.
+const MAX_COOKIE: u64 = 64 << 10;
 
 /// How to log in.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -100,10 +105,13 @@ impl Login {
 }
 
 fn read(path: &Path) -> Result<String, CookieError> {
-    let text = std::fs::read_to_string(path).map_err(|source| CookieError {
-        path: path.to_owned(),
-        source,
-    })?;
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_COOKIE).read_to_string(&mut text))
+        .map_err(|source| CookieError {
+            path: path.to_owned(),
+            source,
+        })?;
     Ok(basic(text.trim_end()))
 }
 

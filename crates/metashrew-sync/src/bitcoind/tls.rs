@@ -1,11 +1,16 @@
 //! Whom to take for the node over https.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::settings::SettingsError;
+
+/// Bytes that are read of a file of certificates: those of all authorities take a quarter of one MiB.
+const MAX_PEM: u64 = 16 << 20;
 
 /// Trusts the certificates in a file (PEM), or those that the machine trusts:
 /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
@@ -33,7 +38,10 @@ fn read(path: &Path) -> Result<Vec<Certificate<'static>>, SettingsError> {
         path: path.to_owned(),
         what,
     };
-    let pem = std::fs::read(path).map_err(|source| error(source.to_string()))?;
+    let mut pem = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_PEM).read_to_end(&mut pem))
+        .map_err(|source| error(source.to_string()))?;
     let mut certificates = Vec::new();
     for item in parse_pem(&pem) {
         if let PemItem::Certificate(certificate) =

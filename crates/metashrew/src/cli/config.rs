@@ -8,8 +8,9 @@ use clap::{ArgMatches, Command};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::defaults::{self, ConfigError, Mistake, Setting, text_of};
+use super::defaults::{self, ConfigError, MAX_FILE, Mistake, Setting, text_of};
 use super::view_mode::mode_of;
+use crate::bounded;
 
 /// The table with the settings of views, and what their flags begin with.
 const VIEWS: &str = "views";
@@ -20,7 +21,7 @@ const MODE: &str = "mode";
 
 /// Makes what the configuration file says the defaults of `start`.
 pub(super) fn with_file(command: Command, path: PathBuf) -> Result<Command, ConfigError> {
-    let text = match std::fs::read_to_string(&path) {
+    let text = match bounded::read_text(&path, MAX_FILE) {
         Ok(text) => text,
         Err(source) => return Err(ConfigError::Read { path, source }),
     };

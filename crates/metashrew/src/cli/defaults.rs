@@ -12,6 +12,9 @@ use metashrew_runtime::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// Bytes of a configuration file at most: many times those of one with every flag.
+pub(super) const MAX_FILE: u64 = 1 << 20;
+
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {

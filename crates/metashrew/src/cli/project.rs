@@ -10,7 +10,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::WatchedView;
-use super::defaults::{self, ConfigError, Mistake, Setting, text_of};
+use super::defaults::{self, ConfigError, MAX_FILE, Mistake, Setting, text_of};
+use crate::bounded;
 
 /// The file's name, in the directory that the command runs in.
 const FILE: &str = "metashrew.toml";
@@ -41,7 +42,7 @@ const OF_DEV: [&str; 8] = [
 /// Makes what the project's file says the defaults of `dev`, if there is a file.
 pub(super) fn with_file(command: Command) -> Result<Command, ConfigError> {
     let path = Path::new(FILE);
-    let text = match std::fs::read_to_string(path) {
+    let text = match bounded::read_text(path, MAX_FILE) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(command),
         Err(source) => {

@@ -1,12 +1,11 @@
 //! Opening databases and guests, with errors that name what was meant.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use metashrew_store::{OpenError, Store, StoreOptions};
 
+use crate::bounded;
 use crate::cli::Database;
 use crate::descriptors;
 use crate::memory::{self, Asked, Memory};
@@ -70,14 +69,5 @@ const MAX_GUEST: u64 = 256 << 20;
 /// The bytes of the guest in the file `path`.
 pub(super) fn read_guest(path: &Path) -> Result<Vec<u8>> {
     let failed = || format!("the guest `{}` cannot be read", path.display());
-    let file = File::open(path).with_context(failed)?;
-    let mut wasm = Vec::new();
-    let read = file.take(MAX_GUEST + 1).read_to_end(&mut wasm);
-    read.with_context(failed)?;
-    ensure!(
-        wasm.len() as u64 <= MAX_GUEST,
-        "the guest `{}` is larger than {MAX_GUEST} bytes",
-        path.display()
-    );
-    Ok(wasm)
+    bounded::read(path, MAX_GUEST).with_context(failed)
 }

@@ -251,3 +251,27 @@ fn colours_are_a_choice() {
     assert!(coloured(&["--color", "always", "keys"], 2));
     assert!(!coloured(&["keys"], 2));
 }
+
+#[test]
+fn a_file_that_never_ends_is_read_no_further_than_one_of_its_kind_may_be() {
+    let place = Place::new(1);
+    for (args, code) in [
+        (&["start", "--config", "/dev/zero"][..], 2),
+        (&["tail", "heads", "--cursor-file", "/dev/zero"], 1),
+        (&["inspect", "/dev/zero"], 1),
+    ] {
+        let stderr = fail(&mut place.metashrew(args), code);
+        assert!(stderr.contains("that it may have"), "{args:?}: {stderr}");
+    }
+    let flags = [
+        "--indexer",
+        "guest.wasm",
+        "--db",
+        "db",
+        "--rpc-ca",
+        "/dev/zero",
+    ];
+    let mut start = place.metashrew(&["start", "--rpc-url", "https://127.0.0.1:1"]);
+    let stderr = fail(start.args(flags), 1);
+    assert!(stderr.contains("holds no certificate"), "{stderr}");
+}

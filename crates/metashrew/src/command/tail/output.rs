@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::super::Output as WriteError;
+use crate::bounded;
 use crate::printable;
 
 /// How long a cursor may wait for its file while events come without a pause.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Bytes of a cursor's file at most: many times those of a cursor.
+const MAX_CURSOR: u64 = 64 << 10;
 
 /// Lines, and where the last one stands.
 pub(super) struct Sink<W: Write> {
@@ -68,7 +72,7 @@ impl CursorFile {
     /// The cursor, if there is a file.
     pub(super) fn read(&self) -> Result<Option<String>> {
         let path = self.0.display();
-        match std::fs::read_to_string(&self.0) {
+        match bounded::read_text(&self.0, MAX_CURSOR) {
             Ok(text) => {
                 let cursor = text.trim();
                 let is_one = !cursor.is_empty() && !cursor.contains(char::is_whitespace);
