@@ -17,6 +17,9 @@ const MAX_DEPTH: usize = 64;
 /// name the same part again and again.
 const MAX_READ: usize = 50_000;
 
+/// Combinations of one alternative from each of several lists, each of which is a type.
+const MAX_COMBINATIONS: usize = 64;
+
 /// The largest whole number up to which a double holds every one.
 const SAFE: f64 = 9_007_199_254_740_991.0;
 
@@ -200,7 +203,7 @@ impl Document<'_> {
         }
         for word in ["oneOf", "anyOf"] {
             if let Some(Value::Array(alternatives)) = schema.get(word) {
-                return self.alternatives(schema, alternatives, name, depth);
+                return self.alternatives(schema, word, alternatives, name, depth);
             }
         }
         match schema.get("type") {
@@ -238,12 +241,21 @@ impl Document<'_> {
         }
     }
 
-    /// One of several, each with what stands beside them.
-    fn alternatives(&mut self, schema: &Schema, of: &[Value], name: &str, depth: usize) -> Type {
+    /// One of several, which stand under `word`, each with what stands beside them: other alternatives, too.
+    fn alternatives(
+        &mut self,
+        schema: &Schema,
+        word: &str,
+        of: &[Value],
+        name: &str,
+        depth: usize,
+    ) -> Type {
         let mut beside = schema.clone();
-        beside.retain(|word, _| {
-            STRUCTURE.contains(&word.as_str()) && word != "oneOf" && word != "anyOf"
-        });
+        beside.retain(|beside, _| STRUCTURE.contains(&beside.as_str()) && beside != word);
+        let others = combinations(&beside);
+        if others > 1 && others.saturating_mul(of.len()) > MAX_COMBINATIONS {
+            return Type::Unknown;
+        }
         let types = of.iter().zip(1..).map(|(alternative, number)| {
             let name = format!("{name}{}", variant(alternative, number));
             if beside.is_empty() {
@@ -325,11 +337,16 @@ impl Document<'_> {
                 });
             }
         }
-        let is_open = patterns.is_some() || more.is_some_and(|more| *more != Value::Bool(false));
+        let is_allowed = |more: &Value| *more != Value::Bool(false);
+        let is_open = patterns.is_some()
+            || more.is_some_and(is_allowed)
+            || schema.get("unevaluatedProperties").is_some_and(is_allowed)
+            || has_any(schema, &["then", "else", "dependentSchemas"]);
         Type::Object(Object { fields, is_open })
     }
 
-    /// A schema with what its `$ref` and `allOf` name written into it.
+    /// A schema with what its `$ref` and `allOf` name written into it. What is left in `allOf` are alternatives
+    /// beside those that the schema has.
     fn flat(&mut self, mut schema: Schema, depth: usize) -> Schema {
         let reference = schema.remove("$ref");
         let all = schema.remove("allOf");
@@ -357,7 +374,7 @@ impl Document<'_> {
     }
 
     /// Adds what has to hold, too. Where both say something of one thing, what was there stays, which allows
-    /// no less.
+    /// no less. Of alternatives it would: each may have members of its own, so both are kept.
     fn merge(&mut self, into: &mut Schema, other: &Schema) {
         for (word, value) in other {
             match (into.get_mut(word), value) {
@@ -368,9 +385,18 @@ impl Document<'_> {
                         }
                     }
                 }
-                (Some(Value::Array(have)), Value::Array(more)) if word == "required" => {
+                (Some(Value::Array(have)), Value::Array(more))
+                    if word == "required" || word == "allOf" =>
+                {
                     if self.schemas.spend(more.len()) {
                         have.extend(more.iter().cloned());
+                    }
+                }
+                (Some(have), _) if (word == "oneOf" || word == "anyOf") && have != value => {
+                    let other = Value::Object(Schema::from_iter([(word.clone(), value.clone())]));
+                    match into.get_mut("allOf") {
+                        Some(Value::Array(all)) => all.push(other),
+                        _ => drop(into.insert("allOf".to_owned(), Value::Array(vec![other]))),
                     }
                 }
                 (Some(_), _) => {}
@@ -380,6 +406,14 @@ impl Document<'_> {
             }
         }
     }
+}
+
+/// In how many ways one can be taken from each list of alternatives.
+fn combinations(schema: &Schema) -> usize {
+    let lists = ["oneOf", "anyOf"].map(|word| array(schema, word).count().max(1));
+    let parts = array(schema, "allOf").filter_map(Value::as_object);
+    let counts = lists.into_iter().chain(parts.map(combinations));
+    counts.fold(1, usize::saturating_mul)
 }
 
 fn has_any(schema: &Schema, words: &[&str]) -> bool {
