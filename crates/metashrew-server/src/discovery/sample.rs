@@ -2,6 +2,7 @@
 
 use std::io;
 
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -74,11 +75,20 @@ impl<'a> Sampler<'a> {
         {
             return value.clone();
         }
-        if let Some(within) = self.elsewhere(members) {
-            return self.sample(within, depth);
+        let mut object = self.object(members, depth);
+        let mut is_object = kind(members) == Some("object");
+        for part in self.elsewhere(members) {
+            match self.sample(part, depth) {
+                Value::Object(more) => {
+                    is_object = true;
+                    object.extend(more);
+                }
+                Value::Null => {}
+                value => return value,
+            }
         }
         match kind(members) {
-            Some("object") => self.object(members, depth),
+            _ if is_object => Value::Object(object),
             Some("array") => {
                 let is_empty = members.get("minItems").and_then(Value::as_u64).unwrap_or(0) == 0;
                 let item = members.get("items").filter(|_| !is_empty);
@@ -95,34 +105,33 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// The schema that this one says it is, or may be.
-    fn elsewhere(&self, members: &'a Map<String, Value>) -> Option<&'a Value> {
-        if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
-            return self.root.pointer(reference.strip_prefix('#')?);
-        }
-        let of = |keyword: &str| members.get(keyword)?.as_array();
-        let choices = of("allOf")
-            .or_else(|| of("anyOf"))
-            .or_else(|| of("oneOf"))?;
+    /// The schemas that this one says it is, or may be: of alternatives the first.
+    fn elsewhere(&self, members: &'a Map<String, Value>) -> Vec<&'a Value> {
+        let reference = members.get("$ref").and_then(Value::as_str);
+        let pointer = reference.and_then(|reference| reference.strip_prefix('#'));
+        let pointer = pointer.and_then(|pointer| percent_decode_str(pointer).decode_utf8().ok());
+        let referred = pointer.and_then(|pointer| self.root.pointer(&pointer));
+        let of = |keyword: &str| members.get(keyword).and_then(Value::as_array);
         let is_null = |schema: &&Value| schema.get("type").is_some_and(|ty| ty == "null");
-        choices.iter().find(|schema| !is_null(schema))
+        let choices = ["anyOf", "oneOf"].into_iter().filter_map(of);
+        let chosen = choices.filter_map(|choices| choices.iter().find(|one| !is_null(one)));
+        let all = of("allOf").into_iter().flatten();
+        referred.into_iter().chain(all).chain(chosen).collect()
     }
 
-    fn object(&mut self, members: &'a Map<String, Value>, depth: usize) -> Value {
-        let Some(properties) = members.get("properties").and_then(Value::as_object) else {
-            return json!({});
-        };
+    fn object(&mut self, members: &'a Map<String, Value>, depth: usize) -> Map<String, Value> {
+        let properties = members.get("properties").and_then(Value::as_object);
         let required = members.get("required").and_then(Value::as_array);
         let is_needed = |name: &str| {
             required.is_none_or(|names| names.is_empty() || names.iter().any(|it| it == name))
         };
         let mut object = Map::new();
-        for (name, schema) in properties {
+        for (name, schema) in properties.into_iter().flatten() {
             if is_needed(name) && self.left > 0 && self.room.take(name) {
                 object.insert(name.clone(), self.sample(schema, depth));
             }
         }
-        Value::Object(object)
+        object
     }
 }
 
@@ -163,6 +172,20 @@ mod tests {
         );
         check(json!({ "type": "string", "default": "a" }), json!("a"));
         check(json!({ "examples": [7] }), json!(7));
+        check(
+            json!({
+                "properties": { "limit": { "type": "integer" } },
+                "oneOf": [{ "properties": { "script": { "type": "string" } } }, { "properties": { "address": {} } }],
+                "allOf": [{ "$ref": "#/$defs/a%20b" }],
+                "$defs": { "a b": { "properties": { "after": { "type": "boolean" } } } },
+            }),
+            json!({ "limit": 0, "after": false, "script": "string" }),
+        );
+        check(
+            json!({ "type": "string", "allOf": [{ "minLength": 1 }] }),
+            json!("string"),
+        );
+        check(json!({ "allOf": [{ "type": "object" }] }), json!({}));
         check(json!({ "enum": ["a", "b"] }), json!("a"));
         check(
             json!({ "anyOf": [{ "type": "null" }, { "const": 1 }] }),

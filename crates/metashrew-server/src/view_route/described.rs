@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 use metashrew_runtime::MetashrewRuntime;
 use serde_json::Value;
 
+use super::members::Members;
 use crate::form::Form;
-
-/// References that are followed to a member's type.
-const MAX_REFERENCES: usize = 8;
 
 /// The largest whole number that every reader of JSON has exactly.
 const MAX_NUMBER: i64 = (1 << 53) - 1;
@@ -30,8 +28,8 @@ pub(super) struct View {
     pub(super) form: Form,
     /// Whether calls about one block get the same answer, as far as the guest says.
     pub(super) is_repeatable: bool,
-    /// Of members of its input, whether they may be texts.
-    members: BTreeMap<String, bool>,
+    /// Those of its input.
+    members: Members,
 }
 
 impl Default for View {
@@ -39,7 +37,7 @@ impl Default for View {
         Self {
             form: Form::Bytes,
             is_repeatable: false,
-            members: BTreeMap::new(),
+            members: Members::default(),
         }
     }
 }
@@ -87,7 +85,7 @@ impl View {
         Self {
             form,
             is_repeatable,
-            members: schema.as_ref().map(members).unwrap_or_default(),
+            members: schema.as_ref().map(Members::of).unwrap_or_default(),
         }
     }
 
@@ -102,7 +100,7 @@ impl View {
             }
             object.push_str(&Value::from(name.as_str()).to_string());
             object.push(':');
-            let is_json = match self.members.get(name) {
+            let is_json = match self.members.may_be_text(name) {
                 Some(may_be_text) => !may_be_text && serde_json::from_str::<Value>(value).is_ok(),
                 None => is_whole_number(value),
             };
@@ -115,42 +113,6 @@ impl View {
         object.push('}');
         object.into_bytes()
     }
-}
-
-/// Of the members of objects of a schema, those whose type is known: whether they may be
-/// texts.
-fn members(schema: &Value) -> BTreeMap<String, bool> {
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let known = properties
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, member)| {
-            may_be_text(schema, member, MAX_REFERENCES).map(|text| (name.clone(), text))
-        });
-    known.collect()
-}
-
-/// Whether a schema takes texts, if it tells. References stand in `root`.
-fn may_be_text(root: &Value, schema: &Value, references: usize) -> Option<bool> {
-    let is_text = |name: &Value| name == "string";
-    match schema.get("type") {
-        Some(Value::Array(types)) => return Some(types.iter().any(is_text)),
-        Some(name) => return Some(is_text(name)),
-        None => {}
-    }
-    let values = schema.get("enum").and_then(Value::as_array);
-    if let Some(values) = values {
-        return Some(values.iter().any(Value::is_string));
-    }
-    let references = references.checked_sub(1)?;
-    let referred = schema.get("$ref").and_then(Value::as_str);
-    if let Some(pointer) = referred.and_then(|reference| reference.strip_prefix('#')) {
-        return may_be_text(root, root.pointer(pointer)?, references);
-    }
-    let alternatives = schema.get("anyOf").or_else(|| schema.get("oneOf"))?;
-    let alternatives = alternatives.as_array()?.iter();
-    let known = alternatives.filter_map(|one| may_be_text(root, one, references));
-    known.reduce(|one, other| one || other)
 }
 
 /// Whether it is a whole number as JSON writes it, that every reader has exactly.
@@ -269,7 +231,8 @@ mod tests {
     fn a_schema_that_cannot_be_read_says_nothing() {
         for schema in ["", "{", "1", r#"{"properties": 1}"#] {
             let view = View::new("", false, Some(schema), true);
-            assert!(view.members.is_empty() && view.is_repeatable, "{schema}");
+            assert!(view.is_repeatable, "{schema}");
+            assert_eq!(members_of(&view, &[("a", "1")]), r#"{"a":1}"#, "{schema}");
         }
     }
 }

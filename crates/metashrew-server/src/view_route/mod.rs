@@ -4,6 +4,7 @@
 mod asked;
 mod described;
 mod etag;
+mod members;
 mod negotiation;
 
 use std::sync::Arc;
