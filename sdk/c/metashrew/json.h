@@ -12,7 +12,8 @@
 enum { MS_JSON_MEMBERS = 64, MS_JSON_DEPTH = 64 };
 
 typedef struct {
-  ms_bytes name, value;  // As they are written; the name without its quotes.
+  ms_bytes name;   // What it stands for, without quotes and escapes.
+  ms_bytes value;  // As it is written.
   bool is_asked;
 } ms_json_member;
 
@@ -116,6 +117,49 @@ MS_FN bool ms_json_take_value(ms_bytes *left, int depth) {
   return ms_json_take_mark(left, close);
 }
 
+// The four hex digits behind an escape, which are there.
+MS_FN uint32_t ms_json_unit(const uint8_t *digits) {
+  uint32_t unit = 0;
+  for (int i = 0; i < 4; i++) unit = unit << 4 | (uint32_t)ms_hex_digit(digits[i]);
+  return unit;
+}
+
+MS_FN void ms_put_utf8(ms_writer *writer, uint32_t character) {
+  unsigned more = character < 0x80 ? 0 : character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
+  const uint8_t mark[] = {0, 0xc0, 0xe0, 0xf0};
+  ms_put_byte(writer, (uint8_t)(mark[more] | character >> (6 * more)));
+  while (more-- > 0) ms_put_byte(writer, (uint8_t)(0x80 | (character >> (6 * more) & 0x3f)));
+}
+
+// What a text with quotes and escapes stands for. An escape of half a character stands for U+FFFD.
+MS_FN ms_bytes ms_json_plain(ms_bytes written) {
+  ms_writer plain = {0};
+  const uint8_t *at = written.data + 1, *end = written.data + written.size - 1;
+  while (at < end) {
+    uint8_t c = *at++;
+    if (c != '\\') {
+      ms_put_byte(&plain, c);
+      continue;
+    }
+    c = *at++;
+    if (c != 'u') {
+      ms_put_byte(&plain, c == 'b' ? 8 : c == 't' ? 9 : c == 'n' ? 10 : c == 'f' ? 12 : c == 'r' ? 13 : c);
+      continue;
+    }
+    uint32_t unit = ms_json_unit(at);
+    at += 4;
+    if (unit >= 0xd800 && unit < 0xe000) {
+      bool has_second = unit < 0xdc00 && end - at >= 6 && at[0] == '\\' && at[1] == 'u';
+      uint32_t second = has_second ? ms_json_unit(at + 2) : 0;
+      bool is_pair = second >= 0xdc00 && second < 0xe000;
+      unit = is_pair ? 0x10000 + ((unit & 0x3ff) << 10 | (second & 0x3ff)) : 0xfffd;
+      if (is_pair) at += 6;
+    }
+    ms_put_utf8(&plain, unit);
+  }
+  return ms_written(&plain);
+}
+
 MS_FN ms_json_member *ms_json_find(ms_json *json, ms_bytes name) {
   for (size_t i = 0; i < json->count; i++) {
     if (ms_equal(json->members[i].name, name)) return &json->members[i];
@@ -128,7 +172,7 @@ MS_FN bool ms_json_take_member(ms_json *json, ms_bytes *left) {
   ms_json_skip_blanks(left);
   ms_bytes start = *left;
   if (!ms_json_take_string(left)) return false;
-  ms_bytes name = ms_slice(start, 1, (size_t)(left->data - start.data) - 2);
+  ms_bytes name = ms_json_plain(ms_slice(start, 0, (size_t)(left->data - start.data)));
   if (!ms_json_take_mark(left, ':')) return false;
   ms_json_skip_blanks(left);
   start = *left;
@@ -191,49 +235,6 @@ MS_FN bool ms_json_bool(ms_json *json, const char *name, bool otherwise) {
   if (ms_equal(value, ms_text("true"))) return true;
   if (!ms_equal(value, ms_text("false"))) ms_json_note(json, "`", ms_text(name), "` is neither true nor false");
   return false;
-}
-
-// The four hex digits behind an escape, which are there.
-MS_FN uint32_t ms_json_unit(const uint8_t *digits) {
-  uint32_t unit = 0;
-  for (int i = 0; i < 4; i++) unit = unit << 4 | (uint32_t)ms_hex_digit(digits[i]);
-  return unit;
-}
-
-MS_FN void ms_put_utf8(ms_writer *writer, uint32_t character) {
-  unsigned more = character < 0x80 ? 0 : character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
-  const uint8_t mark[] = {0, 0xc0, 0xe0, 0xf0};
-  ms_put_byte(writer, (uint8_t)(mark[more] | character >> (6 * more)));
-  while (more-- > 0) ms_put_byte(writer, (uint8_t)(0x80 | (character >> (6 * more) & 0x3f)));
-}
-
-// What a text with quotes and escapes stands for. An escape of half a character stands for U+FFFD.
-MS_FN ms_bytes ms_json_plain(ms_bytes written) {
-  ms_writer plain = {0};
-  const uint8_t *at = written.data + 1, *end = written.data + written.size - 1;
-  while (at < end) {
-    uint8_t c = *at++;
-    if (c != '\\') {
-      ms_put_byte(&plain, c);
-      continue;
-    }
-    c = *at++;
-    if (c != 'u') {
-      ms_put_byte(&plain, c == 'b' ? 8 : c == 't' ? 9 : c == 'n' ? 10 : c == 'f' ? 12 : c == 'r' ? 13 : c);
-      continue;
-    }
-    uint32_t unit = ms_json_unit(at);
-    at += 4;
-    if (unit >= 0xd800 && unit < 0xe000) {
-      bool has_second = unit < 0xdc00 && end - at >= 6 && at[0] == '\\' && at[1] == 'u';
-      uint32_t second = has_second ? ms_json_unit(at + 2) : 0;
-      bool is_pair = second >= 0xdc00 && second < 0xe000;
-      unit = is_pair ? 0x10000 + ((unit & 0x3ff) << 10 | (second & 0x3ff)) : 0xfffd;
-      if (is_pair) at += 6;
-    }
-    ms_put_utf8(&plain, unit);
-  }
-  return ms_written(&plain);
 }
 
 // The text under a name, or what stands for none.

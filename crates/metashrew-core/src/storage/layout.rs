@@ -255,12 +255,12 @@ macro_rules! storage {
     (
         $tables_visibility:vis fn $tables:ident;
         $($(#[doc = $doc:literal])* $visibility:vis const $table:ident: $type:ty =
-            $container:ident::new($name:literal $(, $argument:expr)* $(,)?)
+            $($constructor:ident)::+($name:literal $(, $argument:expr)* $(,)?)
             $(=> ($($part:ident),* $(,)?))?;)+
     ) => {
         $crate::storage! {
             $($(#[doc = $doc])* $visibility const $table: $type =
-                $container::new($name $(, $argument)*) $(=> ($($part),*))?;)+
+                $($constructor)::+($name $(, $argument)*) $(=> ($($part),*))?;)+
         }
 
         /// The layouts of the tables declared here.
@@ -275,12 +275,12 @@ macro_rules! storage {
     };
     (
         $($(#[doc = $doc:literal])* $visibility:vis const $table:ident: $type:ty =
-            $container:ident::new($name:literal $(, $argument:expr)* $(,)?)
+            $($constructor:ident)::+($name:literal $(, $argument:expr)* $(,)?)
             $(=> ($($part:ident),* $(,)?))?;)+
     ) => {
         $(
             $(#[doc = $doc])*
-            $visibility const $table: $type = $container::new($name $(, $argument)*);
+            $visibility const $table: $type = $($constructor)::+($name $(, $argument)*);
 
             const _: () = {
                 #[cfg_attr(
@@ -317,7 +317,7 @@ mod tests {
         const BALANCES: Map<([u8; 20], u32), u128> = Map::new("balances") => (owner, token);
         const HISTORY: Nested<String, List<(u32, bool)>> = Nested::new("history") => (owner);
         const PAIRS: Set<(u8, i64)> = Set::new("pairs");
-        const TOTALS: Nested<u8, Counter> = Nested::new("totals");
+        const TOTALS: Nested<u8, Counter> = crate::storage::Nested::new("totals");
     }
 
     #[test]

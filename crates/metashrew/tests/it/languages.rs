@@ -208,6 +208,10 @@ fn questions_are_read() {
             r#"{"text" : "é😀\n\"\\\u00e9\ud83d\ude00\/"}"#,
             answer(7, "é😀\n\"\\é😀/", false),
         ),
+        (
+            r#"{"\u006eumber":3,"fl\u0061g":true}"#,
+            answer(3, "none", true),
+        ),
         (r#"{"number":18446744073709551616}"#, Err(whole)),
         (r#"{"number":-1}"#, Err(whole)),
         (r#"{"number":1.0}"#, Err(whole)),
@@ -222,6 +226,11 @@ fn questions_are_read() {
             r#"{"flag":true,"flag":true}"#,
             Err("field `flag` is given twice"),
         ),
+        (
+            r#"{"flag":true,"\u0066lag":true}"#,
+            Err("field `flag` is given twice"),
+        ),
+        (r#"{"\u00e9\"":1}"#, Err("unknown field `é\"`")),
     ];
     for name in GUESTS {
         let guest = Indexed::ready(name);

@@ -501,9 +501,9 @@ function decodeText(bytes: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
 }
 
-/** Where a value has doubles: there, or in all of its members, or in some. */
+/** Where a value has doubles: there, or in all of its members, or in some. `true` has no type of its own under a name such as `constructor`. */
 type Doubles =
-  | true
+  | boolean
   | (() => Doubles | undefined)
   | { readonly each?: Doubles; readonly members?: { readonly [name: string]: Doubles } };
 
@@ -515,7 +515,7 @@ function decodeJson(bytes: Uint8Array, doubles?: Doubles): unknown {
 function withDoubles(value: unknown, doubles: Doubles | undefined): unknown {
   if (typeof doubles === "function") return withDoubles(value, doubles());
   if (doubles === true) return typeof value === "bigint" ? Number(value) : value;
-  if (doubles === undefined || typeof value !== "object" || value === null) return value;
+  if (typeof doubles !== "object" || typeof value !== "object" || value === null) return value;
   const { each, members = {} } = doubles;
   const found = value as Record<string, unknown>;
   for (const name of Object.keys(found)) {
