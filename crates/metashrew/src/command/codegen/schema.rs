@@ -3,12 +3,15 @@
 //! A guest may say anything here. What is not understood, or larger than the limits, is a type that
 //! holds any value: a type may be too wide, and never too narrow for what its schema allows.
 
+mod flat;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
 use super::model::{Declared, Field, Object, Type};
 use super::names::pascal;
+use flat::combinations;
 
 /// Schemas within schemas.
 const MAX_DEPTH: usize = 64;
@@ -344,76 +347,6 @@ impl Document<'_> {
             || has_any(schema, &["then", "else", "dependentSchemas"]);
         Type::Object(Object { fields, is_open })
     }
-
-    /// A schema with what its `$ref` and `allOf` name written into it. What is left in `allOf` are alternatives
-    /// beside those that the schema has.
-    fn flat(&mut self, mut schema: Schema, depth: usize) -> Schema {
-        let reference = schema.remove("$ref");
-        let all = schema.remove("allOf");
-        let named = reference
-            .as_ref()
-            .and_then(Value::as_str)
-            .and_then(|named| self.resolve(named));
-        let named = named.and_then(Value::as_object).cloned();
-        let all = all.into_iter().flat_map(|all| match all {
-            Value::Array(all) => all,
-            _ => Vec::new(),
-        });
-        let all = all.filter_map(|part| match part {
-            Value::Object(part) => Some(part),
-            _ => None,
-        });
-        for part in named.into_iter().chain(all) {
-            if depth > MAX_DEPTH || !self.schemas.spend(1) {
-                break;
-            }
-            let part = self.flat(part, depth + 1);
-            self.merge(&mut schema, &part);
-        }
-        schema
-    }
-
-    /// Adds what has to hold, too. Where both say something of one thing, what was there stays, which allows
-    /// no less. Of alternatives it would: each may have members of its own, so both are kept.
-    fn merge(&mut self, into: &mut Schema, other: &Schema) {
-        for (word, value) in other {
-            match (into.get_mut(word), value) {
-                (Some(Value::Object(have)), Value::Object(more)) if word == "properties" => {
-                    if self.schemas.spend(more.len()) {
-                        for (name, schema) in more {
-                            have.entry(name.clone()).or_insert_with(|| schema.clone());
-                        }
-                    }
-                }
-                (Some(Value::Array(have)), Value::Array(more))
-                    if word == "required" || word == "allOf" =>
-                {
-                    if self.schemas.spend(more.len()) {
-                        have.extend(more.iter().cloned());
-                    }
-                }
-                (Some(have), _) if (word == "oneOf" || word == "anyOf") && have != value => {
-                    let other = Value::Object(Schema::from_iter([(word.clone(), value.clone())]));
-                    match into.get_mut("allOf") {
-                        Some(Value::Array(all)) => all.push(other),
-                        _ => drop(into.insert("allOf".to_owned(), Value::Array(vec![other]))),
-                    }
-                }
-                (Some(_), _) => {}
-                (None, _) => {
-                    into.insert(word.clone(), value.clone());
-                }
-            }
-        }
-    }
-}
-
-/// In how many ways one can be taken from each list of alternatives.
-fn combinations(schema: &Schema) -> usize {
-    let lists = ["oneOf", "anyOf"].map(|word| array(schema, word).count().max(1));
-    let parts = array(schema, "allOf").filter_map(Value::as_object);
-    let counts = lists.into_iter().chain(parts.map(combinations));
-    counts.fold(1, usize::saturating_mul)
 }
 
 fn has_any(schema: &Schema, words: &[&str]) -> bool {
