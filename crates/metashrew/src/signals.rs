@@ -15,7 +15,12 @@ impl Signals {
     /// Must be called on a tokio runtime.
     #[cfg(unix)]
     pub(crate) fn catch() -> io::Result<Self> {
+        use rustix::process::Signal;
         use tokio::signal::unix::{SignalKind, signal};
+
+        // A write beyond a limit on the size of files is to fail, and to be tried again, not to
+        // end the process. Once caught, it is so for good.
+        drop(signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?);
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
