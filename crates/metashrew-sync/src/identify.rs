@@ -4,9 +4,8 @@
 //! that of a network with a name, or if the source hands out the block. Nor is a claim
 //! enough to leave out the rules of a network with a name.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use metashrew_store::{BlockHash, Claim, ClaimError, NetworkId, Store};
+use parking_lot::Mutex;
 
 use crate::error::IndexError;
 use crate::fetch::good_block;
@@ -25,14 +24,35 @@ struct Identified {
 /// What was seen of a source since the start.
 #[derive(Default)]
 pub(crate) struct Seen {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
     /// Whether its chain was compared with the indexed one.
-    is_compared: AtomicBool,
+    is_compared: bool,
+    /// The network that it was of then, or at the last look before.
+    id: NetworkId,
 }
 
 impl Seen {
     /// The source's chain could be compared with the indexed one: it is of its network.
     pub(crate) fn compared(&self) {
-        self.is_compared.store(true, Ordering::Relaxed);
+        self.state.lock().is_compared = true;
+    }
+
+    /// The network that the source was of when its chain was compared; none before.
+    fn network(&self) -> Option<NetworkId> {
+        let state = self.state.lock();
+        state.is_compared.then(|| state.id.clone())
+    }
+
+    /// Takes note of what the source is of, unless its chain was compared.
+    fn note(&self, id: NetworkId) {
+        let mut state = self.state.lock();
+        if !state.is_compared {
+            state.id = id;
+        }
     }
 
     /// Claims the database for the network that the source is on; answers the one whose
@@ -44,11 +64,12 @@ impl Seen {
         node: &dyn Node,
     ) -> Result<Option<Network>, IndexError> {
         let found = identify(node)?;
-        let recorded = store.identity().network;
-        let is_compared = self.is_compared.load(Ordering::Relaxed);
-        if is_compared && recorded.is_unknown() && !found.id.is_unknown() {
-            let what = "it says of which network it is, and was of none that is known".to_owned();
-            return Err(NodeError::BadAnswer { what }.into());
+        let mut recorded = store.identity().network;
+        let compared = self.network();
+        // A database without blocks records nothing: what the source was of counts.
+        if let Some(network) = compared.as_ref().filter(|_| recorded.is_unknown()) {
+            unchanged(network, &found.id)?;
+            recorded = network.clone();
         }
         let said = node.network()?;
         // Before the claim: what contradicts itself must not be recorded.
@@ -59,14 +80,30 @@ impl Seen {
         };
         match store.claim(&claim) {
             // It was of the right one before: one wrong answer must not end indexing.
-            Err(error @ ClaimError::OtherNetwork { .. }) if is_compared => {
+            Err(error @ ClaimError::OtherNetwork { .. }) if compared.is_some() => {
                 let what = error.to_string();
                 return Err(NodeError::BadAnswer { what }.into());
             }
             result => result?,
         }
-        Ok(rules(network, found.claimed, &recorded)?)
+        let rules = rules(network, found.claimed, &recorded)?;
+        self.note(found.id);
+        Ok(rules)
     }
+}
+
+/// An error if a source says that it is of another network than it was, or of one where it
+/// was of none that is known: it was of the right one before, and one wrong answer must not
+/// end indexing.
+fn unchanged(before: &NetworkId, now: &NetworkId) -> Result<(), NodeError> {
+    let what = if before.is_unknown() && !now.is_unknown() {
+        "it says of which network it is, and was of none that is known".to_owned()
+    } else if before.differs_from(now) {
+        format!("it says that it is of {now}, and was of {before}")
+    } else {
+        return Ok(());
+    };
+    Err(NodeError::BadAnswer { what })
 }
 
 /// An error if two networks are named.

@@ -235,8 +235,15 @@ fn a_node_that_is_down_is_told_and_waited_for() {
 
 #[test]
 fn a_first_block_above_the_node_s_tip_is_waited_for() {
+    // The node does not say of which network it is, or does.
+    first_block_is_waited_for(None);
+    first_block_is_waited_for(Network::Regtest.genesis());
+}
+
+fn first_block_is_waited_for(genesis: Option<BlockHash>) {
     let mut best = chain(20);
     let node = FakeNode::new(&best);
+    node.claim(0, genesis);
     let options = IndexOptions {
         start_height: Some(22),
         confirmations: 2,
@@ -261,6 +268,37 @@ fn a_first_block_above_the_node_s_tip_is_waited_for() {
             follower.progress.report().height == Some(24)
         });
         follower.wait_for_state("following");
+        follower.end().unwrap();
+    });
+}
+
+#[test]
+fn another_genesis_block_before_anything_is_indexed_is_waited_out() {
+    let mut best = chain(20);
+    let node = FakeNode::new(&best);
+    let genesis = |network: Network| node.claim(0, network.genesis());
+    genesis(Network::Regtest);
+    let options = IndexOptions {
+        start_height: Some(22),
+        ..following()
+    };
+    thread::scope(|scope| {
+        let follower = Follower::start(scope, &node, options, None);
+        let waits_for = |what: &str| {
+            wait_until(what, || {
+                let state = follower.progress.status().state;
+                matches!(state, IndexState::Waiting { ref error, .. } if error.contains(what))
+            });
+        };
+        waits_for("waiting for block 22");
+        genesis(Network::Signet);
+        waits_for("and was of regtest");
+        best.mine(3);
+        node.switch(&best);
+        genesis(Network::Regtest);
+        wait_until("it is reached", || {
+            follower.progress.report().height == Some(23)
+        });
         follower.end().unwrap();
     });
 }

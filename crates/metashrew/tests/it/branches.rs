@@ -152,6 +152,36 @@ fn the_first_indexed_block_can_be_replaced_and_the_indexer_may_be_down() {
 }
 
 #[test]
+fn a_new_index_waits_for_its_first_block() {
+    let node = Bitcoind::start();
+    node.mine(5);
+    let desk = Desk::with(&guests::chained());
+    let follow = |db, flags: &[&str]| {
+        let running = Running::spawn(&mut desk.follow(db, &node.rpc_url(), flags));
+        let indexing = running.wait_for_state("waiting_for_node");
+        assert!(
+            indexing["error"]
+                .as_str()
+                .unwrap()
+                .contains("waiting for block")
+        );
+        running
+    };
+    let above = follow("above", &["--start-height", "8"]);
+    let confirmed = follow("confirmed", &["--confirmations", "8"]);
+    node.mine(5);
+    above.wait_for_height(10);
+    confirmed.wait_for_height(2);
+    above.end();
+    confirmed.end();
+    assert_eq!(
+        desk.records("above"),
+        desk.fresh(&node, "fresh", &["--start-height", "8"])
+    );
+    assert!(desk.records("confirmed").keys().eq(&[0, 1, 2]));
+}
+
+#[test]
 fn deeper_than_the_horizon_halts_until_it_is_allowed() {
     let node = Bitcoind::start();
     node.mine(30);
