@@ -6,6 +6,7 @@ mod components;
 mod openapi;
 mod openrpc;
 mod page;
+mod query;
 mod sample;
 mod serve;
 mod table;

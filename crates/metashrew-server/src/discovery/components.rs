@@ -125,7 +125,7 @@ impl Components {
 const NOT_WITHIN: &str = "it refers to what is not within it";
 
 /// Where a document has its schemas.
-const PLACE: &str = "#/components/schemas/";
+pub(super) const PLACE: &str = "#/components/schemas/";
 
 /// What the components of a view are called by. No two views share one.
 pub(super) fn view_key(number: usize, name: &str) -> String {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::components::{ViewSchemas, view_key};
 use super::put;
+use super::query;
 use super::sample;
 use super::views::{Description, Form, Told, View};
 
@@ -43,23 +44,6 @@ const COMMON: [&str; 8] = [
     "Session",
     "Fresh",
     "TimeoutMs",
-];
-
-/// Members of an input that are told as parameters at most.
-const MOST_MEMBERS: usize = 20;
-
-/// Parameters that mean something else than a member of an input.
-const RESERVED: [&str; 10] = [
-    "as",
-    "block",
-    "fresh",
-    "guest",
-    "history_root",
-    "input",
-    "json",
-    "session",
-    "text",
-    "timeout_ms",
 ];
 
 /// The path of a view, if it can have one: clients take `.` and `..` for folders.
@@ -127,7 +111,9 @@ fn item(key: &str, view: &View, placed: &ViewSchemas, schemas: &Map<String, Valu
         None => &["Input", "Json", "Text"],
     };
     let parameters = COMMON.iter().chain(input).map(|name| parameter(name));
-    let parameters = parameters.chain(members(key, schemas)).collect();
+    let parameters = parameters
+        .chain(query::parameters(&format!("{key}.input"), schemas))
+        .collect();
     put(&mut get, "parameters", parameters);
     json!({ "post": post, "get": get })
 }
@@ -191,27 +177,4 @@ fn content(told: &Told, placed: Option<&Result<Value, String>>) -> Option<(&'sta
             ("application/octet-stream", bytes)
         }
     })
-}
-
-/// The members of a view's input, an object, that a query can give: `?name=value`.
-fn members(key: &str, schemas: &Map<String, Value>) -> Vec<Value> {
-    let input = schemas.get(&format!("{key}.input"));
-    let members = input.and_then(|input| input.get("properties")?.as_object());
-    let is_plain = |schema: &Value| {
-        let kind = schema.get("type").and_then(Value::as_str);
-        matches!(kind, Some("string" | "integer" | "number"))
-    };
-    let plain = members
-        .into_iter()
-        .flatten()
-        .filter(|(name, schema)| !RESERVED.contains(&name.as_str()) && is_plain(schema));
-    let parameter = |(name, schema): (&String, &Value)| {
-        json!({
-            "name": name,
-            "in": "query",
-            "description": "a member of the input, in place of `json`",
-            "schema": schema,
-        })
-    };
-    plain.take(MOST_MEMBERS).map(parameter).collect()
 }
