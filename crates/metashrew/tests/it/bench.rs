@@ -28,6 +28,20 @@ fn bench(name: &str, temporary: &Path) -> Command {
     command
 }
 
+/// Makes a database of these blocks up to a height.
+fn index(db: &str, exit_at: &str) {
+    let flags = ["--listen", "127.0.0.1:0", "--exit-at", exit_at, "--db", db];
+    let mut command = metashrew();
+    command
+        .arg("start")
+        .args(flags)
+        .arg("--indexer")
+        .arg(guest("addresses"))
+        .arg("--blocks")
+        .arg(project(BLOCKS));
+    succeed(&mut command);
+}
+
 fn figures(command: &mut Command) -> Value {
     serde_json::from_str(&succeed(command.arg("--json"))).unwrap()
 }
@@ -85,22 +99,7 @@ fn figures_add_up_and_are_those_of_the_database() {
     // The same keys as another database of these blocks has.
     let db = directory.path().join("db");
     let db = db.to_str().unwrap();
-    succeed(
-        metashrew()
-            .args([
-                "start",
-                "--listen",
-                "127.0.0.1:0",
-                "--exit-at",
-                "255",
-                "--db",
-                db,
-            ])
-            .arg("--indexer")
-            .arg(guest("addresses"))
-            .arg("--blocks")
-            .arg(project(BLOCKS)),
-    );
+    index(db, "255");
     let verified = succeed(metashrew().args(["verify", "--db", db]));
     let keys = number(&figures, "/commits/keys");
     assert!(
@@ -123,22 +122,7 @@ fn a_database_is_gone_on_from_and_left_as_it_is() {
     let directory = TempDir::new().unwrap();
     let db = directory.path().join("db");
     let db = db.to_str().unwrap();
-    succeed(
-        metashrew()
-            .args([
-                "start",
-                "--listen",
-                "127.0.0.1:0",
-                "--exit-at",
-                "200",
-                "--db",
-                db,
-            ])
-            .arg("--indexer")
-            .arg(guest("addresses"))
-            .arg("--blocks")
-            .arg(project(BLOCKS)),
-    );
+    index(db, "200");
     let keys = || succeed(metashrew().args(["keys", "--db", db]));
     let before = keys();
     for (flags, first) in [(&[][..], 201), (&["--from", "150"][..], 150)] {
