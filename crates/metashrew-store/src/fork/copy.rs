@@ -64,10 +64,7 @@ pub(super) fn record_undone(
     target: &dyn Backend,
     limits: UndoneLimits,
 ) -> Result<(), ForkError> {
-    // Those above would be the first to go.
-    let reach = Height::try_from(limits.blocks).unwrap_or(Height::MAX);
-    let first = *heights.start();
-    let last = first.saturating_add(reach).min(*heights.end());
+    let (first, last) = (*heights.start(), highest_recorded(view, heights, limits)?);
     for height in (first..=last).rev() {
         let block = chain::held_block(view, height)?;
         let chunks = scan_chunks(view, height).map(|entry| Ok(entry?.1));
@@ -78,6 +75,29 @@ pub(super) fn record_undone(
         target.write(batch)?;
     }
     Ok(())
+}
+
+/// Up to which of the blocks at `heights` they are to be recorded: those above would go again as
+/// lower ones are. The last one may be too much, too: it has all that are older go, as those
+/// above would.
+fn highest_recorded(
+    view: &dyn View,
+    heights: RangeInclusive<Height>,
+    limits: UndoneLimits,
+) -> Result<Height, ReadError> {
+    let highest = *heights.end();
+    let (mut blocks, mut bytes) = (0_u64, 0_u64);
+    for height in heights {
+        blocks += 1;
+        bytes = bytes.saturating_add(undone::RECORD_BYTES);
+        for entry in scan_chunks(view, height) {
+            bytes = bytes.saturating_add(entry?.1.len() as u64);
+        }
+        if blocks > limits.blocks || bytes > limits.bytes {
+            return Ok(height);
+        }
+    }
+    Ok(highest)
 }
 
 struct Copy<'a> {

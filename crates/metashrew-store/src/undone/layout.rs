@@ -22,7 +22,7 @@ pub(crate) const LISTS: &[u8] = b"undone/keys/";
 pub(crate) const ORDER: &[u8] = b"undone/order/";
 
 /// What a block counts beside its list, in bytes: its entries and their keys, rounded up.
-pub(super) const RECORD_BYTES: u64 = 256;
+pub(crate) const RECORD_BYTES: u64 = 256;
 
 /// What is recorded altogether.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -17,7 +17,7 @@ use crate::error::ReadError;
 use crate::snapshot::Snapshot;
 
 pub(crate) use layout::{
-    LISTS, ORDER, RECORDS, Record, TOTALS_KEY, Totals, decode_order, list_key, scan,
+    LISTS, ORDER, RECORD_BYTES, RECORDS, Record, TOTALS_KEY, Totals, decode_order, list_key, scan,
 };
 pub(crate) use recording::{Undoing, record};
 
