@@ -29,7 +29,7 @@ use crate::read_time::{CallReads, ReadTime};
 use crate::scout::{READS_PER_STATE, ScoutControl};
 use crate::stack::Offsets;
 
-pub(crate) use many::GroupSize;
+pub(crate) use many::{GroupSize, HeldReads};
 
 /// The data of an instance's wasmtime store.
 pub(crate) struct Context {

@@ -160,8 +160,9 @@ impl Allowance {
         Ok(())
     }
 
-    /// Counts the buffer in which the host keeps what the call read at once, now of `bytes`.
-    /// Not for indexing, as in [`hold`](Self::hold).
+    /// Counts what the host holds of what the call reads at once, now `bytes`: the buffer of
+    /// the answer, and what is about to go into it. Not for indexing, as in
+    /// [`hold`](Self::hold).
     pub(crate) fn hold_for_reads(&mut self, bytes: usize) -> Result<(), Fault> {
         let counts = self.limit < usize::MAX || !matches!(self.source, Source::Unlimited);
         if counts && bytes > self.held_for_reads && bytes > SMALL {
@@ -171,9 +172,15 @@ impl Allowance {
         Ok(())
     }
 
-    /// That buffer is gone.
+    /// All of that is gone.
     pub(crate) fn release_reads(&mut self) {
-        let bytes = std::mem::take(&mut self.held_for_reads);
+        self.keep_reads(0);
+    }
+
+    /// Of that, only `bytes` are left.
+    pub(crate) fn keep_reads(&mut self, bytes: usize) {
+        let bytes = self.held_for_reads.saturating_sub(bytes);
+        self.held_for_reads -= bytes;
         self.used -= bytes;
         if let Source::Scouts(memory) = &self.source {
             memory.give_back(bytes);

@@ -11,7 +11,7 @@ use metashrew_abi::{Malformed, imports, many};
 use metashrew_store::{Direction, StateScan, Step};
 use wasmtime::{Caller, Linker};
 
-use crate::context::{Call, Context, GroupSize};
+use crate::context::{Call, Context, GroupSize, HeldReads};
 use crate::deadline::{Deadline, Pace};
 use crate::error::{GuestBacktrace, GuestFault};
 use crate::fault::Fault;
@@ -129,18 +129,21 @@ async fn values(
     let mut answer = many::AnswerBuilder::new(buffer);
     let mut pace = Pace::new(deadline);
     let mut size = GroupSize::default();
+    let mut held = HeldReads::new(allowance, keys.len() * size_of::<&[u8]>())?;
     let keys: Vec<_> = keys.iter().collect();
     let mut rest = &keys[..];
     while !rest.is_empty() {
-        let group = call.find_many(rest, &mut size, &mut pace).await?;
-        allowance.hold(call.held_bytes())?;
+        let group = call
+            .find_many(rest, &mut size, &mut pace, &mut held)
+            .await?;
+        held.hold_for_block(call.held_bytes())?;
         let (read, others) = rest.split_at_checked(group.len()).unwrap_or((rest, &[]));
         for (key, found) in read.iter().zip(&group) {
             pace.step(|| call.is_cancelled()).await?;
             let value = call.told(key, found)?;
             pace.handled(value.len());
             if let Ok(room) = answer.room_for(value) {
-                allowance.hold_for_reads(room)?;
+                held.hold_answer(room)?;
                 answer.reserve(room);
             }
             if let Err(error) = answer.push(value) {
@@ -149,6 +152,7 @@ async fn values(
         }
         rest = others;
     }
+    held.keep_answer();
     Ok(Ok(answer.finish()))
 }
 

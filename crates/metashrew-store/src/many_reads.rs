@@ -70,6 +70,10 @@ impl fmt::Debug for ManyReads<'_> {
 }
 
 impl<'a> ManyReads<'a> {
+    /// Bytes that it takes for each key, at most, beside the key and its value.
+    pub const KEY_BYTES: usize =
+        2 * size_of::<LookedUp>() + size_of::<HashedKey<'_>>() + size_of::<Option<Version>>();
+
     pub(crate) fn new(state: &'a State, keys: &'a [HashedKey<'a>], max_bytes: usize) -> Self {
         let mut reads = Self {
             state,

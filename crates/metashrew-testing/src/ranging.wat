@@ -143,6 +143,11 @@
     (drop (call $read_range (call $begin)))
     (call $buffer (i32.const 0)))
 
+  ;; The same with many keys.
+  (func (export "leave_many") (result i32)
+    (drop (call $read_many (call $begin)))
+    (call $buffer (i32.const 0)))
+
   ;; Asks for a range, then for too many keys, and loads an answer.
   (func (export "too_many") (result i32)
     (local $at i32)

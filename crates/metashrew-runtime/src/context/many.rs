@@ -1,12 +1,13 @@
 //! Reads of many keys in one call: those that are not at hand are read together, some at a
 //! time.
 
-use metashrew_store::{HashedKey, MAX_KEY_LEN, MemoPlace, Version};
+use metashrew_store::{HashedKey, MAX_KEY_LEN, ManyReads, MemoPlace, Version};
 
 use super::{Call, Last, Role, value_of};
 use crate::deadline::Pace;
 use crate::error::GuestBacktrace;
 use crate::fault::Fault;
+use crate::limits::Allowance;
 use crate::observe::Event;
 use crate::read_time::CallReads;
 
@@ -14,8 +15,13 @@ use crate::read_time::CallReads;
 const MAX_KEYS: usize = 4096;
 
 /// Bytes that keys, and values, that are read together may have, but for the last one. The
-/// host holds as much beside the answer.
+/// host holds as much beside the answer: it is [counted](HeldReads).
 const MAX_BYTES: usize = 1 << 20;
+
+/// Bytes that each key of a group takes beside its value, while it is read and until it is in
+/// the answer.
+const KEY_BYTES: usize =
+    ManyReads::KEY_BYTES + size_of::<HashedKey<'_>>() + 2 * size_of::<Option<Last>>();
 
 /// How many keys are to be read together.
 pub(crate) struct GroupSize(usize);
@@ -35,6 +41,58 @@ impl GroupSize {
     }
 }
 
+/// What the host holds of the keys that are read in one call, as it is counted for the call.
+pub(crate) struct HeldReads<'a> {
+    allowance: &'a mut Allowance,
+    /// Bytes that it takes to know which keys are asked for.
+    keys: usize,
+    /// Bytes of those that are read together, and of their values.
+    group: usize,
+    /// Bytes of the answer.
+    answer: usize,
+}
+
+impl<'a> HeldReads<'a> {
+    /// Of a request whose keys take so many bytes.
+    pub(crate) fn new(allowance: &'a mut Allowance, keys: usize) -> Result<Self, Fault> {
+        let mut held = Self {
+            allowance,
+            keys,
+            group: 0,
+            answer: 0,
+        };
+        held.hold()?;
+        Ok(held)
+    }
+
+    fn hold(&mut self) -> Result<(), Fault> {
+        let beside = self.keys.saturating_add(self.group);
+        self.allowance
+            .hold_for_reads(self.answer.saturating_add(beside))
+    }
+
+    fn hold_group(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.group = bytes;
+        self.hold()
+    }
+
+    /// The answer is to take so many bytes.
+    pub(crate) fn hold_answer(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.answer = bytes;
+        self.hold()
+    }
+
+    /// What a block wrote and read takes so many bytes.
+    pub(crate) fn hold_for_block(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.allowance.hold(bytes)
+    }
+
+    /// Only the answer is left.
+    pub(crate) fn keep_answer(self) {
+        self.allowance.keep_reads(self.answer);
+    }
+}
+
 impl Call {
     /// The values of the first of `keys`: at least one, unless there are no keys. The guest may
     /// have one after it was [told](Self::told).
@@ -43,8 +101,11 @@ impl Call {
         keys: &[&[u8]],
         size: &mut GroupSize,
         pace: &mut Pace<'_>,
+        held: &mut HeldReads<'_>,
     ) -> Result<Vec<Last>, Fault> {
-        let mut at_hand = Vec::with_capacity(keys.len().min(size.0));
+        let count = keys.len().min(size.0);
+        held.hold_group(count * KEY_BYTES)?;
+        let mut at_hand = Vec::with_capacity(count);
         let (mut missing, mut bytes) = (Vec::new(), 0);
         for key in keys.iter().take(size.0) {
             if bytes >= MAX_BYTES {
@@ -63,7 +124,7 @@ impl Call {
             }
             at_hand.push(remembered.map(Last::Remembered));
         }
-        let versions = self.read_together(&missing, size, pace).await?;
+        let versions = self.read_together(&missing, size, pace, held).await?;
         let mut read = missing.into_iter().zip(versions);
         let mut found = Vec::with_capacity(at_hand.len());
         for value in at_hand {
@@ -91,6 +152,7 @@ impl Call {
         keys: &[HashedKey<'_>],
         size: &mut GroupSize,
         pace: &mut Pace<'_>,
+        held: &mut HeldReads<'_>,
     ) -> Result<Vec<Option<Version>>, Fault> {
         if let Role::Scout { control, .. } = &self.role {
             if control.is_cancelled() {
@@ -100,7 +162,12 @@ impl Call {
         }
         let since = self.timed_reads().map(|_| CallReads::now());
         let mut reads = self.state.read_many(keys, MAX_BYTES);
-        while reads.step().await? {
+        let beside = held.group;
+        loop {
+            held.hold_group(beside.saturating_add(reads.progress().1))?;
+            if !reads.step().await? {
+                break;
+            }
             pace.look(|| self.is_cancelled()).await?;
         }
         let (count, bytes) = reads.progress();

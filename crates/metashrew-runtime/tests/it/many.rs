@@ -107,6 +107,39 @@ fn as_many_as_have_room_are_read_at_once() {
     assert!((6..20).contains(&asked), "{asked}");
 }
 
+#[test]
+fn what_is_read_together_counts_as_the_calls_memory_beside_the_answer() {
+    const MIB: usize = 1 << 20;
+    let bench = Bench::over(&ranging(), Store::in_memory(), |views| {
+        views.max_instance_memory = 32 * MIB;
+        views.timeout = Duration::from_hours(1);
+        views.check = ViewCheck::Off;
+    });
+    // The value that is read, and the same in the answer.
+    let leave = |keys: &[Vec<u8>]| {
+        let request = many::encode(keys.iter().map(Vec::as_slice));
+        let runtime = &bench.runtime;
+        runtime.view_sync("leave_many", &request, &BlockId::Latest)
+    };
+    let key = keys(0..1);
+    write(&bench, 0, &values(&key[..1], &vec![7; 12 * MIB]));
+    assert!(leave(&key[..1]).unwrap().bytes.is_empty());
+    let before = bench.runtime.view_stats().memory;
+    leave(&key[..1]).unwrap();
+    assert_eq!(bench.runtime.view_stats().memory, before);
+    write(&bench, 1, &values(&key[..1], &vec![7; 20 * MIB]));
+    let refused = leave(&key[..1]);
+    assert!(
+        matches!(refused, Err(ViewError::MemoryLimit { .. })),
+        "{refused:?}"
+    );
+    // Many small ones have room: some are read at a time.
+    let all = keys(1..60_000);
+    write(&bench, 2, &values(&all, &[7; 100]));
+    leave(&all).unwrap();
+    assert_adds_up(&bench.runtime.view_stats());
+}
+
 /// A block in which the guest reads three keys at once, and no range.
 fn block() -> Vec<u8> {
     let mut block = vec![0; 84];
