@@ -270,7 +270,9 @@ fn blocks(criterion: &mut Criterion) {
         group.bench_function(format!("1 key in 256, {on_top} blocks on top"), |bencher| {
             bencher.iter(|| {
                 let keys = keys_beginning_with(&[0x80]);
-                snapshot.values_at(height, &keys).expect("values")
+                snapshot
+                    .values_at(height, &keys, usize::MAX)
+                    .expect("values")
             });
         });
     }

@@ -8,6 +8,7 @@ use crate::block_id::BlockId;
 use crate::error::{ReadError, ResolveError};
 use crate::history;
 use crate::keys::MAX_KEY_LEN;
+use crate::looked_up::LookedUp;
 use crate::snapshot::Snapshot;
 use crate::touched::{scan_chunks, take_key};
 use crate::write_set::Version;
@@ -101,9 +102,9 @@ impl Snapshot {
     ///         fees.push(key.to_vec());
     ///     }
     /// }
-    /// let values = snapshot.values_at(7, &fees)?;
+    /// let values = snapshot.values_at(7, &fees, usize::MAX)?;
     /// assert_eq!(values[0].as_ref().unwrap().value, "10");
-    /// assert_eq!(snapshot.values_at(6, &fees)?, [None]);
+    /// assert_eq!(snapshot.values_at(6, &fees, usize::MAX)?, [None]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -114,8 +115,9 @@ impl Snapshot {
         Ok(BlockKeys::new(height, scan_chunks(self.view(), height)))
     }
 
-    /// The newest version of each of `keys` at or below `height`, as
-    /// [`Snapshot::at`] would read it. The keys are in key order, and each is there once.
+    /// The newest versions of the first of `keys` at or below `height`, as [`Snapshot::at`] would
+    /// read them: at least one, and no more once what was read has `max_bytes`. The keys are in key
+    /// order, and each is there once.
     ///
     /// Values are not taken from the read cache, nor added to it: keys of a whole block would
     /// take the room of those that are read again.
@@ -126,24 +128,61 @@ impl Snapshot {
         &self,
         height: Height,
         keys: &[impl AsRef<[u8]>],
+        max_bytes: usize,
     ) -> Result<Vec<Option<Version>>, ReadError> {
         let keys: Vec<_> = keys.iter().map(AsRef::as_ref).collect();
         debug_assert!(keys.is_sorted_by(|left, right| left < right));
         // A longer one cannot have been written, and an engine need not take it.
         let is_possible = |key: &&[u8]| key.len() <= MAX_KEY_LEN;
         let sought: Vec<_> = keys.iter().copied().filter(is_possible).collect();
-        let view = self.view();
-        let mut newest = history::newest_of_each(view, &sought)?.into_iter();
-        keys.iter()
-            .map(|key| {
-                let newest = is_possible(key).then(|| newest.next().flatten()).flatten();
-                match newest {
-                    Some(version) if version.height > height => {
-                        wait(history::older(view, key, height))
-                    }
-                    version => Ok(version),
+        let mut versions = Vec::with_capacity(keys.len());
+        let (mut bytes, mut asked) = (0, 0);
+        let mut newest = Vec::new().into_iter();
+        for key in keys {
+            if !is_possible(&key) {
+                versions.push(None);
+                continue;
+            }
+            if newest.len() == 0 {
+                if bytes >= max_bytes && !versions.is_empty() {
+                    break;
                 }
-            })
-            .collect()
+                let rest = sought.get(asked..).unwrap_or_default();
+                let room = max_bytes.saturating_sub(bytes);
+                let read = wait(history::newest_of_some(self.view(), rest, room))?;
+                asked += read.len();
+                // What is above the height is let go before an older one is read.
+                let read = read.into_iter().map(|it| LookedUp::newest(it, height));
+                newest = read.collect::<Vec<_>>().into_iter();
+                bytes += newest.as_slice().iter().map(length).sum::<usize>();
+            }
+            if let Some(LookedUp::Version(version)) = newest.next() {
+                versions.push(version);
+                continue;
+            }
+            let is_enough = bytes >= max_bytes;
+            if is_enough && !versions.is_empty() {
+                break;
+            }
+            if is_enough {
+                newest = Vec::new().into_iter();
+            }
+            let older = LookedUp::Version(wait(history::older(self.view(), key, height))?);
+            bytes += length(&older);
+            if let LookedUp::Version(version) = older {
+                versions.push(version);
+            }
+            if is_enough {
+                break;
+            }
+        }
+        Ok(versions)
+    }
+}
+
+fn length(found: &LookedUp) -> usize {
+    match found {
+        LookedUp::Version(Some(version)) => version.value.len(),
+        LookedUp::Version(None) | LookedUp::Newest | LookedUp::Older => 0,
     }
 }

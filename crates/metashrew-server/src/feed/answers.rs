@@ -13,8 +13,9 @@ use super::cursor::Cursor;
 use super::event::{Draft, Event};
 use super::index::Interest;
 use super::keys::Block;
-use super::scan::{self, Next};
+use super::scan::{self, Next, Undo};
 use super::subscriber::{Stage, Subscriber, Topic};
+use super::undone::Listing;
 use super::view::{Outcome, Query};
 use super::writes::Change;
 use crate::answer::Answer;
@@ -131,6 +132,8 @@ impl Subscriber {
     }
 
     /// Asks the view about the state after `change`, and tells its answer if it is another one.
+    /// Where so many blocks went that they are listed in parts, these are told before, and the
+    /// view is asked again: so no answer waits for them in memory.
     pub(super) async fn evaluate(
         &mut self,
         asked: &Asked,
@@ -145,6 +148,15 @@ impl Subscriber {
             return Ok(is_told_undone.then(|| self.position()).flatten());
         }
         let known = self.known.as_ref().map(|known| known.digest);
+        let is_listed = self.listed.is_some();
+        let listing = match change {
+            Change::Undo(undo) if !is_listed => {
+                Listing::new(chain.snapshot(), undo, "answer", false)
+            }
+            Change::Undo(_) | Change::Block(_) => None,
+        };
+        let is_to_be_listed = listing.is_some();
+        let listed = (chain.clone(), change.clone());
         let (shared, asked) = (Arc::clone(&self.shared), asked.clone());
         let (chain, change) = (chain.clone(), change.clone());
         let lease = self.receiver.lease();
@@ -153,8 +165,10 @@ impl Subscriber {
             let outcome = outcome(&shared, &asked.query, &chain, &to).await;
             let (outcome, interest) = outcome.map_err(Untold::Call)?;
             let digest = outcome.digest;
-            let event = if known == Some(digest) {
+            let event = if known == Some(digest) && !is_listed {
                 None
+            } else if is_to_be_listed {
+                return Err(Untold::Listed);
             } else {
                 let answer = answer(&shared, asked.form, &change, outcome, lease).await;
                 Some(answer.map_err(Untold::NoRoom)?)
@@ -169,8 +183,13 @@ impl Subscriber {
                 self.pause(&error).await;
                 return Ok(None);
             }
+            Err(Untold::Listed) => {
+                (self.listing, self.listed) = (listing, Some(listed));
+                return Ok(None);
+            }
             Err(Untold::NoRoom(none)) => return Err(none),
         };
+        self.listed = None;
         let known = Known::new(digest, interest, self.receiver.client());
         (self.stage, self.failures) = (Stage::Telling, 0);
         (self.at, self.settled, self.known) = (to, to, Some(known));
@@ -199,6 +218,8 @@ impl Subscriber {
 enum Untold {
     /// The view could not be run.
     Call(RpcError),
+    /// Blocks that went are listed first.
+    Listed,
     NoRoom(BudgetExhausted),
 }
 
@@ -239,14 +260,18 @@ async fn answer(
     outcome: Arc<Outcome>,
     lease: Lease,
 ) -> Result<Event, BudgetExhausted> {
-    let to = change.to();
-    let draft = || {
-        let draft = Draft::at("answer", &to);
-        match change {
-            Change::Block(_) => draft,
-            Change::Undo(undo) => draft.undone(undo),
-        }
+    let (to, parts) = (change.to(), change.parts());
+    let draft = match change {
+        Change::Undo(Undo {
+            list: Some(list), ..
+        }) => Draft::at("answer", &to).undone(list),
+        Change::Undo(_) | Change::Block(_) => Draft::at("answer", &to),
     };
+    let finished = move |draft: Draft| match parts {
+        0 => draft.finish(Some(to)),
+        parts => draft.last_part(parts, Some(to)),
+    };
+    lease.charge(draft.len())?;
     let limit = shared.settings.lengths.value;
     let given = match outcome.result.clone() {
         Ok(bytes) if form.least_length(&bytes) > limit => {
@@ -265,13 +290,13 @@ async fn answer(
         Ok(answer) => {
             let length = answer.len();
             lease.charge(length)?;
-            let draft = draft();
-            let making = move || written(draft, form, answer).finish(Some(to));
+            let head = draft.clone();
+            let making = move || finished(written(head, form, answer));
             shared.offload.run(length, making).await
         }
         Err(error) => Err(error),
     };
-    let mut event = told.unwrap_or_else(|error| draft().with("error", &error).finish(Some(to)));
+    let mut event = told.unwrap_or_else(|error| finished(draft.with("error", &error)));
     lease.settle(event.data.len())?;
     event.lease = Some(lease);
     Ok(event)

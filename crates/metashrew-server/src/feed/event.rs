@@ -1,12 +1,12 @@
 //! Events as JSON objects, each on one line.
 
 use bytes::Bytes;
-use metashrew_store::BlockRecord;
+use metashrew_store::{BlockHash, BlockRecord};
 use serde::Serialize;
 use serde_json::json;
 
 use super::cursor::Cursor;
-use super::scan::{Undo, of_undone};
+use super::undone::UndoneHead;
 use crate::budget::Lease;
 use crate::wire;
 
@@ -72,10 +72,23 @@ impl Draft {
         Self::new(kind).with("height", &height).with("hash", &hash)
     }
 
-    /// With the blocks that went.
-    pub(super) fn undone(self, undo: &Undo) -> Self {
-        let undone: Vec<_> = undo.blocks.iter().map(of_undone).collect();
-        self.with("undone", &undone)
+    /// Bytes that a block of [`Self::undone`] takes at most.
+    pub(super) const UNDONE_LENGTH: usize =
+        r#",{"height":4294967295,"hash":"0x"}"#.len() + 2 * size_of::<BlockHash>();
+
+    /// With blocks that went.
+    pub(super) fn undone(mut self, blocks: &[UndoneHead]) -> Self {
+        let text = &mut self.text;
+        text.extend_from_slice(b",\"undone\":[");
+        text.reserve_exact(blocks.len() * Self::UNDONE_LENGTH);
+        for (index, block) in blocks.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            let (height, hash) = (block.height, wire::block_hash(&block.hash));
+            let item = format!("{comma}{{\"height\":{height},\"hash\":\"{hash}\"}}");
+            text.extend_from_slice(item.as_bytes());
+        }
+        text.push(b']');
+        self
     }
 
     pub(super) fn with(mut self, name: &str, value: &impl Serialize) -> Self {
@@ -257,6 +270,22 @@ mod tests {
         let before = draft.len();
         draft.write(b"key", &[7; 100]);
         assert_eq!(draft.len() - before, Draft::write_length(b"key", &[7; 100]));
+    }
+
+    #[test]
+    fn what_blocks_that_went_take_is_known_before() {
+        let (height, hash) = (u32::MAX, BlockHash::from_bytes([0xab; 32]));
+        let blocks = [UndoneHead { height, hash }; 3];
+        let draft = Draft::new("undo").undone(&blocks);
+        let around = r#","undone":[]"#.len();
+        assert_eq!(draft.len() + 1, around + 3 * Draft::UNDONE_LENGTH);
+        let block = json!({ "height": height, "hash": format!("0x{}", "ab".repeat(32)) });
+        check(
+            &draft.part(0),
+            &json!({ "type": "undo", "undone": [block, block, block], "part": 0 }),
+        );
+        let none = Draft::new("undo").undone(&[]).finish(None);
+        check(&none, &json!({ "type": "undo", "undone": [] }));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use metashrew_runtime::Chain;
+use metashrew_store::Snapshot;
 
 use super::Shared;
 use super::answers::concerns;
@@ -13,6 +14,7 @@ use super::keys::Block;
 use super::receiver::Receiver;
 use super::scan::{self, Lost, Next};
 use super::subscriber::Topic;
+use super::undone::Listing;
 use super::writes::{Change, Writes, WritesError};
 
 /// So many blocks that do not concern a subscription are passed over in one go.
@@ -27,6 +29,13 @@ pub(super) enum Step {
     Event {
         event: Event,
         to: Cursor,
+        rest: Option<Box<Writes>>,
+    },
+    /// Blocks that went, whose list is told first, in parts; after all of it stands at `to`.
+    List {
+        listing: Box<Listing>,
+        to: Cursor,
+        /// What comes behind the list.
         rest: Option<Box<Writes>>,
     },
     /// A view is to be asked about the state after a change.
@@ -87,21 +96,48 @@ impl Look {
                     Change::Block(block)
                 }
             };
-            let to = change.to();
-            let (event, rest) = match &self.topic {
+            return match &self.topic {
                 Topic::View(_) => {
                     let chain = chain.clone();
-                    return Ok(Step::Ask { chain, change });
+                    Ok(Step::Ask { chain, change })
                 }
-                Topic::Heads => (change.head().finish(Some(to)), None),
-                Topic::Writes(prefix) => {
-                    let lease = self.receiver.lease();
-                    Writes::new(snapshot, change, prefix).next(shared, lease)?
-                }
+                Topic::Heads | Topic::Writes(_) => self.tell(shared, snapshot, &change),
             };
-            let rest = rest.map(Box::new);
-            return Ok(Step::Event { event, to, rest });
         }
         Ok(Step::Moved(at))
+    }
+
+    /// Begins the event of a change.
+    fn tell(
+        &self,
+        shared: &Shared,
+        snapshot: &Snapshot,
+        change: &Change,
+    ) -> Result<Step, WritesError> {
+        let to = change.to();
+        let listing = match change {
+            Change::Block(_) => None,
+            Change::Undo(undo) => {
+                let is_all = matches!(self.topic, Topic::Heads);
+                Listing::new(snapshot, undo, change.kind(), is_all)
+            }
+        };
+        let writes = match &self.topic {
+            Topic::Writes(prefix) => Some(Writes::new(snapshot, change.clone(), prefix)),
+            Topic::Heads | Topic::View(_) => None,
+        };
+        if let Some(listing) = listing {
+            return Ok(Step::List {
+                listing: Box::new(listing),
+                to,
+                rest: writes.map(Box::new),
+            });
+        }
+        let (event, rest) = match writes {
+            Some(writes) => writes.next(shared, self.receiver.lease())?,
+            None => (change.head().finish(Some(to)), None),
+        };
+        let rest = rest.map(Box::new);
+        Ok(Step::Event { event, to, rest })
     }
 }

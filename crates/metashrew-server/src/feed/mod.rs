@@ -16,10 +16,13 @@ mod limits;
 mod look;
 mod params;
 mod part;
+mod parts;
 mod pending;
 mod receiver;
 mod scan;
 mod subscriber;
+mod undone;
+mod upcoming;
 mod view;
 mod writes;
 

@@ -3,6 +3,9 @@
 
 use super::cursor::Cursor;
 use super::event::{Draft, Event};
+use super::keys::Walk;
+use super::upcoming::Sorted;
+use super::writes::WritesError;
 use crate::budget::{BudgetExhausted, Lease};
 
 /// How long events may be.
@@ -12,6 +15,8 @@ pub(super) struct Lengths {
     pub(super) part: usize,
     /// Bytes of the JSON of a value, or of a view's answer: a longer one is not told.
     pub(super) value: usize,
+    /// Bytes that keys of several blocks take which are sorted at a time.
+    pub(super) sorted: usize,
 }
 
 impl Lengths {
@@ -28,6 +33,8 @@ impl Lengths {
         Self {
             part: Self::PART.min(value),
             value,
+            // The longest value and its JSON leave a quarter.
+            sorted: Self::PART.min(memory / 8),
         }
     }
 
@@ -77,6 +84,25 @@ impl Part {
             Err(none) => return Err(none),
         }
         Ok(true)
+    }
+
+    /// Adds keys of one more block to `sorted`, as far as there is room.
+    ///
+    /// # Errors
+    /// If the database cannot be read, or there is no room for a single key.
+    pub(super) fn sort(&self, sorted: &mut Sorted, walk: Walk) -> Result<(), WritesError> {
+        sorted.add(walk, &self.lease, self.lengths.sorted)
+    }
+
+    /// Holds what values that are read together may take, if that much is to spare. Answers how
+    /// many bytes that are: with none, one value is read at a time.
+    pub(super) fn reserve(&self) -> usize {
+        let bytes = self.lengths.part;
+        if self.lease.charge_spare(bytes) {
+            bytes
+        } else {
+            0
+        }
     }
 
     /// Holds values of these lengths that were read, if there is room to write the first of them,
@@ -148,6 +174,7 @@ mod tests {
     const LENGTHS: Lengths = Lengths {
         part: 1000,
         value: 800,
+        sorted: 1000,
     };
 
     fn budget(limit: usize) -> Arc<Budget> {
@@ -236,12 +263,12 @@ mod tests {
     fn lengths_fit_into_the_memory() {
         let check = |max_answer, memory, expect| {
             let lengths = Lengths::new(max_answer, memory);
-            assert_eq!((lengths.part, lengths.value), expect);
+            assert_eq!((lengths.part, lengths.value, lengths.sorted), expect);
         };
         let mib = 1 << 20;
-        check(136 * mib, 512 * mib, (mib, 136 * mib));
-        check(136 * mib, 100 * mib, (mib, 50 * mib));
-        check(136 * mib, mib, (mib / 2, mib / 2));
-        check(10, usize::MAX, (4096, 4096));
+        check(136 * mib, 512 * mib, (mib, 136 * mib, mib));
+        check(136 * mib, 100 * mib, (mib, 50 * mib, mib));
+        check(136 * mib, mib, (mib / 2, mib / 2, mib / 8));
+        check(10, usize::MAX, (4096, 4096, mib));
     }
 }

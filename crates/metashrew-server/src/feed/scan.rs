@@ -1,11 +1,11 @@
 //! One step along the chain, from where a subscription stands, as one snapshot shows it.
 
-use metashrew_store::{BlockRecord, Height, ReadError, ResolveError, Snapshot, UndoneBlock};
+use metashrew_store::{BlockRecord, Height, ReadError, ResolveError, Snapshot};
 use serde_json::json;
 
 use super::cursor::Cursor;
+use super::undone::{self, LISTED_AT_ONCE, Undone, UndoneHead};
 use crate::fault::{self, CURSOR_TOO_OLD, RpcError};
-use crate::wire;
 
 /// What comes next.
 #[derive(Debug, Clone)]
@@ -20,13 +20,15 @@ pub(super) enum Next {
     Lost(Lost),
 }
 
-/// Blocks that went.
+/// Blocks that went: what it takes does not grow with their number.
 #[derive(Debug, Clone)]
 pub(super) struct Undo {
     /// The block below them, which is in the chain.
     pub(super) ancestor: Cursor,
     /// From the top down.
-    pub(super) blocks: Vec<UndoneBlock>,
+    pub(super) blocks: Undone,
+    /// All of them, if they are few enough to be listed at once.
+    pub(super) list: Option<Vec<UndoneHead>>,
 }
 
 /// A position that cannot be resumed from.
@@ -94,34 +96,25 @@ fn is_in_chain(snapshot: &Snapshot, at: &Cursor) -> Result<bool, ReadError> {
 
 /// The way from `at`, which is not in the chain, down to it.
 fn undo(snapshot: &Snapshot, at: &Cursor) -> Result<Next, ReadError> {
-    let (mut below, mut blocks) = (*at, Vec::new());
+    let (mut below, mut count, mut list) = (*at, 0, Vec::new());
     while !is_in_chain(snapshot, &below)? {
-        let undone = match &below {
-            Cursor::Block { height, hash } => {
-                let undone = snapshot.undone(hash)?;
-                undone.filter(|undone| undone.height == *height)
-            }
-            Cursor::First => None,
-        };
-        let Some(undone) = undone else {
+        let Some(undone) = undone::at(snapshot, &below)? else {
             return Ok(Next::Lost(Lost {
                 at: *at,
                 first: snapshot.first(),
                 tip: snapshot.tip().map(|tip| tip.height),
             }));
         };
-        below = match undone.height.checked_sub(1) {
-            Some(height) => Cursor::Block {
-                height,
-                hash: undone.parent,
-            },
-            None => Cursor::First,
-        };
-        blocks.push(undone);
+        below = undone::below(&undone);
+        if count < LISTED_AT_ONCE {
+            list.push((&undone).into());
+        }
+        count += 1;
     }
     Ok(Next::Undo(Undo {
         ancestor: below,
-        blocks,
+        blocks: Undone::new(*at, count),
+        list: (count <= LISTED_AT_ONCE).then_some(list),
     }))
 }
 
@@ -153,11 +146,6 @@ impl Lost {
             }),
         )
     }
-}
-
-/// The members of events about one undone block.
-pub(super) fn of_undone(undone: &UndoneBlock) -> serde_json::Value {
-    json!({ "height": undone.height, "hash": wire::block_hash(&undone.hash) })
 }
 
 /// A block of a snapshot that was found in it is there: what is left is the database.

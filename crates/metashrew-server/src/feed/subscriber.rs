@@ -21,6 +21,7 @@ use super::params::{From, Kind, Subscribe};
 use super::pending::Pending;
 use super::receiver::Receiver;
 use super::scan::{self, Next};
+use super::undone::Listing;
 use super::writes::{Change, Writes, WritesError};
 use crate::budget::BudgetExhausted;
 use crate::fault::{self, RpcError};
@@ -34,7 +35,7 @@ pub(crate) struct Subscriber {
     entered: Entered,
     /// Who is told.
     pub(super) receiver: Arc<Receiver>,
-    topic: Topic,
+    pub(super) topic: Topic,
     /// If it is one to pending blocks, which are in no chain.
     pending: Option<Pending>,
     /// Everything up to here was told, or does not concern it.
@@ -48,8 +49,12 @@ pub(crate) struct Subscriber {
     pub(super) known: Option<Known>,
     /// How often its view could not be run, one time after the other.
     pub(super) failures: u32,
+    /// What is left of the list of blocks that went, the first parts of a long event.
+    pub(super) listing: Option<Listing>,
     /// What is left of an event of which some parts were told.
-    rest: Option<Writes>,
+    pub(super) rest: Option<Writes>,
+    /// Of an answer that is told behind such a list: the view is asked again.
+    pub(super) listed: Option<(Chain, Change)>,
     place: Option<Place>,
     pub(super) moved: watch::Receiver<u64>,
     /// When it is to be told where it stands, if it is told nothing else.
@@ -152,7 +157,9 @@ impl Subscriber {
             stage,
             known: None,
             failures: 0,
+            listing: None,
             rest: None,
+            listed: None,
             place: None,
             is_behind: false,
             shared,
@@ -187,8 +194,7 @@ impl Subscriber {
     /// The last event: the subscription is over for this reason.
     pub(crate) fn end(&mut self, reason: &str) -> Event {
         self.stage = Stage::Ended;
-        self.place = None;
-        self.rest = None;
+        (self.place, self.listing, self.rest, self.listed) = (None, None, None, None);
         self.entered.count_event();
         // Pending blocks have no cursor to resume from.
         let cursor = self.pending.is_none().then_some(self.told);
@@ -204,17 +210,9 @@ impl Subscriber {
             if let Some(event) = self.begin_telling().await? {
                 return Ok(event);
             }
-            if let Some(rest) = self.rest.clone() {
-                let _turn = self.receiver.turn().await;
-                let lease = self.receiver.lease();
-                let reading = self.shared.read(move |shared| rest.next(shared, lease));
-                match reading.await {
-                    Ok((event, rest)) => {
-                        self.rest = rest;
-                        return Ok(self.tell(event));
-                    }
-                    Err(WritesError::NoRoom(none)) => return Err(none),
-                    Err(WritesError::Read(error)) => pause(&error).await,
+            if self.has_begun() {
+                if let Some(event) = self.go_on().await? {
+                    return Ok(event);
                 }
                 continue;
             }
@@ -326,6 +324,11 @@ impl Subscriber {
                 self.rest = rest.map(|rest| *rest);
                 Some(self.tell(event))
             }
+            Step::List { listing, to, rest } => {
+                self.at = to;
+                (self.listing, self.rest) = (Some(*listing), rest.map(|rest| *rest));
+                None
+            }
             Step::Ask { chain, change } => match self.topic.clone() {
                 Topic::View(asked) => self.evaluate(&asked, &chain, &change).await?,
                 Topic::Heads | Topic::Writes(_) => None,
@@ -392,7 +395,7 @@ impl Subscriber {
 }
 
 /// After the database could not be read.
-async fn pause(error: &ReadError) {
+pub(super) async fn pause(error: &ReadError) {
     tracing::warn!(
         "a subscription waits for the database: {}",
         fault::chain(error)

@@ -1,21 +1,19 @@
 //! The events of a `writes` subscription, in parts if they are long.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use bytes::Bytes;
 use metashrew_store::{BlockRecord, Height, ReadError, Snapshot};
 
 use super::Shared;
 use super::cursor::Cursor;
 use super::event::{Draft, Event};
-use super::keys::{Block, KeyCache, Walk};
+use super::keys::{Block, KeyCache};
 use super::part::Part;
 use super::scan::Undo;
+use super::upcoming::{Sorted, Upcoming};
 use crate::budget::{BudgetExhausted, Lease};
 
-/// Values that are read in one go.
-const VALUES_AT_ONCE: usize = 16;
+/// Keys whose values are read in one go, if they have room together.
+const KEYS_AT_ONCE: usize = 16;
 
 /// What an event is about.
 #[derive(Debug, Clone)]
@@ -33,21 +31,39 @@ impl Change {
         }
     }
 
+    /// The `type` of its event, but for that of an answer.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Block(_) => "block",
+            Self::Undo(_) => "undo",
+        }
+    }
+
+    /// In how many parts blocks that went are listed before all else.
+    pub(super) fn parts(&self) -> u32 {
+        match self {
+            Self::Block(_) => 0,
+            Self::Undo(undo) => undo.parts(),
+        }
+    }
+
     /// The event without any writes.
     pub(super) fn head(&self) -> Draft {
         match self {
-            Self::Block(block) => Draft::of_block("block", block),
-            Self::Undo(undo) => Draft::at("undo", &undo.ancestor).undone(undo),
+            Self::Block(block) => Draft::of_block(self.kind(), block),
+            Self::Undo(undo) => {
+                let draft = Draft::at(self.kind(), &undo.ancestor);
+                match &undo.list {
+                    Some(list) => draft.undone(list),
+                    None => draft,
+                }
+            }
         }
     }
 
     /// What each part of it after the first one begins with.
     fn short_head(&self) -> Draft {
-        let kind = match self {
-            Self::Block(_) => "block",
-            Self::Undo(_) => "undo",
-        };
-        Draft::at(kind, &self.to())
+        Draft::at(self.kind(), &self.to())
     }
 }
 
@@ -77,10 +93,10 @@ impl Writes {
     pub(super) fn new(snapshot: &Snapshot, change: Change, prefix: &Bytes) -> Self {
         Self {
             snapshot: snapshot.clone(),
+            parts: change.parts(),
             change,
             prefix: prefix.clone(),
             after: None,
-            parts: 0,
         }
     }
 
@@ -93,14 +109,15 @@ impl Writes {
         shared: &Shared,
         lease: Lease,
     ) -> Result<(Event, Option<Self>), WritesError> {
-        let mut merged = Merged::new(self.walks(&shared.keys)?)?;
         let draft = if self.parts == 0 {
             self.change.head()
         } else {
             self.change.short_head()
         };
+        lease.charge(draft.len())?;
         let mut part = Part::new(draft, lease, shared.settings.lengths);
-        let is_last = self.fill(&mut part, &mut merged)?;
+        let upcoming = self.upcoming(&shared.keys, &part)?;
+        let is_last = self.fill(&mut part, upcoming)?;
         let cursor = Some(self.change.to());
         let event = part.finish(self.parts, is_last, cursor)?;
         self.parts += 1;
@@ -108,108 +125,77 @@ impl Writes {
     }
 
     /// Adds what comes next, and answers whether that is all.
-    fn fill(&mut self, part: &mut Part, merged: &mut Merged) -> Result<bool, WritesError> {
+    fn fill(&mut self, part: &mut Part, mut upcoming: Upcoming) -> Result<bool, WritesError> {
         let height = self.change.to().height();
-        while !merged.is_empty() {
+        let mut keys = Vec::new();
+        loop {
+            upcoming.take(KEYS_AT_ONCE, &mut keys)?;
+            if keys.is_empty() {
+                return Ok(upcoming.is_all());
+            }
             if part.is_long() {
                 return Ok(false);
             }
-            let keys = merged.take(VALUES_AT_ONCE)?;
-            let values = values_at(&self.snapshot, height, &keys)?;
+            let reserved = part.reserve();
+            let values = values_at(&self.snapshot, height, &keys, reserved);
+            // From here on they are held by what they are.
+            part.release(reserved);
+            let values = values?;
             let lengths: Vec<_> = values.iter().map(Bytes::len).collect();
             let first = keys.first().zip(values.first());
             let first = first.map_or(0, |(key, value)| Draft::write_length(key, value));
             let (count, bytes) = part.hold(&lengths, first)?;
-            let is_cut = count < keys.len();
-            for (key, value) in keys.into_iter().zip(values).take(count) {
-                if !part.add(&key, &value)? {
+            let is_cut = count < values.len();
+            let read = values.len();
+            for (key, value) in keys.iter().zip(values).take(count) {
+                if !part.add(key, &value)? {
                     return Ok(false);
                 }
-                self.after = Some(key);
+                self.after = Some(key.clone());
             }
             if is_cut {
                 return Ok(false);
             }
             part.release(bytes);
+            // Those whose values were not read come again.
+            keys.drain(..read);
         }
-        Ok(true)
     }
 
-    fn walks(&self, keys: &KeyCache) -> Result<Vec<Walk>, ReadError> {
+    /// The keys that come next.
+    fn upcoming(&self, keys: &KeyCache, part: &Part) -> Result<Upcoming, WritesError> {
         let (snapshot, after) = (&self.snapshot, self.after.as_ref());
         let walk = |block| keys.walk(snapshot, &block, &self.prefix, after);
-        match &self.change {
-            Change::Block(block) => Ok(vec![walk(Block::Held(*block))?]),
-            Change::Undo(undo) => {
-                let blocks = undo.blocks.iter().cloned();
-                blocks.map(|block| walk(Block::Undone(block))).collect()
-            }
+        let mut blocks = match &self.change {
+            Change::Block(block) => return Ok(Upcoming::OfOne(walk(Block::Held(*block))?)),
+            Change::Undo(undo) => undo.blocks,
+        };
+        if blocks.left() == 1
+            && let Some(undone) = blocks.next(snapshot)?
+        {
+            return Ok(Upcoming::OfOne(walk(Block::Undone(undone))?));
         }
+        let mut sorted = Sorted::default();
+        while let Some(undone) = blocks.next(snapshot)? {
+            part.sort(&mut sorted, walk(Block::Undone(undone))?)?;
+        }
+        Ok(Upcoming::OfSeveral(sorted))
     }
 }
 
-/// The values of `keys` after the block at `height`; those of absent ones are empty.
+/// The values of the first of `keys` after the block at `height`: at least one, and no more once
+/// they have `max_bytes`. Those of absent keys are empty.
 fn values_at(
     snapshot: &Snapshot,
     height: Option<Height>,
     keys: &[Bytes],
+    max_bytes: usize,
 ) -> Result<Vec<Bytes>, ReadError> {
     let Some(height) = height else {
         return Ok(vec![Bytes::new(); keys.len()]);
     };
-    let versions = snapshot.values_at(height, keys)?.into_iter();
+    let versions = snapshot.values_at(height, keys, max_bytes)?.into_iter();
     Ok(versions
         .map(|version| version.map_or_else(Bytes::new, |version| version.value))
         .collect())
-}
-
-/// The keys of several walks, in order, each once.
-struct Merged {
-    walks: Vec<Walk>,
-    /// The next key of each walk that has one.
-    next: BinaryHeap<Reverse<(Bytes, usize)>>,
-}
-
-impl Merged {
-    fn new(walks: Vec<Walk>) -> Result<Self, ReadError> {
-        let mut merged = Self {
-            next: BinaryHeap::with_capacity(walks.len()),
-            walks,
-        };
-        for index in 0..merged.walks.len() {
-            merged.advance(index)?;
-        }
-        Ok(merged)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.next.is_empty()
-    }
-
-    fn advance(&mut self, index: usize) -> Result<(), ReadError> {
-        if let Some(walk) = self.walks.get_mut(index)
-            && let Some(key) = walk.next_key()?
-        {
-            self.next.push(Reverse((key, index)));
-        }
-        Ok(())
-    }
-
-    /// So many keys, or what is left.
-    fn take(&mut self, count: usize) -> Result<Vec<Bytes>, ReadError> {
-        let mut keys: Vec<Bytes> = Vec::with_capacity(count);
-        while let Some(Reverse((key, _))) = self.next.peek() {
-            let is_known = keys.last() == Some(key);
-            if !is_known && keys.len() == count {
-                break;
-            }
-            if let Some(Reverse((key, index))) = self.next.pop() {
-                if !is_known {
-                    keys.push(key);
-                }
-                self.advance(index)?;
-            }
-        }
-        Ok(keys)
-    }
 }

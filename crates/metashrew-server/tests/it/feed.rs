@@ -2,6 +2,7 @@
 //! go and resume while blocks come and go.
 
 mod consumers;
+mod deep;
 mod lengths;
 pub(crate) mod model;
 mod random;

@@ -82,7 +82,15 @@ fn check_values(snapshot: &Snapshot, height: Height, state: &State, model: &Mode
     let keys: BTreeSet<_> = model.keys().chain(&never_written).collect();
     let keys: Vec<_> = keys.into_iter().collect();
     let expect: Vec<_> = keys.iter().map(|key| state.get(*key).unwrap()).collect();
-    assert_eq!(snapshot.values_at(height, &keys).unwrap(), expect);
+    let values_at = |max_bytes| snapshot.values_at(height, &keys, max_bytes).unwrap();
+    assert_eq!(values_at(usize::MAX), expect);
+    for max_bytes in [0, 1, 20, 300] {
+        let found = values_at(max_bytes);
+        assert!(!found.is_empty() && expect.starts_with(&found));
+        let lengths = found.iter().flatten().map(|it| it.value.len());
+        let (all, longest) = (lengths.clone().sum::<usize>(), lengths.max().unwrap_or(0));
+        assert!(all - longest <= max_bytes, "{all} of {max_bytes}");
+    }
 }
 
 /// Asserts that `state` holds exactly `values`, by point reads of every key that

@@ -83,7 +83,7 @@ fn events() -> Vec<Value> {
     vec![block(1), block(2), long, block(4), undo, again, block(5)]
 }
 
-/// An event as it is sent: one with writes in a part for each, and a last one for none.
+/// An event as it is sent: one with a list in a part for each entry, and a last one for none.
 fn sent(event: &Value) -> String {
     let message = |event: &Value| {
         let id = event["cursor"]
@@ -94,20 +94,22 @@ fn sent(event: &Value) -> String {
             event["type"].as_str().unwrap()
         )
     };
-    let Some(writes) = event["writes"].as_array() else {
+    let lists = ["undone", "writes"].into_iter();
+    let mut lists = lists.filter_map(|name| Some((name, event[name].as_array()?)));
+    let Some((name, entries)) = lists.next() else {
         return message(event);
     };
     let mut text = String::new();
-    for (part, write) in writes.iter().enumerate() {
+    for (part, entry) in entries.iter().enumerate() {
         let mut piece = event.clone();
         piece.as_object_mut().unwrap().remove("cursor");
-        piece["writes"] = json!([write]);
+        piece[name] = json!([entry]);
         piece["part"] = json!(part);
         text.push_str(&message(&piece));
     }
     let mut last = event.clone();
-    last["writes"] = json!([]);
-    last["part"] = json!(writes.len());
+    last[name] = json!([]);
+    last["part"] = json!(entries.len());
     last["last"] = json!(true);
     text + &message(&last)
 }
