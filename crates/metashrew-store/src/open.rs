@@ -41,8 +41,9 @@ pub(crate) const HINT: &str = "restore a copy of the directory, or index again i
 /// How to open a database on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// The memory for the engine, in bytes: half of it for blocks of tables, half for recent
-    /// writes. Default: 128 MiB.
+    /// The memory for the engine, in bytes: half of it for blocks of tables, their filters and
+    /// indexes among them, half for recent writes and for what open tables take. Default:
+    /// 128 MiB.
     ///
     /// More makes reads of old keys faster, up to the size of the database.
     pub cache_bytes: u64,

@@ -79,6 +79,8 @@ fn engine(health: Option<&EngineHealth>) -> Vec<Fact> {
         "engine.log_bytes" [Bytes "metashrew_engine_log"
             "The log, which is read again after a kill"] = health.log_bytes;
         "engine.table_bytes" [Bytes "metashrew_engine_tables" "The tables on disk"] = health.table_bytes;
+        "engine.table_memory_bytes" [Bytes "metashrew_engine_table_memory"
+            "Memory of open tables, beside the cache of blocks"] = health.table_memory_bytes;
         "engine.batches_not_durable" [Gauge "metashrew_engine_batches_not_durable"
             "Batches that are visible and that a power cut would take"] = health.batches_not_durable;
         "engine.new_runs" [Gauge "metashrew_engine_new_runs"

@@ -340,6 +340,7 @@ fn the_engine_tells_how_it_is() {
         logged_bytes: 19,
         syncs: 20,
         sync_time: Duration::from_millis(21_500),
+        table_memory_bytes: 22,
     };
     let engine = Telling(MemoryBackend::default(), health);
     let served = Setup {
@@ -349,16 +350,11 @@ fn the_engine_tells_how_it_is() {
     .serve();
     let families = scrape(&served);
     let stats = served.result("metashrew_stats", &json!([]));
-    let cache = |word| Some(("cache", word));
+    let (hit, miss) = (Some(("cache", "hit")), Some(("cache", "miss")));
     for (metric, labels, member, value) in [
         ("resident_hits_total", None, "resident_hits", 1.0),
-        ("block_reads_total", cache("hit"), "block_cache_hits", 2.0),
-        (
-            "block_reads_total",
-            cache("miss"),
-            "block_cache_misses",
-            3.0,
-        ),
+        ("block_reads_total", hit, "block_cache_hits", 2.0),
+        ("block_reads_total", miss, "block_cache_misses", 3.0),
         ("resident_bytes", None, "resident_bytes", 4.0),
         ("dirty_bytes", None, "dirty_bytes", 5.0),
         ("log_bytes", None, "log_bytes", 6.0),
@@ -377,6 +373,7 @@ fn the_engine_tells_how_it_is() {
         ("logged_bytes_total", None, "logged_bytes", 19.0),
         ("syncs_total", None, "syncs", 20.0),
         ("sync_seconds_total", None, "sync_seconds", 21.5),
+        ("table_memory_bytes", None, "table_memory_bytes", 22.0),
     ] {
         check(
             &families,

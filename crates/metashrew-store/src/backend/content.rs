@@ -55,6 +55,11 @@ impl Content {
         self.layers.iter().map(|layer| layer.size()).sum()
     }
 
+    /// The memory that tables take for as long as they are open.
+    pub(super) fn table_memory(&self) -> u64 {
+        self.tables.iter().map(|tables| tables.memory).sum()
+    }
+
     /// How many runs the tree has that has most of those which no compaction merged yet.
     pub(super) fn new_runs(&self) -> usize {
         let runs = self.tables.iter().map(|tables| tables.flushed_runs);

@@ -238,7 +238,8 @@ impl Engine {
         let Some(oldest) = content.layers.last().filter(is_flushed) else {
             return false;
         };
-        if content.resident_bytes() <= self.limits.resident {
+        let room = self.limits.for_recent_writes(content.table_memory());
+        if content.resident_bytes() <= room {
             return false;
         }
         self.change(|content| {
@@ -314,6 +315,7 @@ impl Engine {
             batches_not_durable: content.number.saturating_sub(self.durable()),
             resident_hits: self.index.hits(),
             table_bytes: content.tables.iter().map(|it| it.bytes()).sum(),
+            table_memory_bytes: content.table_memory(),
             new_runs: content.new_runs() as u64,
             compaction_debt_bytes: content.tables.iter().map(|it| it.debt()).sum(),
             oldest_view: pinned.oldest,

@@ -22,6 +22,9 @@ pub struct EngineHealth {
     pub batches_not_durable: u64,
     /// The tables, in bytes.
     pub table_bytes: u64,
+    /// The memory that open tables take, in bytes, beside the blocks that are cached: the top
+    /// parts of their filters and indexes. Recent writes have so much less.
+    pub table_memory_bytes: u64,
     /// Runs of tables, of the key space that has most, that no compaction has merged yet.
     /// Each makes reads slower.
     pub new_runs: u64,

@@ -15,8 +15,12 @@ use super::tree_key::TreeKey;
 const NEWEST: SeqNo = SeqNo::MAX;
 
 /// How much larger each level may be than the one above, and how large the highest may be.
-const LEVEL_RATIO: u64 = 10;
-const LEVEL_BASE_BYTES: u64 = 256 << 20;
+pub(super) const LEVEL_RATIO: u64 = 10;
+pub(super) const LEVEL_BASE_BYTES: u64 = 256 << 20;
+
+/// What an open table takes in memory, in bytes, beside parts of its index and filter: what it
+/// says of itself, with its first and last key. Counted by an allocator, keys being short.
+const TABLE_BYTES: u64 = 2_300;
 
 /// A tree's tables, newest first.
 #[derive(Default)]
@@ -26,6 +30,8 @@ pub(super) struct Tables {
     pub(super) flushed_runs: usize,
     /// The bytes of all tables by level.
     pub(super) level_bytes: Vec<u64>,
+    /// The memory that the tables take for as long as they are open.
+    pub(super) memory: u64,
 }
 
 /// Tables that follow each other in key order.
@@ -65,6 +71,7 @@ impl Tables {
             runs: runs.into(),
             flushed_runs: version.l0().run_count(),
             level_bytes,
+            memory: version.iter_tables().map(memory).sum(),
         }
     }
 
@@ -150,6 +157,14 @@ impl TableRun {
         };
         first..last.max(first)
     }
+}
+
+/// What a table keeps in memory: the top parts of its index and filter, or all of them where
+/// it was written in one piece.
+fn memory(table: &Table) -> u64 {
+    let index = table.pinned_block_index_size() + table.pinned_filter_size();
+    let top = table.regions.filter_tli.map_or(0, |part| part.size());
+    TABLE_BYTES + index as u64 + u64::from(top)
 }
 
 fn min(table: &Table) -> &[u8] {

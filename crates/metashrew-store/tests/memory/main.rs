@@ -8,6 +8,7 @@
 
 mod blocky;
 mod counting;
+mod on_disk;
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::counting::{freed_by, held};
 /// Keys of a block, each of them with a value of 8 bytes.
 const KEYS: u32 = 5_000;
 
-fn block(height: Height) -> BlockRef {
+pub(crate) fn block(height: Height) -> BlockRef {
     let hash = |height: Height| {
         let mut bytes = [3; 32];
         bytes
@@ -58,6 +59,7 @@ fn what_is_kept_is_what_the_bounds_count() {
     write_sets_and_overlays();
     values_that_were_read();
     the_read_cache();
+    on_disk::filters_and_indexes_that_exceed_the_cache();
 }
 
 /// What the process and its test have beside what is looked at, in bytes.

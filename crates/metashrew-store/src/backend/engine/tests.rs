@@ -6,10 +6,13 @@ use std::ops::Bound;
 use std::path::Path;
 
 use bytes::Bytes;
+use lsm_tree::config::PartitioningPolicy;
+use lsm_tree::{AbstractTree, Config, InternalValue, Slice, ValueType};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::super::files;
+use super::super::tree_key::tagged;
 use super::*;
 use crate::backend::{Space, View};
 
@@ -24,9 +27,16 @@ const LIMITS: Limits = Limits {
     files: 16,
 };
 
-fn engine(limits: Limits) -> (Engine, TempDir) {
+fn directory() -> TempDir {
     let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-    let directory = directory.unwrap();
+    directory.unwrap()
+}
+
+fn engine(limits: Limits) -> (Engine, TempDir) {
+    engine_in(directory(), limits)
+}
+
+fn engine_in(directory: TempDir, limits: Limits) -> (Engine, TempDir) {
     let log = directory.path().join(files::LOG);
     fs::create_dir(&log).unwrap();
     let trees = Trees::open(directory.path(), &limits).unwrap();
@@ -179,6 +189,65 @@ fn a_flush_empties_the_log_and_eviction_keeps_to_the_budget() {
     );
     assert!(health.flushes > 1 && health.written_bytes > 0, "{health:?}");
     assert_eq!(content(&view(&engine), Space::KeyToNewest).len(), 180);
+}
+
+/// Writes a table of newest versions as it was written when filters and indexes were not
+/// divided into parts.
+fn write_undivided(directory: &Path, changes: &Changes) {
+    let counter = lsm_tree::SequenceNumberCounter::default;
+    let tree = Config::new(
+        files::tree(directory, Space::KeyToNewest),
+        counter(),
+        counter(),
+    )
+    .filter_block_partitioning_policy(PartitioningPolicy::disabled())
+    .index_block_partitioning_policy(PartitioningPolicy::disabled())
+    .open()
+    .unwrap();
+    let entries = changes.iter().map(|(key, value)| {
+        let (key, value) = (tagged(key), value.clone().unwrap());
+        Ok(InternalValue::from_components(
+            Slice::from(key),
+            Slice::from(value),
+            1,
+            ValueType::Value,
+        ))
+    });
+    let (tables, _) = tree.flush_to_tables(entries).unwrap().unwrap();
+    tree.register_tables(&tables, None, None, &[], u64::MAX)
+        .unwrap();
+}
+
+#[test]
+fn what_tables_take_is_counted_and_less_once_they_are_written_anew() {
+    let directory = directory();
+    let keys = 0..20_000;
+    write_undivided(directory.path(), &numbered(keys.clone(), 0));
+    let (engine, _directory) = engine_in(directory, LIMITS);
+    let undivided = engine.health().table_memory_bytes;
+    // Of a filter 10 bits a key.
+    assert!(undivided > u64::from(keys.end) * 10 / 8, "{undivided}");
+    let expect = |value| {
+        let view = view(&engine);
+        for key in keys.clone().map(u32::to_be_bytes) {
+            let found = view.get(Space::KeyToNewest, &key).wait().unwrap();
+            assert_eq!(found.as_deref(), Some([value; 100].as_slice()));
+        }
+    };
+    expect(0);
+    for value in 1..5 {
+        engine
+            .write(&batch(Space::KeyToNewest, &numbered(keys.clone(), value)))
+            .unwrap();
+        while engine.tend_layers(true).unwrap() {}
+        // What the tables take, recent writes have not.
+        let health = engine.health();
+        assert!(health.resident_bytes <= LIMITS.for_recent_writes(health.table_memory_bytes));
+    }
+    compact_all(&engine);
+    let divided = engine.health().table_memory_bytes;
+    assert!(divided < undivided / 3, "{divided} of {undivided}");
+    expect(4);
 }
 
 /// A few flushes, so that a merge is due; and what they wrote.
