@@ -53,7 +53,7 @@ pub(crate) fn standard_writes(height: Height, value_len: usize) -> Arc<WriteSet>
 }
 
 /// Bytes that no compression makes smaller.
-pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
+fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     fastrand::Rng::with_seed(seed).fill(&mut bytes);
     bytes

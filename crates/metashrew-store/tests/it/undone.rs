@@ -9,9 +9,8 @@ use metashrew_store::{
 };
 use proptest::prelude::*;
 
-use crate::chain::{commit_standard, hash, next, noise, standard_writes, writes};
+use crate::chain::{commit_standard, hash, next, standard_writes};
 use crate::property::options;
-use crate::tree;
 
 const VALUE_LEN: usize = 10;
 
@@ -81,45 +80,6 @@ proptest! {
             fork.verify(|_, _| ()).unwrap();
         }
     }
-}
-
-#[test]
-fn a_fork_written_anew_has_no_room_for_records_that_do_not_stay() {
-    const LIMIT: u64 = 100_000;
-    let directory = tempfile::tempdir().unwrap();
-    let path = |name: &str| directory.path().join(name);
-    let store = Store::open(&path("original"), options(0)).unwrap();
-    // Lists of 10 kB, of which a fork at the first block undoes 3 MB.
-    for height in 0..300 {
-        let keys = (0..300).map(|number| (noise(height << 32 | number, 32), ""));
-        let block = next(store.snapshot().tip(), 0, 0);
-        store
-            .commit(&block, &writes(&keys.collect::<Vec<_>>()))
-            .unwrap();
-    }
-    let size = |bytes: u64| {
-        let limits = UndoneLimits {
-            blocks: 1_000,
-            bytes,
-        };
-        let to = path(&format!("fork with {bytes}"));
-        let fork = fork(&path("original"), &to, 0, ForkWay::Rewrite, limits);
-        let recorded = recorded(&fork).len();
-        drop(fork);
-        let files = tree::read(&to);
-        (
-            recorded,
-            files
-                .values()
-                .flatten()
-                .map(|file| file.len() as u64)
-                .sum::<u64>(),
-        )
-    };
-    let ((none, without), (some, with)) = (size(0), size(LIMIT));
-    assert_eq!(none, 0);
-    assert!((8..=10).contains(&some), "{some}");
-    assert!(with < without + 3 * LIMIT, "{with} and {without}");
 }
 
 #[test]
