@@ -175,3 +175,43 @@ impl Copy<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::{BlockHash, BlockRef};
+    use crate::store::Store;
+    use crate::write_set::WriteSet;
+
+    /// What a block of 100 keys counts, of 200 bytes each that share nothing.
+    const BLOCK: u64 = 100 * 204 + undone::RECORD_BYTES;
+
+    #[test]
+    fn blocks_are_recorded_up_to_the_first_that_is_too_much() {
+        let store = Store::in_memory();
+        let hash = |height: u8| BlockHash::from_bytes([height; 32]);
+        for height in 1..10 {
+            let mut writes = WriteSet::default();
+            for key in 0..100 {
+                writes.insert([[key, height]; 100].concat(), "").unwrap();
+            }
+            let block = BlockRef::new(height.into(), hash(height), hash(height - 1));
+            store.commit(&block, &writes).unwrap();
+        }
+        let published = store.published();
+        let view = published.view.as_ref();
+        let check = |blocks, bytes, expect| {
+            let limits = UndoneLimits { blocks, bytes };
+            let highest = highest_recorded(view, 2..=9, limits).unwrap();
+            assert_eq!(highest, expect, "{limits:?}");
+        };
+        check(1_000, u64::MAX, 9);
+        check(8, 8 * BLOCK, 9);
+        check(7, u64::MAX, 9);
+        check(3, u64::MAX, 5);
+        check(0, u64::MAX, 2);
+        check(1_000, 3 * BLOCK, 5);
+        check(1_000, 3 * BLOCK - 1, 4);
+        check(1_000, BLOCK - 1, 2);
+    }
+}
