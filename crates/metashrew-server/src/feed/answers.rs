@@ -156,13 +156,12 @@ impl Subscriber {
             Change::Undo(_) | Change::Block(_) => None,
         };
         let is_to_be_listed = listing.is_some();
-        let listed = (chain.clone(), change.clone());
         let (shared, asked) = (Arc::clone(&self.shared), asked.clone());
-        let (chain, change) = (chain.clone(), change.clone());
+        let (of_chain, made_by) = (chain.clone(), change.clone());
         let lease = self.receiver.lease();
         // Nothing waits for the connection but the event, which is counted.
         let telling = async move {
-            let outcome = outcome(&shared, &asked.query, &chain, &to).await;
+            let outcome = outcome(&shared, &asked.query, &of_chain, &to).await;
             let (outcome, interest) = outcome.map_err(Untold::Call)?;
             let digest = outcome.digest;
             let event = if known == Some(digest) && !is_listed {
@@ -170,7 +169,7 @@ impl Subscriber {
             } else if is_to_be_listed {
                 return Err(Untold::Listed);
             } else {
-                let answer = answer(&shared, asked.form, &change, outcome, lease).await;
+                let answer = answer(&shared, asked.form, &made_by, outcome, lease).await;
                 Some(answer.map_err(Untold::NoRoom)?)
             };
             Ok::<_, Untold>((event, digest, interest))
@@ -184,6 +183,7 @@ impl Subscriber {
                 return Ok(None);
             }
             Err(Untold::Listed) => {
+                let listed = (chain.clone(), change.clone());
                 (self.listing, self.listed) = (listing, Some(listed));
                 return Ok(None);
             }
