@@ -14,19 +14,24 @@ fn sigterm_and_sigint_end_it_cleanly() {
         let running = Running::spawn(&mut place.start(&[]));
         let before = place_height(&running);
         running.wait_for_height(before + 5);
-        running.signal(signal);
-        let (code, stderr) = running.wait();
-        assert_eq!(code, Some(0), "{stderr}");
-        assert!(
-            stderr.contains(&format!("SIG{signal}: stopping")),
-            "{stderr}"
-        );
+        assert_stops(running, signal);
         assert!(place.stored_tip().unwrap().height >= before + 5);
     }
     place.index();
     let undisturbed = Place::new(300);
     undisturbed.index();
     assert_eq!(place.stored_tip(), undisturbed.stored_tip());
+}
+
+/// The signal ends it with exit code 0, and it says so.
+fn assert_stops(running: Running, signal: &str) {
+    running.signal(signal);
+    let (code, stderr) = running.wait();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stderr.contains(&format!("SIG{signal}: stopping")),
+        "{stderr}"
+    );
 }
 
 fn place_height(running: &Running) -> u32 {
@@ -42,13 +47,7 @@ fn it_ends_while_it_is_still_looking_at_the_blocks() {
     for signal in ["TERM", "INT"] {
         let mut running = Running::begin(&mut place.start(&["--blocks", "pipe.dat"]));
         running.wait_for("the guest is compiled");
-        running.signal(signal);
-        let (code, stderr) = running.wait();
-        assert_eq!(code, Some(0), "{stderr}");
-        assert!(
-            stderr.contains(&format!("SIG{signal}: stopping")),
-            "{stderr}"
-        );
+        assert_stops(running, signal);
     }
     assert!(!place.path("db").exists());
 }
